@@ -1,0 +1,148 @@
+# mlopsctl: build, install, tests. `make help` lists the targets.
+#
+# Knobs (make KNOB=value):
+#   CC=gcc|clang          compiler (default gcc)
+#   SANITIZE=address,undefined   instrumented build in a folder of its own
+#   CUDA=auto|yes|no      GPU plugin: when nvcc is found, always, never
+#   WERROR=1              warnings are errors (the tests' setting)
+#   V=1                   show commands
+#   BUILD=DIR             where objects go (default build/<compiler>[-<sanitizers>])
+#   PREFIX=/usr/local DESTDIR=   where `make install` puts things
+#   CFLAGS, CPPFLAGS, LDFLAGS    added to what the build needs
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+CUDA     ?= auto
+SANITIZE ?=
+CFLAGS   ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+
+comma := ,
+BUILD ?= build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
+
+# Linked: what nearly every command needs. libarchive and libgit2 are opened at run time (src/bundle/libarchive.c,
+# src/git/libgit2.c), so a command that needs neither starts without them.
+LINKED := libcrypto sqlite3 libcjson yaml-0.1
+OPENED := libarchive libgit2
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
+        -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-missing-field-initializers -Wswitch-enum -Wimplicit-fallthrough
+ifneq ($(findstring clang,$(CC)),clang)
+WARN += -Wjump-misses-init -Wlogical-op
+endif
+ALL_CPPFLAGS := -D_GNU_SOURCE -DMLO_VERSION='"$(VERSION)"' -Iinclude $(shell $(PKG_CONFIG) --cflags $(LINKED) $(OPENED) 2>/dev/null) $(CPPFLAGS)
+ALL_CFLAGS := -std=gnu11 -pthread -fvisibility=hidden $(WARN) $(if $(WERROR),-Werror) $(CFLAGS) \
+              $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+ALL_LDFLAGS := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(LINKED) 2>/dev/null) -lm -ldl
+
+MODULE_SRC := $(sort $(wildcard src/base/*.c src/*/*.c))
+LIB_SRC := $(filter-out src/cmd/%,$(MODULE_SRC))
+CMD_SRC := $(sort $(wildcard src/cmd/*.c)) src/main.c
+LIB := $(BUILD)/libmlo.a
+BIN := $(BUILD)/mlopsctl
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(sort $(wildcard tests/tools/*.c)))
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+NVCC := $(shell command -v nvcc 2>/dev/null)
+
+.DEFAULT_GOAL := all
+.PHONY: all features units fuzzers tools install dist clean help check demo bench-peers man format fuzz
+
+all: $(BIN) features
+
+$(BIN): $(call obj,$(CMD_SRC)) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ $(LDLIBS)
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# A change of compiler or flags rebuilds everything.
+FLAGS_NOW := $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+$(BUILD)/flags: .FORCE
+	$(Q)mkdir -p $(@D) && printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS_NOW))' >$@
+.PHONY: .FORCE
+
+units: $(UNIT)
+tools: $(TOOLS)
+fuzzers: $(FUZZ)
+# Unit tests wrap the allocator so that they can make it fail (tests/unit/tap.h).
+WRAP := $(foreach f,malloc calloc realloc strdup strndup,-Wl$(comma)--wrap=$(f))
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LDLIBS)
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+# Fuzz targets: with FUZZ_ENGINE=-fsanitize=fuzzer (clang) a fuzzer, else a program that replays files (tests/fuzz/replay.c).
+FUZZ_ENGINE ?=
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/obj/tests/fuzz/replay.o) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(FUZZ_ENGINE) -o $@ $^ $(LDLIBS)
+
+features: | $(BIN)
+	@printf 'built %s (%s)\n' '$(BIN)' '$(VERSION)'
+	@for lib in $(LINKED); do printf '  + %-12s %s\n' "$$lib" "$$($(PKG_CONFIG) --modversion $$lib)"; done
+	@for lib in $(OPENED); do printf '  + %-12s %s (opened when needed)\n' "$$lib" "$$($(PKG_CONFIG) --modversion $$lib)"; done
+	@$(if $(NVCC),printf '  + %-12s %s\n' nvcc '$(NVCC)',printf '  - %-12s %s\n' nvcc 'not found: no GPU plugin')
+
+install: $(BIN)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	  $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mlopsctl
+	for s in 1 5 7; do for p in man/*.$$s; do [ ! -e "$$p" ] || install -m 644 "$$p" $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
+	$(BIN) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mlopsctl
+	$(BIN) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mlopsctl
+	$(BIN) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/mlopsctl.fish
+
+dist:
+	git archive --format=tar.gz --prefix=mlopsctl-$(VERSION)/ -o mlopsctl-$(VERSION).tar.gz HEAD
+
+check:
+	scripts/bootstrap --tests
+	tests/run
+
+demo:
+	scripts/bootstrap
+	$(MAKE) --no-print-directory all
+	MLOPSCTL='$(abspath $(BIN))' examples/credit/demo.sh
+
+bench-peers: $(BIN)
+	MLOPSCTL='$(abspath $(BIN))' tests/peers/run
+
+# Ten minutes of fuzzing a target: make fuzz TARGET=safetensors SECONDS=600
+TARGET ?= all
+SECONDS ?= 600
+fuzz:
+	tests/fuzz/run '$(TARGET)' '$(SECONDS)'
+
+man: $(BIN)
+	scripts/gen-man '$(BIN)'
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build
+
+help:
+	@printf '%s\n' 'make                 build' 'make demo            install what is needed, build, run the main job' \
+	  'make check           install what the tests need, run them all' 'make install         into PREFIX (DESTDIR respected)' \
+	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make man             refresh generated parts of the man pages' \
+	  'make fuzz            fuzz (TARGET=name SECONDS=600)' 'make format          clang-format' 'make dist            source archive'
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,38 @@
+/*
+ * Text that people wrote or will read: UTF-8 checks, escaping of foreign names, bounded number parsing,
+ * human sizes and durations.
+ */
+#ifndef MLOPSCTL_BASE_TEXT_H
+#define MLOPSCTL_BASE_TEXT_H
+
+#include <mlopsctl/base/str.h>
+
+/* Strict UTF-8: no overlong forms, surrogates or values above U+10FFFF. */
+bool mlo_utf8_valid(const char *s, size_t n);
+/*
+ * Append a name from outside so that a terminal shows it and obeys nothing in it: control bytes, DEL, C1,
+ * bidi marks, line separators and invalid UTF-8 become \xNN or \u{NNNN}; backslash becomes "\\".
+ */
+void mlo_escape(struct mlo_str *out, const char *s, size_t n);
+/* Columns a terminal needs for valid UTF-8 text (wide and combining characters counted). */
+size_t mlo_text_width(const char *s);
+
+/* Whole string, decimal, no sign or space; MLO_EUSAGE outside [min, max]. `what` names it in the message. */
+int mlo_parse_u64(const char *s, uint64_t min, uint64_t max, const char *what, uint64_t *ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_parse_double(const char *s, const char *what, double *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* "4096", "64K", "1.5G", "2GiB", "10MB": K M G T are powers of 1024 unless followed by a bare "B". */
+int mlo_parse_size(const char *s, const char *what, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* "90s", "15m", "2h", "30d": nanoseconds. */
+int mlo_parse_duration(const char *s, const char *what, uint64_t *ret_ns, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* "512 B", "1.5 KiB", "2.0 GiB". Buffer of at least MLO_HUMAN_MAX bytes; returns it. */
+#define MLO_HUMAN_MAX 32
+char *mlo_human_size(uint64_t bytes, char *buf);
+char *mlo_human_count(uint64_t n, char *buf);       /* "110M", "4.6K": for parameter counts */
+char *mlo_human_duration(uint64_t ns, char *buf);   /* "12 ms", "3.4 s", "2 h 5 min" */
+
+/* Distance for "did you mean": insertions, deletions, substitutions, swaps of neighbours. */
+size_t mlo_edit_distance(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,31 @@
+/* The machine: what it is, what it can do, where we run. Reads /proc, /sys and files; never the environment (passed in). */
+#ifndef MLOPSCTL_HOST_H
+#define MLOPSCTL_HOST_H
+
+#include <mlopsctl/base/mem.h>
+
+struct mlo_host_fs {
+    char type[32];   /* "ext4", "xfs", "nfs", "overlay", "fuse", hex of unknown */
+    bool network;
+    bool reflink;    /* tried with two temporary files in the folder */
+    uint64_t free_bytes, total_bytes;
+};
+int mlo_host_fs(const char *folder, struct mlo_host_fs *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+struct mlo_host_cpu {
+    char model[128];
+    unsigned cpus;         /* usable: affinity and quota */
+    char features[256];    /* of interest: "sha_ni avx2 avx512f ..." */
+    bool sha_ni;
+};
+void mlo_host_cpu(struct mlo_host_cpu *ret);
+
+struct mlo_host_place { /* each "" when not detected, else how it was */
+    char container[64], kubernetes[64], runpod[64], ci[64];
+};
+void mlo_host_place(char *const *env, struct mlo_host_place *ret);
+
+struct mlo_host_gpu { bool driver; char detail[160]; }; /* libcuda.so.1 opened and asked; detail says what failed else version */
+void mlo_host_gpu(struct mlo_host_gpu *ret);
+
+#endif
