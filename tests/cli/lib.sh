@@ -21,8 +21,8 @@ trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 trap 'exit 130' INT TERM
 for v in $(env | sed -n 's/^\(MLOPSCTL_[A-Z_]*\)=.*/\1/p'); do unset "$v"; done
 export MLOPSCTL G R T
-export HOME=$T/home XDG_CONFIG_HOME=$T/home/.config XDG_DATA_HOME=$T/home/.local/share LC_ALL=C.UTF-8 TZ=UTC
-export NO_COLOR=1 SOURCE_DATE_EPOCH=1767225600 GIT_CONFIG_NOSYSTEM=1 GIT_CEILING_DIRECTORIES=$T
+export HOME="$T/home" XDG_CONFIG_HOME="$T/home/.config" XDG_DATA_HOME="$T/home/.local/share" LC_ALL=C.UTF-8 TZ=UTC
+export NO_COLOR=1 SOURCE_DATE_EPOCH=1767225600 GIT_CONFIG_NOSYSTEM=1 GIT_CEILING_DIRECTORIES="$T"
 export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.org GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.org
 export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 mkdir -p "$HOME" "$T/work/.mlops"
@@ -77,10 +77,10 @@ must_fail()
 {
     "$@"
     got=$?
-    [ "$got" -ge 1 ] && [ "$got" -le 9 ] || {
+    if [ "$got" -lt 1 ] || [ "$got" -gt 9 ]; then
         echo "exit status $got: $*"
         return 1
-    }
+    fi
 }
 # json '.field' <doc: through jq, false and null fail.
 json() { jq -er "$1"; }

@@ -1,4 +1,5 @@
-/* See tap.h. The allocator is wrapped at link time (-Wl,--wrap=...), so the code under test needs no hooks. */
+/* See tap.h. The allocator is wrapped at link time (-Wl,--wrap=...), so the code under test needs no hooks.
+ */
 #include "tap.h"
 
 #include <ftw.h>
@@ -48,10 +49,11 @@ bool tap_check_ok(int rc, const struct mlo_err *err, const char *file, int line,
 
 bool tap_check_err(int rc, int code, const struct mlo_err *err, const char *text, const char *file, int line)
 {
-    if (!tap_check(rc == code, file, line, "error code", "got %d (%s), want %d", rc, rc ? err->msg : "", code))
+    if (!tap_check(rc == code, file, line, "error code", "got %d (%s), want %d", rc, rc ? err->msg : "",
+                   code))
         return false;
-    return tap_check(!text || strstr(err->msg, text), file, line, "error message", "'%s' lacks '%s'", err->msg,
-                     text ? text : "");
+    return tap_check(!text || strstr(err->msg, text), file, line, "error message", "'%s' lacks '%s'",
+                     err->msg, text ? text : "");
 }
 
 void tap_run(const char *name, void (*fn)(void))
@@ -157,8 +159,8 @@ int each_alloc_failure(int (*fn)(void))
                 tap_check(rc == 0, __FILE__, __LINE__, "without faults", "code %d", rc);
                 break;
             }
-            tap_check(rc == 0 || rc == MLO_EIO, __FILE__, __LINE__, "allocation failure", "allocation %d: code %d", n,
-                      rc);
+            tap_check(rc == 0 || rc == MLO_EIO, __FILE__, __LINE__, "allocation failure",
+                      "allocation %d: code %d", n, rc);
         }
     }
     return n - 1;

@@ -6,8 +6,9 @@
  *
  * run() prints one TAP line a function; check() records failures with file and line and goes on.
  *
- * Memory faults: `each_alloc_failure(fn)` calls fn with allocation 1, 2, 3, ... failing (once, then from there on) until none
- * fires; fn returns 0 or a negative code and must leak nothing (AddressSanitizer watches).
+ * Memory faults: `each_alloc_failure(fn)` calls fn with allocation 1, 2, 3, ... failing (once, then from
+ * there on) until none fires; fn returns 0 or a negative code and must leak nothing (AddressSanitizer
+ * watches).
  */
 #ifndef TESTS_UNIT_TAP_H
 #define TESTS_UNIT_TAP_H
@@ -17,8 +18,8 @@
 
 #include <mlopsctl/base/err.h>
 
-#define run(fn) tap_run(#fn, fn)
-#define check(cond, ...) tap_check((cond), __FILE__, __LINE__, #cond, "" __VA_ARGS__)
+#define run(fn)              tap_run(#fn, fn)
+#define check(cond, ...)     tap_check((cond), __FILE__, __LINE__, #cond, "" __VA_ARGS__)
 #define check_str(got, want) tap_check_str((got), (want), __FILE__, __LINE__)
 #define check_int(got, want) tap_check_int((long long)(got), (long long)(want), __FILE__, __LINE__, #got)
 /* rc must be 0; prints err's message otherwise. */
@@ -34,7 +35,8 @@ bool tap_check_ok(int rc, const struct mlo_err *err, const char *file, int line,
 bool tap_check_err(int rc, int code, const struct mlo_err *err, const char *text, const char *file, int line);
 int done_testing(void);
 
-/* Returns how many allocations fn makes; a code other than 0 or an MLO_EIO while failing is a failed check. */
+/* Returns how many allocations fn makes; a code other than 0 or an MLO_EIO while failing is a failed check.
+ */
 int each_alloc_failure(int (*fn)(void));
 /* A fresh folder below $TMPDIR, removed at exit; borrowed. */
 const char *tap_tmpdir(void);
