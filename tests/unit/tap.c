@@ -18,9 +18,9 @@ bool tap_check(bool ok, const char *file, int line, const char *expr, const char
         return true;
     n_bad++;
     printf("# %s:%d: %s", file, line, expr);
-    if (*fmt) {
+    if (fmt[1]) { /* check() puts a space before what it is given */
         va_list ap;
-        printf(": ");
+        printf(":");
         va_start(ap, fmt);
         vprintf(fmt, ap);
         va_end(ap);
@@ -33,26 +33,26 @@ bool tap_check_str(const char *got, const char *want, const char *file, int line
 {
     if (got && want && strcmp(got, want) == 0)
         return true;
-    return tap_check(got == want, file, line, "strings", "got '%s', want '%s'", got ? got : "(null)",
+    return tap_check(got == want, file, line, "strings", " got '%s', want '%s'", got ? got : "(null)",
                      want ? want : "(null)");
 }
 
 bool tap_check_int(long long got, long long want, const char *file, int line, const char *expr)
 {
-    return tap_check(got == want, file, line, expr, "got %lld, want %lld", got, want);
+    return tap_check(got == want, file, line, expr, " got %lld, want %lld", got, want);
 }
 
 bool tap_check_ok(int rc, const struct mlo_err *err, const char *file, int line, const char *expr)
 {
-    return tap_check(rc == 0, file, line, expr, "code %d: %s", rc, err->msg);
+    return tap_check(rc == 0, file, line, expr, " code %d: %s", rc, err->msg);
 }
 
 bool tap_check_err(int rc, int code, const struct mlo_err *err, const char *text, const char *file, int line)
 {
-    if (!tap_check(rc == code, file, line, "error code", "got %d (%s), want %d", rc, rc ? err->msg : "",
+    if (!tap_check(rc == code, file, line, "error code", " got %d (%s), want %d", rc, rc ? err->msg : "",
                    code))
         return false;
-    return tap_check(!text || strstr(err->msg, text), file, line, "error message", "'%s' lacks '%s'",
+    return tap_check(!text || strstr(err->msg, text), file, line, "error message", " '%s' lacks '%s'",
                      err->msg, text ? text : "");
 }
 
@@ -156,11 +156,11 @@ int each_alloc_failure(int (*fn)(void))
             int rc = fn();
             countdown = -1;
             if (!fired) {
-                tap_check(rc == 0, __FILE__, __LINE__, "without faults", "code %d", rc);
+                tap_check(rc == 0, __FILE__, __LINE__, "without faults", " code %d", rc);
                 break;
             }
             tap_check(rc == 0 || rc == MLO_EIO, __FILE__, __LINE__, "allocation failure",
-                      "allocation %d: code %d", n, rc);
+                      " allocation %d: code %d", n, rc);
         }
     }
     return n - 1;

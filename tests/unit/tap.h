@@ -19,7 +19,7 @@
 #include <mlopsctl/base/err.h>
 
 #define run(fn)              tap_run(#fn, fn)
-#define check(cond, ...)     tap_check((cond), __FILE__, __LINE__, #cond, "" __VA_ARGS__)
+#define check(cond, ...)     tap_check((cond), __FILE__, __LINE__, #cond, " " __VA_ARGS__)
 #define check_str(got, want) tap_check_str((got), (want), __FILE__, __LINE__)
 #define check_int(got, want) tap_check_int((long long)(got), (long long)(want), __FILE__, __LINE__, #got)
 /* rc must be 0; prints err's message otherwise. */
