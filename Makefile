@@ -27,7 +27,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 # Linked: what nearly every command needs. libarchive and libgit2 are opened at run time (src/bundle/libarchive.c,
 # src/git/libgit2.c), so a command that needs neither starts without them.
-LINKED := libcrypto sqlite3 libcjson yaml-0.1
+LINKED := libcrypto sqlite3 libcjson yaml-0.1 zlib
 OPENED := libarchive libgit2
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \

@@ -56,8 +56,8 @@ unsigned mlo_dtype_bits(enum mlo_dtype t);    /* 0 when not fixed */
 /* How a tensor's canonical bytes (contiguous, row-major, little-endian) are found. */
 enum mlo_tensor_store {
     MLO_TS_RANGE,      /* they are file bytes [offset, offset+length) */
-    MLO_TS_STRIDED,    /* a view into [offset, offset+length): stride, or big-endian, or Fortran order */
-    MLO_TS_DEFLATED,   /* deflated in a zip member at [offset, offset+length) */
+    MLO_TS_STRIDED,    /* a view into [offset, offset+length): stride, or big-endian, or Fortran order; element 0 is at offset */
+    MLO_TS_DEFLATED,   /* deflated in a zip member at [offset, offset+length): `skip` bytes, then as STRIDED */
     MLO_TS_TYPED,      /* spelt as protobuf values (ONNX float_data and the like) at [offset, offset+length) */
     MLO_TS_EXTERNAL,   /* in another file: `external` */
     MLO_TS_NONE,       /* no bytes to hash: strings, objects, meta tensors */
@@ -71,12 +71,14 @@ struct mlo_tensor {
     const char *type_name; /* printable: "float32", "q4_k", ... */
     uint32_t rank;
     const uint64_t *shape; /* row-major order in every format (GGUF's is turned round) */
-    const int64_t *stride; /* STRIDED: in elements, else NULL */
+    const int64_t *stride; /* STRIDED, DEFLATED: in elements, not negative; NULL: contiguous */
     uint64_t elements;
     uint64_t bytes;        /* canonical bytes */
     enum mlo_tensor_store store;
     uint64_t offset, length; /* in the file, see store */
     bool swap;             /* big-endian in the file */
+    uint64_t skip;         /* DEFLATED: unpacked bytes before the first element */
+    uint32_t crc;          /* DEFLATED: CRC-32 of all unpacked bytes */
     const char *external;  /* EXTERNAL: checked relative path; offset/length lie in it */
 };
 
@@ -126,6 +128,7 @@ struct mlo_checkpoint { /* everything borrowed from `arena` */
     size_t n_findings;
     const char *architecture; /* "llama", "" when unknown */
     struct mlo_arena arena;
+    struct { size_t tensors, meta, warnings, findings, external; } room; /* of the arrays above; the readers' own */
 };
 
 /*
@@ -146,6 +149,14 @@ int mlo_pickle_scan(const struct mlo_source *src, struct mlo_checkpoint *ret, st
 /* Streams the canonical bytes of tensor t in pieces of at most 1 MiB. EXTERNAL: src must be that other file. */
 int mlo_tensor_read(const struct mlo_source *src, const struct mlo_tensor *t, int (*fn)(void *ctx, const void *p, size_t n, struct mlo_err *err),
                     void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * A sharded model's index (model.safetensors.index.json, pytorch_model.bin.index.json) against its shards. Hard faults
+ * are MLO_EINVALID: malformed JSON, a file name that is not a plain one, a file or tensor that is not there, a tensor in no
+ * index. A total_size that differs is only a warning, since writers count shared tensors differently.
+ */
+struct mlo_shard { const char *file; const struct mlo_checkpoint *cp; };
+int mlo_shard_index_check(const char *json, size_t n, const struct mlo_shard *shards, size_t n_shards, struct mlo_str *warning,
+                          struct mlo_err *err) MLO_MUST_CHECK;
 /* One element of canonical bytes as double, for statistics; false for types without a number (strings, blocks). */
 bool mlo_dtype_to_double(enum mlo_dtype t, const void *p, size_t index, double *ret);
 
