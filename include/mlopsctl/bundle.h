@@ -53,6 +53,7 @@ struct mlo_pack_opts {
     bool accept_unknown;   /* pickle verdict unknown or unscanned */
     bool accept_secrets;
     bool dry_run;
+    bool bare;             /* without mlopsctl.json: nothing but ModelPack */
     unsigned threads;
     const char *home;      /* for the caches */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
@@ -102,7 +103,10 @@ int mlo_bundle_load(struct mlo_store *s, const struct mlo_digest *manifest, stru
 void mlo_bundle_release(struct mlo_bundle *b);
 /* As load, from bytes (used by import, pull and fuzzing); blobs are not looked at. */
 int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t config_n, const char *extra, size_t extra_n, struct mlo_bundle *ret, struct mlo_err *err) MLO_MUST_CHECK;
-/* Every blob a bundle needs, itself and its referrers included. */
+/*
+ * Every blob below an OCI manifest or index, itself included. Referrers (signatures) are names of their own and manifests like any other:
+ * reach them from there; their `subject` is not followed.
+ */
 int mlo_bundle_reach(struct mlo_store *s, const struct mlo_digest *manifest, struct mlo_digest_set *into, struct mlo_err *err) MLO_MUST_CHECK;
 
 struct mlo_bundle_tensor { const char *name, *type_name, *file; enum mlo_dtype dtype; uint32_t rank; uint64_t shape[MLO_MAX_RANK]; uint64_t bytes; bool has_digest; struct mlo_digest digest; };
@@ -115,8 +119,11 @@ struct mlo_fault { struct mlo_digest blob; uint64_t size; const char *what; /* "
 struct mlo_verify_opts { bool deep; unsigned threads; void (*progress)(void *ctx, uint64_t done, uint64_t total); void *progress_ctx; };
 int mlo_bundle_verify(struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_verify_opts *o,
                       int (*fn)(void *ctx, const struct mlo_fault *f, struct mlo_err *err), void *ctx, uint64_t *ret_bytes, struct mlo_err *err) MLO_MUST_CHECK;
-/* Look for the blob's bytes in a folder or file tree (a checkout, an unpacked bundle, an OCI layout, an exported tar). *ret_fd positioned at 0; MLO_ENOTFOUND. */
-int mlo_repair_find(const char *from, const struct mlo_digest *d, uint64_t size, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * Look for the blob's bytes in a folder or file tree (a checkout, an unpacked bundle, an OCI layout) or an archive (an exported tar; the member
+ * is copied to an unnamed file in `tmp`). *ret_fd positioned at 0; MLO_ENOTFOUND.
+ */
+int mlo_repair_find(const char *from, const struct mlo_digest *d, uint64_t size, const char *tmp, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- out and in ---- */
 

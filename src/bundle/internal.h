@@ -34,4 +34,108 @@ int mlo_tar_find(int fd, const struct mlo_digest *d, uint64_t size, int out_fd,
 /* SHA-256 of the decompressed bytes of a gzip or zstd layer; more than max bytes is MLO_EINVALID. */
 int mlo_layer_diff_id(int fd, uint64_t max, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- words of ModelPack ---- */
+
+#define MLO_ANN_FILEPATH      "org.cncf.model.filepath"
+#define MLO_ANN_FILE_META     "org.cncf.model.file.metadata+json"
+#define MLO_ANN_OLD_FILEPATH  "org.cnai.model.filepath"
+#define MLO_ANN_OLD_FILE_META "org.cnai.model.file.metadata+json"
+#define MLO_ANN_TITLE         "org.opencontainers.image.title"
+
+enum mlo_kind { /* in the order of layers */
+                MLO_KIND_WEIGHT,
+                MLO_KIND_CONFIG,
+                MLO_KIND_DOC,
+                MLO_KIND_CODE,
+                MLO_KIND_DATASET,
+                MLO_N_KINDS,
+};
+const char *mlo_kind_name(enum mlo_kind k); /* "weight", "weight.config", ... */
+bool mlo_kind_from_name(const char *name, size_t n, enum mlo_kind *ret);
+/* By content first: what a checkpoint reader knows is weights; by name else. */
+enum mlo_kind mlo_classify(const char *path, enum mlo_format format);
+
+/* ---- refusals: everything that is wrong, said at once ---- */
+
+struct mlo_refusals {
+    struct mlo_str text;
+    size_t n;
+};
+void mlo_refusals_init(struct mlo_refusals *r);
+void mlo_refusals_release(struct mlo_refusals *r);
+void mlo_refuse(struct mlo_refusals *r, const char *path, const char *fmt, ...) MLO_PRINTF(3, 4);
+/* 0 when there is none, else MLO_EINVALID with the list. */
+int mlo_refusals_check(const struct mlo_refusals *r, const char *hint, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- walk.c: which files ---- */
+
+#define MLO_PACK_MAX_FILES ((size_t)1000000)
+#define MLO_PACK_MAX_DEPTH 128
+
+struct mlo_walked {
+    const char *path;   /* in the bundle */
+    int dirfd;          /* of the root it was found under; borrowed from the walk */
+    const char *source; /* beneath dirfd */
+    struct stat st;
+};
+struct mlo_walk { /* everything borrowed from `arena` and `roots` */
+    struct mlo_walked *files;
+    size_t n, cap;
+    int *roots;
+    size_t n_roots, roots_cap;
+    struct mlo_arena arena;
+};
+void mlo_walk_init(struct mlo_walk *w);
+void mlo_walk_release(struct mlo_walk *w);
+/* A file or a folder; `as` is the file's path in the bundle, NULL for its base name. */
+int mlo_walk_add(struct mlo_walk *w, const char *path, const char *as, struct mlo_refusals *no,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+/* Sorts by path, drops the same file named twice, refuses names that collide also where case does not count.
+ */
+int mlo_walk_finish(struct mlo_walk *w, struct mlo_refusals *no, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- json.c: building that is checked once ---- */
+
+struct mlo_jb {
+    bool failed; /* sticky; mlo_jb_check tells */
+};
+cJSON *mlo_jb_object(struct mlo_jb *b, cJSON *parent,
+                     const char *key); /* key NULL: parent is an array, or NULL too */
+cJSON *mlo_jb_array(struct mlo_jb *b, cJSON *parent, const char *key);
+void mlo_jb_text(struct mlo_jb *b, cJSON *parent, const char *key,
+                 const char *v); /* v NULL: nothing is added */
+void mlo_jb_u64(struct mlo_jb *b, cJSON *parent, const char *key, uint64_t v);
+void mlo_jb_double(struct mlo_jb *b, cJSON *parent, const char *key, double v);
+void mlo_jb_true(struct mlo_jb *b, cJSON *parent, const char *key, bool v); /* only when true */
+void mlo_jb_digest(struct mlo_jb *b, cJSON *parent, const char *key, const struct mlo_digest *d);
+/* Takes node. */
+void mlo_jb_node(struct mlo_jb *b, cJSON *parent, const char *key, cJSON *node);
+int mlo_jb_check(const struct mlo_jb *b, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- manifest.c: config and manifest, byte for byte ---- */
+
+struct mlo_layer_plan {
+    enum mlo_kind kind;
+    const char *path; /* raw: file path; NULL: a tar */
+    uint32_t mode;    /* raw */
+    struct mlo_digest digest;
+    uint64_t size;
+};
+struct mlo_config_facts { /* NULL or 0: left out */
+    const char *name, *version, *revision, *license, *description;
+    int64_t created_ns;
+    const char *architecture, *format, *precision, *quantization;
+    uint64_t parameters;
+};
+/* Owner of *ret: the caller. */
+int mlo_config_build(const struct mlo_config_facts *f, const struct mlo_layer_plan *layers, size_t n,
+                     char **ret, size_t *ret_len, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_manifest_build(const struct mlo_digest *config, uint64_t config_size,
+                       const struct mlo_layer_plan *layers, size_t n, char **ret, size_t *ret_len,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+#define MLO_PARAM_SIZE_MAX 32
+/* "109.5M": at most one decimal and one of K M B T Q; "" below 1000, where ModelPack has no word. */
+char *mlo_param_size(uint64_t n, char buf[MLO_PARAM_SIZE_MAX]);
+
 #endif
