@@ -103,6 +103,9 @@ int mlo_bundle_load(struct mlo_store *s, const struct mlo_digest *manifest, stru
 void mlo_bundle_release(struct mlo_bundle *b);
 /* As load, from bytes (used by import, pull and fuzzing); blobs are not looked at. */
 int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t config_n, const char *extra, size_t extra_n, struct mlo_bundle *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* The blobs that any OCI manifest names, a model's or a signature's: itself, config, layers. */
+typedef int (*mlo_blob_fn)(void *ctx, const struct mlo_digest *d, uint64_t size, struct mlo_err *err);
+int mlo_manifest_each_blob(struct mlo_store *s, const struct mlo_digest *manifest, mlo_blob_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * Every blob below an OCI manifest or index, itself included. Referrers (signatures) are names of their own and manifests like any other:
  * reach them from there; their `subject` is not followed.
@@ -130,10 +133,26 @@ int mlo_repair_find(const char *from, const struct mlo_digest *d, uint64_t size,
 /* Into a new or empty folder: reflink or copy, never links into the store. Partial (n_select > 0): paths or globs. The folder gets its name last. */
 struct mlo_unpack_opts { const char *const *select; size_t n_select; bool force; unsigned threads; void (*progress)(void *ctx, uint64_t done, uint64_t total); void *progress_ctx; };
 int mlo_bundle_unpack(struct mlo_store *s, const struct mlo_digest *manifest, const char *folder, const struct mlo_unpack_opts *o, uint64_t *ret_bytes, size_t *ret_files, struct mlo_err *err) MLO_MUST_CHECK;
-/* Deterministic tar of an OCI layout: oci-layout, index.json, then blobs sorted. `ref` is the name in index.json (may be NULL). out_fd any sink. */
-int mlo_bundle_export(struct mlo_store *s, const struct mlo_digest *manifest, const char *ref, int out_fd, void (*progress)(void *, uint64_t, uint64_t), void *progress_ctx, struct mlo_err *err) MLO_MUST_CHECK;
-/* One pass over a tar (or a layout folder), everything hashed while streaming; the manifests named in its index.json and their ref names. */
-struct mlo_imported { struct mlo_digest manifest; char ref[MLO_REF_TEXT]; /* "" when unnamed */ };
+/*
+ * Deterministic tar of an OCI layout: oci-layout, index.json, then blobs sorted; every blob hashed on its way. out_fd: any sink. What was
+ * written before a failure is no archive.
+ */
+struct mlo_export_opts {
+    const char *ref; /* the name in index.json; may be NULL */
+    const struct mlo_digest *referrers; size_t n_referrers; /* signatures to take along */
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *progress_ctx;
+};
+int mlo_bundle_export(struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_export_opts *o, int out_fd, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * One pass over a tar (a pipe will do) or a layout folder, everything hashed while it streams into the store. The models that its index.json
+ * names with their ref names, and what refers to them; entries of other kinds are passed over. Nothing is named.
+ */
+struct mlo_imported {
+    struct mlo_digest manifest, subject; /* subject: what a referrer (a signature) refers to */
+    bool is_referrer;
+    char ref[MLO_REF_TEXT]; /* "" when unnamed or not made of the characters of a reference */
+};
 int mlo_bundle_import(struct mlo_store *s, const char *path, struct mlo_imported **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- compare ---- */

@@ -166,6 +166,11 @@ int mlo_tar_write_fd(struct mlo_tar *t, int fd, uint64_t size, struct mlo_err *e
     return 0;
 }
 
+void mlo_tar_tee(struct mlo_tar *t, struct mlo_sha256 *hash)
+{
+    t->hash = hash;
+}
+
 int mlo_tar_finish(struct mlo_tar *t, struct mlo_err *err)
 {
     int rc = finish_entry(t, err);
@@ -213,7 +218,7 @@ static int add_member(struct mlo_tar *t, const struct mlo_tar_member *m, int64_t
     int rc = mlo_tar_entry(t, m->path, m->size, m->mode, mtime_s, err);
     if (rc == 0)
         rc = mlo_sha256_begin(hash, err);
-    t->hash = hash;
+    mlo_tar_tee(t, hash);
     if (rc == 0)
         rc = member_content(t, m, err);
     if (rc == 0)

@@ -6,7 +6,7 @@
 #ifndef MLO_BUNDLE_TAR_H
 #define MLO_BUNDLE_TAR_H
 
-#include <mlopsctl/base/mem.h>
+#include <mlopsctl/base/hash.h>
 
 typedef int (*mlo_tar_sink)(void *ctx, const void *p, size_t n, struct mlo_err *err);
 
@@ -20,6 +20,8 @@ int mlo_tar_write(struct mlo_tar *t, const void *p, size_t n, struct mlo_err *er
 /* Exactly `size` bytes of fd from offset 0 as the content of the present entry; a file that ends early is
  * MLO_ECONFLICT. */
 int mlo_tar_write_fd(struct mlo_tar *t, int fd, uint64_t size, struct mlo_err *err) MLO_MUST_CHECK;
+/* Content written from now on is hashed into `hash` too; NULL: no longer. Borrowed. */
+void mlo_tar_tee(struct mlo_tar *t, struct mlo_sha256 *hash);
 /* End blocks. t is freed whatever happens. */
 int mlo_tar_finish(struct mlo_tar *t, struct mlo_err *err) MLO_MUST_CHECK;
 /* Gives up: what the sink got is no archive. NULL is fine. */
