@@ -11,14 +11,15 @@
 
 struct mlo_tar_member {
     const char *path; /* in the archive: checked, relative */
-    const void
-        *mem; /* content; NULL: the regular file `source` beneath `dirfd`, opened without following links */
+    /* Content: memory, or when NULL the regular file `source` beneath `dirfd`, opened without following
+     * links. */
+    const void *mem;
     int dirfd;
     const char *source;
     uint64_t size;
     uint32_t mode; /* 0644 or 0755 */
-    const struct mlo_digest
-        *expect; /* NULL, or what the content must hash to: MLO_ECONFLICT when a file changed meanwhile */
+    /* NULL, or what the content must hash to: MLO_ECONFLICT when a file changed meanwhile. */
+    const struct mlo_digest *expect;
 };
 /*
  * Writes the members, sorted by the caller (bytes), as one tar blob: mtime `mtime_s`, owner 0/0 without
@@ -27,7 +28,7 @@ struct mlo_tar_member {
  */
 int mlo_tar_layer(struct mlo_store *s, const struct mlo_tar_member *m, size_t n, int64_t mtime_s,
                   struct mlo_digest *ret, uint64_t *ret_size, struct mlo_err *err) MLO_MUST_CHECK;
-/* Looks through an archive on fd (from offset 0) for a member of exactly these bytes; copies it to out_fd.
+/* Looks through an archive on fd (from 0) for a member of exactly these bytes; copies it to out_fd, or
  * MLO_ENOTFOUND. */
 int mlo_tar_find(int fd, const struct mlo_digest *d, uint64_t size, int out_fd,
                  struct mlo_err *err) MLO_MUST_CHECK;
@@ -42,13 +43,14 @@ int mlo_layer_diff_id(int fd, uint64_t max, struct mlo_digest *ret, struct mlo_e
 #define MLO_ANN_OLD_FILE_META "org.cnai.model.file.metadata+json"
 #define MLO_ANN_TITLE         "org.opencontainers.image.title"
 
-enum mlo_kind { /* in the order of layers */
-                MLO_KIND_WEIGHT,
-                MLO_KIND_CONFIG,
-                MLO_KIND_DOC,
-                MLO_KIND_CODE,
-                MLO_KIND_DATASET,
-                MLO_N_KINDS,
+/* In the order of layers. */
+enum mlo_kind {
+    MLO_KIND_WEIGHT,
+    MLO_KIND_CONFIG,
+    MLO_KIND_CODE,
+    MLO_KIND_DOC,
+    MLO_KIND_DATASET,
+    MLO_N_KINDS,
 };
 const char *mlo_kind_name(enum mlo_kind k); /* "weight", "weight.config", ... */
 bool mlo_kind_from_name(const char *name, size_t n, enum mlo_kind *ret);
@@ -90,8 +92,7 @@ void mlo_walk_release(struct mlo_walk *w);
 /* A file or a folder; `as` is the file's path in the bundle, NULL for its base name. */
 int mlo_walk_add(struct mlo_walk *w, const char *path, const char *as, struct mlo_refusals *no,
                  struct mlo_err *err) MLO_MUST_CHECK;
-/* Sorts by path, drops the same file named twice, refuses names that collide also where case does not count.
- */
+/* Sorts by path, drops a file named twice, refuses names that collide where case does not count. */
 int mlo_walk_finish(struct mlo_walk *w, struct mlo_refusals *no, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
 
@@ -100,11 +101,11 @@ int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err
 struct mlo_jb {
     bool failed; /* sticky; mlo_jb_check tells */
 };
-cJSON *mlo_jb_object(struct mlo_jb *b, cJSON *parent,
-                     const char *key); /* key NULL: parent is an array, or NULL too */
+/* `key` NULL: parent is an array, or NULL too and the node a root. */
+cJSON *mlo_jb_object(struct mlo_jb *b, cJSON *parent, const char *key);
 cJSON *mlo_jb_array(struct mlo_jb *b, cJSON *parent, const char *key);
-void mlo_jb_text(struct mlo_jb *b, cJSON *parent, const char *key,
-                 const char *v); /* v NULL: nothing is added */
+/* v NULL: nothing is added. */
+void mlo_jb_text(struct mlo_jb *b, cJSON *parent, const char *key, const char *v);
 void mlo_jb_u64(struct mlo_jb *b, cJSON *parent, const char *key, uint64_t v);
 void mlo_jb_double(struct mlo_jb *b, cJSON *parent, const char *key, double v);
 void mlo_jb_true(struct mlo_jb *b, cJSON *parent, const char *key, bool v); /* only when true */
@@ -137,5 +138,21 @@ int mlo_manifest_build(const struct mlo_digest *config, uint64_t config_size,
 #define MLO_PARAM_SIZE_MAX 32
 /* "109.5M": at most one decimal and one of K M B T Q; "" below 1000, where ModelPack has no word. */
 char *mlo_param_size(uint64_t n, char buf[MLO_PARAM_SIZE_MAX]);
+
+/* ---- load.c ---- */
+
+/* Manifest alone into *ret: layers without diff ids, no files. For those who look before config and extra are
+ * known to be good. */
+int mlo_bundle_parse_manifest(const char *text, size_t n, struct mlo_bundle *ret,
+                              struct mlo_err *err) MLO_MUST_CHECK;
+/* The layer that is mlopsctl.json; NULL in bundles of other tools. */
+const struct mlo_layer *mlo_bundle_extra_layer(const struct mlo_bundle *b);
+#define MLO_CONFIG_MAX   ((size_t)4 << 20)
+#define MLO_LAYERS_MAX   ((size_t)100000)
+#define MLO_EXTRA_SCHEMA 1
+
+/* ---- schema.c: the config's closed schema ---- */
+
+int mlo_config_check(const cJSON *config, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -5,8 +5,9 @@
 
 #include "internal.h"
 
-#define LIST_MAX ((size_t)560) /* the message holds 768 bytes; the rest is for what stands around the list   \
-                                */
+#define LIST_MAX                                                                                             \
+    ((size_t)560) /* the message holds 768 bytes; the rest is for what stands around the list                \
+                   */
 
 void mlo_refusals_init(struct mlo_refusals *r)
 {
