@@ -1,0 +1,292 @@
+/* Element types: names, sizes, ids of other formats, and the value of one element. */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const struct {
+    const char *name;
+    unsigned bits;
+} dtypes[] = {
+    [MLO_DT_UNKNOWN] = {"unknown", 0},
+    [MLO_DT_BOOL] = {"bool", 8},
+    [MLO_DT_U8] = {"uint8", 8},
+    [MLO_DT_I8] = {"int8", 8},
+    [MLO_DT_U16] = {"uint16", 16},
+    [MLO_DT_I16] = {"int16", 16},
+    [MLO_DT_U32] = {"uint32", 32},
+    [MLO_DT_I32] = {"int32", 32},
+    [MLO_DT_U64] = {"uint64", 64},
+    [MLO_DT_I64] = {"int64", 64},
+    [MLO_DT_F16] = {"float16", 16},
+    [MLO_DT_BF16] = {"bfloat16", 16},
+    [MLO_DT_F32] = {"float32", 32},
+    [MLO_DT_F64] = {"float64", 64},
+    [MLO_DT_C64] = {"complex64", 64},
+    [MLO_DT_C128] = {"complex128", 128},
+    [MLO_DT_F8_E4M3] = {"float8_e4m3fn", 8},
+    [MLO_DT_F8_E4M3FNUZ] = {"float8_e4m3fnuz", 8},
+    [MLO_DT_F8_E5M2] = {"float8_e5m2", 8},
+    [MLO_DT_F8_E5M2FNUZ] = {"float8_e5m2fnuz", 8},
+    [MLO_DT_F8_E8M0] = {"float8_e8m0fnu", 8},
+    [MLO_DT_F4] = {"float4_e2m1fn", 4},
+    [MLO_DT_F6_E2M3] = {"float6_e2m3fn", 6},
+    [MLO_DT_F6_E3M2] = {"float6_e3m2fn", 6},
+    [MLO_DT_U4] = {"uint4", 4},
+    [MLO_DT_I4] = {"int4", 4},
+    [MLO_DT_U2] = {"uint2", 2},
+    [MLO_DT_I2] = {"int2", 2},
+    [MLO_DT_F128] = {"float128", 128},
+    [MLO_DT_STRING] = {"string", 0},
+    [MLO_DT_DATETIME] = {"datetime", 64},
+    [MLO_DT_RAW] = {"raw", 0},
+    [MLO_DT_OBJECT] = {"object", 0},
+    [MLO_DT_GGML] = {"ggml", 0},
+};
+
+static bool known(enum mlo_dtype t)
+{
+    return (size_t)t < MLO_COUNT(dtypes);
+}
+
+const char *mlo_dtype_name(enum mlo_dtype t)
+{
+    return dtypes[known(t) ? t : MLO_DT_UNKNOWN].name;
+}
+
+unsigned mlo_dtype_bits(enum mlo_dtype t)
+{
+    return known(t) ? dtypes[t].bits : 0;
+}
+
+/* ---- safetensors: in the reference writer's order, which is also the order of data (last first) ---- */
+
+static const struct {
+    const char *name;
+    enum mlo_dtype dtype;
+} safetensors_types[] = {
+    {"BOOL", MLO_DT_BOOL},
+    {"F4", MLO_DT_F4},
+    {"F6_E2M3", MLO_DT_F6_E2M3},
+    {"F6_E3M2", MLO_DT_F6_E3M2},
+    {"U8", MLO_DT_U8},
+    {"I8", MLO_DT_I8},
+    {"F8_E5M2", MLO_DT_F8_E5M2},
+    {"F8_E4M3", MLO_DT_F8_E4M3},
+    {"F8_E8M0", MLO_DT_F8_E8M0},
+    {"F8_E4M3FNUZ", MLO_DT_F8_E4M3FNUZ},
+    {"F8_E5M2FNUZ", MLO_DT_F8_E5M2FNUZ},
+    {"I16", MLO_DT_I16},
+    {"U16", MLO_DT_U16},
+    {"F16", MLO_DT_F16},
+    {"BF16", MLO_DT_BF16},
+    {"I32", MLO_DT_I32},
+    {"U32", MLO_DT_U32},
+    {"F32", MLO_DT_F32},
+    {"C64", MLO_DT_C64},
+    {"F64", MLO_DT_F64},
+    {"I64", MLO_DT_I64},
+    {"U64", MLO_DT_U64},
+};
+
+enum mlo_dtype mlo_dtype_from_safetensors(const char *s, size_t n)
+{
+    for (size_t i = 0; i < MLO_COUNT(safetensors_types); i++)
+        if (strlen(safetensors_types[i].name) == n && memcmp(safetensors_types[i].name, s, n) == 0)
+            return safetensors_types[i].dtype;
+    return MLO_DT_UNKNOWN;
+}
+
+int mlo_dtype_safetensors_rank(enum mlo_dtype t)
+{
+    for (size_t i = 0; i < MLO_COUNT(safetensors_types); i++)
+        if (safetensors_types[i].dtype == t)
+            return (int)i;
+    return -1;
+}
+
+const char *mlo_dtype_to_safetensors(enum mlo_dtype t)
+{
+    int rank = mlo_dtype_safetensors_rank(t);
+    return rank < 0 ? NULL : safetensors_types[rank].name;
+}
+
+/* ---- ggml ---- */
+
+static const struct mlo_ggml_type ggml_types[] = {
+    {0, "float32", MLO_DT_F32, 1, 4},      {1, "float16", MLO_DT_F16, 1, 2},
+    {2, "q4_0", MLO_DT_GGML, 32, 18},      {3, "q4_1", MLO_DT_GGML, 32, 20},
+    {6, "q5_0", MLO_DT_GGML, 32, 22},      {7, "q5_1", MLO_DT_GGML, 32, 24},
+    {8, "q8_0", MLO_DT_GGML, 32, 34},      {9, "q8_1", MLO_DT_GGML, 32, 36},
+    {10, "q2_k", MLO_DT_GGML, 256, 84},    {11, "q3_k", MLO_DT_GGML, 256, 110},
+    {12, "q4_k", MLO_DT_GGML, 256, 144},   {13, "q5_k", MLO_DT_GGML, 256, 176},
+    {14, "q6_k", MLO_DT_GGML, 256, 210},   {15, "q8_k", MLO_DT_GGML, 256, 292},
+    {16, "iq2_xxs", MLO_DT_GGML, 256, 66}, {17, "iq2_xs", MLO_DT_GGML, 256, 74},
+    {18, "iq3_xxs", MLO_DT_GGML, 256, 98}, {19, "iq1_s", MLO_DT_GGML, 256, 50},
+    {20, "iq4_nl", MLO_DT_GGML, 32, 18},   {21, "iq3_s", MLO_DT_GGML, 256, 110},
+    {22, "iq2_s", MLO_DT_GGML, 256, 82},   {23, "iq4_xs", MLO_DT_GGML, 256, 136},
+    {24, "int8", MLO_DT_I8, 1, 1},         {25, "int16", MLO_DT_I16, 1, 2},
+    {26, "int32", MLO_DT_I32, 1, 4},       {27, "int64", MLO_DT_I64, 1, 8},
+    {28, "float64", MLO_DT_F64, 1, 8},     {29, "iq1_m", MLO_DT_GGML, 256, 56},
+    {30, "bfloat16", MLO_DT_BF16, 1, 2},   {34, "tq1_0", MLO_DT_GGML, 256, 54},
+    {35, "tq2_0", MLO_DT_GGML, 256, 66},   {39, "mxfp4", MLO_DT_GGML, 32, 17},
+    {40, "nvfp4", MLO_DT_GGML, 64, 36},    {41, "q1_0", MLO_DT_GGML, 128, 18},
+    {42, "q2_0", MLO_DT_GGML, 64, 18},
+};
+
+const struct mlo_ggml_type *mlo_ggml_type(uint32_t id)
+{
+    for (size_t i = 0; i < MLO_COUNT(ggml_types); i++)
+        if (ggml_types[i].id == id)
+            return &ggml_types[i];
+    return NULL;
+}
+
+/* ---- values ---- */
+
+enum small_kind {
+    SMALL_FINITE, /* every pattern is a number */
+    SMALL_IEEE,   /* all-ones exponent: infinity and NaN */
+    SMALL_FN,     /* only all-ones exponent and mantissa is NaN, no infinity */
+    SMALL_FNUZ,   /* no infinity, no negative zero: its pattern is NaN */
+};
+
+/* A float of 1 + ebits + mbits bits. */
+static double small_float(unsigned v, unsigned ebits, unsigned mbits, int bias, enum small_kind kind)
+{
+    unsigned m = v & ((1U << mbits) - 1), emax = (1U << ebits) - 1, e = v >> mbits & emax;
+    bool negative = v >> (ebits + mbits) & 1;
+    double sign = negative ? -1.0 : 1.0;
+    if (kind == SMALL_IEEE && e == emax)
+        return m ? NAN : sign * INFINITY;
+    if (kind == SMALL_FN && e == emax && m == (1U << mbits) - 1)
+        return NAN;
+    if (kind == SMALL_FNUZ && negative && e == 0 && m == 0)
+        return NAN;
+    if (e == 0)
+        return sign * ldexp(m, 1 - bias - (int)mbits);
+    return sign * ldexp(m + (1U << mbits), (int)e - bias - (int)mbits);
+}
+
+/* Element `index` of elements of `bits` < 8 bits, packed from the low bit up. */
+static unsigned packed(const uint8_t *p, unsigned bits, size_t index)
+{
+    size_t group = index / 8, first = index % 8 * bits; /* 8 elements fill `bits` whole bytes */
+    const uint8_t *q = p + group * bits + first / 8;
+    unsigned shift = first % 8, v = *q;
+    if (shift + bits > 8)
+        v |= (unsigned)q[1] << 8;
+    return v >> shift & ((1U << bits) - 1);
+}
+
+static double sign_extended(unsigned v, unsigned bits)
+{
+    return v >> (bits - 1) ? (double)v - (1U << bits) : v;
+}
+
+static double f32_value(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static double f64_value(uint64_t bits)
+{
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    return d;
+}
+
+bool mlo_dtype_to_double(enum mlo_dtype t, const void *data, size_t index, double *ret)
+{
+    const uint8_t *base = data, *p = base + index * (mlo_dtype_bits(t) / 8);
+    switch (t) {
+    case MLO_DT_BOOL:
+        *ret = *p != 0;
+        return true;
+    case MLO_DT_U8:
+        *ret = *p;
+        return true;
+    case MLO_DT_I8:
+        *ret = (int8_t)*p;
+        return true;
+    case MLO_DT_U16:
+        *ret = mlo_le16(p);
+        return true;
+    case MLO_DT_I16:
+        *ret = (int16_t)mlo_le16(p);
+        return true;
+    case MLO_DT_U32:
+        *ret = mlo_le32(p);
+        return true;
+    case MLO_DT_I32:
+        *ret = (int32_t)mlo_le32(p);
+        return true;
+    case MLO_DT_U64:
+        *ret = (double)mlo_le64(p);
+        return true;
+    case MLO_DT_I64:
+        *ret = (double)(int64_t)mlo_le64(p);
+        return true;
+    case MLO_DT_F16:
+        *ret = small_float(mlo_le16(p), 5, 10, 15, SMALL_IEEE);
+        return true;
+    case MLO_DT_BF16:
+        *ret = f32_value((uint32_t)mlo_le16(p) << 16);
+        return true;
+    case MLO_DT_F32:
+        *ret = f32_value(mlo_le32(p));
+        return true;
+    case MLO_DT_F64:
+        *ret = f64_value(mlo_le64(p));
+        return true;
+    case MLO_DT_F8_E4M3:
+        *ret = small_float(*p, 4, 3, 7, SMALL_FN);
+        return true;
+    case MLO_DT_F8_E4M3FNUZ:
+        *ret = small_float(*p, 4, 3, 8, SMALL_FNUZ);
+        return true;
+    case MLO_DT_F8_E5M2:
+        *ret = small_float(*p, 5, 2, 15, SMALL_IEEE);
+        return true;
+    case MLO_DT_F8_E5M2FNUZ:
+        *ret = small_float(*p, 5, 2, 16, SMALL_FNUZ);
+        return true;
+    case MLO_DT_F8_E8M0:
+        *ret = *p == 0xFF ? NAN : ldexp(1.0, *p - 127);
+        return true;
+    case MLO_DT_F4:
+        *ret = small_float(packed(base, 4, index), 2, 1, 1, SMALL_FINITE);
+        return true;
+    case MLO_DT_F6_E2M3:
+        *ret = small_float(packed(base, 6, index), 2, 3, 1, SMALL_FINITE);
+        return true;
+    case MLO_DT_F6_E3M2:
+        *ret = small_float(packed(base, 6, index), 3, 2, 3, SMALL_FINITE);
+        return true;
+    case MLO_DT_U4:
+        *ret = packed(base, 4, index);
+        return true;
+    case MLO_DT_I4:
+        *ret = sign_extended(packed(base, 4, index), 4);
+        return true;
+    case MLO_DT_U2:
+        *ret = packed(base, 2, index);
+        return true;
+    case MLO_DT_I2:
+        *ret = sign_extended(packed(base, 2, index), 2);
+        return true;
+    case MLO_DT_UNKNOWN:
+    case MLO_DT_C64:
+    case MLO_DT_C128:
+    case MLO_DT_F128: /* x87 or IEEE quadruple: the file does not say */
+    case MLO_DT_STRING:
+    case MLO_DT_DATETIME:
+    case MLO_DT_RAW:
+    case MLO_DT_OBJECT:
+    case MLO_DT_GGML:
+        return false;
+    }
+    return false;
+}
