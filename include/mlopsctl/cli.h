@@ -42,7 +42,11 @@ struct mlo_opt {
 };
 
 struct mlo_ctx;
-enum mlo_cmd_flags { MLO_CMDF_HIDDEN = 1 << 0, MLO_CMDF_WRITES = 1 << 1 /* is a run in the ledger */ };
+enum mlo_cmd_flags {
+    MLO_CMDF_HIDDEN = 1 << 0,
+    MLO_CMDF_WRITES = 1 << 1, /* is a run in the ledger */
+    MLO_CMDF_ALONE = 1 << 2,  /* nobody may add to the store meanwhile (gc) */
+};
 struct mlo_arg_spec { unsigned min, max; /* max 0 with min 0: none; UINT_MAX: any */ unsigned complete; /* MLO_OPTF_FILE and the like */ };
 struct mlo_example { const char *what, *line; }; /* shown in -h and the man page; run by the tests */
 struct mlo_command {
