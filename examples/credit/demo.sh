@@ -1,0 +1,80 @@
+#!/bin/sh
+# The tour: a real model is packed, tagged, moved, verified, damaged, repaired, replaced and rolled back. Works in a temporary
+# folder and removes it. $MLOPSCTL names the program (default: mlopsctl from the PATH).
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+: "${MLOPSCTL:=mlopsctl}"
+work=$(mktemp -d "${TMPDIR:-/tmp}/mlopsctl-demo-XXXXXX")
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+export MLOPSCTL_HOME="$work/laptop"
+cd "$work"
+
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
+# Shows a command as a user would type it, then runs it.
+mlopsctl()
+{
+    printf '%s$ mlopsctl %s%s\n' "$bold" "$*" "$plain"
+    "$MLOPSCTL" "$@"
+}
+# A command that must answer by this exit status.
+answers()
+{
+    want=$1
+    shift
+    status=0
+    mlopsctl "$@" || status=$?
+    printf '(exit status %s)\n' "$status"
+    [ "$status" -eq "$want" ]
+}
+
+cp "$here"/credit-1.3.0.onnx "$here"/credit-1.4.0.onnx "$here"/metrics-*.json "$here"/reference.csv .
+mkdir v1.3.0 v1.4.0
+mv credit-1.3.0.onnx v1.3.0/model.onnx
+mv credit-1.4.0.onnx v1.4.0/model.onnx
+
+say 'Pack two versions of a model. Weights are parsed and scanned; the digest is the same on every machine.'
+mlopsctl pack v1.3.0 -t credit:1.3.0 --metrics metrics-1.3.0.json --dataset reference.csv --license Apache-2.0
+mlopsctl pack v1.4.0 -t credit:1.4.0 --metrics metrics-1.4.0.json --dataset reference.csv --license Apache-2.0
+
+say 'Give the better one the name that production uses.'
+mlopsctl tag credit:1.3.0 credit:champion
+mlopsctl ls
+
+say 'What is in it?'
+mlopsctl show credit:champion
+mlopsctl diff credit:1.3.0 credit:1.4.0
+
+say 'Push to a shared folder. A network volume mounted somewhere is just such a folder.'
+mlopsctl push credit:1.3.0 "$work/share"
+mlopsctl push credit:1.4.0 "$work/share"
+
+say 'Pull on another machine, verify every byte, unpack.'
+MLOPSCTL_HOME="$work/server"
+mlopsctl pull credit:1.4.0 "$work/share"
+mlopsctl verify credit:1.4.0
+mlopsctl unpack credit:1.4.0 "$work/served"
+cmp v1.4.0/model.onnx served/model.onnx && echo 'served/model.onnx is the file that was packed'
+
+say 'Flip one bit of the weights in the store: it is found, named, and repaired from a good copy.'
+digest=$(sha256sum <v1.4.0/model.onnx | cut -d' ' -f1)
+blob=$MLOPSCTL_HOME/store/blobs/sha256/$digest
+chmod u+w "$blob"
+printf '\377' | dd of="$blob" bs=1 seek=20000 conv=notrunc 2>/dev/null
+answers 1 verify credit:1.4.0
+mlopsctl verify credit:1.4.0 --repair "$work/share"
+MLOPSCTL_HOME="$work/laptop"
+
+say 'Release 1.4.0 by moving the name. It turns out worse, so take that back: nothing is copied, the history stays.'
+mlopsctl tag credit:1.4.0 credit:champion -m 'release 1.4.0'
+mlopsctl rollback --last -m 'AUC fell from 0.784 to 0.774'
+mlopsctl ls
+
+say 'Everything that happened, and the proof that nobody edited it.'
+mlopsctl log
+mlopsctl ledger verify
+
+say 'Done. Next: mlopsctl help'
