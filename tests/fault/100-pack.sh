@@ -1,0 +1,14 @@
+#!/bin/sh
+. "${0%/*}/../cli/lib.sh"
+. "${0%/*}/lib.sh"
+setup()
+{
+    mkdir m
+    tiny_model m/model.safetensors
+    echo '{"a": 1}' >m/config.json
+    echo 'hello' >m/README.md
+    mlopsctl pack m -t m:1
+    cp "$R/examples/digits/digits.safetensors" m/
+}
+sweep 'pack' 'pack m -t m:2'
+test_done

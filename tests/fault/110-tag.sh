@@ -1,0 +1,12 @@
+#!/bin/sh
+. "${0%/*}/../cli/lib.sh"
+. "${0%/*}/lib.sh"
+setup()
+{
+    tiny_model a.safetensors
+    mlopsctl pack a.safetensors -t m:1
+    mlopsctl pack a.safetensors "$R/examples/digits/metrics.json" -t m:2
+}
+sweep 'tag' 'tag m:1 m:champion'
+sweep 'untag' 'untag m:2'
+test_done

@@ -1,0 +1,14 @@
+#!/bin/sh
+. "${0%/*}/../cli/lib.sh"
+. "${0%/*}/lib.sh"
+setup()
+{
+    mlopsctl pack "$R/examples/digits/digits.safetensors" "$R/examples/digits/README.md" -t m:1
+    mlopsctl export m:1 -o m.tar
+    rm -rf .mlops
+    mkdir -m 700 .mlops
+    tiny_model a.safetensors
+    mlopsctl pack a.safetensors -t other:1
+}
+sweep 'import' 'import m.tar'
+test_done

@@ -1,0 +1,12 @@
+#!/bin/sh
+. "${0%/*}/../cli/lib.sh"
+. "${0%/*}/lib.sh"
+setup()
+{
+    tiny_model a.safetensors
+    mlopsctl pack a.safetensors -t m:1
+    mlopsctl pack "$R/examples/digits/digits.safetensors" -t m:2
+    mlopsctl untag m:2
+}
+sweep 'gc' 'gc --keep 0s'
+test_done

@@ -1,0 +1,14 @@
+#!/bin/sh
+. "${0%/*}/../cli/lib.sh"
+. "${0%/*}/lib.sh"
+setup()
+{
+    tiny_model a.safetensors
+    mlopsctl pack a.safetensors -t m:1
+    mlopsctl pack "$R/examples/digits/digits.safetensors" -t m:2
+    mlopsctl tag m:1 m:champion
+    mlopsctl tag m:2 m:champion
+}
+# The number, not --last: the second, undisturbed run of the sweep must mean the same run.
+sweep 'rollback' 'rollback 4'
+test_done
