@@ -121,7 +121,7 @@ demo:
 	$(MAKE) --no-print-directory all
 	MLOPSCTL='$(abspath $(BIN))' examples/credit/demo.sh
 
-bench-peers: $(BIN)
+bench-peers: $(BIN) tools
 	MLOPSCTL='$(abspath $(BIN))' tests/peers/run
 
 # Ten minutes of fuzzing a target: make fuzz TARGET=safetensors SECONDS=600
