@@ -1,0 +1,141 @@
+#include <mlopsctl/base/mem.h>
+
+#include <string.h>
+#include <unistd.h>
+
+#define ARENA_BLOCK ((size_t)64 << 10)
+
+void mlo_cleanup_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+
+int mlo_steal_fd(int *fd)
+{
+    int value = *fd;
+    *fd = -1;
+    return value;
+}
+
+void *mlo_calloc(size_t n, size_t size, struct mlo_err *err)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+    if (!p)
+        mlo_fail_nomem(err);
+    return p;
+}
+
+char *mlo_strdup(const char *s, struct mlo_err *err)
+{
+    return mlo_memdup0(s, strlen(s), err);
+}
+
+char *mlo_memdup0(const void *p, size_t n, struct mlo_err *err)
+{
+    char *copy = n < SIZE_MAX ? malloc(n + 1) : NULL;
+    if (!copy) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    if (n)
+        memcpy(copy, p, n);
+    copy[n] = '\0';
+    return copy;
+}
+
+int mlo_grow(void *parray, size_t *cap, size_t need, size_t size, struct mlo_err *err)
+{
+    void *old, *grown;
+    size_t n = *cap + *cap / 2 + 8, bytes;
+    if (need <= *cap)
+        return 0;
+    if (n < need)
+        n = need;
+    if (__builtin_mul_overflow(n, size, &bytes))
+        return mlo_fail_nomem(err);
+    memcpy(&old, parray, sizeof old);
+    grown = realloc(old, bytes);
+    if (!grown)
+        return mlo_fail_nomem(err);
+    memcpy(parray, &grown, sizeof grown);
+    *cap = n;
+    return 0;
+}
+
+/* ---- arena ---- */
+
+struct mlo_arena_block {
+    struct mlo_arena_block *next;
+    size_t size, used;
+    max_align_t data[];
+};
+
+void mlo_arena_init(struct mlo_arena *a, size_t max)
+{
+    *a = (struct mlo_arena){.max = max};
+}
+
+void mlo_arena_release(struct mlo_arena *a)
+{
+    for (struct mlo_arena_block *b = a->head, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    *a = (struct mlo_arena){.max = a->max};
+}
+
+static struct mlo_arena_block *arena_block(struct mlo_arena *a, size_t bytes, struct mlo_err *err)
+{
+    size_t size = bytes > ARENA_BLOCK / 4 ? bytes : ARENA_BLOCK;
+    struct mlo_arena_block *b = size < SIZE_MAX - sizeof *b ? malloc(sizeof *b + size) : NULL;
+    if (!b) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    *b = (struct mlo_arena_block){.size = size};
+    if (size == bytes && a->head) { /* a big one of its own: keep filling the block in use */
+        b->next = a->head->next;
+        a->head->next = b;
+    } else {
+        b->next = a->head;
+        a->head = b;
+    }
+    return b;
+}
+
+void *mlo_arena_alloc(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - 15) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    bytes = (bytes + 15) & ~(size_t)15;
+    if (bytes > a->max || a->used > a->max - bytes) {
+        mlo_fail(err, MLO_EINVALID, "needs more than %zu bytes of memory", a->max);
+        return NULL;
+    }
+    struct mlo_arena_block *b = a->head;
+    if (!b || b->size - b->used < bytes) {
+        b = arena_block(a, bytes, err);
+        if (!b)
+            return NULL;
+    }
+    void *p = (char *)b->data + b->used;
+    b->used += bytes;
+    a->used += bytes;
+    return memset(p, 0, bytes);
+}
+
+char *mlo_arena_strndup(struct mlo_arena *a, const char *s, size_t n, struct mlo_err *err)
+{
+    if (n == SIZE_MAX) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    char *copy = mlo_arena_alloc(a, n + 1, 1, err);
+    if (copy && n)
+        memcpy(copy, s, n);
+    return copy;
+}
