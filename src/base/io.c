@@ -1,0 +1,159 @@
+/* Reading and writing whole things, locks, copies. Durable replacement of files is newfile.c, paths from
+ * outside path.c. */
+#include <mlopsctl/base/io.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COPY_PIECE   ((size_t)1 << 20)
+#define LOCK_POLL_MS 5
+#define LOCK_SAY_MS  200
+
+int mlo_read(int fd, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
+{
+    ssize_t got;
+    do
+        got = read(fd, buf, n);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return mlo_fail_errno(err, "read");
+    *ret_n = (size_t)got;
+    return 0;
+}
+
+int mlo_read_at(int fd, void *buf, size_t n, uint64_t off, size_t *ret_n, struct mlo_err *err)
+{
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = pread(fd, (char *)buf + done, n - done, (off_t)(off + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return mlo_fail_errno(err, "read");
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    *ret_n = done;
+    return 0;
+}
+
+int mlo_read_exact_at(int fd, void *buf, size_t n, uint64_t off, struct mlo_err *err)
+{
+    size_t got;
+    if (mlo_read_at(fd, buf, n, off, &got, err))
+        return err->code;
+    if (got < n)
+        return mlo_fail(err, MLO_EINVALID, "the file ends at byte %llu", (unsigned long long)(off + got));
+    return 0;
+}
+
+int mlo_write_all(int fd, const void *buf, size_t n, struct mlo_err *err)
+{
+    const char *p = buf;
+    while (n) {
+        ssize_t put = write(fd, p, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return mlo_fail_errno(err, "write");
+        p += put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+int mlo_write_all_at(int fd, const void *buf, size_t n, uint64_t off, struct mlo_err *err)
+{
+    const char *p = buf;
+    while (n) {
+        ssize_t put = pwrite(fd, p, n, (off_t)off);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return mlo_fail_errno(err, "write");
+        p += put;
+        off += (uint64_t)put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+int mlo_fsync(int fd, const char *what, struct mlo_err *err)
+{
+    return fsync(fd) ? mlo_fail_errno(err, "cannot bring '%s' to stable storage", what) : 0;
+}
+
+int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct mlo_err *err)
+{
+    struct stat st;
+    MLO_AUTOCLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st))
+        return mlo_fail_errno(err, "'%s'", path);
+    if (!S_ISREG(st.st_mode))
+        return mlo_fail(err, MLO_EINVALID, "'%s' is not a regular file", path);
+    if ((uint64_t)st.st_size > max)
+        return mlo_fail(err, MLO_EINVALID, "'%s' has %lld bytes, more than %zu", path, (long long)st.st_size,
+                        max);
+    size_t n = (size_t)st.st_size;
+    MLO_AUTOFREE char *buf = mlo_calloc(n + 1, 1, err);
+    if (!buf)
+        return err->code;
+    if (mlo_read_exact_at(fd, buf, n, 0, err))
+        return mlo_wrap(err, "'%s'", path);
+    *ret = mlo_steal(&buf);
+    if (ret_len)
+        *ret_len = n;
+    return 0;
+}
+
+int mlo_reflink(int dst, int src, struct mlo_err *err)
+{
+    if (ioctl(dst, FICLONE, src) == 0)
+        return 0;
+    return mlo_fail(err, MLO_EUNAVAIL, "this file system shares no extents");
+}
+
+int mlo_copy_fd(int dst, int src, uint64_t size, struct mlo_err *err)
+{
+    if (mlo_reflink(dst, src, err) == 0)
+        return ftruncate(dst, (off_t)size) ? mlo_fail_errno(err, "copy") : 0;
+    *err = MLO_ERR_INIT;
+    MLO_AUTOFREE char *buf = mlo_calloc(COPY_PIECE, 1, err);
+    if (!buf)
+        return err->code;
+    for (uint64_t off = 0; off < size;) {
+        size_t n = size - off < COPY_PIECE ? (size_t)(size - off) : COPY_PIECE;
+        if (mlo_read_exact_at(src, buf, n, off, err) || mlo_write_all_at(dst, buf, n, off, err))
+            return err->code;
+        off += n;
+    }
+    return 0;
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+int mlo_lock_fd(int fd, bool exclusive, int wait_ms, void (*on_wait)(void *), void *ctx, struct mlo_err *err)
+{
+    int how = exclusive ? LOCK_EX : LOCK_SH;
+    for (int waited = 0;; waited += LOCK_POLL_MS) {
+        if (flock(fd, how | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return mlo_fail_errno(err, "lock");
+        if (wait_ms >= 0 && waited >= wait_ms)
+            return mlo_fail(err, MLO_ECONFLICT, "the lock is held by another process");
+        if (on_wait && waited == LOCK_SAY_MS)
+            on_wait(ctx);
+        sleep_ms(LOCK_POLL_MS);
+    }
+}
