@@ -1,11 +1,12 @@
 /*
- * The pickle walker: decodes every opcode byte for byte and keeps the unpickler's stack and memo as symbols. It builds
- * nothing and imports nothing; it learns which names a real unpickler would import and call, and in which order.
+ * The pickle walker: decodes every opcode byte for byte and keeps the unpickler's stack and memo as symbols.
+ * It builds nothing and imports nothing; it learns which names a real unpickler would import and call, and in
+ * which order.
  *
- * Invariants. The walk accepts at least what CPython's unpickler accepts, so whatever it calls broken stops a real
- * unpickler at the same opcode or earlier. Every opcode takes at least one byte, so the steps are bounded by the file;
- * stack, memo, kept items and names are bounded by the constants of pickle.h, and what is forgotten reads as a value
- * "not followed", which is never judged harmless when it is imported or called.
+ * Invariants. The walk accepts at least what CPython's unpickler accepts, so whatever it calls broken stops a
+ * real unpickler at the same opcode or earlier. Every opcode takes at least one byte, so the steps are
+ * bounded by the file; stack, memo, kept items and names are bounded by the constants of pickle.h, and what
+ * is forgotten reads as a value "not followed", which is never judged harmless when it is imported or called.
  */
 #include "pickle.h"
 
@@ -59,7 +60,8 @@ static uint32_t hash_name(const char *module, const char *name)
     return h;
 }
 
-static int report_global(struct mlo_pickle *p, const char *module, const char *name, enum mlo_verdict v, struct mlo_err *err)
+static int report_global(struct mlo_pickle *p, const char *module, const char *name, enum mlo_verdict v,
+                         struct mlo_err *err)
 {
     if (v > p->worst)
         p->worst = v;
@@ -74,8 +76,8 @@ static int report_global(struct mlo_pickle *p, const char *module, const char *n
     return r < 0 ? r : mlo_pickle_note(p, v, what.ptr, err);
 }
 
-static int new_global(struct mlo_pickle *p, const char *module, const char *name, uint32_t *bucket, struct mlo_pv *ret,
-                      struct mlo_err *err)
+static int new_global(struct mlo_pickle *p, const char *module, const char *name, uint32_t *bucket,
+                      struct mlo_pv *ret, struct mlo_err *err)
 {
     enum mlo_verdict v = mlo_pickle_judge(module, name);
     int r = report_global(p, module, name, v, err);
@@ -97,8 +99,8 @@ static int new_global(struct mlo_pickle *p, const char *module, const char *name
     return 0;
 }
 
-int mlo_pickle_import(struct mlo_pickle *p, const struct mlo_str *module, const struct mlo_str *name, struct mlo_pv *ret,
-                      struct mlo_err *err)
+int mlo_pickle_import(struct mlo_pickle *p, const struct mlo_str *module, const struct mlo_str *name,
+                      struct mlo_pv *ret, struct mlo_err *err)
 {
     p->imports++;
     *ret = (struct mlo_pv){.kind = MLO_PV_UNKNOWN};
@@ -163,7 +165,8 @@ static int take_number(struct mlo_pickle *p, size_t n, struct mlo_parg *ret, str
     return r;
 }
 
-static int take_data(struct mlo_pickle *p, size_t n, bool is_signed, struct mlo_parg *ret, struct mlo_err *err)
+static int take_data(struct mlo_pickle *p, size_t n, bool is_signed, struct mlo_parg *ret,
+                     struct mlo_err *err)
 {
     int r = take_number(p, n, ret, err);
     if (r < 0)
@@ -178,7 +181,8 @@ static int take_data(struct mlo_pickle *p, size_t n, bool is_signed, struct mlo_
     return mlo_win_skip(&p->win, ret->n, err);
 }
 
-static int take_argument(struct mlo_pickle *p, enum mlo_parg_kind kind, struct mlo_parg *a, struct mlo_err *err)
+static int take_argument(struct mlo_pickle *p, enum mlo_parg_kind kind, struct mlo_parg *a,
+                         struct mlo_err *err)
 {
     int r;
     switch (kind) {
@@ -256,7 +260,8 @@ static int judge_opcode(struct mlo_pickle *p, struct mlo_err *err)
     return note_opcode(p, v, why, err);
 }
 
-/* CPython refused neither a frame in a frame nor an opcode across its end until lately, so both are tricks. */
+/* CPython refused neither a frame in a frame nor an opcode across its end until lately, so both are tricks.
+ */
 static int judge_frame(struct mlo_pickle *p, struct mlo_err *err)
 {
     if (!p->frame_end || p->win.pos <= p->frame_end)
@@ -285,8 +290,8 @@ static int step(struct mlo_pickle *p, struct mlo_err *err)
 
 /* ---- the walk ---- */
 
-void mlo_pickle_init(struct mlo_pickle *p, const struct mlo_source *src, uint64_t pos, uint64_t end, struct mlo_checkpoint *cp,
-                     const char *where)
+void mlo_pickle_init(struct mlo_pickle *p, const struct mlo_source *src, uint64_t pos, uint64_t end,
+                     struct mlo_checkpoint *cp, const char *where)
 {
     *p = (struct mlo_pickle){.src = src, .cp = cp, .where = where};
     mlo_win_init(&p->win, src, pos, end);

@@ -1,22 +1,22 @@
 /*
- * Pickles seen without running them: a walker over the opcodes that keeps the machine's stack and memo as symbols, and
- * the lists that judge the names it meets.
+ * Pickles seen without running them: a walker over the opcodes that keeps the machine's stack and memo as
+ * symbols, and the lists that judge the names it meets.
  *
- * Values are small and refer to the file: a string is (offset, length) and is read again when its text is wanted. Tuples,
- * lists, dicts and built objects are nodes with their items, up to MLO_PICKLE_MAX_CELLS; what comes later is still
- * judged but its content is forgotten. So memory is bounded whatever the file's size.
+ * Values are small and refer to the file: a string is (offset, length) and is read again when its text is
+ * wanted. Tuples, lists, dicts and built objects are nodes with their items, up to MLO_PICKLE_MAX_CELLS; what
+ * comes later is still judged but its content is forgotten. So memory is bounded whatever the file's size.
  */
 #ifndef MLOPSCTL_CHECKPOINT_PICKLE_H
 #define MLOPSCTL_CHECKPOINT_PICKLE_H
 
 #include "internal.h"
 
-#define MLO_PICKLE_NAME_MAX    1000               /* bytes of a module or a name; a longer one is dangerous */
-#define MLO_PICKLE_MAX_STACK   ((size_t)1 << 20)  /* entries; more ends the walk */
-#define MLO_PICKLE_MAX_MEMO    ((size_t)1 << 22)  /* slots remembered; later ones read as unknown values */
-#define MLO_PICKLE_MAX_CELLS   ((size_t)1 << 22)  /* items of containers remembered */
-#define MLO_PICKLE_MAX_NODES   ((size_t)1 << 21)  /* containers remembered */
-#define MLO_PICKLE_MAX_GLOBALS ((size_t)1 << 16)  /* different names */
+#define MLO_PICKLE_NAME_MAX    1000              /* bytes of a module or a name; a longer one is dangerous */
+#define MLO_PICKLE_MAX_STACK   ((size_t)1 << 20) /* entries; more ends the walk */
+#define MLO_PICKLE_MAX_MEMO    ((size_t)1 << 22) /* slots remembered; later ones read as unknown values */
+#define MLO_PICKLE_MAX_CELLS   ((size_t)1 << 22) /* items of containers remembered */
+#define MLO_PICKLE_MAX_NODES   ((size_t)1 << 21) /* containers remembered */
+#define MLO_PICKLE_MAX_GLOBALS ((size_t)1 << 16) /* different names */
 #define MLO_PICKLE_MAX_NUMBER  ((uint64_t)1 << 16) /* bytes of one integer; huge ones only cost memory */
 
 /* ---- names ---- */
@@ -24,7 +24,8 @@
 /* TENSOR_ONLY, KNOWN, UNKNOWN or DANGEROUS. */
 enum mlo_verdict mlo_pickle_judge(const char *module, const char *name);
 /* Compares after mapping Python 2 names. */
-bool mlo_pickle_same_global(const char *module, const char *name, const char *want_module, const char *want_name);
+bool mlo_pickle_same_global(const char *module, const char *name, const char *want_module,
+                            const char *want_name);
 
 /* ---- values ---- */
 
@@ -40,8 +41,8 @@ enum mlo_pv_kind {
     MLO_PV_LIST,
     MLO_PV_DICT,
     MLO_PV_SET,
-    MLO_PV_GLOBAL,  /* a class or function, not called */
-    MLO_PV_OBJECT,  /* what a call of a global gave */
+    MLO_PV_GLOBAL, /* a class or function, not called */
+    MLO_PV_OBJECT, /* what a call of a global gave */
     MLO_PV_PERSID,
 };
 enum mlo_pv_spelling { MLO_PV_PLAIN, MLO_PV_QUOTED /* STRING */, MLO_PV_RAW_UNICODE /* UNICODE */ };
@@ -49,8 +50,10 @@ enum mlo_pv_spelling { MLO_PV_PLAIN, MLO_PV_QUOTED /* STRING */, MLO_PV_RAW_UNIC
 struct mlo_pv {
     uint8_t kind;     /* enum mlo_pv_kind */
     uint8_t spelling; /* STR: enum mlo_pv_spelling */
-    uint32_t ref;     /* STR, BYTES: length; GLOBAL: index of the global; containers, OBJECT, PERSID: node, 0 = content not kept */
-    uint64_t u;       /* STR, BYTES: offset in the source; BOOL, INT: two's complement; OBJECT: index of what was called + 1, or 0 */
+    uint32_t ref; /* STR, BYTES: length; GLOBAL: index of the global; containers, OBJECT, PERSID: node, 0 =
+                     content not kept */
+    uint64_t u;   /* STR, BYTES: offset in the source; BOOL, INT: two's complement; OBJECT: index of what was
+                     called + 1, or 0 */
 };
 
 struct mlo_pcell {
@@ -59,8 +62,8 @@ struct mlo_pcell {
 };
 struct mlo_pnode {
     uint32_t first, last, count; /* items; a dict's are key, value, key, value */
-    uint32_t args;               /* OBJECT: node of the arguments' tuple; PERSID: node of the id when that is a tuple */
-    struct mlo_pv state;         /* OBJECT: of the last BUILD */
+    uint32_t args; /* OBJECT: node of the arguments' tuple; PERSID: node of the id when that is a tuple */
+    struct mlo_pv state; /* OBJECT: of the last BUILD */
 };
 struct mlo_pglobal {
     const char *module, *name; /* in the walker's arena */
@@ -95,28 +98,29 @@ struct mlo_pickle {
     uint32_t buckets[1024];
     struct mlo_arena names;
 
-    uint64_t start, op_at;  /* of this pickle; of this opcode */
-    uint64_t frame_end;     /* 0: no open frame */
+    uint64_t start, op_at; /* of this pickle; of this opcode */
+    uint64_t frame_end;    /* 0: no open frame */
     uint8_t op;
-    uint8_t told[32];       /* bit per opcode that had its finding */
+    uint8_t told[32];        /* bit per opcode that had its finding */
     uint64_t imports, calls; /* in this pickle */
     enum mlo_verdict worst;  /* of this pickle; TENSOR_ONLY at least after one opcode */
     struct mlo_pv result;    /* after STOP */
     /* A bytes constant that looks like a pickle or an archive; may be NULL. */
     int (*on_bytes)(void *ctx, uint64_t offset, uint64_t n, struct mlo_err *err);
-    /* State was set on an object that a listed global made; may be NULL, may move win (joblib puts raw data there). */
+    /* State was set on an object that a listed global made; may be NULL, may move win (joblib puts raw data
+     * there). */
     int (*on_build)(void *ctx, struct mlo_pv object, struct mlo_err *err);
     void *ctx;
 };
 
 /* Walks src[pos, end); findings into cp under `where` (borrowed). */
-void mlo_pickle_init(struct mlo_pickle *p, const struct mlo_source *src, uint64_t pos, uint64_t end, struct mlo_checkpoint *cp,
-                     const char *where);
+void mlo_pickle_init(struct mlo_pickle *p, const struct mlo_source *src, uint64_t pos, uint64_t end,
+                     struct mlo_checkpoint *cp, const char *where);
 void mlo_pickle_release(struct mlo_pickle *p);
 #define MLO_AUTOPICKLE MLO_AUTO(mlo_pickle_release)
 /*
- * One pickle, up to its STOP; p->win.pos is then the byte after it, p->result its value, valid until the next call. A
- * malformed one is MLO_EINVALID; findings made before the fault are in cp.
+ * One pickle, up to its STOP; p->win.pos is then the byte after it, p->result its value, valid until the next
+ * call. A malformed one is MLO_EINVALID; findings made before the fault are in cp.
  */
 int mlo_pickle_next(struct mlo_pickle *p, struct mlo_err *err) MLO_MUST_CHECK;
 
@@ -132,8 +136,8 @@ enum mlo_parg_kind {
     MLO_PA_U8,
     MLO_PA_F8,
     MLO_PA_LINE,
-    MLO_PA_LINES,  /* two lines */
-    MLO_PA_DATA1,  /* a length of 1, 4 or 8 bytes, then that many */
+    MLO_PA_LINES, /* two lines */
+    MLO_PA_DATA1, /* a length of 1, 4 or 8 bytes, then that many */
     MLO_PA_DATA4,
     MLO_PA_DATA4S, /* the length is signed */
     MLO_PA_DATA8,
@@ -150,37 +154,44 @@ struct mlo_popcode {
     int (*run)(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err);
 };
 extern const struct mlo_popcode mlo_pickle_opcodes[256];
-#define MLO_PICKLE_STOP 0x2E
+#define MLO_PICKLE_STOP  0x2E
 #define MLO_PICKLE_PROTO 0x80
 
 /* "pickle: REASON at byte N (opcode REDUCE)". */
 int mlo_pickle_bad(const struct mlo_pickle *p, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(3, 4);
 /* A finding at the current opcode. */
-int mlo_pickle_note(struct mlo_pickle *p, enum mlo_verdict v, const char *what, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_pickle_note(struct mlo_pickle *p, enum mlo_verdict v, const char *what,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* The machine imports module.name: judges, reports a new name, gives the value. */
-int mlo_pickle_import(struct mlo_pickle *p, const struct mlo_str *module, const struct mlo_str *name, struct mlo_pv *ret,
-                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_pickle_import(struct mlo_pickle *p, const struct mlo_str *module, const struct mlo_str *name,
+                      struct mlo_pv *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* n bytes of the source, from the window when they are there. */
-int mlo_pickle_bytes(struct mlo_pickle *p, uint64_t at, size_t n, void *buf, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_pickle_bytes(struct mlo_pickle *p, uint64_t at, size_t n, void *buf,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- looking at results ---- */
 
 const struct mlo_pnode *mlo_pv_node(const struct mlo_pickle *p, struct mlo_pv v); /* NULL when not kept */
-const struct mlo_pnode *mlo_pv_args(const struct mlo_pickle *p, struct mlo_pv object); /* arguments of the call */
+const struct mlo_pnode *mlo_pv_args(const struct mlo_pickle *p,
+                                    struct mlo_pv object); /* arguments of the call */
 /* Item i of a tuple or list node; UNKNOWN beyond the end. Walks the list: for short ones. */
 struct mlo_pv mlo_pv_item(const struct mlo_pickle *p, const struct mlo_pnode *n, size_t i);
 /* Value under a text key of a dict node, UNKNOWN when there is none. */
-int mlo_pv_get(struct mlo_pickle *p, const struct mlo_pnode *dict, const char *key, struct mlo_pv *ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_pv_get(struct mlo_pickle *p, const struct mlo_pnode *dict, const char *key, struct mlo_pv *ret,
+               struct mlo_err *err) MLO_MUST_CHECK;
 /* Is v the global module.name, or (calls) an object made by calling it? */
 bool mlo_pv_is_global(const struct mlo_pickle *p, struct mlo_pv v, const char *module, const char *name);
 bool mlo_pv_is_call(const struct mlo_pickle *p, struct mlo_pv v, const char *module, const char *name);
-/* Text of a STR with escapes resolved: UTF-8 when the file's is. False in *ret_ok when v is no string or longer than max. */
-int mlo_pv_text(struct mlo_pickle *p, struct mlo_pv v, struct mlo_str *out, bool *ret_ok, struct mlo_err *err) MLO_MUST_CHECK;
+/* Text of a STR with escapes resolved: UTF-8 when the file's is. False in *ret_ok when v is no string or
+ * longer than max. */
+int mlo_pv_text(struct mlo_pickle *p, struct mlo_pv v, struct mlo_str *out, bool *ret_ok,
+                struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- scan.c ---- */
 
-/* Stacked pickles from pos to end as one text of findings; bytes left over are reported. *ret_any: it was one at all. */
-int mlo_pickle_scan_stream(const struct mlo_source *src, const char *where, unsigned depth, struct mlo_checkpoint *cp, bool *ret_any,
-                           struct mlo_err *err) MLO_MUST_CHECK;
+/* Stacked pickles from pos to end as one text of findings; bytes left over are reported. *ret_any: it was one
+ * at all. */
+int mlo_pickle_scan_stream(const struct mlo_source *src, const char *where, unsigned depth,
+                           struct mlo_checkpoint *cp, bool *ret_any, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

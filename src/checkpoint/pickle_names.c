@@ -1,10 +1,11 @@
 /*
  * What a global named in a pickle is worth: allowed, known, dangerous or unknown.
  *
- * The allow list decides first and only by exact match of module and undotted name; everything that is on no list is
- * unknown, never harmless. The dangerous list exists to give a clear word to the worst names: a listed path covers all
- * beneath it, in the module, in the dotted name, or across the two ("torch" + "hub.load"). Python 2 names are judged
- * both as spelt and as Python 3 maps them, and the worse answer counts.
+ * The allow list decides first and only by exact match of module and undotted name; everything that is on no
+ * list is unknown, never harmless. The dangerous list exists to give a clear word to the worst names: a
+ * listed path covers all beneath it, in the module, in the dotted name, or across the two ("torch" +
+ * "hub.load"). Python 2 names are judged both as spelt and as Python 3 maps them, and the worse answer
+ * counts.
  */
 #include "pickle.h"
 
@@ -48,20 +49,58 @@ static const char *const allowed[] = {
 };
 
 static const char *const torch_dtypes[] = {
-    "bfloat16",    "bits16",      "bits1x8",    "bits2x4", "bits4x2",       "bits8",           "bool",
-    "complex128",  "complex32",   "complex64",  "float16", "float32",       "float4_e2m1fn_x2", "float64",
-    "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "int1", "int16",
-    "int2",        "int3",        "int32",      "int4",    "int5",          "int6",            "int64",
-    "int7",        "int8",        "qint32",     "qint8",   "quint2x4",      "quint4x2",        "quint8",
-    "uint1",       "uint16",      "uint2",      "uint3",   "uint32",        "uint4",           "uint5",
-    "uint6",       "uint64",      "uint7",      "uint8",
+    "bfloat16",
+    "bits16",
+    "bits1x8",
+    "bits2x4",
+    "bits4x2",
+    "bits8",
+    "bool",
+    "complex128",
+    "complex32",
+    "complex64",
+    "float16",
+    "float32",
+    "float4_e2m1fn_x2",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "int1",
+    "int16",
+    "int2",
+    "int3",
+    "int32",
+    "int4",
+    "int5",
+    "int6",
+    "int64",
+    "int7",
+    "int8",
+    "qint32",
+    "qint8",
+    "quint2x4",
+    "quint4x2",
+    "quint8",
+    "uint1",
+    "uint16",
+    "uint2",
+    "uint3",
+    "uint32",
+    "uint4",
+    "uint5",
+    "uint6",
+    "uint64",
+    "uint7",
+    "uint8",
 };
 
 /* "Float" + "Storage" or "Tensor", in torch, torch.cuda, torch.sparse and torch.cuda.sparse. */
 static const char *const torch_elements[] = {
-    "BFloat16", "Bool", "Byte",  "Char",   "ComplexDouble", "ComplexFloat", "Double",   "Float",
-    "Half",     "Int",  "Long",  "QInt32", "QInt8",         "QUInt2x4",     "QUInt4x2", "QUInt8",
-    "Short",
+    "BFloat16", "Bool", "Byte",   "Char",  "ComplexDouble", "ComplexFloat", "Double", "Float", "Half",
+    "Int",      "Long", "QInt32", "QInt8", "QUInt2x4",      "QUInt4x2",     "QUInt8", "Short",
 };
 
 /* Plain data, made without running anything of the file's choosing. */
@@ -326,12 +365,16 @@ static const char *const dangerous[] = {
 
 /* Names that are bad wherever they stand in a path: modules re-export them ("a.b.os"). */
 static const char *const bad_parts[] = {
-    "__import__", "_ctypes",    "_pickle",    "_posixsubprocess", "builtins",   "cPickle",    "check_call",
-    "check_output", "cloudpickle", "commands", "ctypes",         "dill",       "eval",       "exec",
-    "execfile",   "getattr",    "importlib",  "joblib",          "marshal",    "methodcaller", "nt",
-    "os",         "pdb",        "pickle",     "pip",             "popen",      "Popen",      "posix",
-    "posixpath",  "pty",        "runpy",      "setattr",         "shutil",     "socket",     "subprocess",
-    "sys",        "system",     "urllib",     "webbrowser",
+    "__import__",  "_ctypes",  "_pickle",    "_posixsubprocess",
+    "builtins",    "cPickle",  "check_call", "check_output",
+    "cloudpickle", "commands", "ctypes",     "dill",
+    "eval",        "exec",     "execfile",   "getattr",
+    "importlib",   "joblib",   "marshal",    "methodcaller",
+    "nt",          "os",       "pdb",        "pickle",
+    "pip",         "popen",    "Popen",      "posix",
+    "posixpath",   "pty",      "runpy",      "setattr",
+    "shutil",      "socket",   "subprocess", "sys",
+    "system",      "urllib",   "webbrowser",
 };
 
 /* What Python 3 makes of Python 2 names: exact pairs first, then whole modules. */
@@ -478,7 +521,8 @@ static enum mlo_verdict judge_one(const char *module, const char *name)
 static const struct rename *renamed(const char *module, const char *name)
 {
     for (size_t i = 0; i < MLO_COUNT(renames); i++)
-        if (strcmp(renames[i].module, module) == 0 && (!renames[i].name || strcmp(renames[i].name, name) == 0))
+        if (strcmp(renames[i].module, module) == 0 &&
+            (!renames[i].name || strcmp(renames[i].name, name) == 0))
             return &renames[i];
     return NULL;
 }
@@ -492,7 +536,8 @@ enum mlo_verdict mlo_pickle_judge(const char *module, const char *name)
     return judge_one(module, name) == MLO_VERDICT_DANGEROUS ? MLO_VERDICT_DANGEROUS : mapped;
 }
 
-bool mlo_pickle_same_global(const char *module, const char *name, const char *want_module, const char *want_name)
+bool mlo_pickle_same_global(const char *module, const char *name, const char *want_module,
+                            const char *want_name)
 {
     const struct rename *r = renamed(module, name);
     if (r) {

@@ -198,8 +198,8 @@ static int op_long_bytes(struct mlo_pickle *p, const struct mlo_parg *a, struct 
 }
 
 /* The beginning of a number's line; *ret_whole: all of it. */
-static int number_line(struct mlo_pickle *p, const struct mlo_parg *a, const char *letters, char buf[32], bool *ret_whole,
-                       struct mlo_err *err)
+static int number_line(struct mlo_pickle *p, const struct mlo_parg *a, const char *letters, char buf[32],
+                       bool *ret_whole, struct mlo_err *err)
 {
     *ret_whole = a->len < 32;
     size_t n = *ret_whole ? (size_t)a->len : 31;
@@ -233,7 +233,8 @@ static bool decimal(const char *s, int64_t *ret)
 }
 
 /* INT, LONG, and the slot numbers of PUT and GET. */
-static int read_decimal(struct mlo_pickle *p, const struct mlo_parg *a, bool *ret_ok, int64_t *ret, struct mlo_err *err)
+static int read_decimal(struct mlo_pickle *p, const struct mlo_parg *a, bool *ret_ok, int64_t *ret,
+                        struct mlo_err *err)
 {
     char buf[32];
     bool whole;
@@ -269,12 +270,13 @@ static int op_float_line(struct mlo_pickle *p, const struct mlo_parg *a, struct 
     return r < 0 ? r : push(p, simple(MLO_PV_UNKNOWN), err);
 }
 
-static int push_string(struct mlo_pickle *p, enum mlo_pv_kind kind, enum mlo_pv_spelling spelling, uint64_t at, uint64_t len,
-                       struct mlo_err *err)
+static int push_string(struct mlo_pickle *p, enum mlo_pv_kind kind, enum mlo_pv_spelling spelling,
+                       uint64_t at, uint64_t len, struct mlo_err *err)
 {
     if (len > UINT32_MAX)
         return push(p, simple(MLO_PV_UNKNOWN), err);
-    return push(p, (pv){.kind = (uint8_t)kind, .spelling = (uint8_t)spelling, .ref = (uint32_t)len, .u = at}, err);
+    return push(p, (pv){.kind = (uint8_t)kind, .spelling = (uint8_t)spelling, .ref = (uint32_t)len, .u = at},
+                err);
 }
 
 static int op_text(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err)
@@ -370,13 +372,14 @@ static enum mlo_verdict maker_verdict(const struct mlo_pickle *p, pv v)
     return v.kind == MLO_PV_OBJECT && v.u ? p->globals[v.u - 1].verdict : MLO_VERDICT_UNKNOWN;
 }
 
-/* Items go into v: harmless for the plain kind, and for what a known class made; else the object's own code decides. */
+/* Items go into v: harmless for the plain kind, and for what a known class made; else the object's own code
+ * decides. */
 static int judge_items(struct mlo_pickle *p, pv v, enum mlo_pv_kind plain, struct mlo_err *err)
 {
     if (v.kind == plain || maker_verdict(p, v) == MLO_VERDICT_KNOWN)
         return 0;
-    if (plain == MLO_PV_DICT &&
-        (mlo_pv_is_call(p, v, "collections", "OrderedDict") || mlo_pv_is_call(p, v, "collections", "Counter")))
+    if (plain == MLO_PV_DICT && (mlo_pv_is_call(p, v, "collections", "OrderedDict") ||
+                                 mlo_pv_is_call(p, v, "collections", "Counter")))
         return 0;
     return mlo_pickle_note(p, MLO_VERDICT_UNKNOWN, "items set in something that is no plain container", err);
 }
@@ -607,7 +610,8 @@ static int op_obj(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err
     return call(p, callable, args, err);
 }
 
-/* BUILD runs __setstate__ or writes attributes: on a class or function it changes what the program itself uses. */
+/* BUILD runs __setstate__ or writes attributes: on a class or function it changes what the program itself
+ * uses. */
 static int op_build(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err)
 {
     (void)a;

@@ -5,8 +5,8 @@
 
 const struct mlo_pnode *mlo_pv_node(const struct mlo_pickle *p, struct mlo_pv v)
 {
-    bool has = v.kind == MLO_PV_TUPLE || v.kind == MLO_PV_LIST || v.kind == MLO_PV_DICT || v.kind == MLO_PV_OBJECT ||
-               v.kind == MLO_PV_PERSID;
+    bool has = v.kind == MLO_PV_TUPLE || v.kind == MLO_PV_LIST || v.kind == MLO_PV_DICT ||
+               v.kind == MLO_PV_OBJECT || v.kind == MLO_PV_PERSID;
     return has && v.ref && v.ref < p->n_nodes ? &p->nodes[v.ref] : NULL;
 }
 
@@ -24,7 +24,8 @@ struct mlo_pv mlo_pv_item(const struct mlo_pickle *p, const struct mlo_pnode *n,
     return cell ? p->cells[cell].v : (struct mlo_pv){.kind = MLO_PV_UNKNOWN};
 }
 
-int mlo_pv_get(struct mlo_pickle *p, const struct mlo_pnode *dict, const char *key, struct mlo_pv *ret, struct mlo_err *err)
+int mlo_pv_get(struct mlo_pickle *p, const struct mlo_pnode *dict, const char *key, struct mlo_pv *ret,
+               struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, 256);
@@ -99,7 +100,8 @@ static void add_utf8(struct mlo_str *out, uint32_t c)
     }
 }
 
-/* UNICODE: Latin-1 with \uXXXX and \UXXXXXXXX; a backslash before anything else stands for itself, with that. */
+/* UNICODE: Latin-1 with \uXXXX and \UXXXXXXXX; a backslash before anything else stands for itself, with that.
+ */
 static bool unescape_raw_unicode(const char *s, size_t n, struct mlo_str *out)
 {
     for (size_t i = 0; i < n; i++) {
