@@ -43,8 +43,9 @@ LDLIBS := $(shell $(PKG_CONFIG) --libs $(LINKED) 2>/dev/null) -lm -ldl
 
 MODULE_SRC := $(sort $(wildcard src/base/*.c src/*/*.c))
 LIB_SRC := $(filter-out src/cmd/%,$(MODULE_SRC))
-CMD_SRC := $(sort $(wildcard src/cmd/*.c)) src/main.c
+CMD_SRC := $(sort $(wildcard src/cmd/*.c))
 LIB := $(BUILD)/libmlo.a
+CMDLIB := $(BUILD)/libcmd.a
 BIN := $(BUILD)/mlopsctl
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -58,11 +59,13 @@ NVCC := $(shell command -v nvcc 2>/dev/null)
 
 all: $(BIN) features
 
-$(BIN): $(call obj,$(CMD_SRC)) $(LIB)
+$(BIN): $(call obj,src/main.c) $(CMDLIB) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ $(LDLIBS)
 
 $(LIB): $(call obj,$(LIB_SRC))
+$(CMDLIB): $(call obj,$(CMD_SRC))
+$(LIB) $(CMDLIB):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 

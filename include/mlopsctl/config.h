@@ -1,37 +1,74 @@
 /*
- * Settings: one table of keys; values come from options, environment (MLOPSCTL_*), project file (mlops.yaml), user file, system
- * file, defaults, in that order of strength. libyaml is used only here.
+ * Settings: one table of keys; values come from options, environment (MLOPSCTL_*), project file (mlops.yaml),
+ * user file, system file, defaults, in that order of strength. libyaml is used only here.
  */
 #ifndef MLOPSCTL_CONFIG_H
 #define MLOPSCTL_CONFIG_H
 
 #include <mlopsctl/base/str.h>
 
-enum mlo_setting_type { MLO_SET_STRING, MLO_SET_BOOL, MLO_SET_INT, MLO_SET_DOUBLE, MLO_SET_SIZE, MLO_SET_DURATION, MLO_SET_LIST };
+#define MLO_CONFIG_FILE "mlops.yaml" /* of a project */
+
+enum mlo_setting_type {
+    MLO_SET_STRING,
+    MLO_SET_BOOL,
+    MLO_SET_U64,
+    MLO_SET_SIZE,
+    MLO_SET_DURATION,
+    MLO_SET_CHOICE,
+};
 struct mlo_setting { /* one row of the table: also the source of mlops.yaml(5) */
-    const char *key;  /* "gc.retention" */
+    const char *key; /* "gc.retention" */
     enum mlo_setting_type type;
-    const char *def;  /* default as text, NULL for none */
-    const char *help;
+    const char *def;     /* default as text, NULL for none */
+    const char *help;    /* one sentence, lower case, no full stop */
+    const char *choices; /* "auto|always|never" */
 };
 extern const struct mlo_setting mlo_settings[];
 extern const size_t mlo_n_settings;
+/* Sections whose keys are names of the user's and belong to a command: read with mlo_config_each. */
+struct mlo_section {
+    const char *name, *help;
+};
+extern const struct mlo_section mlo_sections[];
+extern const size_t mlo_n_sections;
 
 struct mlo_config;
-struct mlo_config_paths { const char *project, *user, *system; }; /* files, each may be NULL or absent */
-/* env: array "KEY=VALUE" ending in NULL (main passes environ), may be NULL. Unknown keys: MLO_EUSAGE naming file, line and the nearest key. */
-int mlo_config_load(const struct mlo_config_paths *paths, char *const *env, struct mlo_config **ret, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_config_paths { /* files, each may be NULL or absent */
+    const char *project, *user, *system;
+};
+/*
+ * env: array "KEY=VALUE" ending in NULL, may be NULL. What is not YAML as we take it (no anchors, tags or
+ * second documents, no key twice, 1 MiB) is MLO_EINVALID; unknown keys and values that are not of their type
+ * are MLO_EUSAGE. Both name file and line.
+ */
+int mlo_config_load(const struct mlo_config_paths *paths, char *const *env, struct mlo_config **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_config_free(struct mlo_config *c);
+/*
+ * The mlops.yaml of `folder` or of the nearest folder above it; MLO_ENOTFOUND when there is none. One above
+ * that belongs neither to us, nor to root, nor to the owner of `folder` is passed over: nobody may leave
+ * settings for others in /tmp. Owner: the caller.
+ */
+int mlo_config_find(const char *folder, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
-/* Borrowed; default when not set; NULL when there is neither. Asking for a key that is not in the table is a bug. */
+/* Borrowed; default when not set; NULL when there is neither. Asking for a key that is not in the table is a
+ * bug. */
 const char *mlo_config_get(const struct mlo_config *c, const char *key);
-int mlo_config_size(const struct mlo_config *c, const char *key, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_config_duration(const struct mlo_config *c, const char *key, uint64_t *ret_ns, struct mlo_err *err) MLO_MUST_CHECK;
+/* Values were checked when they were loaded. 0 or false for a setting without value. */
+uint64_t mlo_config_u64(const struct mlo_config *c,
+                        const char *key); /* also sizes in bytes, durations in ns */
 bool mlo_config_bool(const struct mlo_config *c, const char *key);
-/* For config --show-origin: "mlops.yaml:12", "environment MLOPSCTL_GC_RETENTION", "default". Borrowed. */
+/* For config --show-origin: "/home/ann/credit/mlops.yaml:12", "environment MLOPSCTL_GC_RETENTION", "default".
+ * Borrowed. */
 const char *mlo_config_origin(const struct mlo_config *c, const char *key);
-/* Free-form sections of mlops.yaml that belong to a command ("drift", "validate", "remotes"): children of a mapping, by dotted path. */
-int mlo_config_each(const struct mlo_config *c, const char *prefix, int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err), void *ctx,
+/*
+ * The values below a section, by what follows its name: prefix "remotes" gives "prod.url", elements of a list
+ * "prod.tags.0". A value in a stronger file hides the same key in a weaker one. A non-zero return of fn stops
+ * and is returned.
+ */
+int mlo_config_each(const struct mlo_config *c, const char *prefix,
+                    int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err), void *ctx,
                     struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -34,5 +34,14 @@ char *mlo_human_duration(uint64_t ns, char *buf);   /* "12 ms", "3.4 s", "2 h 5 
 
 /* Distance for "did you mean": insertions, deletions, substitutions, swaps of neighbours. */
 size_t mlo_edit_distance(const char *a, const char *b);
+/* Start from {.word = what was typed}, offer every candidate, read `best` (borrowed; NULL when none is near enough). */
+struct mlo_nearest {
+    const char *word, *best;
+    size_t distance;
+};
+void mlo_nearest_offer(struct mlo_nearest *n, const char *candidate);
+
+/* Value of NAME in an array of "NAME=value" that ends with NULL (env itself may be NULL); borrowed, NULL when not set. */
+const char *mlo_env_get(char *const *env, const char *name);
 
 #endif
