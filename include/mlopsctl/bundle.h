@@ -165,10 +165,18 @@ int mlo_diff_tensors(struct mlo_store *s, const struct mlo_bundle *a, const stru
 
 /* ---- signatures: OpenSSF model signing (Sigstore bundle, DSSE, ECDSA P-256), kept as a referrer of the manifest ---- */
 
+#define MLO_ARTIFACT_SIGNATURE "application/vnd.dev.sigstore.bundle.v0.3+json"
+#define MLO_SIGNATURE_MAX ((size_t)64 << 20)
+
+/* PEM: PKCS #8 (mode 0600) and SubjectPublicKeyInfo. Existing files are an MLO_ECONFLICT and stay. */
 int mlo_sign_keygen(const char *private_path, const char *public_path, struct mlo_err *err) MLO_MUST_CHECK;
 /* Adds the signature blob and referrer manifest; its digest is to be named ("signature", "<manifest>/<key hint>") by the caller. */
 int mlo_sign(struct mlo_store *s, const struct mlo_digest *manifest, const char *private_key_path, struct mlo_digest *ret_referrer, char ret_hint[MLO_DIGEST_HEX + 1], struct mlo_err *err) MLO_MUST_CHECK;
-/* MLO_NO: no signature by this key, or it does not fit. No network. */
+/* MLO_NO: no signature by this key, or it does not fit. No network. Blobs are verified elsewhere (mlo_bundle_verify). */
 int mlo_sign_verify(struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_digest *referrers, size_t n, const char *public_key_path, struct mlo_err *err) MLO_MUST_CHECK;
+/* What a signature in the store is over and by whom, unverified: for naming it. A referrer of another kind is MLO_ENOTFOUND. */
+int mlo_sign_subject(struct mlo_store *s, const struct mlo_digest *referrer, struct mlo_digest *ret_manifest, char ret_hint[MLO_DIGEST_HEX + 1], struct mlo_err *err) MLO_MUST_CHECK;
+/* The signature file, as other tools verify it beside an unpacked bundle. Owner: the caller. */
+int mlo_sign_text(struct mlo_store *s, const struct mlo_digest *referrer, char **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif
