@@ -46,7 +46,7 @@ int mlo_fail_nomem(struct mlo_err *err)
 
 int mlo_wrap(struct mlo_err *err, const char *fmt, ...)
 {
-    char before[sizeof err->msg], whole[2 * sizeof err->msg];
+    char before[sizeof err->msg], whole[2 * sizeof err->msg + 2];
     va_list ap;
     va_start(ap, fmt);
     put(before, sizeof before, fmt, ap);

@@ -237,13 +237,13 @@ int mlo_jpull_next(struct mlo_jpull *j, enum mlo_jtok *ret, struct mlo_err *err)
         return begin_value(j, AFTER_MEMBER, ret, err);
     case FIRST_ITEM:
         closed = *j->p == ']';
-        /* fall through */
+        __attribute__((fallthrough));
     case ITEM:
     case AFTER_ITEM:
         return closed ? leave(j, MLO_J_ARRAY_END, ret) : begin_value(j, AFTER_ITEM, ret, err);
     case FIRST_KEY:
         closed = *j->p == '}';
-        /* fall through */
+        __attribute__((fallthrough));
     default:
         return closed ? leave(j, MLO_J_OBJECT_END, ret) : take_key(j, ret, err);
     }
