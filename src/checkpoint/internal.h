@@ -207,6 +207,10 @@ struct mlo_ggml_type {
 };
 const struct mlo_ggml_type *mlo_ggml_type(uint32_t id); /* NULL: removed or newer */
 
+/* As mlo_checkpoint_sniff; for the zip formats *ret_zip is the directory, in the arena given. */
+int mlo_sniff(const struct mlo_source *src, struct mlo_arena *arena, struct mlo_zip *ret_zip,
+              enum mlo_format *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- readers: cp is initialised, format set ---- */
 
 int mlo_safetensors_read(const struct mlo_source *src, struct mlo_checkpoint *cp,
