@@ -14,8 +14,10 @@
  * its folder is removed, its status becomes `died`.
  *
  * Chain: when a run ends its row gets hash = SHA-256(previous hash, canonical text of the row and its effects,
- * metrics and artifacts), in order of ending (`seq`). The head (seq, hash) stands in the meta table, so an edited, deleted,
+ * metrics and artifacts), in order of ending (`seq`). The head (seq, hash) stands in a table of its own, so an edited, deleted,
  * inserted or truncated row is found and named by mlo_ledger_verify.
+ *
+ * A ledger object belongs to one thread and is not carried over a fork.
  */
 #ifndef MLOPSCTL_LEDGER_H
 #define MLOPSCTL_LEDGER_H
@@ -108,7 +110,8 @@ enum mlo_effect_state { MLO_EFFECT_INTENDED, MLO_EFFECT_DONE, MLO_EFFECT_REVERTE
 struct mlo_effect {
     int64_t run;
     int ordinal;
-    const char *kind;   /* "name" for moved names (target "kind/name", before/after "sha256:..."), else the handler's */
+    const char *kind;   /* "name" for moved names (target "kind/name", before/after "sha256:..."), "run" for runs that an undo
+                         * marked (target its id, before/after "done" or "undone"), else the handler's */
     const char *target;
     const char *before, *after; /* NULL for nothing */
     enum mlo_effect_state state;
@@ -119,7 +122,7 @@ struct mlo_run_row {
     const char *command, *argv_json, *cwd, *user, *host, *tool_version, *git_commit, *note;
     bool git_dirty;
     const char *status; /* running, done, failed, died, undone */
-    int exit_code;
+    int exit_code;          /* -1 while running and when it died */
     int64_t undo_of, undone_by; /* 0 for none */
     struct mlo_digest prev_hash, hash;
 };
@@ -131,12 +134,13 @@ struct mlo_run_filter {
     int64_t since_ns, until_ns; /* 0: open */
     int64_t id;          /* 0: any */
     int64_t limit;       /* 0: all */
+    bool oldest_first;
 };
 typedef int (*mlo_run_fn)(void *ctx, const struct mlo_run_row *row, struct mlo_err *err);
 typedef int (*mlo_effect_fn)(void *ctx, const struct mlo_effect *e, struct mlo_err *err);
 typedef int (*mlo_metric_fn)(void *ctx, const char *key, double value, struct mlo_err *err);
 typedef int (*mlo_artifact_fn)(void *ctx, const char *kind, const struct mlo_digest *d, uint64_t size, struct mlo_err *err);
-/* Newest first. */
+/* Newest first, by id; by time of start with since or until. */
 int mlo_run_each(struct mlo_ledger *l, const struct mlo_run_filter *f, mlo_run_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_effect_each(struct mlo_ledger *l, int64_t run, mlo_effect_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_metric_each(struct mlo_ledger *l, int64_t run, mlo_metric_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
@@ -145,8 +149,9 @@ int mlo_artifact_each(struct mlo_ledger *l, int64_t run, mlo_artifact_fn fn, voi
 int mlo_name_history(struct mlo_ledger *l, const char *kind, const char *name, int64_t limit, mlo_effect_fn fn, void *ctx,
                      struct mlo_err *err) MLO_MUST_CHECK;
 /*
- * Digests that must stay: names, values that names had since `since_ns`, before-values of effects still reversible.
- * why: "name", "history", "undo". gc's roots.
+ * Digests that must stay, gc's roots; why: "name" (it has a name), "history" (a name had it since `since_ns`), "undo" (rolling
+ * back a run that ended since `since_ns`, or the effect of a run in progress, needs it). since_ns 0: everything that any rollback
+ * could want; what is not a root of the shorter time can no longer be undone. A digest may be reported more than once.
  */
 int mlo_ledger_roots(struct mlo_ledger *l, int64_t since_ns, int (*fn)(void *ctx, const struct mlo_digest *d, const char *why, int64_t run, struct mlo_err *err),
                      void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
@@ -169,20 +174,35 @@ struct mlo_undo_plan; /* owned */
 struct mlo_undo_opts {
     bool cascade; /* take later runs that build on this one too */
     bool force;   /* undo although the present value is not what the run left */
+    bool partial; /* leave what cannot be undone and undo the rest */
+    bool after;   /* undo everything that ended after `run`, which stays */
+    /* Is this digest, which a name would get back, still in the store? 0 yes; MLO_ENOTFOUND or another failure refuses. May be NULL. */
+    int (*target_ok)(void *ctx, const struct mlo_digest *d, struct mlo_err *err);
+    void *ctx;
 };
+/* The newest run that rollback would take: it changed something, is not undone, and is not itself an undo. MLO_ENOTFOUND: none. */
+int mlo_undo_last(struct mlo_ledger *l, int64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * What rollback would do: the effects in order of undoing. Refused before anything is touched: MLO_ENOTFOUND (no such run),
- * MLO_ECONFLICT (later runs build on it: the message lists them; or the world differs), MLO_EUSAGE (irreversible, already undone, running).
+ * MLO_ECONFLICT (later runs build on it: the message lists them; or the world differs), MLO_EUSAGE (irreversible, already undone, running, changed nothing).
+ * "Later runs that build on it" changed the same things afterwards and are neither undone nor an undo of something later.
  */
 int mlo_undo_plan(struct mlo_ledger *l, int64_t run, const struct mlo_undo_opts *opts, const struct mlo_undo_handler *handlers, size_t n,
                   struct mlo_undo_plan **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_undo_plan_free(struct mlo_undo_plan *p);
 int mlo_undo_plan_each(const struct mlo_undo_plan *p, mlo_effect_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
-/* Executes inside run r (begun with undo_of = run). Names move at mlo_run_finish; outside effects are intended, undone, done. */
+/* Executes inside run r (begun with undo_of = run), on the ledger of the plan or another one opened on the same home. Names move at mlo_run_finish; outside effects are intended, undone, done. */
 int mlo_undo_apply(struct mlo_undo_plan *p, struct mlo_run *r, struct mlo_err *err) MLO_MUST_CHECK;
 
-struct mlo_recovered { int64_t run; const char *command; int finished, undone; };
-/* Finishes or undoes runs whose process died. fn (may be NULL) hears of each. Called by every writing command. */
+struct mlo_recovered {
+    int64_t run;
+    const char *command;
+    int finished, undone; /* effects that had happened, effects taken back */
+};
+/*
+ * Finishes or undoes runs whose process died; sweeps folders that no run owns. fn (may be NULL) hears of each. Called by every writing
+ * command; several at once are fine. A run that cannot be recovered now is left for the next call, after the others, with its failure returned.
+ */
 int mlo_ledger_recover(struct mlo_ledger *l, const struct mlo_undo_handler *handlers, size_t n,
                        int (*fn)(void *ctx, const struct mlo_recovered *rec, struct mlo_err *err), void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
@@ -190,8 +210,12 @@ int mlo_ledger_recover(struct mlo_ledger *l, const struct mlo_undo_handler *hand
 
 struct mlo_ledger_head { int64_t seq; struct mlo_digest hash; };
 int mlo_ledger_head(struct mlo_ledger *l, struct mlo_ledger_head *ret, struct mlo_err *err) MLO_MUST_CHECK;
-/* Chain, head, SQLite's own check, names against their last effect. MLO_NO with the first fault named in err. *ret_rows. */
-int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_ledger_head *against, uint64_t *ret_rows, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_verify_opts {
+    const struct mlo_ledger_head *against; /* a head noted earlier, which must still be in the chain; NULL: none */
+    bool deep;                             /* SQLite's integrity_check (indexes too) instead of quick_check */
+};
+/* Chain, head, names against their last effect, schema, SQLite's own check. MLO_NO with the first fault named in err. *ret_rows. */
+int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_verify_opts *opts, uint64_t *ret_rows, struct mlo_err *err) MLO_MUST_CHECK;
 /* Consistent copy while others write; verified before it gets its name. */
 int mlo_ledger_backup(struct mlo_ledger *l, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
 /* The backup at `path` is verified before it replaces anything; the old ledger is kept beside as ledger.db.before-restore. */
