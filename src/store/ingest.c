@@ -27,13 +27,15 @@
 
 #include <mlopsctl/base/text.h>
 
-#define CHUNK      ((size_t)1 << 20)
-#define RING_SLOTS 16
-#define DIRECT_ALIGN                                                                                         \
-    ((size_t)4096) /* offsets, lengths and addresses; covers every block size Linux mounts                   \
-                    */
-#define DIRECT_MIN  ((uint64_t)4 * CHUNK) /* smaller files gain nothing */
-#define THREADS_MIN ((uint64_t)2 * CHUNK) /* smaller files are done before a thread has started */
+/* Big chunks make direct writes cheap, small ones let a small file's stages overlap; ring at most 24 MiB. */
+#define CHUNK_BIG     ((size_t)4 << 20)
+#define CHUNK_SMALL   ((size_t)512 << 10)
+#define RING_SLOTS    6
+#define CHUNK_BIG_MIN ((uint64_t)4 * RING_SLOTS * CHUNK_BIG)
+#define DIRECT_ALIGN  ((size_t)4096) /* offsets, lengths and addresses; covers every block size Linux mounts \
+                                      */
+#define DIRECT_MIN  ((uint64_t)8 * CHUNK_SMALL) /* smaller files gain nothing */
+#define THREADS_MIN ((uint64_t)2 * CHUNK_SMALL) /* smaller files are done before a thread has started */
 #define LABEL_MAX   512
 
 enum stage { READ, FILE_HASH, RANGES, WRITE, N_STAGES };
@@ -45,7 +47,7 @@ struct pipeline {
     uint64_t size, n_chunks;
 
     uint8_t *ring;
-    size_t ring_bytes, n_slots;
+    size_t ring_bytes, n_slots, chunk;
 
     struct mlo_sha256 file_hash, range_hash;
     size_t range;     /* the one being hashed or next */
@@ -61,12 +63,18 @@ struct pipeline {
     struct mlo_err err;
 };
 
-static int fail_changed(const struct mlo_ingest *in, struct mlo_err *err)
+/* Put the file's name, which is somebody else's, before the message. */
+static int name_file(const struct mlo_ingest *in, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str name;
     mlo_str_init(&name, LABEL_MAX);
     mlo_escape(&name, in->label, strlen(in->label));
-    mlo_fail(err, MLO_ECONFLICT, "'%s' changed while it was read", name.ptr);
+    return mlo_wrap(err, "'%s'", name.ptr);
+}
+
+static int fail_changed(struct mlo_err *err)
+{
+    mlo_fail(err, MLO_ECONFLICT, "changed while it was read");
     return mlo_hint(err, "wait until whatever writes it has finished, then run the command again");
 }
 
@@ -78,7 +86,7 @@ static int step_read(struct pipeline *p, uint64_t off, uint8_t *data, size_t n, 
     int rc = mlo_read_at(p->src, data, n, off, &got, err);
     if (rc < 0)
         return rc;
-    return got == n ? 0 : fail_changed(p->in, err);
+    return got == n ? 0 : fail_changed(err);
 }
 
 static int step_file(struct pipeline *p, uint64_t off, uint8_t *data, size_t n, struct mlo_err *err)
@@ -174,9 +182,9 @@ static int (*const steps[N_STAGES])(struct pipeline *, uint64_t, uint8_t *, size
 
 static int step(struct pipeline *p, enum stage stage, uint64_t k, struct mlo_err *err)
 {
-    uint64_t off = k * CHUNK, left = p->size - off;
-    uint8_t *data = p->ring + k % p->n_slots * CHUNK;
-    return steps[stage](p, off, data, left < CHUNK ? (size_t)left : CHUNK, err);
+    uint64_t off = k * p->chunk, left = p->size - off;
+    uint8_t *data = p->ring + k % p->n_slots * p->chunk;
+    return steps[stage](p, off, data, left < p->chunk ? (size_t)left : p->chunk, err);
 }
 
 /* ---- running them ---- */
@@ -296,28 +304,43 @@ static int check_ranges(const struct mlo_ingest *in, uint64_t size, struct mlo_e
     return 0;
 }
 
+/* A file system that is too full says so before anything is read; one that cannot reserve space is asked no
+ * more. */
+static int prepare_target(struct pipeline *p, struct mlo_err *err)
+{
+    if (p->size < DIRECT_MIN)
+        return 0;
+    if (fallocate(p->dst, 0, 0, (off_t)p->size) < 0 && (errno == ENOSPC || errno == EDQUOT))
+        return mlo_fail_errno(err, "cannot store its %" PRIu64 " bytes", p->size);
+    p->direct = fcntl(p->dst, F_SETFL, O_DIRECT) == 0;
+    return 0;
+}
+
 /* Where bytes come from and go to: a clone is read in place of the file and written by nobody. */
 static int choose_ends(struct pipeline *p, const struct mlo_blob_tmp *tmp, struct mlo_err *err)
 {
+    struct mlo_err why = MLO_ERR_INIT;
     p->src = p->in->fd;
     p->dst = -1;
     if (!tmp)
         return 0;
-    int rc = mlo_reflink(tmp->fd, p->in->fd, err);
-    if (rc == 0)
+    int rc = mlo_reflink(tmp->fd, p->in->fd, &why);
+    if (rc == 0) {
         p->src = tmp->fd;
-    if (rc != MLO_EUNAVAIL)
+        return 0;
+    }
+    if (rc != MLO_EUNAVAIL) {
+        *err = why;
         return rc;
+    }
     p->dst = tmp->fd;
-    if (p->size >= DIRECT_MIN)
-        p->direct = fcntl(p->dst, F_SETFL, O_DIRECT) == 0;
-    return 0;
+    return prepare_target(p, err);
 }
 
 static int make_ring(struct pipeline *p, struct mlo_err *err)
 {
     p->n_slots = p->n_chunks < RING_SLOTS ? (size_t)p->n_chunks : RING_SLOTS;
-    p->ring_bytes = p->n_chunks == 1 ? (size_t)p->size + 1 : p->n_slots * CHUNK;
+    p->ring_bytes = p->n_chunks == 1 ? (size_t)p->size + 1 : p->n_slots * p->chunk;
     void *ring = mmap(NULL, p->ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (ring == MAP_FAILED)
         return mlo_fail_nomem(err);
@@ -328,7 +351,8 @@ static int make_ring(struct pipeline *p, struct mlo_err *err)
 
 static int run_pipeline(struct pipeline *p, struct mlo_digest *ret, struct mlo_err *err)
 {
-    p->n_chunks = p->size / CHUNK + (p->size % CHUNK != 0 || p->size == 0);
+    p->chunk = p->size >= CHUNK_BIG_MIN ? CHUNK_BIG : CHUNK_SMALL;
+    p->n_chunks = p->size / p->chunk + (p->size % p->chunk != 0 || p->size == 0);
     p->active[READ] = p->active[FILE_HASH] = true;
     p->active[RANGES] = p->in->n_ranges > 0;
     p->active[WRITE] = p->dst >= 0;
@@ -358,31 +382,39 @@ static bool same_times(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+static int check_unchanged(int fd, const struct stat *before, struct mlo_err *err)
+{
+    struct stat after;
+    if (fstat(fd, &after) < 0)
+        return mlo_fail_errno(err, "cannot stat");
+    return after.st_size == before->st_size && same_times(before, &after) ? 0 : fail_changed(err);
+}
+
 int mlo_ingest_run(const struct mlo_ingest *in, const struct mlo_blob_tmp *tmp, struct mlo_digest *ret,
                    uint64_t *ret_size, struct mlo_err *err)
 {
-    struct stat before, after;
-    if (fstat(in->fd, &before) < 0)
-        return mlo_fail_errno(err, "cannot stat '%s'", in->label);
-    if (!S_ISREG(before.st_mode))
-        return mlo_fail(err, MLO_EINVALID, "'%s' is not a regular file", in->label);
+    struct stat before;
+    struct mlo_digest digest;
+    if (fstat(in->fd, &before) < 0) {
+        mlo_fail_errno(err, "cannot stat");
+        return name_file(in, err);
+    }
     struct pipeline p = {.in = in,
                          .size = (uint64_t)before.st_size,
                          .mutex = PTHREAD_MUTEX_INITIALIZER,
                          .moved = PTHREAD_COND_INITIALIZER};
-    struct mlo_digest digest;
-    int rc = check_ranges(in, p.size, err);
+    int rc = S_ISREG(before.st_mode) ? 0 : mlo_fail(err, MLO_EINVALID, "not a regular file");
+    if (rc == 0)
+        rc = check_ranges(in, p.size, err);
     if (rc == 0)
         rc = choose_ends(&p, tmp, err);
     if (rc == 0)
         rc = run_pipeline(&p, &digest, err);
     release(&p);
-    if (rc == 0 && fstat(in->fd, &after) < 0)
-        rc = mlo_fail_errno(err, "cannot stat '%s'", in->label);
-    if (rc == 0 && (after.st_size != before.st_size || !same_times(&before, &after)))
-        rc = fail_changed(in, err);
+    if (rc == 0)
+        rc = check_unchanged(in->fd, &before, err);
     if (rc < 0)
-        return rc;
+        return name_file(in, err);
     *ret = digest;
     *ret_size = p.size;
     return 0;
