@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 /* ---- temporaries ---- */
@@ -23,11 +22,10 @@ int mlo_blob_tmp_open(const struct mlo_store *s, struct mlo_blob_tmp *t, struct 
     if (!s->tmp)
         return mlo_fail(err, MLO_EINTERNAL, "store has no folder for temporaries");
     for (;;) {
-        MLO_AUTOFREE char *path = NULL;
-        if (asprintf(&path, "%s/" MLO_TMP_PREFIX "blob-%ld-%u", s->tmp, (long)getpid(), serial++) < 0) {
-            path = NULL;
-            return mlo_fail_nomem(err);
-        }
+        MLO_AUTOFREE char *path = mlo_store_path(err, "%s/" MLO_TMP_PREFIX "blob-%ld-%u", s->tmp,
+                                                 (long)getpid(), serial++);
+        if (!path)
+            return err->code;
         t->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (t->fd >= 0) {
             t->path = mlo_steal(&path);
@@ -43,7 +41,8 @@ void mlo_blob_tmp_discard(struct mlo_blob_tmp *t)
     mlo_cleanup_close(&t->fd);
     if (t->path)
         unlink(t->path); /* a failure leaves a temporary for recovery to sweep */
-    free(mlo_steal(&t->path));
+    free(t->path);
+    *t = MLO_BLOB_TMP_INIT;
 }
 
 static int give_name(struct mlo_store *s, struct mlo_blob_tmp *t, const struct mlo_digest *d,

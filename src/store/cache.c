@@ -5,32 +5,28 @@
 #include "internal.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/str.h>
-
-static int cache_path(const char *home, const char *kind, const struct mlo_digest *key, struct mlo_str *ret,
-                      struct mlo_err *err)
+static char *cache_path(const char *home, const char *kind, const struct mlo_digest *key, struct mlo_err *err)
 {
     char hex[MLO_DIGEST_HEX + 1];
-    mlo_str_init(ret, MLO_PATH_MAX);
-    if (strchr(kind, '/') || mlo_path_check(kind, strlen(kind), err) < 0)
-        return mlo_fail(err, MLO_EINTERNAL, "bad cache kind");
-    mlo_str_addf(ret, "%s/cache/%s/%s", home, kind, mlo_digest_hex(key, hex));
-    return mlo_str_check(ret, err);
+    if (strchr(kind, '/') || mlo_path_check(kind, strlen(kind), err) < 0) {
+        mlo_fail(err, MLO_EINTERNAL, "bad kind of cache entry");
+        return NULL;
+    }
+    return mlo_store_path(err, "%s/cache/%s/%s", home, kind, mlo_digest_hex(key, hex));
 }
 
 int mlo_cache_get(const char *home, const char *kind, const struct mlo_digest *key, size_t max, char **ret,
                   size_t *ret_len, struct mlo_err *err)
 {
-    MLO_AUTOSTR struct mlo_str path;
+    MLO_AUTOFREE char *path = cache_path(home, kind, key, err);
     MLO_AUTOFREE char *data = NULL;
     struct mlo_digest got, want;
     size_t n;
-    int rc = cache_path(home, kind, key, &path, err);
-    if (rc == 0)
-        rc = mlo_slurp_at(AT_FDCWD, path.ptr, max + sizeof want, &data, &n, err);
+    if (!path)
+        return err->code;
+    int rc = mlo_slurp_at(AT_FDCWD, path, max + sizeof want, &data, &n, err);
     if (rc == 0 && n < sizeof want)
         rc = mlo_fail(err, MLO_EINVALID, "cache entry is too short");
     if (rc == 0)
@@ -40,7 +36,7 @@ int mlo_cache_get(const char *home, const char *kind, const struct mlo_digest *k
         rc = mlo_digest_eq(&got, &want) ? 0 : MLO_EINVALID;
     }
     if (rc == MLO_EINVALID)
-        return mlo_fail(err, MLO_ENOTFOUND, "no usable cache entry '%s'", path.ptr);
+        return mlo_fail(err, MLO_ENOTFOUND, "no usable cache entry '%s'", path);
     if (rc < 0)
         return rc;
     memmove(data, data + sizeof want, n - sizeof want + 1); /* with the terminator */
@@ -69,13 +65,12 @@ static int write_entry(int folder, const char *name, const void *data, size_t n,
 int mlo_cache_put(const char *home, const char *kind, const struct mlo_digest *key, const void *data,
                   size_t n, struct mlo_err *err)
 {
-    MLO_AUTOSTR struct mlo_str path;
-    int rc = cache_path(home, kind, key, &path, err);
-    if (rc < 0)
-        return rc;
-    char *slash = strrchr(path.ptr, '/');
+    MLO_AUTOFREE char *path = cache_path(home, kind, key, err);
+    if (!path)
+        return err->code;
+    char *slash = strrchr(path, '/');
     *slash = '\0';
-    rc = mlo_mkdirs_at(AT_FDCWD, path.ptr, 0700, err);
+    int rc = mlo_mkdirs_at(AT_FDCWD, path, 0700, err);
     *slash = '/';
-    return rc < 0 ? rc : write_entry(AT_FDCWD, path.ptr, data, n, err);
+    return rc < 0 ? rc : write_entry(AT_FDCWD, path, data, n, err);
 }

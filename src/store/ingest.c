@@ -32,8 +32,9 @@
 #define CHUNK_SMALL   ((size_t)512 << 10)
 #define RING_SLOTS    6
 #define CHUNK_BIG_MIN ((uint64_t)4 * RING_SLOTS * CHUNK_BIG)
-#define DIRECT_ALIGN  ((size_t)4096) /* offsets, lengths and addresses; covers every block size Linux mounts \
-                                      */
+#define DIRECT_ALIGN                                                                                         \
+    ((size_t)4096) /* offsets, lengths and addresses; covers every block size Linux mounts                   \
+                    */
 #define DIRECT_MIN  ((uint64_t)8 * CHUNK_SMALL) /* smaller files gain nothing */
 #define THREADS_MIN ((uint64_t)2 * CHUNK_SMALL) /* smaller files are done before a thread has started */
 #define LABEL_MAX   512

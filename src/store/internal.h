@@ -23,6 +23,8 @@ struct mlo_store {
     atomic_bool unsynced; /* the blob folder has entries that its own fsync has not covered yet */
 };
 
+/* A path, owned by the caller; NULL with err set when memory is gone or it is longer than MLO_PATH_MAX. */
+char *mlo_store_path(struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(2, 3) MLO_MUST_CHECK;
 /* Regular file under the blob's name, whatever it holds. */
 bool mlo_store_stat_blob(const struct mlo_store *s, const struct mlo_digest *d, struct stat *ret);
 /* Make new entries of the blob folder durable: now, or at the end of the batch. */

@@ -13,7 +13,6 @@
 #include "internal.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -198,11 +197,9 @@ static int store_file(struct mlo_stat_cache *c, int folder, struct mlo_err *err)
 
 static int open_cache_folder(const char *home, bool create, int *ret, struct mlo_err *err)
 {
-    MLO_AUTOFREE char *path = NULL;
-    if (asprintf(&path, "%s/cache", home) < 0) {
-        path = NULL;
-        return mlo_fail_nomem(err);
-    }
+    MLO_AUTOFREE char *path = mlo_store_path(err, "%s/cache", home);
+    if (!path)
+        return err->code;
     int rc = create ? mlo_mkdirs_at(AT_FDCWD, path, 0700, err) : 0;
     if (rc < 0)
         return rc;

@@ -23,6 +23,22 @@
 
 /* ---- opening ---- */
 
+char *mlo_store_path(struct mlo_err *err, const char *fmt, ...)
+{
+    MLO_AUTOSTR struct mlo_str path;
+    va_list ap;
+    mlo_str_init(&path, MLO_PATH_MAX);
+    va_start(ap, fmt);
+    mlo_str_vaddf(&path, fmt, ap);
+    va_end(ap);
+    if (mlo_str_check(&path, err) < 0)
+        return NULL;
+    char *text = mlo_str_detach(&path, NULL);
+    if (!text)
+        mlo_fail_nomem(err);
+    return text;
+}
+
 static int check_layout(const struct mlo_store *s, struct mlo_err *err)
 {
     MLO_AUTOFREE char *text = NULL;
@@ -134,13 +150,11 @@ void mlo_store_set_tmp(struct mlo_store *s, const char *folder)
 
 static int open_lock_file(struct mlo_store *s, struct mlo_err *err)
 {
-    MLO_AUTOFREE char *path = NULL;
     if (s->lock_fd >= 0)
         return 0;
-    if (asprintf(&path, "%s/store.lock", s->home) < 0) {
-        path = NULL;
-        return mlo_fail_nomem(err);
-    }
+    MLO_AUTOFREE char *path = mlo_store_path(err, "%s/store.lock", s->home);
+    if (!path)
+        return err->code;
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     return s->lock_fd >= 0 ? 0 : mlo_fail_errno(err, "cannot open '%s'", path);
 }
@@ -162,6 +176,7 @@ int mlo_store_lock(struct mlo_store *s, bool exclusive, int wait_ms, struct mlo_
 void mlo_store_unlock(struct mlo_store *s)
 {
     mlo_cleanup_close(&s->lock_fd);
+    s->lock_fd = -1;
     s->lock = MLO_STORE_UNLOCKED;
 }
 

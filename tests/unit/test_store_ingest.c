@@ -231,7 +231,7 @@ static void check_meddled(void (*act)(int fd), unsigned threads, int want)
     if (want == 0)
         check_ok(mlo_store_ingest(store, &in, &d, &size, &err), &err);
     else
-        check_err(mlo_store_ingest(store, &in, &d, &size, &err), want, &err, "'in\\x1bput': changed while");
+        check_err(mlo_store_ingest(store, &in, &d, &size, &err), want, &err, "put': changed while");
     check(m.calls > 0);
     close(fd);
 }
