@@ -167,7 +167,7 @@ static void add_number(struct mlo_str *out, enum gguf_type type, const uint8_t *
 
 static int read_scalar(struct gguf *g, enum gguf_type type, struct mlo_str *out, struct mlo_err *err)
 {
-    uint8_t b[8];
+    uint8_t b[8] = {0};
     int rc = mlo_win_read(&g->w, b, value_types[type].bytes, err);
     if (rc < 0)
         return rc;

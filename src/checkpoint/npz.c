@@ -80,7 +80,7 @@ static int read_member(const struct member *m, struct mlo_err *err)
     MLO_AUTOFREE char *head = NULL;
     const char *name;
     struct mlo_npy npy;
-    size_t n;
+    size_t n = 0;
     int rc = read_head(m, &head, &n, err);
     if (rc == 0)
         rc = mlo_cp_text(m->cp, m->e->name, m->e->name_len - strlen(".npy"), &name, err);

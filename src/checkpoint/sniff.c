@@ -196,7 +196,7 @@ static int polyglot(enum mlo_format a, const char *b, struct mlo_err *err)
 /* HDF5 libraries look for their signature at 512, 1024, 2048, ... too. */
 static int hides_hdf5(const struct mlo_source *src, bool *ret, struct mlo_err *err)
 {
-    uint8_t b[8];
+    uint8_t b[8] = {0};
     *ret = false;
     for (uint64_t at = 512; !*ret && at < src->size && src->size - at >= sizeof b; at *= 2) {
         int rc = mlo_source_read(src, b, sizeof b, at, err);

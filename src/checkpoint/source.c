@@ -161,7 +161,7 @@ int mlo_win_u8(struct mlo_win *w, uint8_t *ret, struct mlo_err *err)
 
 int mlo_win_u16(struct mlo_win *w, uint16_t *ret, struct mlo_err *err)
 {
-    uint8_t b[2];
+    uint8_t b[2] = {0};
     int rc = mlo_win_read(w, b, sizeof b, err);
     if (rc == 0)
         *ret = mlo_le16(b);
@@ -170,7 +170,7 @@ int mlo_win_u16(struct mlo_win *w, uint16_t *ret, struct mlo_err *err)
 
 int mlo_win_u32(struct mlo_win *w, uint32_t *ret, struct mlo_err *err)
 {
-    uint8_t b[4];
+    uint8_t b[4] = {0};
     int rc = mlo_win_read(w, b, sizeof b, err);
     if (rc == 0)
         *ret = mlo_le32(b);
@@ -179,7 +179,7 @@ int mlo_win_u32(struct mlo_win *w, uint32_t *ret, struct mlo_err *err)
 
 int mlo_win_u64(struct mlo_win *w, uint64_t *ret, struct mlo_err *err)
 {
-    uint8_t b[8];
+    uint8_t b[8] = {0};
     int rc = mlo_win_read(w, b, sizeof b, err);
     if (rc == 0)
         *ret = mlo_le64(b);

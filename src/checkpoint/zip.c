@@ -98,7 +98,7 @@ static int find_end(const struct mlo_source *src, uint64_t *ret_at, bool *ret_tw
 static int read_end64(const struct mlo_source *src, uint64_t locator_at, const uint8_t *end32,
                       struct zip_end *end, struct mlo_err *err)
 {
-    uint8_t loc[LOCATOR_SIZE], b[END64_SIZE];
+    uint8_t loc[LOCATOR_SIZE] = {0}, b[END64_SIZE] = {0};
     int rc = mlo_source_read(src, loc, sizeof loc, locator_at, err);
     if (rc < 0)
         return rc;
@@ -124,7 +124,7 @@ static int read_end64(const struct mlo_source *src, uint64_t locator_at, const u
 
 static int read_end_at(const struct mlo_source *src, uint64_t at, struct zip_end *ret, struct mlo_err *err)
 {
-    uint8_t b[END_SIZE], sig[4];
+    uint8_t b[END_SIZE] = {0}, sig[4] = {0};
     int rc = mlo_source_read(src, b, sizeof b, at, err);
     if (rc < 0)
         return rc;
@@ -173,7 +173,7 @@ int mlo_zip_has_end(const struct mlo_source *src, bool *ret, struct mlo_err *err
 {
     uint64_t at;
     bool twice, found = false;
-    uint8_t b[END_SIZE], sig[4];
+    uint8_t b[END_SIZE] = {0}, sig[4] = {0};
     int rc = find_end(src, &at, &twice, err);
     if (rc == 0 && at != src->size) {
         rc = mlo_source_read(src, b, sizeof b, at, err);
@@ -490,7 +490,7 @@ int mlo_zip_read(const struct mlo_source *src, struct mlo_arena *arena, struct m
                  struct mlo_err *err)
 {
     struct mlo_zip zip = {0};
-    struct zip_end end;
+    struct zip_end end = {0};
     int rc = read_end(src, &end, err);
     if (rc == 0)
         rc = read_directory(src, &end, arena, &zip, err);
