@@ -32,6 +32,13 @@ struct mlo_host_gpu {
 }; /* libcuda.so.1 opened and asked; detail says what failed else version */
 void mlo_host_gpu(struct mlo_host_gpu *ret);
 
+struct mlo_host_clock {
+    bool known;        /* the kernel told whether the clock is kept in step */
+    bool synchronised; /* by NTP or the like */
+    bool plausible;    /* not before this program was written */
+};
+void mlo_host_clock(struct mlo_host_clock *ret);
+
 /* The libraries this program uses, linked or opened when needed. */
 #define MLO_LIBRARY_VERSION 64
 enum mlo_libver {

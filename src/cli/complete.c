@@ -502,7 +502,7 @@ int mlo_completion_script(FILE *out, const struct mlo_command *const *table, con
             shells[i].write(out, table);
             return 0;
         }
-    struct mlo_str shown MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, sizeof err->msg);
     mlo_escape(&shown, shell, strlen(shell));
     return mlo_fail(err, MLO_EUSAGE, "there is no completion for '%s': it is one of bash, zsh, fish",

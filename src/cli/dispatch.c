@@ -33,7 +33,7 @@ static void ctx_init(struct mlo_ctx *ctx, int argc, char **argv, char **env)
 static int print_error_json(const struct mlo_err *e)
 {
     struct mlo_err err = MLO_ERR_INIT;
-    cJSON *doc MLO_AUTOJSON = cJSON_CreateObject();
+    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
     mlo_json_add_u64(doc, "schema", MLO_JSON_SCHEMA);
     cJSON *node = cJSON_AddObjectToObject(doc, "error");
     struct mlo_value kind = {.type = MLO_CELL_TEXT}, msg = kind, hint = kind;
@@ -43,7 +43,7 @@ static int print_error_json(const struct mlo_err *e)
     memcpy(hint_text, e->hint, sizeof hint_text);
     kind.text = name, msg.text = text, hint.text = hint_text;
     hint.none = !*hint_text;
-    char *line MLO_AUTOFREE = NULL;
+    MLO_AUTOFREE char *line = NULL;
     size_t len = 0;
     if (!node || !mlo_value_json(&kind, node, "kind") || !mlo_value_json(&msg, node, "message") ||
         !mlo_value_json(&hint, node, "hint") || mlo_json_print(doc, &line, &len, &err) < 0)
@@ -103,7 +103,7 @@ static int exit_status(const struct mlo_ctx *ctx, int rc, struct mlo_err *err)
 static int unknown_command(const struct mlo_command *const *table, const char *parent, const char *word,
                            struct mlo_err *err)
 {
-    struct mlo_str shown MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, MLO_PATH_MAX);
     mlo_escape(&shown, word, strlen(word));
     struct mlo_nearest near = {.word = word};
@@ -118,7 +118,7 @@ static int unknown_command(const struct mlo_command *const *table, const char *p
 
 static int missing_verb(const struct mlo_command *cmd, struct mlo_err *err)
 {
-    struct mlo_str verbs MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str verbs;
     mlo_str_init(&verbs, sizeof err->msg);
     for (const struct mlo_command *const *s = cmd->subs; *s; s++)
         mlo_str_addf(&verbs, "%s%s", s == cmd->subs ? "" : ", ", (*s)->name);
@@ -216,7 +216,7 @@ static int run_command(const struct mlo_command *const *table, struct mlo_ctx *c
                        struct mlo_err *err)
 {
     const struct mlo_command *cmd = ctx->cmd;
-    void *opts MLO_AUTOFREE = mlo_calloc(1, cmd->opts_size ? cmd->opts_size : 1, err);
+    MLO_AUTOFREE void *opts = mlo_calloc(1, cmd->opts_size ? cmd->opts_size : 1, err);
     if (!opts)
         return MLO_EIO;
     int rc = mlo_opts_parse(cmd, ctx->argc - at, ctx->argv + at, opts, ctx, err);

@@ -56,7 +56,7 @@ static void print_pair(FILE *out, const char *left, const char *text)
 
 static void add_option_text(const struct mlo_command *cmd, const struct mlo_opt *o, struct mlo_str *text)
 {
-    struct mlo_str def MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str def;
     mlo_str_init(&def, 256);
     mlo_str_add(text, o->help);
     if (o->choices)
@@ -74,7 +74,7 @@ static void print_options(FILE *out, const struct mlo_command *cmd, const struct
     for (const struct mlo_opt *o = table; o && o->name; o++) {
         if (o->flags & MLO_OPTF_HIDDEN)
             continue;
-        struct mlo_str left MLO_AUTOSTR, text MLO_AUTOSTR;
+        MLO_AUTOSTR struct mlo_str left, text;
         mlo_str_init(&left, 256);
         mlo_str_init(&text, 4096);
         if (o->letter)

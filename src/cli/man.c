@@ -112,7 +112,7 @@ static void put_synopsis(FILE *out, const struct mlo_command *cmd, const char *p
 
 static void put_option(FILE *out, const struct mlo_command *cmd, const struct mlo_opt *o)
 {
-    struct mlo_str def MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str def;
     mlo_str_init(&def, 256);
     fputs(".TP\n", out);
     if (o->letter)

@@ -118,7 +118,7 @@ static int hint_near_option(const struct parser *p, const char *word)
 /* Puts a fault into words. `word` is what the user typed; it may hold anything and is escaped. */
 static int say_fault(const struct parser *p, enum fault fault, const struct mlo_opt *o, const char *word)
 {
-    struct mlo_str text MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, MLO_PATH_MAX);
     if (word)
         mlo_escape(&text, word, strlen(word));
@@ -261,7 +261,7 @@ static int parse_long(struct parser *p, const char *word)
     const struct mlo_opt *own = find_long(p->cmd ? p->cmd->opts : NULL, word, len);
     const struct mlo_opt *o = own ? own : find_long(mlo_global_opts, word, len);
     if (!o) {
-        char *name MLO_AUTOFREE = mlo_memdup0(word, len, p->err);
+        MLO_AUTOFREE char *name = mlo_memdup0(word, len, p->err);
         return name ? say_fault(p, UNKNOWN_LONG, NULL, name) : MLO_EIO;
     }
     const char *value = equals ? equals + 1 : NULL;

@@ -79,7 +79,7 @@ static unsigned percent(const struct mlo_progress_view *v)
 
 void mlo_progress_line(const struct mlo_progress_view *v, unsigned width, struct mlo_str *out)
 {
-    struct mlo_str numbers MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str numbers;
     mlo_str_init(&numbers, 512);
     add_numbers(v, &numbers);
     mlo_str_add(out, v->what);
@@ -109,8 +109,8 @@ static unsigned terminal_width(void)
 static void draw_json(const struct mlo_progress_view *v, const char *event)
 {
     struct mlo_err err = MLO_ERR_INIT;
-    cJSON *doc MLO_AUTOJSON = cJSON_CreateObject();
-    char *line MLO_AUTOFREE = NULL;
+    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
+    MLO_AUTOFREE char *line = NULL;
     size_t len = 0;
     cJSON_AddStringToObject(doc, "event", event);
     cJSON_AddStringToObject(doc, "what", v->what);
@@ -124,7 +124,7 @@ static void draw_json(const struct mlo_progress_view *v, const char *event)
 static void draw(struct mlo_progress *p, int64_t now, const char *event)
 {
     struct mlo_progress_view v = {p->what, p->done, p->total, (uint64_t)(now - p->started)};
-    struct mlo_str line MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, 1024);
     if (p->mode == MLO_PROGRESS_JSON) {
         draw_json(&v, event);
@@ -149,7 +149,7 @@ static void draw(struct mlo_progress *p, int64_t now, const char *event)
 struct mlo_progress *mlo_progress_start(const struct mlo_ctx *ctx, const char *what, uint64_t total_bytes)
 {
     enum mlo_progress_mode mode = choose_mode(ctx);
-    struct mlo_str shown MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str shown;
     struct mlo_err err = MLO_ERR_INIT;
     mlo_str_init(&shown, 512);
     mlo_escape(&shown, what, strlen(what));
@@ -205,7 +205,7 @@ void mlo_progress_end(struct mlo_progress *p)
 static void say(const char *kind, const char *fmt, va_list ap) MLO_PRINTF(2, 0);
 static void say(const char *kind, const char *fmt, va_list ap)
 {
-    struct mlo_str text MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, 8192);
     mlo_str_vaddf(&text, fmt, ap);
     fprintf(stderr, MLO_PROGRAM ": %s%s\n", kind, text.ptr);

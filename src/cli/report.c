@@ -173,7 +173,7 @@ static void forget_rows(struct mlo_table *t)
 /* Writes the rows at hand; the widths of text are those of the first rows from then on. */
 static int flush_rows(struct mlo_report *r, struct mlo_table *t, struct mlo_err *err)
 {
-    struct mlo_str out MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str out;
     mlo_str_init(&out, MLO_STR_MAX);
     int rc = 0;
     if (r->ctx->json) {
@@ -332,7 +332,7 @@ static int end_stream(struct mlo_report *r, struct mlo_err *err)
 
 int mlo_report_print(struct mlo_report *r, FILE *out, struct mlo_err *err)
 {
-    struct mlo_str text MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, MLO_STR_MAX);
     if (r->failed == MLO_EINTERNAL)
         return mlo_fail(err, MLO_EINTERNAL, "the report has a cell outside a table");

@@ -12,7 +12,7 @@ static bool add_text(cJSON *obj, const char *key, const char *text)
     size_t len = strlen(text);
     if (mlo_utf8_valid(text, len))
         return cJSON_AddStringToObject(obj, key, text) != NULL;
-    struct mlo_str escaped MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str escaped;
     struct mlo_err err = MLO_ERR_INIT;
     mlo_str_init(&escaped, MLO_STR_MAX);
     mlo_escape(&escaped, text, len);
@@ -86,7 +86,7 @@ static bool add_item(const struct mlo_item *item, cJSON *doc)
 
 static int add_document(const cJSON *doc, struct mlo_str *out, struct mlo_err *err)
 {
-    char *text MLO_AUTOFREE = NULL;
+    MLO_AUTOFREE char *text = NULL;
     size_t len = 0;
     int rc = mlo_json_print(doc, &text, &len, err);
     if (rc < 0)
@@ -98,7 +98,7 @@ static int add_document(const cJSON *doc, struct mlo_str *out, struct mlo_err *e
 
 int mlo_report_json_render(const struct mlo_report *r, struct mlo_str *out, struct mlo_err *err)
 {
-    cJSON *doc MLO_AUTOJSON = cJSON_CreateObject();
+    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
     const char *name = r->ctx->cmd_name ? r->ctx->cmd_name : "";
     bool ok = mlo_json_add_u64(doc, "schema", MLO_JSON_SCHEMA) &&
               cJSON_AddStringToObject(doc, "command", name);
@@ -111,7 +111,7 @@ int mlo_table_json_lines(const struct mlo_table *t, struct mlo_str *out, struct 
 {
     int rc = 0;
     for (size_t row = 0; rc == 0 && row < t->n_cells / t->n_cols; row++) {
-        cJSON *obj MLO_AUTOJSON = cJSON_CreateObject();
+        MLO_AUTOJSON cJSON *obj = cJSON_CreateObject();
         if (!mlo_json_add_u64(obj, "schema", MLO_JSON_SCHEMA) || !add_row(t, row, obj))
             return mlo_fail_nomem(err);
         rc = add_document(obj, out, err);

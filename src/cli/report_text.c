@@ -74,7 +74,7 @@ static bool is_number(enum mlo_cell_type type)
 
 int mlo_table_measure(const struct mlo_table *t, size_t *ret_widths, struct mlo_err *err)
 {
-    struct mlo_str cell MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str cell;
     mlo_str_init(&cell, MLO_STR_MAX);
     for (size_t i = 0; i < t->n_cols; i++)
         ret_widths[i] = mlo_text_width(t->cols[i].title);
@@ -114,8 +114,8 @@ static void add_header(const struct mlo_table *t, const size_t *widths, bool col
 int mlo_table_text(const struct mlo_table *t, bool header, bool color, struct mlo_str *out,
                    struct mlo_err *err)
 {
-    size_t *measured MLO_AUTOFREE = mlo_calloc(t->n_cols, sizeof *measured, err);
-    struct mlo_str cell MLO_AUTOSTR;
+    MLO_AUTOFREE size_t *measured = mlo_calloc(t->n_cols, sizeof *measured, err);
+    MLO_AUTOSTR struct mlo_str cell;
     mlo_str_init(&cell, MLO_STR_MAX);
     if (!measured)
         return MLO_EIO;

@@ -43,7 +43,7 @@ static int find(struct mlo_ctx *ctx, const struct mlo_command **ret, struct mlo_
                 found = *table;
         }
         if (!found) {
-            struct mlo_str shown MLO_AUTOSTR;
+            MLO_AUTOSTR struct mlo_str shown;
             mlo_str_init(&shown, sizeof err->msg);
             mlo_escape(&shown, ctx->args[i], strlen(ctx->args[i]));
             mlo_fail(err, MLO_EUSAGE, "there is no command '%s'", shown.ptr);
@@ -80,12 +80,12 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *opts = options;
     const struct mlo_command *cmd = NULL;
-    struct mlo_str prefix MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str prefix;
     mlo_str_init(&prefix, 1024);
     int rc = find(ctx, &cmd, &prefix, err);
     if (rc < 0)
         return rc;
-    char *text MLO_AUTOFREE = NULL;
+    MLO_AUTOFREE char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     if (!out)

@@ -48,7 +48,7 @@ static bool is_parent(const char *path)
 static int unknown_key(const char *file, const struct mlo_yaml_entry *e, struct mlo_err *err)
 {
     struct mlo_nearest near = {.word = e->path};
-    struct mlo_str shown MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, 4 * MLO_YAML_PATH);
     mlo_escape(&shown, e->path, strlen(e->path));
     mlo_fail(err, MLO_EUSAGE, "%s:%zu: there is no setting '%s'", file, e->line, shown.ptr);
@@ -94,7 +94,7 @@ static int take_entry(struct mlo_config *c, const char *file, const struct mlo_y
 
 static int load_file(struct mlo_config *c, int which, const char *path, struct mlo_err *err)
 {
-    char *text MLO_AUTOFREE = NULL;
+    MLO_AUTOFREE char *text = NULL;
     size_t n = 0;
     if (!path || access(path, F_OK) != 0)
         return 0;
@@ -187,12 +187,12 @@ static bool is_trusted(const struct stat *file, const struct stat *start)
 
 int mlo_config_find(const char *folder, char **ret, struct mlo_err *err)
 {
-    char *dir MLO_AUTOFREE = realpath(folder, NULL);
+    MLO_AUTOFREE char *dir = realpath(folder, NULL);
     struct stat start, file;
     if (!dir || stat(dir, &start) != 0)
         return mlo_fail_errno(err, "cannot look for " MLO_CONFIG_FILE " in '%s'", folder);
     for (;;) {
-        struct mlo_str path MLO_AUTOSTR;
+        MLO_AUTOSTR struct mlo_str path;
         mlo_str_init(&path, MLO_PATH_MAX);
         mlo_str_addf(&path, "%s/" MLO_CONFIG_FILE, strcmp(dir, "/") == 0 ? "" : dir);
         int rc = mlo_str_check(&path, err);

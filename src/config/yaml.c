@@ -34,7 +34,7 @@ static int fault(const struct reader *r, const yaml_mark_t *mark, const char *wh
 
 static int fault_path(const struct reader *r, size_t line, const char *what)
 {
-    struct mlo_str shown MLO_AUTOSTR;
+    MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, 4 * MLO_YAML_PATH);
     mlo_escape(&shown, r->path.ptr, r->path.len);
     return mlo_fail(r->err, MLO_EINVALID, "%s:%zu: '%s' %s", r->name, line, shown.ptr, what);
