@@ -239,14 +239,14 @@ struct mlo_ledger_head {
     struct mlo_digest hash;
 };
 int mlo_ledger_head(struct mlo_ledger *l, struct mlo_ledger_head *ret, struct mlo_err *err) MLO_MUST_CHECK;
-struct mlo_verify_opts {
+struct mlo_ledger_verify_opts {
     const struct mlo_ledger_head
         *against; /* a head noted earlier, which must still be in the chain; NULL: none */
     bool deep;    /* SQLite's integrity_check (indexes too) instead of quick_check */
 };
 /* Chain, head, names against their last effect, schema, SQLite's own check. MLO_NO with the first fault named
  * in err. *ret_rows. */
-int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_verify_opts *opts, uint64_t *ret_rows,
+int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_ledger_verify_opts *opts, uint64_t *ret_rows,
                       struct mlo_err *err) MLO_MUST_CHECK;
 /* Consistent copy while others write; verified before it gets its name. */
 int mlo_ledger_backup(struct mlo_ledger *l, const char *path, struct mlo_err *err) MLO_MUST_CHECK;

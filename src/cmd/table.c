@@ -4,14 +4,15 @@
  */
 #include "table.h"
 
-/* start */
-extern const struct mlo_command mlo_cmd_doctor, mlo_cmd_config;
-/* help */
+extern const struct mlo_command mlo_cmd_config;
 extern const struct mlo_command mlo_cmd_help, mlo_cmd_version, mlo_cmd_completion;
 
 const struct mlo_command *const mlo_commands[] = {
+    /* start */
+    &mlo_cmd_config,
     /* help */
     &mlo_cmd_help,
     &mlo_cmd_version,
+    &mlo_cmd_completion,
     NULL,
 };

@@ -358,7 +358,7 @@ static int check_all(struct verify *v, bool deep, struct mlo_err *err)
     return rc ? rc : check_sqlite(v->l, deep, err);
 }
 
-int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_verify_opts *opts, uint64_t *ret_rows,
+int mlo_ledger_verify(struct mlo_ledger *l, const struct mlo_ledger_verify_opts *opts, uint64_t *ret_rows,
                       struct mlo_err *err)
 {
     struct verify v = {.l = l, .against = opts ? opts->against : NULL};
