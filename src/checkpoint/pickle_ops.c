@@ -350,7 +350,7 @@ static int op_tuple_n(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo
 static int op_from_mark(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err)
 {
     (void)a;
-    size_t from;
+    size_t from = 0;
     int r = pop_mark(p, 0, &from, err);
     if (r < 0)
         return r;
@@ -576,7 +576,7 @@ static int op_call(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_er
 
 static int op_inst(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err)
 {
-    size_t from;
+    size_t from = 0;
     pv callable;
     uint32_t args = 0;
     int r = import_lines(p, a, &callable, err);
@@ -592,7 +592,7 @@ static int op_inst(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_er
 static int op_obj(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err *err)
 {
     (void)a;
-    size_t from;
+    size_t from = 0;
     uint32_t args = 0;
     int r = pop_mark(p, 0, &from, err);
     if (r < 0)
