@@ -33,6 +33,9 @@ void mlo_store_unlock(struct mlo_store *s);
 void mlo_store_begin_batch(struct mlo_store *s);
 int mlo_store_commit_batch(struct mlo_store *s, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Bytes of blobs that this process has added since it opened the store; what was there already does not count. */
+uint64_t mlo_store_added(const struct mlo_store *s);
+
 /* A file of that name is there; its content is not looked at. ret_size may be NULL. */
 bool mlo_store_has(struct mlo_store *s, const struct mlo_digest *d, uint64_t *ret_size);
 /* Open for reading without checking the content (the caller hashes what it reads). ret_size may be NULL. */

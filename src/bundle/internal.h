@@ -112,6 +112,8 @@ void mlo_jb_true(struct mlo_jb *b, cJSON *parent, const char *key, bool v); /* o
 void mlo_jb_digest(struct mlo_jb *b, cJSON *parent, const char *key, const struct mlo_digest *d);
 /* Takes node. */
 void mlo_jb_node(struct mlo_jb *b, cJSON *parent, const char *key, cJSON *node);
+/* A whole number as built here or as parsed; 0 for anything else. */
+uint64_t mlo_jb_value(const cJSON *v);
 int mlo_jb_check(const struct mlo_jb *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- manifest.c: config and manifest, byte for byte ---- */
@@ -154,5 +156,83 @@ const struct mlo_layer *mlo_bundle_extra_layer(const struct mlo_bundle *b);
 /* ---- schema.c: the config's closed schema ---- */
 
 int mlo_config_check(const cJSON *config, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- pack: what is known about each file on its way into a bundle ---- */
+
+struct mlo_packed {
+    const struct mlo_walked *file;
+    struct mlo_digest digest;
+    bool known; /* digest comes from the stat cache: the file need not be read */
+    cJSON *doc; /* what it holds, see inspect.c; owned */
+    bool external_cached; /* digests of its tensors in other files came from the cache */
+    bool fresh; /* doc was made now from `cp`: its tensors are still to be hashed */
+    struct mlo_checkpoint cp;
+    enum mlo_kind kind;
+    enum mlo_format format;
+    uint32_t mode; /* 0644 or 0755 */
+    bool raw;      /* a layer of its own */
+    size_t layer;
+};
+static inline bool mlo_packed_small(const struct mlo_packed *f)
+{
+    return (uint64_t)f->file->st.st_size < MLO_RAW_LAYER_MIN;
+}
+/* "a/b" + "c" -> "a/c"; the packed file there, or NULL. `files` sorted by path. */
+struct mlo_packed *mlo_packed_sibling(struct mlo_packed *files, size_t n, const char *path, const char *name);
+
+/* ---- inspect.c: one file's content as a document that its bytes alone decide, so that it can be cached
+ * under their digest ---- */
+
+/*
+ * {"format","verdict","architecture","parameters","tensors":[{"name","type","shape","bytes","digest"}],"inputs","outputs",
+ *  "external":[path],"findings":[{"where","offset","verdict","what"}],"secrets":[{"rule","line"}],"warnings":[text],"fault":text}
+ * Tensors in other files have "external", "offset" and "length" too; "fault" says why the file is malformed.
+ * `text`: the whole content where it is small enough to be scanned for secrets, else NULL. Only system errors
+ * fail.
+ */
+int mlo_inspect(const struct mlo_source *src, const char *text, struct mlo_packed *f,
+                struct mlo_err *err) MLO_MUST_CHECK;
+/* Reads format and the like back; false when doc is not one of ours. */
+bool mlo_inspected_adopt(struct mlo_packed *f);
+enum mlo_verdict mlo_inspected_verdict(const cJSON *doc);
+
+/* ---- gate.c: what may not be packed ---- */
+
+int mlo_gate(struct mlo_packed *files, size_t n, const struct mlo_pack_opts *opts, struct mlo_refusals *no,
+             struct mlo_str *warning, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- ingest.c: files into the store, tensors hashed in the same read ---- */
+
+struct mlo_taking {
+    struct mlo_store *store; /* NULL in a dry run without one */
+    const struct mlo_pack_opts *opts;
+    struct mlo_stat_cache *seen;
+    struct mlo_packed *files;
+    size_t n;
+};
+int mlo_take_files(const struct mlo_taking *t, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- facts.c: what the checkpoints say about the model as a whole ---- */
+
+struct mlo_model_facts {
+    enum mlo_format format; /* of most of the weights; UNKNOWN: no weights */
+    uint64_t parameters;
+    size_t n_tensors;
+    char precision[128], quantization[64], architecture[64];
+    bool has_tensor_set;
+    struct mlo_digest tensor_set;
+    enum mlo_verdict verdict;
+};
+int mlo_model_facts(const struct mlo_packed *files, size_t n, struct mlo_model_facts *ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/* ModelPack's word: "safetensors", "onnx", "gguf", "pt", ...; NULL for UNKNOWN. */
+const char *mlo_format_word(enum mlo_format f);
+
+/* ---- extra.c: mlopsctl.json ---- */
+
+/* Tensors are moved out of the documents. Owner of *ret: the caller. */
+int mlo_extra_build(struct mlo_packed *files, size_t n, const struct mlo_model_facts *facts,
+                    const struct mlo_pack_opts *opts, char **ret, size_t *ret_len,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

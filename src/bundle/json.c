@@ -65,6 +65,13 @@ void mlo_jb_digest(struct mlo_jb *b, cJSON *parent, const char *key, const struc
     mlo_jb_text(b, parent, key, mlo_digest_text(d, text));
 }
 
+uint64_t mlo_jb_value(const cJSON *v)
+{
+    if (cJSON_IsRaw(v))
+        return strtoull(v->valuestring, NULL, 10);
+    return cJSON_IsNumber(v) && v->valuedouble >= 0 && v->valuedouble < 0x1p63 ? (uint64_t)v->valuedouble : 0;
+}
+
 int mlo_jb_check(const struct mlo_jb *b, struct mlo_err *err)
 {
     return b->failed ? mlo_fail_nomem(err) : 0;

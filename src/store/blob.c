@@ -67,8 +67,15 @@ int mlo_blob_tmp_publish(struct mlo_store *s, struct mlo_blob_tmp *t, const stru
     struct stat st;
     bool there = mlo_store_stat_blob(s, d, &st) && (uint64_t)st.st_size == size;
     int rc = there && !replace ? 0 : give_name(s, t, d, err);
+    if (rc == 0 && !there)
+        s->added += size;
     mlo_blob_tmp_discard(t);
     return rc < 0 ? rc : mlo_store_sync_names(s, err);
+}
+
+uint64_t mlo_store_added(const struct mlo_store *s)
+{
+    return s->added;
 }
 
 /* ---- streams ---- */

@@ -20,7 +20,8 @@ struct mlo_store {
     int lock_fd;     /* -1 until first locked */
     enum mlo_store_lock_state lock;
     atomic_bool batch;
-    atomic_bool unsynced; /* the blob folder has entries that its own fsync has not covered yet */
+    atomic_uint_fast64_t added; /* bytes of new blobs */
+    atomic_bool unsynced;       /* the blob folder has entries that its own fsync has not covered yet */
 };
 
 /* A path, owned by the caller; NULL with err set when memory is gone or it is longer than MLO_PATH_MAX. */
