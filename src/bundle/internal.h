@@ -162,10 +162,10 @@ int mlo_config_check(const cJSON *config, struct mlo_err *err) MLO_MUST_CHECK;
 struct mlo_packed {
     const struct mlo_walked *file;
     struct mlo_digest digest;
-    bool known; /* digest comes from the stat cache: the file need not be read */
-    cJSON *doc; /* what it holds, see inspect.c; owned */
+    bool known;           /* digest comes from the stat cache: the file need not be read */
+    cJSON *doc;           /* what it holds, see inspect.c; owned */
     bool external_cached; /* digests of its tensors in other files came from the cache */
-    bool fresh; /* doc was made now from `cp`: its tensors are still to be hashed */
+    bool fresh;           /* doc was made now from `cp`: its tensors are still to be hashed */
     struct mlo_checkpoint cp;
     enum mlo_kind kind;
     enum mlo_format format;

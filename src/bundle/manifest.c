@@ -32,25 +32,23 @@ bool mlo_kind_from_name(const char *name, size_t n, enum mlo_kind *ret)
 
 char *mlo_param_size(uint64_t n, char buf[MLO_PARAM_SIZE_MAX])
 {
-    static const struct {
-        uint64_t unit;
-        char letter;
-    } units[] = {
-        {1000000000000000, 'Q'}, {1000000000000, 'T'}, {1000000000, 'B'}, {1000000, 'M'}, {1000, 'K'},
-    };
+    static const char letters[] = "KMBTQ";
+    uint64_t unit = 1000, tenths = 0;
+    size_t i = 0;
     buf[0] = '\0';
-    for (size_t i = 0; i < MLO_COUNT(units); i++) {
-        /* Tenths, rounded; 999,950 is already 1M and not 1000K. */
-        uint64_t step = units[i].unit / 10, tenths = n / step + (n % step >= step / 2);
-        if (tenths < 10)
-            continue;
-        if (tenths % 10 == 0)
-            snprintf(buf, MLO_PARAM_SIZE_MAX, "%llu%c", (unsigned long long)(tenths / 10), units[i].letter);
-        else
-            snprintf(buf, MLO_PARAM_SIZE_MAX, "%llu.%u%c", (unsigned long long)(tenths / 10),
-                     (unsigned)(tenths % 10), units[i].letter);
-        break;
+    if (n < unit)
+        return buf;
+    for (;; i++, unit *= 1000) { /* 999,950 is already 1M and not 1000K */
+        uint64_t step = unit / 10;
+        tenths = n / step + (n % step >= step / 2);
+        if (tenths < 10000 || letters[i + 1] == '\0')
+            break;
     }
+    int len = snprintf(buf, MLO_PARAM_SIZE_MAX, "%llu", (unsigned long long)(tenths / 10));
+    if (tenths % 10)
+        len += snprintf(buf + len, MLO_PARAM_SIZE_MAX - (size_t)len, ".%u", (unsigned)(tenths % 10));
+    buf[len] = letters[i];
+    buf[len + 1] = '\0';
     return buf;
 }
 

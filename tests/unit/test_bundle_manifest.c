@@ -146,9 +146,19 @@ static int build_both(void)
     return rc ? rc : mlo_manifest_build(&layer.digest, n, &layer, 1, &manifest, &n, &err);
 }
 
+/* cJSON allocates inside its own library, where the wrapper does not reach: lend it this program's allocator.
+ */
+static void *lent_malloc(size_t n)
+{
+    return malloc(n);
+}
+
 static void memory_failure_is_an_ordinary_error(void)
 {
-    check(each_alloc_failure(build_both) > 20);
+    cJSON_Hooks hooks = {lent_malloc, free};
+    cJSON_InitHooks(&hooks);
+    check(each_alloc_failure(build_both) > 50);
+    cJSON_InitHooks(NULL);
 }
 
 int main(void)

@@ -1,0 +1,517 @@
+/* Packing files into a store: same input, same bytes; every file read once; refusals that name everything at
+ * once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/io.h>
+
+#include "../../src/bundle/internal.h"
+#include "tap.h"
+
+#define MANIFEST_DIGEST "c6bb9b4270ade1ef9cdf9260044225c9e126ad4f6ff97a463ce911b332063b39"
+#define WEIGHTS_DIGEST  "9c54a301d1883c1238adad7212e1c8b7a0ee5a828aa7b9a5fc5c4b58af05fe54"
+
+static const char tiny[72] =
+    "8\0\0\0\0\0\0\0{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}  \0\0\x80?\0\0\0";
+static const char tiny_last = '\xc0';
+
+struct bench { /* a fresh folder with a store in it */
+    char root[512], home[600], tree[600];
+    struct mlo_store *store;
+};
+
+static void put(const char *folder, const char *name, const void *data, size_t n)
+{
+    char path[1200];
+    struct mlo_err err = MLO_ERR_INIT;
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    check_ok(mlo_mkdirs_at(AT_FDCWD, path, 0755, &err), &err);
+    *slash = '/';
+    check_ok(mlo_write_file_at(AT_FDCWD, path, data, n, 0644, &err), &err);
+}
+
+static void put_text(const char *folder, const char *name, const char *text)
+{
+    put(folder, name, text, strlen(text));
+}
+
+static void put_tiny(const char *folder, const char *name)
+{
+    char data[sizeof(tiny)];
+    memcpy(data, tiny, sizeof(tiny));
+    data[sizeof(data) - 1] = tiny_last;
+    put(folder, name, data, sizeof(data));
+}
+
+static void set_up(struct bench *b)
+{
+    static int serial;
+    struct mlo_err err = MLO_ERR_INIT;
+    snprintf(b->root, sizeof(b->root), "%s/bench-%d", tap_tmpdir(), serial++);
+    snprintf(b->home, sizeof(b->home), "%s/.mlops", b->root);
+    snprintf(b->tree, sizeof(b->tree), "%s/tree", b->root);
+    check_ok(mlo_mkdirs_at(AT_FDCWD, b->home, 0700, &err), &err);
+    check_ok(mlo_mkdirs_at(AT_FDCWD, b->tree, 0755, &err), &err);
+    check_ok(mlo_store_open(b->home, true, &b->store, &err), &err);
+    mlo_store_set_tmp(b->store, b->home);
+}
+
+static void tear_down(struct bench *b)
+{
+    mlo_store_close(b->store);
+}
+
+static struct mlo_pack_opts options(const struct bench *b, const char *const *paths, size_t n)
+{
+    return (struct mlo_pack_opts){
+        .paths = paths, .n_paths = n, .name = "tiny", .threads = 2, .home = b->home};
+}
+
+static const char *hex(const struct mlo_digest *d)
+{
+    static char buf[2][MLO_DIGEST_HEX + 1];
+    static int turn;
+    turn = !turn;
+    return mlo_digest_hex(d, buf[turn]);
+}
+
+static void a_bare_pack_is_the_worked_example(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    set_up(&b);
+    put_tiny(b.tree, "model.safetensors");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    o.bare = true;
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err)) {
+        check_str(hex(&r.manifest), MANIFEST_DIGEST);
+        check_int(r.manifest_size, 521);
+        check_int(r.n_files, 1);
+        check_int(r.bytes, 72);
+        check_int(r.n_tensors, 1);
+        check_int(r.parameters, 2);
+        check_int(r.stored_bytes, 72 + 200 + 521);
+        check(r.has_tensor_set);
+        mlo_pack_result_release(&r);
+    }
+    tear_down(&b);
+}
+
+static void put_model(const char *tree)
+{
+    put_tiny(tree, "model.safetensors");
+    put_text(tree, "config.json", "{\"model_type\":\"tiny\"}");
+    put_text(tree, "README.md", "# tiny\n");
+    put_text(tree, "src/train.py", "print(1)\n");
+    put_text(tree, "data/ref.csv", "a,b\n1,2\n");
+}
+
+static void two_folders_give_the_same_digest(void)
+{
+    struct bench a, b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result ra = {0}, rb = {0};
+    set_up(&a);
+    set_up(&b);
+    put_model(a.tree);
+    put_model(b.tree);
+    struct timespec old[2] = {{.tv_sec = 86400}, {.tv_sec = 86400}};
+    check(utimensat(AT_FDCWD, b.tree, old, 0) == 0);
+    char weights[700];
+    snprintf(weights, sizeof(weights), "%s/model.safetensors", b.tree);
+    check(utimensat(AT_FDCWD, weights, old, 0) == 0 && chmod(weights, 0600) == 0);
+    const char *pa[] = {a.tree}, *pb[] = {b.tree};
+    struct mlo_pack_metric metrics[] = {{"f1", 0.5}, {"auc", 0.91}}, swapped[] = {{"auc", 0.91}, {"f1", 0.5}};
+    struct mlo_pack_opts oa = options(&a, pa, 1), ob = options(&b, pb, 1);
+    oa.metrics = metrics, ob.metrics = swapped;
+    oa.n_metrics = ob.n_metrics = 2;
+    oa.source_date_ns = ob.source_date_ns = 1767225600LL * 1000000000;
+    ob.threads = 1;
+    if (check_ok(mlo_pack(a.store, &oa, &ra, &err), &err) &&
+        check_ok(mlo_pack(b.store, &ob, &rb, &err), &err)) {
+        check_str(hex(&ra.manifest), hex(&rb.manifest));
+        check_int(ra.n_files, 5);
+        check_str(ra.file_paths[0], "README.md");
+        check_str(ra.file_paths[4], "src/train.py");
+    }
+    mlo_pack_result_release(&ra);
+    mlo_pack_result_release(&rb);
+    tear_down(&a);
+    tear_down(&b);
+}
+
+static void what_was_packed_can_be_loaded(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    struct mlo_bundle l = {0};
+    set_up(&b);
+    put_model(b.tree);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    o.version = "1.0.0";
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err) &&
+        check_ok(mlo_bundle_load(b.store, &r.manifest, &l, &err), &err)) {
+        check_int(l.n_layers, 6); /* weights, one tar for each other kind, mlopsctl.json */
+        check_str(l.layers[0].kind, "weight");
+        check_str(hex(&l.layers[0].digest), WEIGHTS_DIGEST);
+        check_str(l.layers[1].kind, "weight.config");
+        check_str(l.layers[2].kind, "code");
+        check_str(l.layers[3].kind, "doc");
+        check_str(l.layers[4].kind, "dataset");
+        check_str(l.layers[5].path, "mlopsctl.json");
+        check_int(l.n_files, 5);
+        check_str(l.files[3].path, "model.safetensors");
+        check_str(l.files[3].format, "safetensors");
+        check_int(l.files[2].layer, 4);
+        mlo_bundle_release(&l);
+    }
+    mlo_pack_result_release(&r);
+    tear_down(&b);
+}
+
+static void an_unchanged_tree_is_not_read_again(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result first = {0}, second = {0}, third = {0};
+    set_up(&b);
+    put_model(b.tree);
+    char *big = calloc(2, 1 << 20);
+    check(big != NULL);
+    put(b.tree, "data/big.csv", big, 2 << 20);
+    free(big);
+    sleep(3); /* beyond the grain of file times, inside which nothing is remembered */
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_ok(mlo_pack(b.store, &o, &first, &err), &err);
+    check_int(first.n_cached, 0);
+    char weights[700], hidden[700];
+    snprintf(weights, sizeof(weights), "%s/data/big.csv", b.tree);
+    snprintf(hidden, sizeof(hidden), "%s/.mlops/big", b.root);
+    check_ok(mlo_pack(b.store, &o, &second, &err), &err);
+    check_int(second.n_cached, 6);
+    check_int(second.stored_bytes, 0);
+    check(mlo_digest_eq(&first.manifest, &second.manifest));
+    check_int(second.n_tensors, 1);
+    put_text(b.tree, "README.md", "# changed\n");
+    check_ok(mlo_pack(b.store, &o, &third, &err), &err);
+    check(!mlo_digest_eq(&first.manifest, &third.manifest), "a changed file changes the digest");
+    check_int(third.n_cached, 1); /* the large one */
+    mlo_pack_result_release(&first);
+    mlo_pack_result_release(&second);
+    mlo_pack_result_release(&third);
+    tear_down(&b);
+}
+
+static void a_blob_that_was_lost_is_taken_in_again(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result first = {0}, second = {0};
+    set_up(&b);
+    put_model(b.tree);
+    sleep(3);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_ok(mlo_pack(b.store, &o, &first, &err), &err);
+    char blob[1000];
+    snprintf(blob, sizeof(blob), "%s/store/blobs/sha256/%s", b.home, WEIGHTS_DIGEST);
+    check(unlink(blob) == 0);
+    check_ok(mlo_pack(b.store, &o, &second, &err), &err);
+    check(mlo_digest_eq(&first.manifest, &second.manifest));
+    check_int(second.stored_bytes, 72);
+    mlo_pack_result_release(&first);
+    mlo_pack_result_release(&second);
+    tear_down(&b);
+}
+
+static void a_dry_run_gives_the_digest_and_stores_nothing(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result dry = {0}, wet = {0};
+    set_up(&b);
+    put_model(b.tree);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    o.dry_run = true;
+    check_ok(mlo_pack(NULL, &o, &dry, &err), &err);
+    o.dry_run = false;
+    check_ok(mlo_pack(b.store, &o, &wet, &err), &err);
+    check(mlo_digest_eq(&dry.manifest, &wet.manifest));
+    check_int(dry.stored_bytes, 0);
+    mlo_pack_result_release(&dry);
+    mlo_pack_result_release(&wet);
+    tear_down(&b);
+}
+
+/* ---- refusals ---- */
+
+static void check_refused(struct bench *b, const struct mlo_pack_opts *o, int code, const char *text,
+                          const char *also)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    int rc = mlo_pack(b->store, o, &r, &err);
+    check_err(rc, code, &err, text);
+    check(!also || strstr(err.msg, also) != NULL, "'%s' lacks '%s'", err.msg, also ? also : "");
+    if (rc == 0)
+        mlo_pack_result_release(&r);
+    check_int(mlo_store_added(b->store), 0);
+}
+
+static void special_files_and_links_are_all_named(void)
+{
+    struct bench b;
+    char path[800];
+    set_up(&b);
+    put_tiny(b.tree, "model.safetensors");
+    snprintf(path, sizeof(path), "%s/pipe", b.tree);
+    check(mkfifo(path, 0600) == 0);
+    snprintf(path, sizeof(path), "%s/loop", b.tree);
+    check(symlink(".", path) == 0);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "\"pipe\": a FIFO", "\"loop\": a symbolic link");
+    tear_down(&b);
+}
+
+static void names_that_collide_without_case_are_refused(void)
+{
+    struct bench b;
+    set_up(&b);
+    put_text(b.tree, "Data/a.csv", "1");
+    put_text(b.tree, "data/b.csv", "2");
+    put_text(b.tree, "notes.txt", "3");
+    put_text(b.tree, "NOTES.txt", "4");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "\"data/b.csv\": collides with \"Data/a.csv\"",
+                  "\"notes.txt\": collides");
+    tear_down(&b);
+}
+
+static void unsafe_names_are_refused_and_shown_escaped(void)
+{
+    struct bench b;
+    set_up(&b);
+    put_text(b.tree, "a\x1b[31m.txt", "1");
+    put_text(b.tree, "b\\c.txt", "1");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "2 refused", "a\\x1b[31m.txt");
+    tear_down(&b);
+}
+
+static void different_files_of_one_name_are_refused(void)
+{
+    struct bench b;
+    char one[700], two[700];
+    set_up(&b);
+    put_text(b.tree, "one/a.txt", "1");
+    put_text(b.tree, "two/a.txt", "2");
+    snprintf(one, sizeof(one), "%s/one", b.tree);
+    snprintf(two, sizeof(two), "%s/two", b.tree);
+    const char *paths[] = {one, two, one};
+    struct mlo_pack_opts o = options(&b, paths, 3);
+    check_refused(&b, &o, MLO_EINVALID, "two different files", NULL);
+    tear_down(&b);
+}
+
+static void a_file_where_a_folder_must_be_is_refused(void)
+{
+    struct bench b;
+    char one[700], two[700];
+    set_up(&b);
+    put_text(b.tree, "one/a", "1");
+    put_text(b.tree, "one/a-b", "1");
+    put_text(b.tree, "two/a/b", "2");
+    snprintf(one, sizeof(one), "%s/one", b.tree);
+    snprintf(two, sizeof(two), "%s/two", b.tree);
+    const char *paths[] = {one, two};
+    struct mlo_pack_opts o = options(&b, paths, 2);
+    check_refused(&b, &o, MLO_EINVALID, "\"a/b\": collides with \"a\"", NULL);
+    tear_down(&b);
+}
+
+static void dangerous_pickles_are_refused_whatever_is_accepted(void)
+{
+    static const char hostile[] = "\x80\x02"
+                                  "cposix\nsystem\nX\x02\0\0\0id\x85R.";
+    struct bench b;
+    set_up(&b);
+    put(b.tree, "weights.txt", hostile, sizeof(hostile) - 1);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    o.accept_unknown = o.accept_secrets = true;
+    check_refused(&b, &o, MLO_EINVALID, "dangerous pickle", "posix.system");
+    tear_down(&b);
+}
+
+static void malformed_weights_are_refused(void)
+{
+    struct bench b;
+    set_up(&b);
+    put(b.tree, "model.safetensors", tiny, sizeof(tiny) - 1);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "\"model.safetensors\"", NULL);
+    tear_down(&b);
+}
+
+static void secrets_are_refused_by_name_and_by_content_unless_accepted(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    set_up(&b);
+    put_text(b.tree, ".env", "A=1\n");
+    put_text(b.tree, "train.py",
+             "x = 1\nkey = \"AKIA"
+             "IOSFODNN7EXAMPLQ\"\n");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "\".env\": a file of secrets",
+                  "\"train.py\": a secret (aws-access-key");
+    check_int(mlo_store_added(b.store), 0);
+    o.accept_secrets = true;
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err))
+        mlo_pack_result_release(&r);
+    tear_down(&b);
+}
+
+static void a_shard_that_is_missing_is_refused(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    set_up(&b);
+    put_tiny(b.tree, "model-00001-of-00002.safetensors");
+    put_text(b.tree, "model.safetensors.index.json",
+             "{\"metadata\":{\"total_size\":16},\"weight_map\":{\"w\":\"model-00001-of-00002.safetensors\","
+             "\"v\":\"model-00002-of-00002.safetensors\"}}");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "model-00002-of-00002.safetensors", NULL);
+    put_text(b.tree, "model.safetensors.index.json",
+             "{\"metadata\":{\"total_size\":8},\"weight_map\":{\"w\":\"model-00001-of-00002.safetensors\"}}");
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err))
+        mlo_pack_result_release(&r);
+    tear_down(&b);
+}
+
+static void nothing_to_pack_is_said(void)
+{
+    struct bench b;
+    char missing[700];
+    set_up(&b);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "no files", NULL);
+    snprintf(missing, sizeof(missing), "%s/nothing", b.tree);
+    paths[0] = missing;
+    check_refused(&b, &o, MLO_ENOTFOUND, "nothing", NULL);
+    tear_down(&b);
+}
+
+static void ignored_files_stay_out(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    set_up(&b);
+    put_tiny(b.tree, "model.safetensors");
+    put_text(b.tree, ".mlopsignore", "# comment\n*.log\r\n/cache/\nsub/*.tmp\n");
+    put_text(b.tree, "a.log", "x");
+    put_text(b.tree, "sub/b.log", "x");
+    put_text(b.tree, "sub/c.tmp", "x");
+    put_text(b.tree, "d.tmp", "x");
+    put_text(b.tree, "cache/e", "x");
+    put_text(b.tree, ".git/config", "x");
+    put_text(b.tree, ".mlops/ledger.db", "x");
+    put_text(b.tree, "mlopsctl.json", "{}");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err)) {
+        check_int(r.n_file_paths, 2);
+        check_str(r.file_paths[0], "d.tmp");
+        check_str(r.file_paths[1], "model.safetensors");
+        check_int(r.n_warnings, 1);
+        mlo_pack_result_release(&r);
+    }
+    put_text(b.tree, ".mlopsignore", "!keep\n");
+    check_err(mlo_pack(b.store, &o, &r, &err), MLO_EINVALID, &err, ".mlopsignore");
+    tear_down(&b);
+}
+
+static void cards_locks_and_data_sets_have_their_places(void)
+{
+    struct bench b;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    struct mlo_bundle l = {0};
+    char model[700], card[700], lock[700], data[700];
+    set_up(&b);
+    put_tiny(b.tree, "model.safetensors");
+    put_text(b.tree, "card.md", "# card\n");
+    put_text(b.tree, "freeze.txt", "numpy==1\n");
+    put_text(b.tree, "train.csv", "a\n1\n");
+    snprintf(model, sizeof(model), "%s/model.safetensors", b.tree);
+    snprintf(card, sizeof(card), "%s/card.md", b.tree);
+    snprintf(lock, sizeof(lock), "%s/freeze.txt", b.tree);
+    snprintf(data, sizeof(data), "%s/train.csv", b.tree);
+    const char *paths[] = {model}, *locks[] = {lock}, *sets[] = {data};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    o.card = card;
+    o.env_locks = locks, o.n_env_locks = 1;
+    o.datasets = sets, o.n_datasets = 1;
+    if (check_ok(mlo_pack(b.store, &o, &r, &err), &err) &&
+        check_ok(mlo_bundle_load(b.store, &r.manifest, &l, &err), &err)) {
+        check_int(l.n_files, 3);
+        check_str(l.files[0].path, "README.md");
+        check_str(l.files[0].kind, "doc");
+        check_str(l.files[1].path, "freeze.txt");
+        check_str(l.files[1].kind, "code");
+        char *text = cJSON_PrintUnformatted(l.extra);
+        check(text && strstr(text, "\"datasets\":[{\"name\":\"train.csv\",\"size\":4,\"digest\":\"sha256:"),
+              "%s", text);
+        check(text && strstr(text, "\"env\":[{\"path\":\"freeze.txt\""), "%s", text);
+        check(text && !strstr(text, tap_tmpdir()), "an absolute path in the bundle");
+        free(text);
+        mlo_bundle_release(&l);
+    }
+    mlo_pack_result_release(&r);
+    tear_down(&b);
+}
+
+int main(void)
+{
+    run(a_bare_pack_is_the_worked_example);
+    run(two_folders_give_the_same_digest);
+    run(what_was_packed_can_be_loaded);
+    run(an_unchanged_tree_is_not_read_again);
+    run(a_blob_that_was_lost_is_taken_in_again);
+    run(a_dry_run_gives_the_digest_and_stores_nothing);
+    run(special_files_and_links_are_all_named);
+    run(names_that_collide_without_case_are_refused);
+    run(unsafe_names_are_refused_and_shown_escaped);
+    run(different_files_of_one_name_are_refused);
+    run(a_file_where_a_folder_must_be_is_refused);
+    run(dangerous_pickles_are_refused_whatever_is_accepted);
+    run(malformed_weights_are_refused);
+    run(secrets_are_refused_by_name_and_by_content_unless_accepted);
+    run(a_shard_that_is_missing_is_refused);
+    run(nothing_to_pack_is_said);
+    run(ignored_files_stay_out);
+    run(cards_locks_and_data_sets_have_their_places);
+    return done_testing();
+}
