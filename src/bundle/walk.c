@@ -85,7 +85,8 @@ static int add_file(struct mlo_walk *w, const char *path, const char *source, co
     }
     struct mlo_err why = MLO_ERR_INIT;
     if (mlo_path_check(path, strlen(path), &why)) {
-        mlo_refuse(no, path, "%s", why.msg);
+        const char *reason = strstr(why.msg, "': "); /* without the name, which stands before it anyway */
+        mlo_refuse(no, path, "unsafe name: %s", reason ? reason + 3 : why.msg);
         return 0;
     }
     if (w->n >= MLO_PACK_MAX_FILES)

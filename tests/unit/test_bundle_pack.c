@@ -308,7 +308,7 @@ static void unsafe_names_are_refused_and_shown_escaped(void)
     put_text(b.tree, "b\\c.txt", "1");
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "2 refused", "a\\x1b[31m.txt");
+    check_refused(&b, &o, MLO_EINVALID, "2 refused", "a\\x1B[31m.txt");
     tear_down(&b);
 }
 
@@ -482,9 +482,8 @@ static void cards_locks_and_data_sets_have_their_places(void)
         check_str(l.files[1].path, "freeze.txt");
         check_str(l.files[1].kind, "code");
         char *text = cJSON_PrintUnformatted(l.extra);
-        check(text && strstr(text, "\"datasets\":[{\"name\":\"train.csv\",\"size\":4,\"digest\":\"sha256:"),
-              "%s", text);
-        check(text && strstr(text, "\"env\":[{\"path\":\"freeze.txt\""), "%s", text);
+        check(text && strstr(text, "\"datasets\":[{\"name\":\"train.csv\",\"size\":4,\"digest\":\"sha256:"));
+        check(text && strstr(text, "\"env\":[{\"path\":\"freeze.txt\""));
         check(text && !strstr(text, tap_tmpdir()), "an absolute path in the bundle");
         free(text);
         mlo_bundle_release(&l);
