@@ -4,22 +4,38 @@
 #include <stdio.h>
 #include <string.h>
 
+/* By way of a buffer of its own: the arguments may point into what is being replaced. */
 static void put(char *buf, size_t size, const char *fmt, va_list ap)
 {
-    int n = vsnprintf(buf, size, fmt, ap);
-    if (n >= 0 && (size_t)n >= size)
-        memcpy(buf + size - 4, "...", 4);
+    char text[2 * sizeof((struct mlo_err *)0)->msg];
+    int n = vsnprintf(text, sizeof text, fmt, ap);
+    if (n >= 0 && (size_t)n >= size) {
+        size_t cut = size - sizeof "...";
+        while (cut > 0 && ((unsigned char)text[cut] & 0xc0) == 0x80) /* not inside a UTF-8 sequence */
+            cut--;
+        memcpy(text + cut, "...", sizeof "...");
+    }
+    memcpy(buf, n < 0 ? "" : text, n < 0 ? 1 : strlen(text) + 1);
+}
+
+static void putf(char *buf, size_t size, const char *fmt, ...) MLO_PRINTF(3, 4);
+static void putf(char *buf, size_t size, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    put(buf, size, fmt, ap);
+    va_end(ap);
 }
 
 int mlo_fail(struct mlo_err *err, int code, const char *fmt, ...)
 {
     va_list ap;
-    err->code = code;
-    err->sys_errno = 0;
-    err->hint[0] = '\0';
     va_start(ap, fmt);
     put(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
+    err->code = code;
+    err->sys_errno = 0;
+    err->hint[0] = '\0';
     return code;
 }
 
@@ -46,15 +62,12 @@ int mlo_fail_nomem(struct mlo_err *err)
 
 int mlo_wrap(struct mlo_err *err, const char *fmt, ...)
 {
-    char before[sizeof err->msg], whole[2 * sizeof err->msg + 2];
+    char before[sizeof err->msg];
     va_list ap;
     va_start(ap, fmt);
     put(before, sizeof before, fmt, ap);
     va_end(ap);
-    snprintf(whole, sizeof whole, "%s: %s", before, err->msg);
-    if (strlen(whole) >= sizeof err->msg)
-        memcpy(whole + sizeof err->msg - 4, "...", 4);
-    memcpy(err->msg, whole, strlen(whole) + 1);
+    putf(err->msg, sizeof err->msg, "%s: %s", before, err->msg);
     return err->code;
 }
 

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -125,13 +126,30 @@ int mlo_sha256(const void *p, size_t n, struct mlo_digest *ret, struct mlo_err *
     return rc;
 }
 
-/* ---- set ---- */
+/* ---- set ----
+ * Digests also come from manifests that strangers wrote, and nothing makes a stranger's digest the hash of
+ * anything. So the slot is a multiply-add hash under keys of this process: nobody outside can choose digests
+ * that all land in one place.
+ */
+
+static uint64_t slot_keys[MLO_DIGEST_SIZE / sizeof(uint64_t)];
+static pthread_once_t slot_keys_once = PTHREAD_ONCE_INIT;
+
+static void choose_slot_keys(void)
+{
+    if (getrandom(slot_keys, sizeof slot_keys, GRND_NONBLOCK) != sizeof slot_keys)
+        memcpy(slot_keys, "early at boot there may be none", sizeof slot_keys);
+    for (size_t i = 0; i < MLO_COUNT(slot_keys); i++)
+        slot_keys[i] |= 1;
+}
 
 static size_t first_slot(const struct mlo_digest *d, size_t cap)
 {
-    size_t h;
-    memcpy(&h, d->b, sizeof h);
-    return h & (cap - 1);
+    uint64_t words[MLO_COUNT(slot_keys)], h = 0;
+    memcpy(words, d->b, sizeof words);
+    for (size_t i = 0; i < MLO_COUNT(words); i++)
+        h += words[i] * slot_keys[i];
+    return (size_t)(h >> 32) & (cap - 1);
 }
 
 static void insert(struct mlo_digest *slots, uint8_t *used, size_t cap, const struct mlo_digest *d)
@@ -146,6 +164,7 @@ static void insert(struct mlo_digest *slots, uint8_t *used, size_t cap, const st
 static int grow_set(struct mlo_digest_set *s, struct mlo_err *err)
 {
     size_t cap = s->cap ? 2 * s->cap : 64;
+    pthread_once(&slot_keys_once, choose_slot_keys);
     struct mlo_digest *slots = mlo_calloc(cap, sizeof *slots, err);
     uint8_t *used = slots ? mlo_calloc(cap, 1, err) : NULL;
     if (!used) {

@@ -10,19 +10,26 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "path.h"
+
 #define COPY_PIECE   ((size_t)1 << 20)
 #define LOCK_POLL_MS 5
 #define LOCK_SAY_MS  200
 
 int mlo_read(int fd, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
 {
-    ssize_t got;
-    do
-        got = read(fd, buf, n);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return mlo_fail_errno(err, "read");
-    *ret_n = (size_t)got;
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = read(fd, (char *)buf + done, n - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return mlo_fail_errno(err, "read");
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    *ret_n = done;
     return 0;
 }
 
@@ -86,7 +93,32 @@ int mlo_write_all_at(int fd, const void *buf, size_t n, uint64_t off, struct mlo
 
 int mlo_fsync(int fd, const char *what, struct mlo_err *err)
 {
-    return fsync(fd) ? mlo_fail_errno(err, "cannot bring '%s' to stable storage", what) : 0;
+    return fsync(fd) ? mlo_fail_errno(err, "cannot bring %s to stable storage", what) : 0;
+}
+
+static int too_large(size_t max, struct mlo_err *err)
+{
+    return mlo_fail(err, MLO_EINVALID, "larger than the %zu bytes allowed for it", max);
+}
+
+/* Until the end. The size is only a first guess: files of /proc say 0, and a log grows while it is read. */
+static int slurp_fd(int fd, size_t size, size_t max, char **ret, size_t *ret_len, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *buf = NULL;
+    size_t cap = 0, len = 0, got;
+    do { /* one byte more than is known, to see the end, and one for the NUL */
+        if (mlo_grow(&buf, &cap, (len ? len : size) + 2, 1, err) ||
+            mlo_read(fd, buf + len, cap - 1 - len, &got, err))
+            return err->code;
+        len += got;
+        if (len > max)
+            return too_large(max, err);
+    } while (len == cap - 1);
+    buf[len] = '\0';
+    *ret = mlo_steal(&buf);
+    if (ret_len)
+        *ret_len = len;
+    return 0;
 }
 
 int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct mlo_err *err)
@@ -94,22 +126,13 @@ int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
     struct stat st;
     MLO_AUTOCLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st))
-        return mlo_fail_errno(err, "'%s'", path);
+        return mlo_fail_path(err, "cannot read", path);
     if (!S_ISREG(st.st_mode))
-        return mlo_fail(err, MLO_EINVALID, "'%s' is not a regular file", path);
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EINVALID, "not a regular file"), path);
     if ((uint64_t)st.st_size > max)
-        return mlo_fail(err, MLO_EINVALID, "'%s' has %lld bytes, more than %zu", path, (long long)st.st_size,
-                        max);
-    size_t n = (size_t)st.st_size;
-    MLO_AUTOFREE char *buf = mlo_calloc(n + 1, 1, err);
-    if (!buf)
-        return err->code;
-    if (mlo_read_exact_at(fd, buf, n, 0, err))
-        return mlo_wrap(err, "'%s'", path);
-    *ret = mlo_steal(&buf);
-    if (ret_len)
-        *ret_len = n;
-    return 0;
+        return mlo_wrap_path(err, too_large(max, err), path);
+    int rc = slurp_fd(fd, (size_t)st.st_size, max, ret, ret_len, err);
+    return rc ? mlo_wrap_path(err, rc, path) : 0;
 }
 
 int mlo_reflink(int dst, int src, struct mlo_err *err)
@@ -121,9 +144,15 @@ int mlo_reflink(int dst, int src, struct mlo_err *err)
 
 int mlo_copy_fd(int dst, int src, uint64_t size, struct mlo_err *err)
 {
-    if (mlo_reflink(dst, src, err) == 0)
+    struct stat st;
+    struct mlo_err refused = MLO_ERR_INIT;
+    if (mlo_reflink(dst, src, &refused) == 0) {
+        if (fstat(dst, &st))
+            return mlo_fail_errno(err, "copy");
+        if ((uint64_t)st.st_size < size) /* growing it would invent bytes */
+            return mlo_fail(err, MLO_EINVALID, "the file ends at byte %lld", (long long)st.st_size);
         return ftruncate(dst, (off_t)size) ? mlo_fail_errno(err, "copy") : 0;
-    *err = MLO_ERR_INIT;
+    }
     MLO_AUTOFREE char *buf = mlo_calloc(COPY_PIECE, 1, err);
     if (!buf)
         return err->code;

@@ -140,7 +140,7 @@ static int take_word(struct mlo_jpull *j, const char *word, enum mlo_jtok tok, e
 
 static int enter(struct mlo_jpull *j, int state, struct mlo_err *err)
 {
-    if (j->depth + 1 >= MLO_JSON_DEPTH)
+    if (j->depth >= MLO_JSON_DEPTH)
         return fault(j, "nested too deep", err);
     j->p++;
     j->state[++j->depth] = (uint8_t)state;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/text.h>
+
 #define EXACT_MAX 9007199254740992.0 /* 2^53: the largest whole number a double holds with all below it */
 
 void mlo_json_cleanup(cJSON **doc)
@@ -36,6 +38,14 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int twice(const char *name, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str shown;
+    mlo_str_init(&shown, sizeof err->msg);
+    mlo_escape(&shown, name, strnlen(name, 100));
+    return mlo_fail(err, MLO_EINVALID, "JSON: the name '%s' stands twice in one object", shown.ptr);
+}
+
 static int check_object(const cJSON *obj, struct mlo_err *err)
 {
     size_t n = 0, i = 0;
@@ -50,20 +60,22 @@ static int check_object(const cJSON *obj, struct mlo_err *err)
     qsort(names, n, sizeof *names, compare_names);
     for (i = 1; i < n; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            return mlo_fail(err, MLO_EINVALID, "JSON: the name '%.100s' stands twice in one object",
-                            names[i]);
+            return twice(names[i], err);
     return 0;
 }
 
-/* Recursion is bounded: check_text has refused what is deeper than MLO_JSON_DEPTH. */
-static int check_duplicates(const cJSON *node, struct mlo_err *err)
+/* Duplicate names and infinities ("1e999"). Recursion is bounded: check_text has refused what is deeper than
+ * MLO_JSON_DEPTH. */
+static int check_values(const cJSON *node, struct mlo_err *err)
 {
     const cJSON *child;
     if (cJSON_IsObject(node) && check_object(node, err))
         return err->code;
+    if (cJSON_IsNumber(node) && !isfinite(node->valuedouble))
+        return mlo_fail(err, MLO_EINVALID, "JSON: a number is out of range");
     cJSON_ArrayForEach(child, node)
     {
-        if (check_duplicates(child, err))
+        if (check_values(child, err))
             return err->code;
     }
     return 0;
@@ -78,7 +90,7 @@ int mlo_json_parse(const char *text, size_t n, size_t max, cJSON **ret, struct m
     MLO_AUTOJSON cJSON *doc = cJSON_ParseWithLength(text, n);
     if (!doc)
         return mlo_fail_nomem(err);
-    if (check_duplicates(doc, err))
+    if (check_values(doc, err))
         return err->code;
     *ret = mlo_steal(&doc);
     return 0;

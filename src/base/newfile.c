@@ -12,23 +12,31 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "path.h"
+
 static int open_folder_of(int dirfd, const char *path, int *ret_fd, char **ret_name, struct mlo_err *err)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     size_t n = slash ? (size_t)(slash - path) : 0;
     if (!*name)
-        return mlo_fail(err, MLO_EUSAGE, "'%s' names no file", path);
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EUSAGE, "names no file"), path);
     MLO_AUTOFREE char *folder = slash ? mlo_memdup0(path, n ? n : 1, err) : mlo_strdup(".", err);
     MLO_AUTOFREE char *copy = mlo_strdup(name, err);
     if (!folder || !copy)
         return err->code;
     int fd = openat(dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return mlo_fail_errno(err, "folder '%s'", folder);
+        return mlo_fail_path(err, "folder", folder);
     *ret_fd = fd;
     *ret_name = mlo_steal(&copy);
     return 0;
+}
+
+/* Some network file systems answer EINVAL here; there is nothing stronger to ask them for. */
+static int fsync_folder(int fd, struct mlo_err *err)
+{
+    return mlo_fsync(fd, "the folder", err) && err->sys_errno != EINVAL ? err->code : 0;
 }
 
 static int open_temporary(struct mlo_newfile *f, mode_t mode, struct mlo_err *err)
@@ -49,7 +57,7 @@ static int open_temporary(struct mlo_newfile *f, mode_t mode, struct mlo_err *er
         if (errno != EEXIST)
             break;
     }
-    return mlo_fail_errno(err, "cannot create '%s'", f->name);
+    return mlo_fail_path(err, "cannot create", f->name);
 }
 
 int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t mode, struct mlo_err *err)
@@ -93,20 +101,20 @@ static int rename_excl(const struct mlo_newfile *f)
 
 static int commit(struct mlo_newfile *f, bool excl, struct mlo_err *err)
 {
-    int rc = mlo_fsync(f->fd, f->name, err);
+    int rc = mlo_fsync(f->fd, "the new file", err);
     int fd = mlo_steal_fd(&f->fd);
     if (close(fd) && !rc)
-        rc = mlo_fail_errno(err, "close of '%s'", f->name);
+        rc = mlo_fail_path(err, "cannot close", f->name);
     if (!rc && (excl ? rename_excl(f) : renameat(f->dirfd, f->tmp, f->dirfd, f->name))) {
         bool exists = errno == EEXIST;
-        rc = exists ? mlo_fail(err, MLO_ECONFLICT, "'%s' is there already", f->name)
-                    : mlo_fail_errno(err, "cannot rename to '%s'", f->name);
+        rc = exists ? mlo_wrap_path(err, mlo_fail(err, MLO_ECONFLICT, "is there already"), f->name)
+                    : mlo_fail_path(err, "cannot rename to", f->name);
     }
     if (rc) {
         mlo_newfile_abort(f);
         return rc;
     }
-    rc = mlo_fsync(f->dirfd, f->name, err);
+    rc = fsync_folder(f->dirfd, err);
     forget(f);
     return rc;
 }
@@ -128,9 +136,8 @@ int mlo_write_file_at(int dirfd, const char *path, const void *data, size_t n, m
     if (mlo_newfile_begin(&f, dirfd, path, mode, err))
         return err->code;
     if (mlo_write_all(f.fd, data, n, err)) {
-        mlo_wrap(err, "'%s'", path);
         mlo_newfile_abort(&f);
-        return err->code;
+        return mlo_wrap_path(err, err->code, path);
     }
     return mlo_newfile_commit(&f, err);
 }
@@ -141,5 +148,5 @@ int mlo_fsync_dir_of(int dirfd, const char *path, struct mlo_err *err)
     MLO_AUTOFREE char *name = NULL;
     if (open_folder_of(dirfd, path, &fd, &name, err))
         return err->code;
-    return mlo_fsync(fd, path, err);
+    return fsync_folder(fd, err);
 }

@@ -14,7 +14,33 @@
 
 #include <mlopsctl/base/text.h>
 
-#define TREE_DEPTH 256
+#include "path.h"
+
+#define TREE_DEPTH  256 /* folders held open at a time */
+#define SHOWN_BYTES 256 /* of a path in a message */
+
+static void show(struct mlo_str *out, const char *path, size_t n)
+{
+    mlo_str_init(out, 4 * SHOWN_BYTES);
+    mlo_escape(out, path, n < SHOWN_BYTES ? n : SHOWN_BYTES);
+}
+
+int mlo_fail_path(struct mlo_err *err, const char *what, const char *path)
+{
+    int cause = errno;
+    MLO_AUTOSTR struct mlo_str shown;
+    show(&shown, path, strlen(path));
+    errno = cause;
+    return mlo_fail_errno(err, "%s '%s'", what, shown.ptr);
+}
+
+int mlo_wrap_path(struct mlo_err *err, int rc, const char *path)
+{
+    MLO_AUTOSTR struct mlo_str shown;
+    show(&shown, path, strlen(path));
+    mlo_wrap(err, "'%s'", shown.ptr);
+    return rc;
+}
 
 static int check_component(const char *s, size_t n, struct mlo_err *err)
 {
@@ -53,43 +79,53 @@ int mlo_path_check(const char *path, size_t n, struct mlo_err *err)
     if (check_text(path, n, err) == 0)
         return 0;
     MLO_AUTOSTR struct mlo_str shown;
-    mlo_str_init(&shown, 200);
-    mlo_escape(&shown, path, n < 100 ? n : 100);
+    show(&shown, path, n);
     return mlo_wrap(err, "unsafe path '%s'", shown.ptr);
 }
 
-/* For kernels without openat2: every folder is opened with O_NOFOLLOW from the one before. */
-static int walk_beneath(int dirfd, const char *path, int flags, mode_t mode)
+/* One folder deeper, through no link. ELOOP for a link: with O_DIRECTORY the kernel says ENOTDIR. */
+static int enter(int dirfd, const char *name)
+{
+    struct stat st;
+    int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOTDIR)
+        return fd;
+    bool link = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+    errno = link ? ELOOP : ENOTDIR;
+    return -1;
+}
+
+/* As openat for the last component; O_PATH | O_NOFOLLOW would open a link itself. */
+static int open_last(int dirfd, const char *name, int flags, mode_t mode)
+{
+    struct stat st;
+    int fd = openat(dirfd, name, flags | O_NOFOLLOW, mode);
+    if (fd < 0 || !(flags & O_PATH) || (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = ELOOP;
+    return -1;
+}
+
+/* For kernels and sandboxes without openat2: component by component. `path` is scratch. */
+static int walk_beneath(int dirfd, char *path, int flags, mode_t mode)
 {
     int at = dirfd, fd;
-    const char *slash;
-    while ((slash = strchr(path, '/'))) {
-        char name[256];
-        size_t n = (size_t)(slash - path);
-        if (n >= sizeof name) {
-            errno = ENAMETOOLONG;
-            fd = -1;
-        } else {
-            memcpy(name, path, n);
-            name[n] = '\0';
-            fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        }
-        if (at != dirfd) {
-            int cause = errno;
+    for (char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+        *slash = '\0';
+        int next = enter(at, path), cause = errno;
+        if (at != dirfd)
             close(at);
-            errno = cause;
-        }
-        if (fd < 0)
-            return -1;
-        at = fd;
-        path = slash + 1;
-    }
-    fd = openat(at, path, flags | O_NOFOLLOW, mode);
-    if (at != dirfd) {
-        int cause = errno;
-        close(at);
         errno = cause;
+        at = next;
     }
+    if (at < 0)
+        return -1;
+    fd = open_last(at, path, flags, mode);
+    int cause = errno;
+    if (at != dirfd)
+        close(at);
+    errno = cause;
     return fd;
 }
 
@@ -101,39 +137,55 @@ int mlo_open_beneath(int dirfd, const char *path, int flags, mode_t mode, int *r
     if (mlo_path_check(path, strlen(path), err))
         return err->code;
     int fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-        fd = walk_beneath(dirfd, path, flags | O_CLOEXEC, mode);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
+        MLO_AUTOFREE char *scratch = mlo_strdup(path, err);
+        if (!scratch)
+            return err->code;
+        fd = walk_beneath(dirfd, scratch, flags | O_CLOEXEC, mode);
+    }
     if (fd < 0 && (errno == ELOOP || errno == EXDEV))
-        return mlo_fail(err, MLO_EINVALID, "'%s' goes through a symbolic link", path);
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EINVALID, "goes through a symbolic link"), path);
     if (fd < 0)
-        return mlo_fail_errno(err, "'%s'", path);
+        return mlo_fail_path(err, "cannot open", path);
     *ret_fd = fd;
     return 0;
 }
 
-static int make_folder(int dirfd, const char *path, mode_t mode, struct mlo_err *err)
+/* Makes `name` where it is missing, durably, and moves *at (owned) into it. */
+static int make_and_enter(int *at, const char *name, mode_t mode, bool follow, struct mlo_err *err)
 {
-    if (mkdirat(dirfd, path, mode) == 0)
-        return mlo_fsync_dir_of(dirfd, path, err);
-    return errno == EEXIST ? 0 : mlo_fail_errno(err, "cannot make folder '%s'", path);
+    if (mkdirat(*at, name, mode) == 0) {
+        if (mlo_fsync_dir_of(*at, name, err))
+            return err->code;
+    } else if (errno != EEXIST) {
+        return mlo_fail_path(err, "cannot make folder", name);
+    }
+    int fd = follow ? openat(*at, name, O_PATH | O_DIRECTORY | O_CLOEXEC) : enter(*at, name);
+    if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EINVALID, "is there already and no folder"), name);
+    if (fd < 0)
+        return mlo_fail_path(err, "cannot open folder", name);
+    mlo_cleanup_close(at);
+    *at = fd;
+    return 0;
 }
 
 int mlo_mkdirs_at(int dirfd, const char *path, mode_t mode, struct mlo_err *err)
 {
-    struct stat st;
-    if (fstatat(dirfd, path, &st, 0) == 0 && S_ISDIR(st.st_mode))
-        return 0;
-    MLO_AUTOFREE char *part = mlo_strdup(path, err);
-    if (!part)
+    bool own = dirfd == AT_FDCWD;
+    if (!own && mlo_path_check(path, strlen(path), err))
         return err->code;
-    for (char *slash = part + (*part == '/'); (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (*part && make_folder(dirfd, part, mode, err))
-            return err->code;
-        *slash = '/';
-    }
-    size_t n = strlen(part);
-    return n && part[n - 1] == '/' ? 0 : make_folder(dirfd, part, mode, err);
+    MLO_AUTOFREE char *names = mlo_strdup(path, err);
+    if (!names)
+        return err->code;
+    MLO_AUTOCLOSE int at = openat(dirfd, *path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0)
+        return mlo_fail_path(err, "cannot open the folder of", path);
+    char *rest = NULL;
+    for (char *name = strtok_r(names, "/", &rest); name; name = strtok_r(NULL, "/", &rest))
+        if (make_and_enter(&at, name, mode, own, err))
+            return mlo_wrap_path(err, err->code, path);
+    return 0;
 }
 
 static int remove_tree(int dirfd, const char *name, unsigned depth, struct mlo_err *err);
@@ -143,12 +195,16 @@ static int remove_inside(int fd, unsigned depth, struct mlo_err *err)
     DIR *dir = fdopendir(fd);
     int rc = 0;
     if (!dir) {
+        rc = mlo_fail_errno(err, "cannot list a folder");
         close(fd);
-        return mlo_fail_errno(err, "folder");
+        return rc;
     }
-    for (struct dirent *e; !rc && (e = readdir(dir));)
+    errno = 0;
+    for (struct dirent *e; !rc && (e = readdir(dir)); errno = 0)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             rc = remove_tree(fd, e->d_name, depth, err);
+    if (!rc && errno)
+        rc = mlo_fail_errno(err, "cannot list a folder");
     closedir(dir);
     return rc;
 }
@@ -158,22 +214,34 @@ static int remove_tree(int dirfd, const char *name, unsigned depth, struct mlo_e
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
-        return mlo_fail_errno(err, "cannot remove '%s'", name);
+        return mlo_fail_path(err, "cannot remove", name);
     int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return mlo_fail_errno(err, "cannot remove '%s'", name);
+        return mlo_fail_path(err, "cannot remove", name);
     if (depth == 0) {
         close(fd);
-        return mlo_fail(err, MLO_EIO, "'%s' is too deep to remove", name);
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EIO, "too deep to remove"), name);
     }
     if (remove_inside(fd, depth - 1, err))
         return err->code;
     if (unlinkat(dirfd, name, AT_REMOVEDIR) && errno != ENOENT)
-        return mlo_fail_errno(err, "cannot remove '%s'", name);
+        return mlo_fail_path(err, "cannot remove", name);
     return 0;
 }
 
 int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err)
 {
-    return remove_tree(dirfd, path, TREE_DEPTH, err);
+    const char *slash = strrchr(path, '/');
+    if (dirfd == AT_FDCWD || !slash)
+        return remove_tree(dirfd, path, TREE_DEPTH, err);
+    MLO_AUTOFREE char *folder = mlo_memdup0(path, (size_t)(slash - path), err);
+    MLO_AUTOCLOSE int at = -1;
+    if (!folder)
+        return err->code;
+    int rc = mlo_path_check(path, strlen(path), err);
+    if (!rc)
+        rc = mlo_open_beneath(dirfd, folder, O_PATH | O_DIRECTORY, 0, &at, err);
+    if (rc)
+        return rc == MLO_ENOTFOUND ? 0 : rc;
+    return remove_tree(at, slash + 1, TREE_DEPTH, err);
 }

@@ -15,6 +15,12 @@ static bool ends_word(char c)
     return c == '\0' || isspace((unsigned char)c) || strchr("&\"',;", c) != NULL;
 }
 
+/* "--accept-secrets", "--no-token": an option that speaks of secrets and takes none. */
+static bool is_flag_name(const char *name, size_t n)
+{
+    return (n > 7 && memcmp(name, "accept-", 7) == 0) || (n > 3 && memcmp(name, "no-", 3) == 0);
+}
+
 /* Is `name` (of an option, variable or query parameter) one whose value is secret? "token-file" names a file,
  * not a secret. */
 static bool is_secret_name(const char *name, size_t n)
@@ -24,8 +30,14 @@ static bool is_secret_name(const char *name, size_t n)
                                         "access-key", "access_key", "private-key",   "private_key",
                                         "credential", "signature",  "x-amz-security"};
     char low[64];
-    if (n == 0 || n >= sizeof low)
+    if (n == 0 || is_flag_name(name, n))
         return false;
+    if (n >= 4 && memcmp(name + n - 4, "_KEY", 4) == 0) /* of an environment; --key names a file */
+        return true;
+    if (n >= sizeof low) { /* the end of a name says what it is */
+        name += n - (sizeof low - 1);
+        n = sizeof low - 1;
+    }
     for (size_t i = 0; i <= n; i++)
         low[i] = (char)(i < n ? tolower((unsigned char)name[i]) : 0);
     if ((n > 5 && strcmp(low + n - 5, "-file") == 0) || (n > 5 && strcmp(low + n - 5, "_file") == 0))
@@ -69,6 +81,31 @@ static size_t hide_value(struct mlo_str *out, const char *text, size_t n, size_t
     return end + (quote && end < n);
 }
 
+/* At the blank after a word: "--password hunter2", "Bearer abc". Hides the next word and returns its end, or
+ * 0. */
+static size_t hide_next_word(struct mlo_str *out, const char *text, size_t n, size_t at)
+{
+    size_t start = at, word = at, end;
+    while (start > 0 && name_byte(text[start - 1]))
+        start--;
+    bool bearer = at - start == 6 && strncasecmp(text + start, "bearer", 6) == 0;
+    bool option = at - start > 2 && text[start] == '-';
+    while (start < at && text[start] == '-')
+        start++;
+    if (!bearer && !(option && is_secret_name(text + start, at - start)))
+        return 0;
+    while (word < n && (text[word] == ' ' || text[word] == '\t'))
+        word++;
+    char quote = word < n && (text[word] == '"' || text[word] == '\'') ? text[word] : 0;
+    for (end = word + (quote != 0); end < n && (quote ? text[end] != quote : !ends_word(text[end]));)
+        end++;
+    if (end == word)
+        return 0;
+    mlo_str_addn(out, text + at, word - at);
+    mlo_str_add(out, HIDDEN);
+    return end + (quote && end < n);
+}
+
 /* Everything that stands in the text as name=value or in a URL; `out` receives the rest as it is. */
 static void redact_names(struct mlo_str *out, const char *text, size_t n)
 {
@@ -76,6 +113,8 @@ static void redact_names(struct mlo_str *out, const char *text, size_t n)
         size_t next = 0;
         if (text[i] == '=')
             next = hide_value(out, text, n, i);
+        else if (text[i] == ' ' && i > 0)
+            next = hide_next_word(out, text, n, i);
         if (n - i >= 3 && memcmp(text + i, "://", 3) == 0) {
             size_t end = userinfo_end(text, n, i + 3);
             if (end) {

@@ -1,6 +1,8 @@
 /*
  * What secrets look like. A table of first bytes lets the scan pass over ordinary text at memory speed; only
  * where a rule's prefix may begin is anything compared. Rules are facts of the services' own key formats.
+ *
+ * The text is a stranger's: every look ahead is bounded, so that no text makes the scan take quadratic time.
  */
 #include <mlopsctl/base/secret.h>
 
@@ -27,12 +29,17 @@ static const struct rule rules[] = {
     {"hugging-face-token", "hf_", ALNUM, 30, 64},
     {"runpod-key", "rpa_", ALNUM, 30, 128},
     {"runpod-s3-secret", "rps_", ALNUM, 30, 128},
+    {"runpod-s3-key", "user_", ALNUM, 24, 48},
     {"openai-key", "sk-proj-", TOKEN, 40, 255},
     {"anthropic-key", "sk-ant-", TOKEN, 40, 255},
+    {"openai-key", "sk-svcacct-", TOKEN, 40, 255},
+    {"openrouter-key", "sk-or-v1-", ALNUM, 40, 128},
     {"openai-key", "sk-", ALNUM, 40, 64},
     {"slack-token", "xoxb-", TOKEN, 20, 255},
     {"slack-token", "xoxp-", TOKEN, 20, 255},
     {"slack-token", "xoxa-", TOKEN, 20, 255},
+    {"slack-token", "xoxr-", TOKEN, 20, 255},
+    {"slack-token", "xoxs-", TOKEN, 20, 255},
     {"google-api-key", "AIza", TOKEN, 35, 35},
     {"npm-token", "npm_", ALNUM, 36, 36},
     {"pypi-token", "pypi-AgE", TOKEN, 50, 512},
@@ -52,10 +59,11 @@ static bool in_charset(unsigned char c, enum charset set)
     return isalnum(c) || c == '_' || c == '-';
 }
 
-static size_t run_length(const char *p, size_t n, enum charset set)
+/* Bytes of the set at p, counted up to `most`. */
+static size_t run_length(const char *p, size_t n, enum charset set, size_t most)
 {
     size_t i = 0;
-    while (i < n && in_charset((unsigned char)p[i], set))
+    while (i < n && i < most && in_charset((unsigned char)p[i], set))
         i++;
     return i;
 }
@@ -74,7 +82,7 @@ static bool match_prefix_rule(const char *text, size_t n, size_t at, struct mlo_
         size_t len = strlen(r->prefix);
         if (n - at < len || memcmp(text + at, r->prefix, len) != 0)
             continue;
-        size_t tail = run_length(text + at + len, n - at - len, r->charset);
+        size_t tail = run_length(text + at + len, n - at - len, r->charset, r->max + 1);
         if (tail >= r->min && tail <= r->max) {
             *ret = (struct mlo_secret_hit){.rule = r->name, .offset = at, .length = len + tail};
             return true;
@@ -94,10 +102,13 @@ static bool match_private_key(const char *text, size_t n, size_t at, struct mlo_
     if (!found)
         return false;
     const char *stop = memmem(found, n - (size_t)(found - text), end, sizeof end - 1);
-    size_t length = stop ? (size_t)(stop - p) : n - at;
+    const char *line_end = stop ? memchr(stop, '\n', n - (size_t)(stop - text)) : NULL;
+    size_t length = line_end ? (size_t)(line_end - p) : n - at;
     *ret = (struct mlo_secret_hit){.rule = "private-key", .offset = at, .length = length};
     return true;
 }
+
+#define JWT_PART_MAX 4096
 
 /* header.payload.signature of base64url, the first two JSON objects. */
 static bool match_jwt(const char *text, size_t n, size_t at, struct mlo_secret_hit *ret)
@@ -106,7 +117,7 @@ static bool match_jwt(const char *text, size_t n, size_t at, struct mlo_secret_h
     if (word_before(text, at))
         return false;
     for (int part = 0; part < 3; part++) {
-        size_t len = run_length(text + pos, n - pos, TOKEN);
+        size_t len = run_length(text + pos, n - pos, TOKEN, JWT_PART_MAX);
         if (len < 16 || (part < 2 && (n - pos < 3 || memcmp(text + pos, "eyJ", 3) != 0)))
             return false;
         pos += len;
@@ -138,15 +149,26 @@ static double entropy(const char *p, size_t n)
     return bits;
 }
 
+#define VALUE_MAX 512
+
+/* "/run/secrets/db2/token", "./keys/1.pem": where a secret is, not what. One slash alone may be base64. */
+static bool is_path(const char *p, size_t n)
+{
+    size_t slashes = 0;
+    for (size_t i = 0; i < n; i++)
+        slashes += p[i] == '/';
+    return slashes > 1 && (p[0] == '/' || ((p[0] == '.' || p[0] == '~') && (p[1] == '/' || p[1] == '.')));
+}
+
 /* Random-looking: long enough, of mixed classes, of high entropy; not a path, a placeholder or a variable. */
 static bool looks_random(const char *p, size_t n)
 {
     bool digit = false, letter = false;
-    if (n < 16 || n > 512)
+    if (n < 16 || n > VALUE_MAX || is_path(p, n))
         return false;
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)p[i];
-        if (!isalnum(c) && !strchr("+/=_-.!@#%^&*", c))
+        if (!c || (!isalnum(c) && !strchr("+/=_-.!@#%^&*", c)))
             return false;
         digit |= isdigit(c) != 0;
         letter |= isalpha(c) != 0;
@@ -169,8 +191,9 @@ static bool match_value(const char *text, size_t n, size_t at, struct mlo_secret
     if (quote)
         start++;
     size_t end = start;
-    while (end < n && (quote ? text[end] != quote && text[end] != '\n'
-                             : !isspace((unsigned char)text[end]) && !strchr(",;\"'", text[end])))
+    while (end < n && end - start <= VALUE_MAX &&
+           (quote ? text[end] != quote && text[end] != '\n'
+                  : !isspace((unsigned char)text[end]) && !strchr(",;\"'", text[end])))
         end++;
     if (!looks_random(text + start, end - start))
         return false;
@@ -236,6 +259,8 @@ static bool may_begin(unsigned char a, unsigned char b)
         return b == 'p';
     case 'p':
         return b == 'y';
+    case 'u':
+        return b == 's';
     default:
         return false;
     }

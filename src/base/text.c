@@ -99,7 +99,8 @@ int mlo_parse_size(const char *s, const char *what, uint64_t *ret, struct mlo_er
         p++;
     }
     uint64_t v;
-    if (*p || !apply_unit(whole, fraction, unit, &v))
+    bool half_a_byte = !u && fraction != 0;
+    if (*p || half_a_byte || !apply_unit(whole, fraction, unit, &v))
         return refuse(what, s, "a size such as 64K, 1.5G or 10MB", err);
     *ret = v;
     return 0;
@@ -151,12 +152,12 @@ char *mlo_human_count(uint64_t n, char *buf)
 char *mlo_human_duration(uint64_t ns, char *buf)
 {
     uint64_t s = ns / 1000000000;
-    if (ns < 1000000)
-        snprintf(buf, MLO_HUMAN_MAX, "%.1f us", (double)ns / 1e3);
+    if (ns < 1000000) /* cut, not rounded: nobody wants to read "1000 ms" or "60.0 s" */
+        snprintf(buf, MLO_HUMAN_MAX, "%.1f us", (double)(ns / 100) / 10);
     else if (ns < 1000000000)
-        snprintf(buf, MLO_HUMAN_MAX, "%.0f ms", (double)ns / 1e6);
+        snprintf(buf, MLO_HUMAN_MAX, "%u ms", (unsigned)(ns / 1000000));
     else if (s < 60)
-        snprintf(buf, MLO_HUMAN_MAX, "%.1f s", (double)ns / 1e9);
+        snprintf(buf, MLO_HUMAN_MAX, "%.1f s", (double)(ns / 100000000) / 10);
     else if (s < 3600)
         snprintf(buf, MLO_HUMAN_MAX, "%llu min %llu s", (unsigned long long)(s / 60),
                  (unsigned long long)(s % 60));

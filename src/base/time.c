@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <mlopsctl/base/text.h>
+
 static int64_t read_clock(clockid_t id)
 {
     struct timespec t;
@@ -89,6 +91,14 @@ static bool offset(const char **s, int64_t *ret_s)
     return true;
 }
 
+static int refuse(const char *text, const char *why, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str shown;
+    mlo_str_init(&shown, sizeof err->msg / 2);
+    mlo_escape(&shown, text, strnlen(text, 40));
+    return mlo_fail(err, MLO_EUSAGE, "'%s' %s", shown.ptr, why);
+}
+
 int mlo_time_parse(const char *text, int64_t *ret_ns, struct mlo_err *err)
 {
     const char *s = text;
@@ -100,7 +110,11 @@ int mlo_time_parse(const char *text, int64_t *ret_ns, struct mlo_err *err)
              number(&s, 2, 0, 59, &tm.tm_min) && symbol(&s, ":") && number(&s, 2, 0, 60, &tm.tm_sec) &&
              fraction(&s, &ns) && offset(&s, &away);
     if (!ok || *s)
-        return mlo_fail(err, MLO_EUSAGE, "'%.40s' is no time such as 2026-11-21T09:07:00Z", text);
-    *ret_ns = ((int64_t)timegm(&tm) - away) * MLO_NS_PER_S + ns;
+        return refuse(text, "is no time such as 2026-11-21T09:07:00Z", err);
+    int64_t whole;
+    if (__builtin_mul_overflow((int64_t)timegm(&tm) - away, MLO_NS_PER_S, &whole) ||
+        __builtin_add_overflow(whole, ns, &whole))
+        return refuse(text, "is outside the years 1678 to 2261", err);
+    *ret_ns = whole;
     return 0;
 }

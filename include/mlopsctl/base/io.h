@@ -16,7 +16,7 @@
 #include <mlopsctl/base/mem.h>
 
 #define MLO_PATH_MAX 4096
-#define MLO_TMP_PREFIX ".mlo-tmp-"
+#define MLO_TMP_PREFIX ".mlo-tmp-" /* + process id + "-" + random hex */
 
 /* Exactly n bytes, EINTR and short counts handled; a file that ends early is MLO_EINVALID. */
 int mlo_read_exact_at(int fd, void *buf, size_t n, uint64_t off, struct mlo_err *err) MLO_MUST_CHECK;
@@ -49,9 +49,12 @@ void mlo_newfile_abort(struct mlo_newfile *f);
 int mlo_write_file_at(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
 
 int mlo_fsync_dir_of(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
-/* mkdir -p of a safe relative path (or an absolute one with dirfd AT_FDCWD); each new folder's parent is fsynced. */
+/*
+ * mkdir -p; each new folder's parent is fsynced. Below a folder the path must be safe (mlo_path_check) and no link
+ * is followed; with AT_FDCWD it is the user's own path, links and ".." included.
+ */
 int mlo_mkdirs_at(int dirfd, const char *path, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
-/* Remove a tree below dirfd, following nothing. Missing is fine. */
+/* Remove a tree, following nothing in it nor, below a folder, on the way to it. Missing is fine. */
 int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*

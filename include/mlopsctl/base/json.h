@@ -14,8 +14,8 @@
 #define MLO_JSON_DEPTH 64
 
 /*
- * Strict: RFC 8259, valid UTF-8, no duplicate names, depth <= MLO_JSON_DEPTH, nothing after the value, at most
- * `max` bytes. Owner of *ret: the caller (cJSON_Delete).
+ * Strict: RFC 8259, valid UTF-8, no duplicate names, no number beyond double, no U+0000 or lone surrogate, depth
+ * <= MLO_JSON_DEPTH, nothing after the value, at most `max` bytes. Owner of *ret: the caller (cJSON_Delete).
  */
 int mlo_json_parse(const char *text, size_t n, size_t max, cJSON **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_json_cleanup(cJSON **doc);
@@ -57,7 +57,7 @@ struct mlo_jpull {
     size_t len;
     bool escaped;     /* text holds backslash escapes */
     int depth;
-    uint8_t state[MLO_JSON_DEPTH];
+    uint8_t state[MLO_JSON_DEPTH + 1];
 };
 /* `text` must outlive the reader. UTF-8 is checked token by token. */
 void mlo_jpull_init(struct mlo_jpull *j, const char *text, size_t n);
