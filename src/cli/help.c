@@ -87,7 +87,7 @@ static void print_options(FILE *out, const struct mlo_command *cmd, const struct
     }
 }
 
-static bool has_options(const struct mlo_command *cmd)
+bool mlo_has_options(const struct mlo_command *cmd)
 {
     for (const struct mlo_opt *o = cmd->opts; o && o->name; o++)
         if (!(o->flags & MLO_OPTF_HIDDEN))
@@ -131,7 +131,7 @@ void mlo_help_print(FILE *out, const struct mlo_command *cmd, const char *prefix
         fprintf(out, "\nSee `%s help %s VERB`.\n", prefix, cmd->name);
         return;
     }
-    if (has_options(cmd)) {
+    if (mlo_has_options(cmd)) {
         fputs("\noptions:\n", out);
         print_options(out, cmd, cmd->opts);
     }

@@ -29,6 +29,8 @@ bool mlo_opt_default(const struct mlo_command *cmd, const struct mlo_opt *o, str
 
 /* ---- help.c ---- */
 
+/* Does it have options of its own that are shown? */
+bool mlo_has_options(const struct mlo_command *cmd);
 /* Groups in order of first appearance: calls fn once per visible command, sorted so. */
 void mlo_each_visible(const struct mlo_command *const *table,
                       void (*fn)(void *ctx, const struct mlo_command *cmd), void *ctx);

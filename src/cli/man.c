@@ -48,6 +48,17 @@ void mlo_man_text(FILE *out, const char *text)
     put(out, text, true);
 }
 
+/* Help text is lower case without full stop; a page has sentences. */
+static void put_sentence(FILE *out, const char *text)
+{
+    if (*text >= 'a' && *text <= 'z') {
+        fputc(*text - 'a' + 'A', out);
+        text++;
+    }
+    put(out, text, true);
+    fputs(".\n", out);
+}
+
 /* A line of text at the beginning of a line. */
 static void put_line(FILE *out, const char *text)
 {
@@ -126,8 +137,7 @@ static void put_option(FILE *out, const struct mlo_command *cmd, const struct ml
         fputs("\\fR", out);
     }
     fputc('\n', out);
-    put(out, o->help, true);
-    fputs(".\n", out);
+    put_sentence(out, o->help);
     if (o->choices) {
         fputs("One of ", out);
         put(out, o->choices, false);
@@ -158,8 +168,7 @@ static void put_verbs(FILE *out, const struct mlo_command *cmd)
         put(out, cmd->name, false);
         fputc(' ', out);
         put_line(out, (*s)->name);
-        put((out), (*s)->summary, true);
-        fputs(".\n", out);
+        put_sentence(out, (*s)->summary);
         put_options(out, *s);
     }
 }
@@ -171,7 +180,10 @@ static void put_options_section(FILE *out, const struct mlo_command *cmd)
         put_verbs(out, cmd);
     else
         put_options(out, cmd);
-    fputs(cmd->subs ? ".SS Every verb\n" : ".PP\n", out);
+    if (cmd->subs)
+        fputs(".SS Every verb\n", out);
+    else if (mlo_has_options(cmd))
+        fputs(".PP\n", out);
     fputs("The options of every command, such as\n.B \\-\\-json\nand\n.BR \\-\\-quiet ,\nare described in\n"
           ".BR mlopsctl (1).\n",
           out);
@@ -182,7 +194,7 @@ static void put_examples_of(FILE *out, const struct mlo_command *cmd)
 {
     for (const struct mlo_example *e = cmd->examples; e && e->what; e++) {
         fputs(".TP\n", out);
-        put_line(out, e->what);
+        put_sentence(out, e->what);
         fputs(".EX\n", out);
         put_line(out, e->line);
         fputs(".EE\n", out);
@@ -208,8 +220,7 @@ static void put_exit_status(FILE *out)
     begin(out, "EXIT STATUS");
     for (size_t i = 0; i < mlo_n_exit_statuses; i++) {
         fprintf(out, ".TP\n.B %d\n", mlo_exit_statuses[i].status);
-        put(out, mlo_exit_statuses[i].meaning, true);
-        fputs(".\n", out);
+        put_sentence(out, mlo_exit_statuses[i].meaning);
     }
     end(out);
 }
@@ -251,8 +262,7 @@ static void put_command(void *ctx, const struct mlo_command *cmd)
     fputs(".TP\n.BR ", l->out);
     put_page_name(l->out, MLO_PROGRAM, cmd->name);
     fputs(" (1)\n", l->out);
-    put(l->out, cmd->summary, true);
-    fputs(".\n", l->out);
+    put_sentence(l->out, cmd->summary);
 }
 
 void mlo_man_overview(FILE *out, const struct mlo_command *const *table)

@@ -37,7 +37,7 @@ static void put_setting(FILE *out, const struct mlo_setting *s)
     fprintf(out, "\n(%s", types[s->type]);
     fputs(s->def ? "; default " : "; no default", out);
     mlo_man_text(out, s->def ? s->def : "");
-    fputs(")\n", out);
+    fputs("):\n", out);
     mlo_man_text(out, s->help);
     fputs(".\n", out);
     if (s->choices) {
