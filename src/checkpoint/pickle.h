@@ -61,6 +61,7 @@ struct mlo_pcell {
     uint32_t next; /* 0: last */
 };
 struct mlo_pnode {
+    uint8_t kind;                /* enum mlo_pv_kind */
     uint32_t first, last, count; /* items; a dict's are key, value, key, value */
     uint32_t args; /* OBJECT: node of the arguments' tuple; PERSID: node of the id when that is a tuple */
     struct mlo_pv state; /* OBJECT: of the last BUILD */

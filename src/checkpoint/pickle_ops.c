@@ -62,7 +62,7 @@ static int pop_mark(struct mlo_pickle *p, size_t below, size_t *ret_from, struct
 
 /* ---- nodes ---- */
 
-static int new_node(struct mlo_pickle *p, uint32_t *ret, struct mlo_err *err)
+static int new_node(struct mlo_pickle *p, enum mlo_pv_kind kind, uint32_t *ret, struct mlo_err *err)
 {
     *ret = 0;
     if (p->n_nodes >= MLO_PICKLE_MAX_NODES) {
@@ -72,7 +72,7 @@ static int new_node(struct mlo_pickle *p, uint32_t *ret, struct mlo_err *err)
     int r = mlo_grow(&p->nodes, &p->cap_nodes, p->n_nodes + 1, sizeof *p->nodes, err);
     if (r < 0)
         return r;
-    p->nodes[p->n_nodes] = (struct mlo_pnode){.state = {.kind = MLO_PV_NONE}};
+    p->nodes[p->n_nodes] = (struct mlo_pnode){.kind = (uint8_t)kind, .state = {.kind = MLO_PV_NONE}};
     *ret = (uint32_t)p->n_nodes++;
     return 0;
 }
@@ -119,7 +119,7 @@ static int fill(struct mlo_pickle *p, pv container, size_t from, struct mlo_err 
 static int new_container(struct mlo_pickle *p, enum mlo_pv_kind kind, size_t from, struct mlo_err *err)
 {
     pv v = simple(kind);
-    int r = new_node(p, &v.ref, err);
+    int r = new_node(p, kind, &v.ref, err);
     if (r == 0)
         r = fill(p, v, from, err);
     return r < 0 ? r : push(p, v, err);
@@ -547,7 +547,7 @@ static int call(struct mlo_pickle *p, pv callable, uint32_t args, struct mlo_err
 {
     p->calls++;
     pv v = {.kind = MLO_PV_OBJECT, .u = callable.kind == MLO_PV_GLOBAL ? callable.ref + 1 : 0};
-    int r = new_node(p, &v.ref, err);
+    int r = new_node(p, MLO_PV_OBJECT, &v.ref, err);
     if (r == 0 && callable.kind != MLO_PV_GLOBAL)
         r = mlo_pickle_note(p, MLO_VERDICT_UNKNOWN, "call of something that is no named global", err);
     if (r < 0)
@@ -583,7 +583,7 @@ static int op_inst(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_er
     if (r == 0)
         r = pop_mark(p, 0, &from, err);
     if (r == 0)
-        r = new_node(p, &args, err);
+        r = new_node(p, MLO_PV_TUPLE, &args, err);
     if (r == 0)
         r = fill(p, (pv){.kind = MLO_PV_TUPLE, .ref = args}, from, err);
     return r < 0 ? r : call(p, callable, args, err);
@@ -600,7 +600,7 @@ static int op_obj(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_err
     if (from == p->n_stack)
         return mlo_pickle_bad(p, err, "stack underflow");
     pv callable = p->stack[from];
-    r = new_node(p, &args, err);
+    r = new_node(p, MLO_PV_TUPLE, &args, err);
     if (r == 0)
         r = fill(p, (pv){.kind = MLO_PV_TUPLE, .ref = args}, from + 1, err);
     if (r < 0)
@@ -634,7 +634,7 @@ static int op_persid(struct mlo_pickle *p, const struct mlo_parg *a, struct mlo_
     pv id = simple(MLO_PV_UNKNOWN), v = simple(MLO_PV_PERSID);
     int r = p->op == 'Q' ? pop(p, &id, err) : 0;
     if (r == 0)
-        r = new_node(p, &v.ref, err);
+        r = new_node(p, MLO_PV_PERSID, &v.ref, err);
     if (r < 0)
         return r;
     if (v.ref)

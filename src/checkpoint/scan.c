@@ -440,7 +440,7 @@ int mlo_scan_any(struct mlo_scan *scan, const struct mlo_source *src, const char
     if (have >= 4 && (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "PK\5\6", 4) == 0))
         return open_zip(scan, src, where, err);
     r = scan_head(scan, src, head, have, where, err);
-    if (r == 0)
+    if (r == 0 && scan->depth == 0) /* members are opened by their first bytes alone */
         r = mlo_zip_has_end(src, &zip_end, err);
     if (r == 0 && zip_end)
         r = found(scan, MLO_VERDICT_UNSCANNED, where, 0, "zip at the end of another file: not opened", err);
