@@ -15,8 +15,10 @@ static int read_as(const struct mlo_source *src, const struct mlo_zip *zip, stru
                    struct mlo_err *err)
 {
     switch (cp->format) {
-    case MLO_FMT_UNKNOWN:
-        return 0;
+    case MLO_FMT_UNKNOWN: /* perhaps an archive with pickles in it */
+    case MLO_FMT_HDF5:
+    case MLO_FMT_COMPRESSED:
+        return mlo_scan_into(src, cp, err);
     case MLO_FMT_SAFETENSORS:
         return mlo_safetensors_read(src, cp, err);
     case MLO_FMT_ONNX:
@@ -27,8 +29,7 @@ static int read_as(const struct mlo_source *src, const struct mlo_zip *zip, stru
     case MLO_FMT_TORCH_LEGACY:
         return mlo_torch_legacy_read(src, cp, err);
     case MLO_FMT_TORCH_TAR:
-        if (mlo_cp_find(cp, MLO_VERDICT_UNSCANNED, "", 0,
-                        "tar checkpoint: several pickles, least hardened loader", err) < 0)
+        if (mlo_scan_into(src, cp, err) < 0)
             return err->code;
         return mlo_fail(err, MLO_EINVALID,
                         "the oldest PyTorch format is not read: convert it to safetensors");
@@ -42,11 +43,6 @@ static int read_as(const struct mlo_source *src, const struct mlo_zip *zip, stru
         return mlo_pickle_read(src, "", cp, err);
     case MLO_FMT_ZIP:
         return mlo_zip_scan(src, zip, cp, err);
-    case MLO_FMT_HDF5:
-        return mlo_cp_find(cp, MLO_VERDICT_UNSCANNED, "", 0, "hdf5: not opened, may hold Keras code layers",
-                           err);
-    case MLO_FMT_COMPRESSED:
-        return mlo_cp_find(cp, MLO_VERDICT_UNSCANNED, "", 0, "compressed: not opened", err);
     }
     return mlo_fail(err, MLO_EINTERNAL, "no reader for format %d", (int)cp->format);
 }

@@ -244,6 +244,9 @@ int mlo_pickle_read(const struct mlo_source *src, const char *where, struct mlo_
 /* Members of a plain zip (scanned for pickles, nested archives to depth 4). */
 int mlo_zip_scan(const struct mlo_source *src, const struct mlo_zip *zip, struct mlo_checkpoint *cp,
                  struct mlo_err *err) MLO_MUST_CHECK;
+/* scan.c: findings of whatever the file is, added to cp. */
+int mlo_scan_into(const struct mlo_source *src, struct mlo_checkpoint *cp,
+                  struct mlo_err *err) MLO_MUST_CHECK;
 /* PICKLE, TORCH_LEGACY or UNKNOWN, from the first bytes of a file that is nothing else. */
 int mlo_pickle_sniff(const struct mlo_source *src, enum mlo_format *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* onnx.c: true when the whole top level parses as a ModelProto with a graph (fields in any order). */

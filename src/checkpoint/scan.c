@@ -461,6 +461,12 @@ int mlo_scan_inner(struct mlo_scan *scan, const struct mlo_source *src, const ch
     return r;
 }
 
+int mlo_scan_into(const struct mlo_source *src, struct mlo_checkpoint *cp, struct mlo_err *err)
+{
+    struct mlo_scan scan = mlo_scan_begin(src, cp);
+    return mlo_scan_any(&scan, src, "", err);
+}
+
 int mlo_pickle_scan(const struct mlo_source *src, struct mlo_checkpoint *ret, struct mlo_err *err)
 {
     struct mlo_err fault = MLO_ERR_INIT;
