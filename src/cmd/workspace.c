@@ -220,6 +220,7 @@ static int open_for_writing(struct mlo_workspace *ws, int64_t undo_of, struct ml
         mlo_ledger_recover(ws->ledger, handlers, n, say_recovered, ws, err) || begin_run(ws, undo_of, err))
         return err->code;
     mlo_store_set_tmp(ws->store, mlo_run_folder(ws->run));
+    mlo_store_begin_batch(ws->store); /* until the names move */
     return 0;
 }
 
@@ -282,6 +283,10 @@ static int write_index(struct mlo_workspace *ws, struct mlo_err *err)
 int mlo_workspace_end(struct mlo_workspace *ws, int result, struct mlo_err *err)
 {
     struct mlo_err later = MLO_ERR_INIT;
+    if (result == 0 || result == MLO_NO) {
+        int synced = mlo_store_commit_batch(ws->store, err);
+        result = synced < 0 ? synced : result;
+    }
     int rc = mlo_run_finish(ws->run, -result, &later);
     ws->run = NULL;
     bool moved = rc == 0 && (result == 0 || result == MLO_NO);

@@ -48,9 +48,14 @@ struct mlo_stat_cache {
     bool changed;
 };
 
+/* Times no 64-bit count of nanoseconds can hold become the far future, which is never settled. */
 static int64_t ns_of(struct timespec t)
 {
-    return (int64_t)t.tv_sec * MLO_NS_PER_S + t.tv_nsec;
+    int64_t ns;
+    if (__builtin_mul_overflow((int64_t)t.tv_sec, MLO_NS_PER_S, &ns) ||
+        __builtin_add_overflow(ns, t.tv_nsec, &ns))
+        return INT64_MAX;
+    return ns;
 }
 
 /* ---- table ---- */
@@ -251,7 +256,9 @@ int mlo_stat_cache_open(const char *home, struct mlo_stat_cache **ret, struct ml
 /* Old enough, at the moment `seen_ns`, that a later write cannot leave the same times. */
 static bool settled(int64_t mtime_ns, int64_t ctime_ns, int64_t seen_ns)
 {
-    int64_t limit = seen_ns - MLO_STAT_RACY_NS;
+    int64_t limit;
+    if (__builtin_sub_overflow(seen_ns, MLO_STAT_RACY_NS, &limit))
+        return false;
     return mtime_ns <= limit && ctime_ns <= limit;
 }
 

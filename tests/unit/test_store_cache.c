@@ -148,6 +148,20 @@ static void what_counts_is_the_age_when_the_cache_was_opened(void)
     close_cache(c, false);
 }
 
+static void a_year_that_no_clock_reaches_is_not_trusted(void)
+{
+    fresh_home();
+    struct mlo_stat_cache *c = open_cache();
+    struct mlo_digest d;
+    struct stat far = file_of(1, OLD), before_time = file_of(2, OLD);
+    far.st_mtim.tv_sec = INT64_C(15000000000);
+    before_time.st_mtim.tv_sec = INT64_MIN;
+    put(c, &far, &red);
+    put(c, &before_time, &red);
+    check(!mlo_stat_cache_get(c, &far, &d) && !mlo_stat_cache_get(c, &before_time, &d));
+    close_cache(c, false);
+}
+
 static void every_damaged_or_short_file_reads_as_empty(void)
 {
     fresh_home();
@@ -312,6 +326,7 @@ int main(void)
     run(any_difference_in_status_is_a_miss);
     run(a_file_as_young_as_the_cache_is_not_trusted);
     run(what_counts_is_the_age_when_the_cache_was_opened);
+    run(a_year_that_no_clock_reaches_is_not_trusted);
     run(every_damaged_or_short_file_reads_as_empty);
     run(savers_at_the_same_time_lose_nothing);
     run(four_processes_save_at_once);
