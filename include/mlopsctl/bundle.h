@@ -117,7 +117,8 @@ int mlo_bundle_tensor_each(const struct mlo_bundle *b, int (*fn)(void *ctx, cons
 
 /* ---- verify, repair ---- */
 
-struct mlo_fault { struct mlo_digest blob; uint64_t size; const char *what; /* "missing", "damaged" */ const char *role; /* "manifest", "layer model.safetensors" */ };
+/* size UINT64_MAX: not known. what: "missing", "damaged", "unreadable" are the blob's own faults, anything else says where the bundle contradicts itself. */
+struct mlo_fault { struct mlo_digest blob; uint64_t size; const char *what; const char *role; /* "manifest", "layer model.safetensors" */ };
 /* Every blob hashed, sizes and diff ids compared, tensors' digests recomputed with `deep`. fn hears of each fault. MLO_NO when there was one. */
 struct mlo_verify_opts { bool deep; unsigned threads; void (*progress)(void *ctx, uint64_t done, uint64_t total); void *progress_ctx; };
 int mlo_bundle_verify(struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_verify_opts *o,
@@ -127,6 +128,8 @@ int mlo_bundle_verify(struct mlo_store *s, const struct mlo_digest *manifest, co
  * is copied to an unnamed file in `tmp`). *ret_fd positioned at 0; MLO_ENOTFOUND.
  */
 int mlo_repair_find(const char *from, const struct mlo_digest *d, uint64_t size, const char *tmp, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+/* Builds the tar layer with this digest again from the files that the bundle lists for it, each looked for in `from`. MLO_ENOTFOUND. */
+int mlo_repair_rebuild(const struct mlo_bundle *b, const struct mlo_digest *d, const char *from, const char *tmp, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- out and in ---- */
 
