@@ -4,6 +4,10 @@
 
 #include <mlopsctl/base/mem.h>
 
+struct mlo_git_change {
+    char *path;     /* relative to root; a folder of which git knows nothing ends with "/" */
+    bool untracked; /* git does not know it; else changed, added or removed against the commit */
+};
 struct mlo_git_info {
     bool in_repo;
     char *root;            /* work tree, NULL when bare */
@@ -13,7 +17,7 @@ struct mlo_git_info {
     char *remote_url;      /* of origin, redacted; NULL */
     int64_t commit_time_ns;
     bool dirty;
-    char **dirty_files;    /* relative to root, sorted; at most MLO_GIT_MAX_DIRTY */
+    struct mlo_git_change *changes; /* sorted by path; at most MLO_GIT_MAX_DIRTY */
     size_t n_dirty;        /* all of them, also those beyond the list */
     size_t n_listed;
 };

@@ -142,7 +142,7 @@ static void add_git(struct mlo_jb *b, cJSON *root, const struct mlo_git_info *gi
     mlo_jb_true(b, o, "dirty", git->dirty);
     cJSON *array = git->n_listed ? mlo_jb_array(b, o, "dirty_files") : NULL;
     for (size_t i = 0; i < git->n_listed; i++)
-        mlo_jb_text(b, array, NULL, git->dirty_files[i]);
+        mlo_jb_text(b, array, NULL, git->changes[i].path);
 }
 
 static void add_env(struct mlo_jb *b, cJSON *root, const struct mlo_packed *files, size_t n,

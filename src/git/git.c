@@ -90,18 +90,20 @@ static int add_dirty(struct mlo_git_info *info, size_t *cap, const git_status_en
     info->n_dirty++;
     if (info->n_listed == MLO_GIT_MAX_DIRTY)
         return 0;
-    if (mlo_grow(&info->dirty_files, cap, info->n_listed + 1, sizeof *info->dirty_files, err))
+    if (mlo_grow(&info->changes, cap, info->n_listed + 1, sizeof *info->changes, err))
         return err->code;
-    info->dirty_files[info->n_listed] = mlo_strdup(path, err);
-    if (!info->dirty_files[info->n_listed])
+    char *copy = mlo_strdup(path, err);
+    if (!copy)
         return err->code;
-    info->n_listed++;
+    info->changes[info->n_listed++] =
+        (struct mlo_git_change){.path = copy, .untracked = entry->status == GIT_STATUS_WT_NEW};
     return 0;
 }
 
-static int compare_text(const void *a, const void *b)
+static int by_path(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct mlo_git_change *x = a, *y = b;
+    return strcmp(x->path, y->path);
 }
 
 static int read_status(const struct libgit2 *g, git_repository *repo, struct mlo_git_info *info,
@@ -121,7 +123,7 @@ static int read_status(const struct libgit2 *g, git_repository *repo, struct mlo
     g->git_status_list_free(list);
     info->dirty = info->n_dirty > 0;
     if (info->n_listed)
-        qsort(info->dirty_files, info->n_listed, sizeof *info->dirty_files, compare_text);
+        qsort(info->changes, info->n_listed, sizeof *info->changes, by_path);
     return rc;
 }
 
@@ -162,8 +164,8 @@ int mlo_git_read(const char *path, int want, struct mlo_git_info *ret, struct ml
 void mlo_git_release(struct mlo_git_info *info)
 {
     for (size_t i = 0; i < info->n_listed; i++)
-        free(info->dirty_files[i]);
-    free(info->dirty_files);
+        free(info->changes[i].path);
+    free(info->changes);
     free(info->root);
     free(info->branch);
     free(info->describe);

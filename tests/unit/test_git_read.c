@@ -76,9 +76,10 @@ static void changes_are_listed_sorted_from_any_folder_inside(void)
     check(info.dirty);
     check_int(info.n_dirty, 3);
     if (info.n_listed == 3) {
-        check_str(info.dirty_files[0], "c");
-        check_str(info.dirty_files[1], "d/b");
-        check_str(info.dirty_files[2], "zzz");
+        check_str(info.changes[0].path, "c");
+        check_str(info.changes[1].path, "d/b");
+        check_str(info.changes[2].path, "zzz");
+        check(!info.changes[0].untracked && !info.changes[1].untracked && info.changes[2].untracked);
     }
     mlo_git_release(&info);
 }
