@@ -88,7 +88,7 @@ int mlo_zip_stream(const struct mlo_source *src, const struct mlo_zip_entry *e, 
     if (e->method == 0) {
         rc = stream_stored(src, &f, err);
     } else {
-        struct mlo_inflate z;
+        struct mlo_inflate z = {0};
         rc = stream_deflated(src, &f, &z, &odd, err);
         mlo_inflate_end(&z);
     }
@@ -138,7 +138,7 @@ int mlo_zip_head(const struct mlo_source *src, const struct mlo_zip_entry *e, vo
         *ret_n = e->packed < n ? (size_t)e->packed : n;
         return mlo_source_read(src, buf, *ret_n, e->data, err);
     }
-    struct mlo_inflate z;
+    struct mlo_inflate z = {0};
     rc = mlo_inflate_begin(&z, src, e->data, e->packed, err);
     while (rc == 0 && got < n) {
         rc = mlo_inflate_some(&z, (char *)buf + got, n - got, &step, err);

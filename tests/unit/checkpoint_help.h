@@ -1,4 +1,5 @@
-/* What the checkpoint tests share: byte strings that grow, reading them as a checkpoint, and walking all mutations of one. */
+/* What the checkpoint tests share: byte strings that grow, reading them as a checkpoint, and walking all
+ * mutations of one. */
 #ifndef TESTS_UNIT_CHECKPOINT_HELP_H
 #define TESTS_UNIT_CHECKPOINT_HELP_H
 
@@ -128,7 +129,8 @@ static inline void read_whatever(const uint8_t *p, size_t n)
     check(rc == 0 || rc == MLO_EINVALID, "code %d: %s", rc, err.msg);
     for (size_t i = 0; rc == 0 && i < cp.n_tensors; i++) {
         uint64_t total = 0;
-        if (cp.tensors[i].store != MLO_TS_EXTERNAL && mlo_tensor_read(&src, &cp.tensors[i], count_sink, &total, &err) == 0)
+        if (cp.tensors[i].store != MLO_TS_EXTERNAL &&
+            mlo_tensor_read(&src, &cp.tensors[i], count_sink, &total, &err) == 0)
             check(total == cp.tensors[i].bytes, "tensor bytes");
     }
     mlo_checkpoint_release(&cp);

@@ -23,7 +23,8 @@ static double half_value(enum mlo_dtype t, uint16_t v)
 
 static void is(double got, double want)
 {
-    check((isnan(got) && isnan(want)) || (got == want && signbit(got) == signbit(want)), "got %g, want %g", got, want);
+    check((isnan(got) && isnan(want)) || (got == want && signbit(got) == signbit(want)), "got %g, want %g",
+          got, want);
 }
 
 static void integers_of_all_widths(void)
@@ -46,7 +47,8 @@ static void integers_of_all_widths(void)
 static void sub_byte_integers_lie_low_bits_first(void)
 {
     static const uint8_t p[] = {0xF1, 0x87};
-    static const int u4[] = {1, 15, 7, 8}, i4[] = {1, -1, 7, -8}, u2[] = {1, 0, 3, 3, 3, 1, 0, 2}, i2[] = {1, 0, -1, -1, -1, 1, 0, -2};
+    static const int u4[] = {1, 15, 7, 8}, i4[] = {1, -1, 7, -8}, u2[] = {1, 0, 3, 3, 3, 1, 0, 2},
+                     i2[] = {1, 0, -1, -1, -1, 1, 0, -2};
     for (size_t i = 0; i < 4; i++) {
         is(value(MLO_DT_U4, p, i), u4[i]);
         is(value(MLO_DT_I4, p, i), i4[i]);
@@ -141,8 +143,9 @@ static void f4_and_f6_in_full(void)
 
 static void types_without_numbers_say_so(void)
 {
-    static const enum mlo_dtype none[] = {MLO_DT_UNKNOWN, MLO_DT_C64,  MLO_DT_C128, MLO_DT_F128,  MLO_DT_STRING,
-                                          MLO_DT_DATETIME, MLO_DT_RAW, MLO_DT_OBJECT, MLO_DT_GGML, (enum mlo_dtype)999};
+    static const enum mlo_dtype none[] = {MLO_DT_UNKNOWN, MLO_DT_C64,         MLO_DT_C128, MLO_DT_F128,
+                                          MLO_DT_STRING,  MLO_DT_DATETIME,    MLO_DT_RAW,  MLO_DT_OBJECT,
+                                          MLO_DT_GGML,    (enum mlo_dtype)999};
     uint8_t p[16] = {0};
     double d = 7;
     for (size_t i = 0; i < MLO_COUNT(none); i++)
@@ -153,20 +156,23 @@ static void names_are_distinct_and_sizes_known(void)
 {
     for (int i = 0; i <= MLO_DT_GGML; i++)
         for (int k = 0; k < i; k++)
-            check(strcmp(mlo_dtype_name((enum mlo_dtype)i), mlo_dtype_name((enum mlo_dtype)k)) != 0, "%d %d", i, k);
+            check(strcmp(mlo_dtype_name((enum mlo_dtype)i), mlo_dtype_name((enum mlo_dtype)k)) != 0, "%d %d",
+                  i, k);
     check_str(mlo_dtype_name(MLO_DT_F32), "float32");
     check_str(mlo_dtype_name(MLO_DT_BF16), "bfloat16");
     check_str(mlo_dtype_name((enum mlo_dtype)999), "unknown");
     check_int(mlo_dtype_bits(MLO_DT_F6_E2M3), 6);
     check_int(mlo_dtype_bits(MLO_DT_C128), 128);
     check_int(mlo_dtype_bits(MLO_DT_STRING), 0);
-    check_int(mlo_dtype_bits((enum mlo_dtype)-1), 0);
+    check_int(mlo_dtype_bits((enum mlo_dtype) - 1), 0);
 }
 
 static void safetensors_names_go_both_ways(void)
 {
-    static const char *const names[] = {"BOOL", "F4", "F6_E2M3", "F6_E3M2", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
-                                        "I16", "U16", "F16", "BF16", "I32", "U32", "F32", "C64", "F64", "I64", "U64"};
+    static const char *const names[] = {"BOOL",    "F4",      "F6_E2M3", "F6_E3M2",     "U8",          "I8",
+                                        "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I16",
+                                        "U16",     "F16",     "BF16",    "I32",         "U32",         "F32",
+                                        "C64",     "F64",     "I64",     "U64"};
     for (size_t i = 0; i < MLO_COUNT(names); i++) {
         enum mlo_dtype t = mlo_dtype_from_safetensors(names[i], strlen(names[i]));
         check(t != MLO_DT_UNKNOWN, "%s", names[i]);

@@ -23,7 +23,8 @@ static void key(struct blob *b, const char *name, uint32_t type)
     blob_le(b, type, 4);
 }
 
-static void info(struct blob *b, const char *name, uint32_t rank, const uint64_t *dims, uint32_t type, uint64_t offset)
+static void info(struct blob *b, const char *name, uint32_t rank, const uint64_t *dims, uint32_t type,
+                 uint64_t offset)
 {
     text(b, name);
     blob_le(b, rank, 4);
@@ -241,7 +242,8 @@ static void shapes_and_sizes_are_checked_for_overflow(void)
 {
     uint64_t huge[] = {(uint64_t)1 << 32, (uint64_t)1 << 32, (uint64_t)1 << 32, 1};
     refused(one_tensor(4, huge, 0, 32), "overflows");
-    refused(one_tensor(1, (uint64_t[]){(uint64_t)1 << 62}, 0, 32), "overflows"); /* elements fit, bytes do not */
+    refused(one_tensor(1, (uint64_t[]){(uint64_t)1 << 62}, 0, 32),
+            "overflows"); /* elements fit, bytes do not */
     refused(one_tensor(1, (uint64_t[]){UINT64_MAX}, 0, 32), "negative dimension");
     refused(one_tensor(5, (uint64_t[]){1, 1, 1, 1, 1}, 0, 32), "5 dimensions");
     refused(one_tensor(1, (uint64_t[]){(uint64_t)1 << 40}, 0, 32), "truncated");
@@ -277,12 +279,14 @@ static void blocks_have_their_sizes(void)
     static const struct {
         uint32_t id, block, bytes;
         const char *name;
-    } types[] = {{2, 32, 18, "q4_0"},    {3, 32, 20, "q4_1"},    {6, 32, 22, "q5_0"},    {7, 32, 24, "q5_1"},   {8, 32, 34, "q8_0"},
-                 {9, 32, 36, "q8_1"},    {10, 256, 84, "q2_k"},  {11, 256, 110, "q3_k"}, {12, 256, 144, "q4_k"}, {13, 256, 176, "q5_k"},
-                 {14, 256, 210, "q6_k"}, {15, 256, 292, "q8_k"}, {16, 256, 66, "iq2_xxs"}, {17, 256, 74, "iq2_xs"}, {18, 256, 98, "iq3_xxs"},
-                 {19, 256, 50, "iq1_s"}, {20, 32, 18, "iq4_nl"}, {21, 256, 110, "iq3_s"}, {22, 256, 82, "iq2_s"}, {23, 256, 136, "iq4_xs"},
-                 {29, 256, 56, "iq1_m"}, {34, 256, 54, "tq1_0"}, {35, 256, 66, "tq2_0"}, {39, 32, 17, "mxfp4"},  {40, 64, 36, "nvfp4"},
-                 {41, 128, 18, "q1_0"},  {42, 64, 18, "q2_0"}};
+    } types[] = {
+        {2, 32, 18, "q4_0"},      {3, 32, 20, "q4_1"},     {6, 32, 22, "q5_0"},      {7, 32, 24, "q5_1"},
+        {8, 32, 34, "q8_0"},      {9, 32, 36, "q8_1"},     {10, 256, 84, "q2_k"},    {11, 256, 110, "q3_k"},
+        {12, 256, 144, "q4_k"},   {13, 256, 176, "q5_k"},  {14, 256, 210, "q6_k"},   {15, 256, 292, "q8_k"},
+        {16, 256, 66, "iq2_xxs"}, {17, 256, 74, "iq2_xs"}, {18, 256, 98, "iq3_xxs"}, {19, 256, 50, "iq1_s"},
+        {20, 32, 18, "iq4_nl"},   {21, 256, 110, "iq3_s"}, {22, 256, 82, "iq2_s"},   {23, 256, 136, "iq4_xs"},
+        {29, 256, 56, "iq1_m"},   {34, 256, 54, "tq1_0"},  {35, 256, 66, "tq2_0"},   {39, 32, 17, "mxfp4"},
+        {40, 64, 36, "nvfp4"},    {41, 128, 18, "q1_0"},   {42, 64, 18, "q2_0"}};
     for (size_t i = 0; i < MLO_COUNT(types); i++) {
         struct mlo_checkpoint cp;
         uint64_t dims[] = {2 * types[i].block, 3};

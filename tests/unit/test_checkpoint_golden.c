@@ -1,4 +1,5 @@
-/* Files of the reference writers against the index that those writers' own libraries gave (scripts/gen-fixtures/checkpoints.py). */
+/* Files of the reference writers against the index that those writers' own libraries gave
+ * (scripts/gen-fixtures/checkpoints.py). */
 #include "checkpoint_help.h"
 
 #include <dirent.h>
@@ -9,7 +10,8 @@ static void check_shape(const struct mlo_tensor *t, const cJSON *shape)
 {
     check_int(t->rank, cJSON_GetArraySize(shape));
     for (uint32_t i = 0; i < t->rank; i++)
-        check(t->shape[i] == (uint64_t)cJSON_GetArrayItem(shape, (int)i)->valuedouble, "%s: dimension %u", t->name, i);
+        check(t->shape[i] == (uint64_t)cJSON_GetArrayItem(shape, (int)i)->valuedouble, "%s: dimension %u",
+              t->name, i);
 }
 
 static void check_data(const struct mlo_source *src, const struct mlo_tensor *t, const char *sha)
@@ -59,7 +61,8 @@ static void check_file(const char *path)
         printf("# %s\n", path);
     check_str(mlo_format_name(cp.format), mlo_json_text(doc, "format"));
     check_tensors(&src, &cp, cJSON_GetObjectItem(doc, "tensors"));
-    cJSON_ArrayForEach(item, cJSON_GetObjectItem(doc, "meta")) check_str(find_meta(&cp, item->string), item->valuestring);
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(doc, "meta"))
+        check_str(find_meta(&cp, item->string), item->valuestring);
     mlo_checkpoint_release(&cp);
     blob_free(&file);
     blob_free(&index);
@@ -103,7 +106,8 @@ static void the_same_tensors_have_one_digest_in_every_container(void)
             struct blob got = {0};
             const struct mlo_tensor *t = &cp.tensors[i];
             check_ok(mlo_tensor_read(&src, t, blob_sink, &got, &err), &err);
-            ids[i] = (struct mlo_tensor_id){.name = t->name, .type_name = t->type_name, .shape = t->shape, .rank = t->rank};
+            ids[i] = (struct mlo_tensor_id){
+                .name = t->name, .type_name = t->type_name, .shape = t->shape, .rank = t->rank};
             check_ok(mlo_sha256(got.p ? (const char *)got.p : "", got.n, &ids[i].digest, &err), &err);
             blob_free(&got);
         }

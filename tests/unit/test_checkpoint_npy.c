@@ -1,7 +1,8 @@
 /* NumPy arrays: the vector, the header's grammar, element types, object arrays, npz members, damage. */
 #include "checkpoint_help.h"
 
-/* An .npy of version `major` with this dict (padded to `len` with spaces and a newline; 0: only the newline) and n data bytes. */
+/* An .npy of version `major` with this dict (padded to `len` with spaces and a newline; 0: only the newline)
+ * and n data bytes. */
 static struct blob npy_of(int major, const char *dict, size_t len, size_t n)
 {
     struct blob b = {0};
@@ -100,7 +101,8 @@ static void bad_headers_are_refused(void)
     refused("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,), }", 4, "True or False");
     refused("{'descr': '<f4', 'fortran_order': False}", 4, "no \"shape\"");
     refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", 4, "unknown key \"x\"");
-    refused("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", 4, "repeated key \"descr\"");
+    refused("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", 4,
+            "repeated key \"descr\"");
     refused("{'descr': '<f4' 'fortran_order': False, 'shape': (1,)}", 4, "comma");
     refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} # x", 4, "only spaces");
     refused("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)", 4, NULL);
@@ -152,9 +154,27 @@ static void element_types_have_names_and_sizes(void)
 
 static void other_element_types_are_refused(void)
 {
-    static const char *const bad[] = {"''", "'<'", "'f'", "'<f3'", "'<f4x'", "'<i16'", "'<f44'", "'S'", "'S-1'", "'<M8[ns'",
-                                      "'<M8[$x]'", "'<M4'", "'S99999999999999999999'", "'V2147483648'", "'U2147483647'", "[1]",
-                                      "[('a',)]", "[('a', '<f4', 3, 4)]", "('<f4', (2,))", "None", "[('a', '<f4', (4294967296, 4294967296))]"};
+    static const char *const bad[] = {"''",
+                                      "'<'",
+                                      "'f'",
+                                      "'<f3'",
+                                      "'<f4x'",
+                                      "'<i16'",
+                                      "'<f44'",
+                                      "'S'",
+                                      "'S-1'",
+                                      "'<M8[ns'",
+                                      "'<M8[$x]'",
+                                      "'<M4'",
+                                      "'S99999999999999999999'",
+                                      "'V2147483648'",
+                                      "'U2147483647'",
+                                      "[1]",
+                                      "[('a',)]",
+                                      "[('a', '<f4', 3, 4)]",
+                                      "('<f4', (2,))",
+                                      "None",
+                                      "[('a', '<f4', (4294967296, 4294967296))]"};
     for (size_t i = 0; i < MLO_COUNT(bad); i++)
         type_refused(bad[i]);
 }
@@ -210,8 +230,9 @@ static void object_arrays_are_read_as_pickles(void)
 
 static void truncation_is_refused_and_no_flip_crashes(void)
 {
-    static const char *const files[] = {GOLDEN "f4.npy",     GOLDEN "struct.npy", GOLDEN "bigfortran.npy", GOLDEN "version3.npy",
-                                        GOLDEN "object.npy", GOLDEN "time.npy",   GOLDEN "savez.npz",      GOLDEN "deflated.npz"};
+    static const char *const files[] = {GOLDEN "f4.npy",       GOLDEN "struct.npy",  GOLDEN "bigfortran.npy",
+                                        GOLDEN "version3.npy", GOLDEN "object.npy",  GOLDEN "time.npy",
+                                        GOLDEN "savez.npz",    GOLDEN "deflated.npz"};
     for (size_t i = 0; i < MLO_COUNT(files); i++) {
         struct blob b = blob_file(files[i]);
         check(mutate(&b) == 0, "%s", files[i]);
@@ -270,8 +291,13 @@ static void large_transposed_arrays_are_read_in_tiles(void)
         data[i] = i;
     struct mlo_mem mem = {data};
     struct mlo_source src = mlo_source_mem(&mem, rows * cols * 4);
-    struct mlo_tensor t = {.name = "t", .dtype = MLO_DT_U32, .rank = 2, .shape = (uint64_t[]){rows, cols},
-                           .stride = (int64_t[]){1, 2000}, .store = MLO_TS_STRIDED, .length = rows * cols * 4};
+    struct mlo_tensor t = {.name = "t",
+                           .dtype = MLO_DT_U32,
+                           .rank = 2,
+                           .shape = (uint64_t[]){rows, cols},
+                           .stride = (int64_t[]){1, 2000},
+                           .store = MLO_TS_STRIDED,
+                           .length = rows * cols * 4};
     uint64_t at = 0;
     check_ok(mlo_tensor_measure(&t, &err), &err);
     check_ok(mlo_tensor_read(&src, &t, check_transposed, &at, &err), &err);
@@ -287,7 +313,13 @@ static void views_outside_their_storage_are_refused(void)
     struct mlo_err err = {0};
     uint64_t total = 0, shape[] = {4, 4};
     int64_t stride[] = {4, 1};
-    struct mlo_tensor t = {.name = "t", .dtype = MLO_DT_F32, .rank = 2, .shape = shape, .stride = stride, .store = MLO_TS_STRIDED, .length = 64};
+    struct mlo_tensor t = {.name = "t",
+                           .dtype = MLO_DT_F32,
+                           .rank = 2,
+                           .shape = shape,
+                           .stride = stride,
+                           .store = MLO_TS_STRIDED,
+                           .length = 64};
     check_ok(mlo_tensor_measure(&t, &err), &err);
     check_ok(mlo_tensor_read(&src, &t, count_sink, &total, &err), &err);
     check_int(total, 64);

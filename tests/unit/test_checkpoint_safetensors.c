@@ -1,4 +1,5 @@
-/* safetensors: vectors, every rule of the reference reader and the stricter ones, damage, memory, and the writer. */
+/* safetensors: vectors, every rule of the reference reader and the stricter ones, damage, memory, and the
+ * writer. */
 #include "checkpoint_help.h"
 
 #include <mlopsctl/base/time.h>
@@ -115,26 +116,35 @@ static void lying_header_lengths_are_refused(void)
 static void data_must_be_covered_exactly_once(void)
 {
     refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", 4, "data_offsets [4, 0]");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[3,7]}}",
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\","
+            "\"shape\":[4],\"data_offsets\":[3,7]}}",
             7, "tensor \"b\": an overlap of 1 bytes");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[5,9]}}",
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\","
+            "\"shape\":[4],\"data_offsets\":[5,9]}}",
             9, "tensor \"b\": a hole of 1 bytes");
     refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[1,5]}}", 5, "a hole of 1 bytes");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 5, "1 bytes after the last tensor");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}",
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 5,
+            "1 bytes after the last tensor");
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"U8\","
+            "\"shape\":[4],\"data_offsets\":[0,4]}}",
             4, "an overlap of 4 bytes");
     refused("{}", 1, "1 bytes after the last tensor");
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 3, "data_offsets [0, 4] do not lie");
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 3,
+            "data_offsets [0, 4] do not lie");
     refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,18446744073709551616]}}", 3, NULL);
 }
 
 static void sizes_must_follow_from_shape_and_type(void)
 {
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0, "product overflows");
-    refused("{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0, "byte size overflows");
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}", 0,
+            "product overflows");
+    refused("{\"a\":{\"dtype\":\"F64\",\"shape\":[2305843009213693952],\"data_offsets\":[0,0]}}", 0,
+            "byte size overflows");
     refused("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, "do not fill whole bytes");
-    refused("{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2, "do not fill whole bytes");
-    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,7]}}", 7, "need 8 bytes, data_offsets give 7");
+    refused("{\"a\":{\"dtype\":\"F6_E2M3\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2,
+            "do not fill whole bytes");
+    refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,7]}}", 7,
+            "need 8 bytes, data_offsets give 7");
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9]}}", 9, "need 8 bytes");
 }
 
@@ -171,7 +181,8 @@ static void malformed_entries_are_refused(void)
     refused("{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,4]}}", 4, "no \"shape\"");
     refused("{\"a\":{\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "no \"dtype\"");
     refused("{\"a\":[]}", 0, "expected an object");
-    refused("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4, "two members \"dtype\"");
+    refused("{\"a\":{\"dtype\":\"U8\",\"dtype\":\"I8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4,
+            "two members \"dtype\"");
     refused("{\"__metadata__\":{\"a\":1}}", 0, "__metadata__");
     refused("{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"}}", 0, "two entries \"a\"");
     refused("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "two members");
@@ -202,14 +213,17 @@ static void the_header_is_one_object_then_spaces(void)
 
 static void repeated_names_are_refused_even_when_escaped_differently(void)
 {
-    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"\\u0061\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+    refused("{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"\\u0061\":{\"dtype\":\"U8\","
+            "\"shape\":[0],\"data_offsets\":[0,0]}}",
             0, "two tensors are named \"a\"");
 }
 
 static void dangerous_names_are_only_names(void)
 {
     struct mlo_checkpoint cp;
-    accepted("{\"../x\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"\\u001b[2J\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}",
+    accepted("{\"../"
+             "x\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},\"\\u001b[2J\":{\"dtype\":\"U8\","
+             "\"shape\":[0],\"data_offsets\":[0,0]}}",
              0, &cp);
     check(find_tensor(&cp, "../x") != NULL);
     check(find_tensor(&cp, "\x1b[2J") != NULL);
@@ -220,7 +234,8 @@ static void dangerous_names_are_only_names(void)
 static void newer_types_and_members_are_warnings(void)
 {
     struct mlo_checkpoint cp;
-    accepted("{\"a\":{\"dtype\":\"F3_NEW\",\"shape\":[9],\"data_offsets\":[0,4],\"extra\":{\"deep\":[1]}}}", 4, &cp);
+    accepted("{\"a\":{\"dtype\":\"F3_NEW\",\"shape\":[9],\"data_offsets\":[0,4],\"extra\":{\"deep\":[1]}}}",
+             4, &cp);
     check_int(cp.n_warnings, 2);
     check_str(cp.tensors[0].type_name, "F3_NEW");
     check_int(cp.tensors[0].dtype, MLO_DT_UNKNOWN);
@@ -292,7 +307,8 @@ static void every_allocation_may_fail(void)
     blob_free(&alloc_file);
 }
 
-/* The largest header allowed, made of the smallest entries: the arena's bound and the time are what is tested. */
+/* The largest header allowed, made of the smallest entries: the arena's bound and the time are what is
+ * tested. */
 static void a_header_of_100_mb_takes_bounded_memory_and_time(void)
 {
     const size_t want = 100000000;
@@ -301,7 +317,8 @@ static void a_header_of_100_mb_takes_bounded_memory_and_time(void)
     char *p = (char *)b.p + 8;
     *p++ = '{';
     while ((size_t)(p - (char *)b.p) + 80 < want)
-        p += sprintf(p, "%s\"%zx\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", n ? "," : "", n), n++;
+        p += sprintf(p, "%s\"%zx\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}", n ? "," : "", n),
+            n++;
     *p++ = '}';
     uint64_t len = (uint64_t)(p - (char *)b.p) - 8;
     for (int i = 0; i < 8; i++)
@@ -356,7 +373,9 @@ static void the_writer_gives_the_reference_writers_bytes(void)
 
 static void the_writer_escapes_and_sorts(void)
 {
-    struct mlo_st_tensor t[] = {{"q\"\\\n\x01", MLO_DT_U8, NULL, 0}, {"b", MLO_DT_F32, (uint64_t[]){2}, 1}, {"a", MLO_DT_F32, (uint64_t[]){1}, 1}};
+    struct mlo_st_tensor t[] = {{"q\"\\\n\x01", MLO_DT_U8, NULL, 0},
+                                {"b", MLO_DT_F32, (uint64_t[]){2}, 1},
+                                {"a", MLO_DT_F32, (uint64_t[]){1}, 1}};
     struct mlo_kv meta[] = {{"y", "2"}, {"x", "1"}};
     size_t order[3];
     struct mlo_err err = {0};
@@ -364,9 +383,11 @@ static void the_writer_escapes_and_sorts(void)
     mlo_str_init(&out, 4096);
     check_ok(mlo_safetensors_header(t, 3, meta, 2, &out, order, &err), &err);
     check(out.len % 8 == 0);
-    static const char want[] = "{\"__metadata__\":{\"x\":\"1\",\"y\":\"2\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-                               "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},"
-                               "\"q\\\"\\\\\\n\\u0001\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[12,13]}}";
+    static const char want[] =
+        "{\"__metadata__\":{\"x\":\"1\",\"y\":\"2\"},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":"
+        "[0,4]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},"
+        "\"q\\\"\\\\\\n\\u0001\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[12,13]}}";
     check(strncmp(out.ptr + 8, want, strlen(want)) == 0, "%s", out.ptr + 8);
     check(order[0] == 2 && order[1] == 1 && order[2] == 0);
     mlo_str_release(&out);
@@ -378,13 +399,16 @@ static void the_writer_refuses_what_the_format_cannot_hold(void)
     struct mlo_err err = {0};
     struct mlo_str out;
     mlo_str_init(&out, 4096);
-    struct mlo_st_tensor c128 = {"a", MLO_DT_C128, NULL, 0}, meta = {"__metadata__", MLO_DT_U8, NULL, 0}, bad = {"\xff", MLO_DT_U8, NULL, 0};
-    struct mlo_st_tensor twice[] = {{"a", MLO_DT_U8, NULL, 0}, {"a", MLO_DT_F32, NULL, 0}}, odd = {"a", MLO_DT_F4, (uint64_t[]){3}, 1};
+    struct mlo_st_tensor c128 = {"a", MLO_DT_C128, NULL, 0}, meta = {"__metadata__", MLO_DT_U8, NULL, 0},
+                         bad = {"\xff", MLO_DT_U8, NULL, 0};
+    struct mlo_st_tensor twice[] = {{"a", MLO_DT_U8, NULL, 0}, {"a", MLO_DT_F32, NULL, 0}},
+                         odd = {"a", MLO_DT_F4, (uint64_t[]){3}, 1};
     check_err(mlo_safetensors_header(&c128, 1, NULL, 0, &out, order, &err), MLO_EINVALID, &err, "complex128");
     check_err(mlo_safetensors_header(&meta, 1, NULL, 0, &out, order, &err), MLO_EINVALID, &err, NULL);
     check_err(mlo_safetensors_header(&bad, 1, NULL, 0, &out, order, &err), MLO_EINVALID, &err, NULL);
     check_err(mlo_safetensors_header(&odd, 1, NULL, 0, &out, order, &err), MLO_EINVALID, &err, "whole bytes");
-    check_err(mlo_safetensors_header(twice, 2, NULL, 0, &out, order, &err), MLO_EINVALID, &err, "two tensors are named");
+    check_err(mlo_safetensors_header(twice, 2, NULL, 0, &out, order, &err), MLO_EINVALID, &err,
+              "two tensors are named");
     mlo_str_release(&out);
 }
 

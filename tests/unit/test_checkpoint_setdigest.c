@@ -1,4 +1,5 @@
-/* The tensor-set digest's line format, its independence of order, and the check of a sharded model's index. */
+/* The tensor-set digest's line format, its independence of order, and the check of a sharded model's index.
+ */
 #include "checkpoint_help.h"
 
 static struct mlo_digest digest_of(const char *s)
@@ -35,8 +36,11 @@ static void the_lines_are_as_documented(void)
 
 static void the_order_of_the_input_does_not_matter(void)
 {
-    struct mlo_tensor_id a[] = {{"w", "float32", two, 1, digest_of("1")}, {"w", "float16", two, 1, digest_of("1")}, {"w", "float32", two_three, 2, digest_of("1")},
-                                {"w", "float32", two, 1, digest_of("2")}, {"v", "float32", two, 1, digest_of("1")}};
+    struct mlo_tensor_id a[] = {{"w", "float32", two, 1, digest_of("1")},
+                                {"w", "float16", two, 1, digest_of("1")},
+                                {"w", "float32", two_three, 2, digest_of("1")},
+                                {"w", "float32", two, 1, digest_of("2")},
+                                {"v", "float32", two, 1, digest_of("1")}};
     struct mlo_digest first, other;
     struct mlo_err err = {0};
     check_ok(mlo_tensor_set_digest(a, 5, &first, &err), &err);
@@ -85,7 +89,8 @@ static void every_allocation_may_fail(void)
 
 /* ---- shards ---- */
 
-static struct mlo_tensor shard1_tensors[] = {{.name = "a"}, {.name = "b"}}, shard2_tensors[] = {{.name = "c"}};
+static struct mlo_tensor shard1_tensors[] = {{.name = "a"}, {.name = "b"}},
+                         shard2_tensors[] = {{.name = "c"}};
 static const struct mlo_checkpoint shard1 = {.tensors = shard1_tensors, .n_tensors = 2, .tensor_bytes = 10},
                                    shard2 = {.tensors = shard2_tensors, .n_tensors = 1, .tensor_bytes = 5};
 static const struct mlo_shard shards[] = {{"m-2.safetensors", &shard2}, {"m-1.safetensors", &shard1}};
@@ -127,10 +132,15 @@ static void a_wrong_index_is_refused(void)
         {"{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "shard \"/etc/passwd\""},
         {"{\"weight_map\":{\"a\":\"d/m-1.safetensors\"}}", "not a plain file name"},
         {"{\"weight_map\":{\"a\":\"\"}}", "shard \"\""},
-        {"{\"weight_map\":{\"a\":\"m-3.safetensors\"}}", "\"m-3.safetensors\" is named by the index, but it is not there"},
-        {"{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-1.safetensors\"}}", "tensor \"c\" of \"m-2.safetensors\" is not in the index"},
-        {"{\"weight_map\":{\"a\":\"m-2.safetensors\",\"b\":\"m-1.safetensors\",\"c\":\"m-2.safetensors\"}}", "tensor \"a\""},
-        {"{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-1.safetensors\",\"c\":\"m-2.safetensors\",\"d\":\"m-2.safetensors\"}}", "tensor \"d\" is not in"},
+        {"{\"weight_map\":{\"a\":\"m-3.safetensors\"}}",
+         "\"m-3.safetensors\" is named by the index, but it is not there"},
+        {"{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-1.safetensors\"}}",
+         "tensor \"c\" of \"m-2.safetensors\" is not in the index"},
+        {"{\"weight_map\":{\"a\":\"m-2.safetensors\",\"b\":\"m-1.safetensors\",\"c\":\"m-2.safetensors\"}}",
+         "tensor \"a\""},
+        {"{\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":\"m-1.safetensors\",\"c\":\"m-2.safetensors\","
+         "\"d\":\"m-2.safetensors\"}}",
+         "tensor \"d\" is not in"},
         {"{\"weight_map\":{\"a\":\"m-1.safetensors\",\"a\":\"m-1.safetensors\"}}", NULL},
     };
     struct mlo_str w;
