@@ -79,6 +79,7 @@ struct mlo_tensor {
     bool swap;             /* big-endian in the file */
     uint64_t skip;         /* DEFLATED: unpacked bytes before the first element */
     uint32_t crc;          /* DEFLATED: CRC-32 of all unpacked bytes */
+    uint32_t field;        /* TYPED: protobuf field that holds the values */
     const char *external;  /* EXTERNAL: checked relative path; offset/length lie in it */
 };
 
@@ -157,6 +158,13 @@ int mlo_tensor_read(const struct mlo_source *src, const struct mlo_tensor *t, in
 struct mlo_shard { const char *file; const struct mlo_checkpoint *cp; };
 int mlo_shard_index_check(const char *json, size_t n, const struct mlo_shard *shards, size_t n_shards, struct mlo_str *warning,
                           struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * Opens an external data file (struct mlo_tensor.external) below the model's folder: no link followed, a regular file
+ * with one name only, at least offset + length bytes long. Read from this descriptor and check no path again. Owner of
+ * *ret_fd: the caller.
+ */
+int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd, uint64_t *ret_size,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 /* One element of canonical bytes as double, for statistics; false for types without a number (strings, blocks). */
 bool mlo_dtype_to_double(enum mlo_dtype t, const void *p, size_t index, double *ret);
 
