@@ -16,6 +16,7 @@ struct frame {
     bool mapping, has_key;
     size_t path_len; /* of the mapping or list itself */
     size_t next;     /* element of a list */
+    size_t key_line; /* of the key just read */
 };
 
 struct reader {
@@ -107,6 +108,13 @@ static int begin_value(struct reader *r, const yaml_mark_t *mark)
     return set_path(r, f, number, mark->line + 1);
 }
 
+/* An entry is where its key is; the value may stand, or be missing, further down. */
+static size_t entry_line(const struct reader *r, const yaml_mark_t *mark)
+{
+    const struct frame *f = r->depth ? &r->stack[r->depth - 1] : NULL;
+    return f && f->mapping ? f->key_line : mark->line + 1;
+}
+
 /* ---- events ---- */
 
 static bool is_null(const yaml_event_t *e)
@@ -131,10 +139,11 @@ static int on_scalar(struct reader *r, const yaml_event_t *e)
         if (!*text)
             return fault(r, &e->start_mark, "an empty key");
         f->has_key = true;
+        f->key_line = line;
         return set_path(r, f, text, line);
     }
     int rc = begin_value(r, &e->start_mark);
-    return rc < 0 ? rc : add_entry(r, is_null(e) ? NULL : text, false, line);
+    return rc < 0 ? rc : add_entry(r, is_null(e) ? NULL : text, false, entry_line(r, &e->start_mark));
 }
 
 static int open_frame(struct reader *r, const yaml_event_t *e, bool mapping, const yaml_char_t *tag)
@@ -145,7 +154,7 @@ static int open_frame(struct reader *r, const yaml_event_t *e, bool mapping, con
         return fault(r, &e->start_mark, "the file must be a mapping of keys to values");
     int rc = begin_value(r, &e->start_mark);
     if (rc == 0)
-        rc = add_entry(r, NULL, true, e->start_mark.line + 1);
+        rc = add_entry(r, NULL, true, entry_line(r, &e->start_mark));
     if (rc < 0)
         return rc;
     if (r->depth == MLO_YAML_DEPTH)

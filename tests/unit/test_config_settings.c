@@ -76,7 +76,7 @@ static void an_unknown_key_is_named_with_its_line_and_neighbour(void)
     check_err(load_text("pack:\n  threads: 1\n  treads: 2\n"), MLO_EUSAGE, &err,
               "p.yaml:3: there is no setting 'pack.treads'");
     check_str(err.hint, "did you mean pack.threads?");
-    check_err(load_text("gcc:\n  retention: 1d\n"), MLO_EUSAGE, &err, "p.yaml:2: there is no setting 'gcc'");
+    check_err(load_text("gcc:\n  retention: 1d\n"), MLO_EUSAGE, &err, "p.yaml:1: there is no setting 'gcc'");
     check_err(load_text("remots:\n  a: b\n"), MLO_EUSAGE, &err, "there is no setting 'remots'");
     check_str(err.hint, "did you mean remotes?");
     check_err(load_text("gc: 30d\n"), MLO_EUSAGE, &err, "there is no setting 'gc'");

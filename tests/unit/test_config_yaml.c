@@ -32,6 +32,13 @@ static void flattens_mappings_and_lists_with_lines(void)
     check_int(doc.entries[doc.n - 1].line, 6);
 }
 
+static void an_entry_is_where_its_key_is(void)
+{
+    check_ok(parse("a:\n  b:\n\n    1\n? c"), &err);
+    check_int(doc.entries[1].line, 2);
+    check_int(doc.entries[2].line, 5);
+}
+
 static void takes_null_as_unset_and_quoted_null_as_text(void)
 {
     check_ok(parse("a: ~\nb: null\nc:\nd: \"null\"\ne: ''\n"), &err);
@@ -135,6 +142,7 @@ static void memory_failure_is_an_error(void)
 int main(void)
 {
     run(flattens_mappings_and_lists_with_lines);
+    run(an_entry_is_where_its_key_is);
     run(takes_null_as_unset_and_quoted_null_as_text);
     run(an_empty_file_is_no_settings);
     run(refuses_what_can_mean_two_things);
