@@ -37,14 +37,16 @@ static int bulk_one(struct mlo_ledger *l, const struct mlo_bulk_run *b, struct m
 }
 
 int mlo_ledger_bulk(struct mlo_ledger *l, uint64_t n,
-                    int (*fill)(void *ctx, uint64_t i, struct mlo_bulk_run *ret), void *ctx,
-                    struct mlo_err *err)
+                    int (*fill)(void *ctx, uint64_t i, struct mlo_bulk_run *ret, struct mlo_err *err),
+                    void *ctx, struct mlo_err *err)
 {
     struct mlo_ledger *tx MLO_AUTOTX = l;
-    int rc = mlo_tx_begin(l, err);
+    int rc = mlo_sql_exec(l->db, "PRAGMA cache_size = -262144", err); /* KiB: one large transaction */
+    if (!rc)
+        rc = mlo_tx_begin(l, err);
     for (uint64_t i = 0; !rc && i < n; i++) {
         struct mlo_bulk_run b = {.kind = NULL};
-        rc = fill(ctx, i, &b);
+        rc = fill(ctx, i, &b, err);
         if (!rc)
             rc = bulk_one(l, &b, err);
     }

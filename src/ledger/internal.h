@@ -181,7 +181,7 @@ struct mlo_bulk_run {
 };
 /* Appends n runs in one transaction; fill is asked for each. */
 int mlo_ledger_bulk(struct mlo_ledger *l, uint64_t n,
-                    int (*fill)(void *ctx, uint64_t i, struct mlo_bulk_run *ret), void *ctx,
-                    struct mlo_err *err) MLO_MUST_CHECK;
+                    int (*fill)(void *ctx, uint64_t i, struct mlo_bulk_run *ret, struct mlo_err *err),
+                    void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif
