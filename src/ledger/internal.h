@@ -83,6 +83,9 @@ static inline int64_t mlo_stmt_i64(const struct mlo_stmt *s, int col)
 {
     return sqlite3_column_int64(s->h, col);
 }
+/* Foreign text for a message: escaped, cut when long; returns buf. */
+#define MLO_SHOWN 200
+const char *mlo_shown(const char *s, char buf[MLO_SHOWN]);
 /* 32 bytes, else all zero. */
 struct mlo_digest mlo_stmt_digest(const struct mlo_stmt *s, int col);
 

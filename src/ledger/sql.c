@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <mlopsctl/base/text.h>
+
 static int code_of(int rc)
 {
     switch (rc & 0xff) {
@@ -206,4 +208,14 @@ struct mlo_digest mlo_stmt_digest(const struct mlo_stmt *s, int col)
     if (p && sqlite3_column_bytes(s->h, col) == MLO_DIGEST_SIZE)
         memcpy(d.b, p, MLO_DIGEST_SIZE);
     return d;
+}
+
+const char *mlo_shown(const char *s, char buf[MLO_SHOWN])
+{
+    MLO_AUTOSTR struct mlo_str out;
+    mlo_str_init(&out, MLO_STR_MAX);
+    if (s)
+        mlo_escape(&out, s, strlen(s));
+    snprintf(buf, MLO_SHOWN, out.len < MLO_SHOWN ? "%s" : "%.190s...", out.ptr);
+    return buf;
 }
