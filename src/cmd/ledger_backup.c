@@ -8,7 +8,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc)
         return rc;
-    rc = ws.ledger ? mlo_ledger_backup(ws.ledger, ctx->args[0], err) : mlo_fail(err, MLO_ENOTFOUND, "there is no ledger yet");
+    rc = ws.ledger ? mlo_ledger_backup(ws.ledger, ctx->args[0], err)
+                   : mlo_fail(err, MLO_ENOTFOUND, "there is no ledger yet");
     mlo_workspace_close(&ws);
     if (rc)
         return rc;
@@ -26,8 +27,10 @@ const struct mlo_command mlo_cmd_ledger_backup = {
     .group = "ledger",
     .summary = "copy the ledger while others write",
     .synopsis = "FILE",
-    .description = "Copies one moment of the ledger into FILE, which must not exist, and verifies the copy before it gets its\n"
-                   "name. Commands that write meanwhile do not wait. Models are not in it: they are in the store.",
+    .description =
+        "Copies one moment of the ledger into FILE, which must not exist, and verifies the copy before it "
+        "gets its\n"
+        "name. Commands that write meanwhile do not wait. Models are not in it: they are in the store.",
     .args = {.min = 1, .max = 1, .complete = MLO_OPTF_FILE},
     .examples = examples,
     .run = run,

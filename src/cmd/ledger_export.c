@@ -33,7 +33,8 @@ static const struct mlo_opt opts_table[] = {
 };
 static const struct opts defaults = {.format = "jsonl"};
 
-struct export {
+struct export
+{
     struct mlo_ledger *ledger;
     FILE *out;
     bool csv;
@@ -113,7 +114,8 @@ static int add_metric(void *ctx, const char *key, double value, struct mlo_err *
     return mlo_json_add_double(ctx, key, value) ? 0 : mlo_fail_nomem(err);
 }
 
-static int add_artifact(void *ctx, const char *kind, const struct mlo_digest *d, uint64_t size, struct mlo_err *err)
+static int add_artifact(void *ctx, const char *kind, const struct mlo_digest *d, uint64_t size,
+                        struct mlo_err *err)
 {
     char text[MLO_DIGEST_TEXT];
     cJSON *obj = new_member(ctx);
@@ -128,7 +130,8 @@ static int json_line(struct export *x, const struct mlo_run_row *row, struct mlo
     MLO_AUTOFREE char *line = NULL;
     size_t len = 0;
     add_run(doc, row);
-    cJSON *effects = cJSON_AddArrayToObject(doc, "effects"), *metrics = cJSON_AddObjectToObject(doc, "metrics");
+    cJSON *effects = cJSON_AddArrayToObject(doc, "effects"),
+          *metrics = cJSON_AddObjectToObject(doc, "metrics");
     cJSON *artifacts = cJSON_AddArrayToObject(doc, "artifacts");
     if (!effects || !metrics || !artifacts)
         return mlo_fail_nomem(err);
@@ -146,8 +149,9 @@ static int json_line(struct export *x, const struct mlo_run_row *row, struct mlo
 
 /* ---- CSV ---- */
 
-static const char csv_header[] = "run,place,started,ended,command,argv,status,exit_code,undo_of,undone_by,changes,note,user,host,folder,"
-                                 "git_commit,git_dirty,tool_version,hash\r\n";
+static const char csv_header[] =
+    "run,place,started,ended,command,argv,status,exit_code,undo_of,undone_by,changes,note,user,host,folder,"
+    "git_commit,git_dirty,tool_version,hash\r\n";
 
 /* RFC 4180; a leading character that spreadsheets take for a formula gets a quote before it. */
 static void csv_text(struct mlo_str *out, const char *text)
@@ -277,8 +281,9 @@ const struct mlo_command mlo_cmd_ledger_export = {
     .name = "export",
     .group = "ledger",
     .summary = "write all runs as JSON Lines or CSV",
-    .description = "Writes every run, oldest first. JSON Lines hold everything: effects, metrics, artifacts, hashes.\n"
-                   "CSV has one row a run, quoted so that a spreadsheet takes no text for a formula.",
+    .description =
+        "Writes every run, oldest first. JSON Lines hold everything: effects, metrics, artifacts, hashes.\n"
+        "CSV has one row a run, quoted so that a spreadsheet takes no text for a formula.",
     .opts = opts_table,
     .opts_size = sizeof(struct opts),
     .defaults = &defaults,

@@ -1,7 +1,8 @@
 /* mlopsctl ledger restore: put a backup in the place of the ledger, and record that in it. */
 #include "workspace.h"
 
-/* The first run of the restored ledger says where it came from; what it replaced cannot be brought back by a rollback. */
+/* The first run of the restored ledger says where it came from; what it replaced cannot be brought back by a
+ * rollback. */
 static int record(struct mlo_ctx *ctx, struct mlo_err *err)
 {
     struct mlo_workspace ws = {.ctx = ctx};
@@ -23,7 +24,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = record(ctx, err);
     if (rc)
         return rc;
-    mlo_report_say(ctx->report, "restored from %s; the ledger before is ledger.db.before-restore", ctx->args[0]);
+    mlo_report_say(ctx->report, "restored from %s; the ledger before is ledger.db.before-restore",
+                   ctx->args[0]);
     return 0;
 }
 
@@ -37,9 +39,11 @@ const struct mlo_command mlo_cmd_ledger_restore = {
     .group = "ledger",
     .summary = "replace the ledger by a backup",
     .synopsis = "FILE",
-    .description = "Verifies FILE, then puts a copy of it in the place of the ledger; the old one stays beside it as\n"
-                   "ledger.db.before-restore. Refused while runs are in progress. Names are as in the backup afterwards; models\n"
-                   "that gc has removed since do not come back (`verify --all` names them).",
+    .description =
+        "Verifies FILE, then puts a copy of it in the place of the ledger; the old one stays beside it as\n"
+        "ledger.db.before-restore. Refused while runs are in progress. Names are as in the backup "
+        "afterwards; models\n"
+        "that gc has removed since do not come back (`verify --all` names them).",
     .args = {.min = 1, .max = 1, .complete = MLO_OPTF_FILE},
     .examples = examples,
     .flags = MLO_CMDF_WRITES,

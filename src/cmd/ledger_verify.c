@@ -53,7 +53,8 @@ static void show_head(struct mlo_report *r, const struct mlo_ledger_head *head)
     mlo_report_text(r, "head", "head", text);
 }
 
-static int verify(struct mlo_ctx *ctx, struct mlo_ledger *l, const struct mlo_verify_opts *how, struct mlo_err *err)
+static int verify(struct mlo_ctx *ctx, struct mlo_ledger *l, const struct mlo_ledger_verify_opts *how,
+                  struct mlo_err *err)
 {
     struct mlo_ledger_head head;
     uint64_t rows = 0;
@@ -77,7 +78,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *opts = options;
     struct mlo_ledger_head noted;
-    struct mlo_verify_opts how = {.deep = opts->deep};
+    struct mlo_ledger_verify_opts how = {.deep = opts->deep};
     struct mlo_workspace ws;
     int rc = opts->against ? parse_head(opts->against, &noted, err) : 0;
     if (!rc)
@@ -105,9 +106,12 @@ const struct mlo_command mlo_cmd_ledger_verify = {
     .name = "verify",
     .group = "ledger",
     .summary = "check that no row was edited, removed or added",
-    .description = "Hashes every run again with its effects, metrics and artifacts, follows the chain to the head, compares\n"
-                   "names with the runs that moved them, and lets SQLite check its file. The first fault is named; exit\n"
-                   "status 1 then. Who can write the file can also forge a whole chain: note the head elsewhere and give it\n"
+    .description = "Hashes every run again with its effects, metrics and artifacts, follows the chain to the "
+                   "head, compares\n"
+                   "names with the runs that moved them, and lets SQLite check its file. The first fault is "
+                   "named; exit\n"
+                   "status 1 then. Who can write the file can also forge a whole chain: note the head "
+                   "elsewhere and give it\n"
                    "with --against.",
     .opts = opts_table,
     .opts_size = sizeof(struct opts),

@@ -4,7 +4,8 @@
 
 #include "workspace.h"
 
-/* A value of an effect in one cell: digests short in text and whole in JSON, other text as it is; NULL: nothing. */
+/* A value of an effect in one cell: digests short in text and whole in JSON, other text as it is; NULL:
+ * nothing. */
 void mlo_view_value(const struct mlo_ctx *ctx, const char *value);
 /* "done", "irreversible", ... */
 const char *mlo_view_state(enum mlo_effect_state state);
@@ -13,6 +14,7 @@ int mlo_view_run_id(const char *text, int64_t *ret, struct mlo_err *err) MLO_MUS
 /* "2026-11-21T09:00:00Z", "2026-11-21", or a duration before now ("2h", "7d"). `what` names the option. */
 int mlo_view_time(const char *text, const char *what, int64_t *ret_ns, struct mlo_err *err) MLO_MUST_CHECK;
 /* What a run changed, in one line: "credit:1.4.0, -old:1, remote-ref ... +3". */
-int mlo_view_changes(struct mlo_ledger *l, int64_t run, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_view_changes(struct mlo_ledger *l, int64_t run, struct mlo_str *out,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

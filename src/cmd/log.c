@@ -62,9 +62,15 @@ static const struct mlo_opt opts_table[] = {
 static const struct opts defaults = {.number = 25};
 
 static const struct mlo_column columns[] = {
-    {"graph", "", MLO_CELL_TEXT},         {"run", "RUN", MLO_CELL_I64},        {"started", "STARTED", MLO_CELL_TIME},
-    {"status", "STATUS", MLO_CELL_TEXT},  {"command", "COMMAND", MLO_CELL_TEXT}, {"undo_of", "UNDOES", MLO_CELL_I64},
-    {"undone_by", "UNDONE BY", MLO_CELL_I64}, {"changes", "CHANGES", MLO_CELL_TEXT}, {"note", "NOTE", MLO_CELL_TEXT},
+    {"graph", "", MLO_CELL_TEXT},
+    {"run", "RUN", MLO_CELL_I64},
+    {"started", "STARTED", MLO_CELL_TIME},
+    {"status", "STATUS", MLO_CELL_TEXT},
+    {"command", "COMMAND", MLO_CELL_TEXT},
+    {"undo_of", "UNDOES", MLO_CELL_I64},
+    {"undone_by", "UNDONE BY", MLO_CELL_I64},
+    {"changes", "CHANGES", MLO_CELL_TEXT},
+    {"note", "NOTE", MLO_CELL_TEXT},
 };
 
 struct listing {
@@ -151,8 +157,10 @@ const struct mlo_command mlo_cmd_log = {
     .name = "log",
     .group = "ledger",
     .summary = "list what was done, newest first",
-    .description = "Lists the runs of the ledger: every command that changed something, with its result and what it moved.\n"
-                   "A run that was rolled back shows as undone. `show-run` tells everything about one of them.",
+    .description =
+        "Lists the runs of the ledger: every command that changed something, with its result and what it "
+        "moved.\n"
+        "A run that was rolled back shows as undone. `show-run` tells everything about one of them.",
     .opts = opts_table,
     .opts_size = sizeof(struct opts),
     .defaults = &defaults,

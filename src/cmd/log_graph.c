@@ -79,8 +79,8 @@ static char lane_char(const struct mlo_graph_lane *lane, int64_t run, bool begin
     return run == lane->last ? '\'' : '+';
 }
 
-int mlo_graph_line(struct mlo_graph *g, struct mlo_ledger *l, const struct mlo_run_row *row, struct mlo_str *out,
-                   struct mlo_err *err)
+int mlo_graph_line(struct mlo_graph *g, struct mlo_ledger *l, const struct mlo_run_row *row,
+                   struct mlo_str *out, struct mlo_err *err)
 {
     size_t begun = SIZE_MAX, reach = 0;
     int rc = begin_lane(g, l, row, &begun, err);

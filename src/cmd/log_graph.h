@@ -1,5 +1,6 @@
 /*
- * The graph of `log --graph`: one line a run, newest first, with a lane from every rollback down to the runs that it undid.
+ * The graph of `log --graph`: one line a run, newest first, with a lane from every rollback down to the runs
+ * that it undid.
  *
  *     *-.   12  rollback      '.' begins at a rollback
  *     * |   11  pack          'x' is a run that is undone now
@@ -22,7 +23,7 @@ struct mlo_graph {
 };
 void mlo_graph_release(struct mlo_graph *g);
 /* Appends the graph's part of this run's line. */
-int mlo_graph_line(struct mlo_graph *g, struct mlo_ledger *l, const struct mlo_run_row *row, struct mlo_str *out,
-                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_graph_line(struct mlo_graph *g, struct mlo_ledger *l, const struct mlo_run_row *row,
+                   struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

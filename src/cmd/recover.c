@@ -1,4 +1,5 @@
-/* mlopsctl recover: what every writing command does first, on its own: finish or take back what died runs left. */
+/* mlopsctl recover: what every writing command does first, on its own: finish or take back what died runs
+ * left. */
 #include "workspace.h"
 
 static const struct mlo_column columns[] = {
@@ -28,7 +29,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc)
         return rc;
     mlo_report_table(ctx->report, "runs", NULL, columns, MLO_COUNT(columns), "nothing to recover");
-    if (ws.ledger) { /* opened again for writing; recovering is not a run: what it decides stands in the runs that died */
+    if (ws.ledger) { /* opened again for writing; recovering is not a run: what it decides stands in the runs
+                        that died */
         mlo_ledger_close(ws.ledger);
         ws.ledger = NULL;
         rc = mlo_ledger_open(ws.home, MLO_LEDGER_WRITE, &ws.ledger, err);
@@ -49,8 +51,10 @@ const struct mlo_command mlo_cmd_recover = {
     .name = "recover",
     .group = "ledger",
     .summary = "finish or take back what died runs left",
-    .description = "A run whose process died is found by the next command that writes; this does it now. Effects that had\n"
-                   "happened are kept and recorded, effects that had only begun are taken back, names stay as they were.\n"
+    .description = "A run whose process died is found by the next command that writes; this does it now. "
+                   "Effects that had\n"
+                   "happened are kept and recorded, effects that had only begun are taken back, names stay "
+                   "as they were.\n"
                    "Runs that are still alive are left alone.",
     .examples = examples,
     .flags = MLO_CMDF_WRITES,

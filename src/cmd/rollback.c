@@ -1,6 +1,6 @@
 /*
- * mlopsctl rollback: undo a run, or everything after one. The plan is made twice: first for reading, so that a refusal leaves no
- * trace, then inside the run that carries it out, where the store is locked against gc.
+ * mlopsctl rollback: undo a run, or everything after one. The plan is made twice: first for reading, so that
+ * a refusal leaves no trace, then inside the run that carries it out, where the store is locked against gc.
  */
 #include <stddef.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static const struct mlo_opt opts_table[] = {
 };
 
 static const struct mlo_column columns[] = {
-    {"run", "RUN", MLO_CELL_I64},   {"kind", "KIND", MLO_CELL_TEXT}, {"target", "TARGET", MLO_CELL_TEXT},
+    {"run", "RUN", MLO_CELL_I64},    {"kind", "KIND", MLO_CELL_TEXT}, {"target", "TARGET", MLO_CELL_TEXT},
     {"from", "FROM", MLO_CELL_TEXT}, {"to", "TO", MLO_CELL_TEXT},
 };
 
@@ -58,8 +58,8 @@ static int in_store(void *ctx, const struct mlo_digest *d, struct mlo_err *err)
     return mlo_hint(err, "gc has collected it; pull or import it again first");
 }
 
-static int make_plan(struct mlo_workspace *ws, const struct opts *opts, int64_t run, struct mlo_undo_plan **ret,
-                     struct mlo_err *err)
+static int make_plan(struct mlo_workspace *ws, const struct opts *opts, int64_t run,
+                     struct mlo_undo_plan **ret, struct mlo_err *err)
 {
     size_t n;
     const struct mlo_undo_handler *handlers = mlo_undo_handlers(ws, &n);
@@ -72,7 +72,8 @@ static int make_plan(struct mlo_workspace *ws, const struct opts *opts, int64_t 
     return mlo_undo_plan(ws->ledger, run, &how, handlers, n, ret, err);
 }
 
-static int choose_run(struct mlo_ctx *ctx, struct mlo_ledger *l, const struct opts *opts, int64_t *ret, struct mlo_err *err)
+static int choose_run(struct mlo_ctx *ctx, struct mlo_ledger *l, const struct opts *opts, int64_t *ret,
+                      struct mlo_err *err)
 {
     if ((ctx->n_args != 0) + opts->last + (opts->to != 0) != 1)
         return mlo_fail(err, MLO_EUSAGE, "give one of RUN, --last and --to RUN");
@@ -113,7 +114,8 @@ static int show_plan(struct summary *s, const struct mlo_undo_plan *plan, struct
 }
 
 /* For reading: which run, and would it work. Shows the plan. */
-static int preview(struct mlo_ctx *ctx, const struct opts *opts, struct summary *s, int64_t *ret_run, struct mlo_err *err)
+static int preview(struct mlo_ctx *ctx, const struct opts *opts, struct summary *s, int64_t *ret_run,
+                   struct mlo_err *err)
 {
     struct mlo_workspace ws;
     struct mlo_undo_plan *plan = NULL;
@@ -184,10 +186,12 @@ const struct mlo_command mlo_cmd_rollback = {
     .group = "ledger",
     .summary = "undo what a run changed",
     .synopsis = "RUN | --last | --to RUN",
-    .description = "Undoes the effects of a run in reverse order, as a new run that can be rolled back itself.\n"
-                   "Everything is checked before anything is touched: it is refused when later runs build on the run,\n"
-                   "when something was changed since by other means, or when it cannot be undone. Names move back in one\n"
-                   "transaction; nothing is copied.",
+    .description =
+        "Undoes the effects of a run in reverse order, as a new run that can be rolled back itself.\n"
+        "Everything is checked before anything is touched: it is refused when later runs build on the run,\n"
+        "when something was changed since by other means, or when it cannot be undone. Names move back in "
+        "one\n"
+        "transaction; nothing is copied.",
     .opts = opts_table,
     .opts_size = sizeof(struct opts),
     .args = {.max = 1},

@@ -4,8 +4,9 @@
 #include "ledger_view.h"
 
 static const struct mlo_column effect_columns[] = {
-    {"kind", "KIND", MLO_CELL_TEXT}, {"target", "TARGET", MLO_CELL_TEXT}, {"before", "BEFORE", MLO_CELL_TEXT},
-    {"after", "AFTER", MLO_CELL_TEXT}, {"state", "STATE", MLO_CELL_TEXT},
+    {"kind", "KIND", MLO_CELL_TEXT},     {"target", "TARGET", MLO_CELL_TEXT},
+    {"before", "BEFORE", MLO_CELL_TEXT}, {"after", "AFTER", MLO_CELL_TEXT},
+    {"state", "STATE", MLO_CELL_TEXT},
 };
 static const struct mlo_column metric_columns[] = {
     {"metric", "METRIC", MLO_CELL_TEXT},
@@ -34,7 +35,8 @@ static void show_end(struct mlo_report *r, const struct mlo_run_row *row)
 {
     if (row->seq == 0)
         return;
-    mlo_report_duration(r, "duration", "took", row->ended_ns > row->started_ns ? (uint64_t)(row->ended_ns - row->started_ns) : 0);
+    mlo_report_duration(r, "duration", "took",
+                        row->ended_ns > row->started_ns ? (uint64_t)(row->ended_ns - row->started_ns) : 0);
     if (row->exit_code >= 0)
         mlo_report_u64(r, "exit_code", "exit code", (uint64_t)row->exit_code);
     mlo_report_u64(r, "place", "place in the chain", (uint64_t)row->seq);
@@ -92,7 +94,8 @@ static int show_metric(void *data, const char *key, double value, struct mlo_err
     return 0;
 }
 
-static int show_artifact(void *data, const char *kind, const struct mlo_digest *d, uint64_t size, struct mlo_err *err)
+static int show_artifact(void *data, const char *kind, const struct mlo_digest *d, uint64_t size,
+                         struct mlo_err *err)
 {
     struct shown *shown = data;
     (void)err;
@@ -113,7 +116,8 @@ static int show(struct shown *shown, struct mlo_ledger *l, int64_t id, struct ml
     }
     if (rc)
         return rc;
-    mlo_report_table(r, "effects", "what it changed", effect_columns, MLO_COUNT(effect_columns), "it changed nothing");
+    mlo_report_table(r, "effects", "what it changed", effect_columns, MLO_COUNT(effect_columns),
+                     "it changed nothing");
     rc = mlo_effect_each(l, id, show_effect, shown, err);
     if (rc)
         return rc;
@@ -152,8 +156,9 @@ const struct mlo_command mlo_cmd_show_run = {
     .group = "ledger",
     .summary = "show everything about one run",
     .synopsis = "RUN",
-    .description = "Shows who ran what, where and when, how it ended, and what it changed from what to what,\n"
-                   "with the metrics and artifacts that it recorded. Secrets were taken out before they were recorded.",
+    .description =
+        "Shows who ran what, where and when, how it ended, and what it changed from what to what,\n"
+        "with the metrics and artifacts that it recorded. Secrets were taken out before they were recorded.",
     .args = {.min = 1, .max = 1},
     .examples = examples,
     .run = run,

@@ -5,7 +5,8 @@
 #include "table.h"
 
 extern const struct mlo_command mlo_cmd_config;
-extern const struct mlo_command mlo_cmd_log, mlo_cmd_show_run, mlo_cmd_rollback, mlo_cmd_recover, mlo_cmd_ledger;
+extern const struct mlo_command mlo_cmd_log, mlo_cmd_show_run, mlo_cmd_rollback, mlo_cmd_recover,
+    mlo_cmd_ledger;
 extern const struct mlo_command mlo_cmd_help, mlo_cmd_version, mlo_cmd_completion;
 
 const struct mlo_command *const mlo_commands[] = {

@@ -79,6 +79,12 @@ static inline const char *mlo_stmt_text(const struct mlo_stmt *s, int col)
 {
     return (const char *)sqlite3_column_text(s->h, col);
 }
+/* A damaged file may hold NULL where the schema says NOT NULL. */
+static inline const char *mlo_stmt_text0(const struct mlo_stmt *s, int col)
+{
+    const char *text = mlo_stmt_text(s, col);
+    return text ? text : "";
+}
 static inline int64_t mlo_stmt_i64(const struct mlo_stmt *s, int col)
 {
     return sqlite3_column_int64(s->h, col);
@@ -86,6 +92,9 @@ static inline int64_t mlo_stmt_i64(const struct mlo_stmt *s, int col)
 /* Foreign text for a message: escaped, cut when long; returns buf. */
 #define MLO_SHOWN 200
 const char *mlo_shown(const char *s, char buf[MLO_SHOWN]);
+/* "kind 'target'" likewise. */
+#define MLO_THING_SHOWN (2 * MLO_SHOWN)
+const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN]);
 /* 32 bytes, else all zero. */
 struct mlo_digest mlo_stmt_digest(const struct mlo_stmt *s, int col);
 
@@ -144,13 +153,17 @@ int mlo_effect_state_parse(const char *text, enum mlo_effect_state *ret, struct 
 
 /* Columns run, ordinal, kind, target, before, after, state from `s`. */
 int mlo_effect_from_row(const struct mlo_stmt *s, struct mlo_effect *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* What the last effect of an ended run left there; *ret_set false for nothing, *ret_run 0 when there is no
+ * effect. */
+int mlo_effect_last(struct mlo_ledger *l, const char *kind, const char *target, struct mlo_str *ret,
+                    bool *ret_set, int64_t *ret_run, struct mlo_err *err) MLO_MUST_CHECK;
 /* What stands now at (kind, target) as the effects know it: a name's digest, a run's state. Value NULL:
  * nothing. The mover 0: nobody. */
 int mlo_present_value(struct mlo_ledger *l, const char *kind, const char *target, struct mlo_str *ret,
                       bool *ret_set, int64_t *ret_run, struct mlo_err *err) MLO_MUST_CHECK;
 struct mlo_run_state {
-    char status[16];  /* as stored, so never "undone" */
-    char command[64]; /* cut when longer; for messages */
+    char status[16];         /* as stored, so never "undone" */
+    char command[MLO_SHOWN]; /* escaped, for messages */
     int64_t seq, undone_by;
 };
 /* MLO_ENOTFOUND when there is no such run. */

@@ -4,12 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *text_or_empty(const struct mlo_stmt *s, int col)
-{
-    const char *text = mlo_stmt_text(s, col);
-    return text ? text : "";
-}
-
 /* Splits "kind/name" of a name effect; false when there is no slash. */
 static bool split_target(const char *target, size_t *ret_kind)
 {
@@ -41,8 +35,8 @@ static int name_lookup(struct mlo_ledger *l, const char *kind, const char *name,
     return mlo_str_check(ret, err);
 }
 
-static int last_effect(struct mlo_ledger *l, const char *kind, const char *target, struct mlo_str *ret,
-                       bool *ret_set, int64_t *ret_run, struct mlo_err *err)
+int mlo_effect_last(struct mlo_ledger *l, const char *kind, const char *target, struct mlo_str *ret,
+                    bool *ret_set, int64_t *ret_run, struct mlo_err *err)
 {
     MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
     bool row = false;
@@ -66,7 +60,7 @@ int mlo_present_value(struct mlo_ledger *l, const char *kind, const char *target
 {
     bool is_name = strcmp(kind, "name") == 0;
     size_t n = 0;
-    int rc = last_effect(l, kind, target, ret, ret_set, ret_run, err);
+    int rc = mlo_effect_last(l, kind, target, ret, ret_set, ret_run, err);
     if (rc || !is_name) {
         if (!rc && !*ret_set && strcmp(kind, "run") == 0) {
             mlo_str_add(ret, "done");
@@ -76,7 +70,7 @@ int mlo_present_value(struct mlo_ledger *l, const char *kind, const char *target
         return rc;
     }
     if (!split_target(target, &n))
-        return mlo_fail(err, MLO_EINVALID, "ledger: '%s' is not a kind and a name", target);
+        return mlo_fail(err, MLO_EINVALID, "ledger: a name effect without kind and name");
     char *name_kind = mlo_memdup0(target, n, err);
     if (!name_kind)
         return err->code;
@@ -97,7 +91,7 @@ int mlo_undone_by(struct mlo_ledger *l, int64_t run, int64_t *ret, struct mlo_er
     bool set = false;
     int64_t by = 0;
     snprintf(target, sizeof target, "%" PRId64, run);
-    int rc = last_effect(l, "run", target, &state, &set, &by, err);
+    int rc = mlo_effect_last(l, "run", target, &state, &set, &by, err);
     if (!rc)
         *ret = set && strcmp(state.ptr, "undone") == 0 ? by : 0;
     return rc;
@@ -117,8 +111,8 @@ int mlo_run_state(struct mlo_ledger *l, int64_t run, struct mlo_run_state *ret, 
     if (!row)
         return mlo_fail(err, MLO_ENOTFOUND, "run %" PRId64 ": no such run", run);
     struct mlo_run_state state = {.seq = mlo_stmt_i64(&s, 2)};
-    snprintf(state.status, sizeof state.status, "%s", text_or_empty(&s, 0));
-    snprintf(state.command, sizeof state.command, "%s", text_or_empty(&s, 1));
+    snprintf(state.status, sizeof state.status, "%s", mlo_stmt_text0(&s, 0));
+    mlo_shown(mlo_stmt_text(&s, 1), state.command);
     rc = mlo_undone_by(l, run, &state.undone_by, err);
     if (!rc)
         *ret = state;
@@ -137,8 +131,9 @@ int mlo_name_get(struct mlo_ledger *l, const char *kind, const char *name, struc
     int rc = name_lookup(l, kind, name, &text, &set, &run, err);
     if (rc)
         return rc;
+    char thing[MLO_THING_SHOWN];
     return set ? mlo_digest_parse(text.ptr, ret, err)
-               : mlo_fail(err, MLO_ENOTFOUND, "%s '%s' does not exist", kind, name);
+               : mlo_fail(err, MLO_ENOTFOUND, "%s does not exist", mlo_thing_shown(kind, name, thing));
 }
 
 static int name_row(const struct mlo_stmt *s, mlo_name_fn fn, void *ctx, struct mlo_err *err)
@@ -151,7 +146,8 @@ static int name_row(const struct mlo_stmt *s, mlo_name_fn fn, void *ctx, struct 
     if (!row.kind || !row.name || !digest)
         return mlo_fail(err, MLO_EINVALID, "ledger: a name without text");
     int rc = mlo_digest_parse(digest, &row.digest, err);
-    return rc ? mlo_wrap(err, "%s '%s'", row.kind, row.name) : fn(ctx, &row, err);
+    char thing[MLO_THING_SHOWN];
+    return rc ? mlo_wrap(err, "%s", mlo_thing_shown(row.kind, row.name, thing)) : fn(ctx, &row, err);
 }
 
 int mlo_name_each(struct mlo_ledger *l, const char *kind, mlo_name_fn fn, void *ctx, struct mlo_err *err)
@@ -282,16 +278,16 @@ static void fill_run(const struct mlo_stmt *s, struct mlo_run_row *row)
         .seq = mlo_stmt_i64(s, 1),
         .started_ns = mlo_stmt_i64(s, 2),
         .ended_ns = mlo_stmt_i64(s, 3),
-        .command = text_or_empty(s, 4),
-        .argv_json = text_or_empty(s, 5),
-        .cwd = text_or_empty(s, 6),
-        .user = text_or_empty(s, 7),
-        .host = text_or_empty(s, 8),
-        .tool_version = text_or_empty(s, 9),
+        .command = mlo_stmt_text0(s, 4),
+        .argv_json = mlo_stmt_text0(s, 5),
+        .cwd = mlo_stmt_text0(s, 6),
+        .user = mlo_stmt_text0(s, 7),
+        .host = mlo_stmt_text0(s, 8),
+        .tool_version = mlo_stmt_text0(s, 9),
         .git_commit = mlo_stmt_text(s, 10),
         .git_dirty = mlo_stmt_i64(s, 11) != 0,
         .note = mlo_stmt_text(s, 12),
-        .status = text_or_empty(s, 13),
+        .status = mlo_stmt_text0(s, 13),
         .exit_code = has_exit ? sqlite3_column_int(s->h, 14) : -1,
         .undo_of = mlo_stmt_i64(s, 15),
         .prev_hash = mlo_stmt_digest(s, 16),
@@ -332,8 +328,8 @@ int mlo_effect_from_row(const struct mlo_stmt *s, struct mlo_effect *ret, struct
     *ret = (struct mlo_effect){
         .run = mlo_stmt_i64(s, 0),
         .ordinal = sqlite3_column_int(s->h, 1),
-        .kind = text_or_empty(s, 2),
-        .target = text_or_empty(s, 3),
+        .kind = mlo_stmt_text0(s, 2),
+        .target = mlo_stmt_text0(s, 3),
         .before = mlo_stmt_text(s, 4),
         .after = mlo_stmt_text(s, 5),
     };
@@ -391,7 +387,7 @@ int mlo_metric_each(struct mlo_ledger *l, int64_t run, mlo_metric_fn fn, void *c
         rc = mlo_stmt_step(&s, &row, err);
         if (rc || !row)
             return rc;
-        rc = fn(ctx, text_or_empty(&s, 1), sqlite3_column_double(s.h, 2), err);
+        rc = fn(ctx, mlo_stmt_text0(&s, 1), sqlite3_column_double(s.h, 2), err);
     }
     return rc;
 }
@@ -408,9 +404,9 @@ int mlo_artifact_each(struct mlo_ledger *l, int64_t run, mlo_artifact_fn fn, voi
         rc = mlo_stmt_step(&s, &row, err);
         if (rc || !row)
             return rc;
-        rc = mlo_digest_parse(text_or_empty(&s, 3), &digest, err);
+        rc = mlo_digest_parse(mlo_stmt_text0(&s, 3), &digest, err);
         if (!rc)
-            rc = fn(ctx, text_or_empty(&s, 2), &digest, (uint64_t)mlo_stmt_i64(&s, 4), err);
+            rc = fn(ctx, mlo_stmt_text0(&s, 2), &digest, (uint64_t)mlo_stmt_i64(&s, 4), err);
     }
     return rc;
 }

@@ -51,8 +51,10 @@ static int decide(struct recovery *c, const struct mlo_effect *e, struct mlo_err
         rc = h->undo(h->ctx, e, err);
     if (!rc)
         rc = set_state(c->l, e, happened ? MLO_EFFECT_DONE : MLO_EFFECT_REVERTED, err);
+    char thing[MLO_THING_SHOWN];
     if (rc)
-        return mlo_wrap(err, "recovering run %" PRId64 ", %s '%s'", e->run, e->kind, e->target);
+        return mlo_wrap(err, "recovering run %" PRId64 ", %s", e->run,
+                        mlo_thing_shown(e->kind, e->target, thing));
     c->rec->finished += happened;
     c->rec->undone += !happened;
     return 0;

@@ -370,18 +370,17 @@ static bool same_text(const char *a, const char *b)
 static int moved_meanwhile(struct mlo_ledger *l, const struct move *m, const char *now, int64_t by,
                            struct mlo_err *err)
 {
-    MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
-    bool row = false;
-    const char *command = "?";
-    if (by && mlo_stmt_get(l, MLO_SQL_RUN_STATUS, &s, err) == 0 && mlo_stmt_bind(&s, err, "i", by) == 0 &&
-        mlo_stmt_step(&s, &row, err) == 0 && row)
-        command = mlo_stmt_text(&s, 1);
-    const char *what = strcmp(m->kind, "name") == 0 ? "name" : "run";
+    struct mlo_run_state state;
+    char thing[MLO_THING_SHOWN];
+    mlo_thing_shown(m->kind, m->target, thing);
     if (!by)
-        return mlo_fail(err, MLO_ECONFLICT, "%s '%s' was expected at %s but does not exist", what, m->target,
+        return mlo_fail(err, MLO_ECONFLICT, "%s was expected at %s but does not exist", thing,
                         text_or(m->expect, "nothing"));
-    return mlo_fail(err, MLO_ECONFLICT, "%s '%s' was moved to %s by run %" PRId64 " (%s); expected %s", what,
-                    m->target, text_or(now, "nothing"), by, command, text_or(m->expect, "no such name"));
+    int rc = mlo_run_state(l, by, &state, err);
+    if (rc)
+        return rc;
+    return mlo_fail(err, MLO_ECONFLICT, "%s was moved to %s by run %" PRId64 " (%s); expected %s", thing,
+                    text_or(now, "nothing"), by, state.command, text_or(m->expect, "no such name"));
 }
 
 static int write_name(struct mlo_run *r, const struct move *m, struct mlo_err *err)

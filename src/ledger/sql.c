@@ -219,3 +219,10 @@ const char *mlo_shown(const char *s, char buf[MLO_SHOWN])
     snprintf(buf, MLO_SHOWN, out.len < MLO_SHOWN ? "%s" : "%.190s...", out.ptr);
     return buf;
 }
+
+const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN])
+{
+    char a[MLO_SHOWN], b[MLO_SHOWN];
+    snprintf(buf, MLO_THING_SHOWN, "%.150s '%s'", mlo_shown(kind, a), mlo_shown(target, b));
+    return buf;
+}

@@ -32,11 +32,11 @@
     X(EFFECTS, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE run = ?1 ORDER BY ordinal")                 \
     X(EFFECTS_BACK, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE run = ?1 ORDER BY ordinal DESC")       \
     X(EFFECT_LAST, "SELECT after, run FROM effects WHERE kind = ?1 AND target = ?2 AND seq IS NOT NULL "     \
-                   "ORDER BY seq DESC, ordinal DESC LIMIT 1")                                                \
+                   "ORDER BY seq DESC, run DESC, ordinal DESC LIMIT 1")                                      \
     X(EFFECT_HISTORY, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE kind = ?1 AND target = ?2 "          \
-                      "AND seq IS NOT NULL ORDER BY seq DESC, ordinal DESC LIMIT ?3")                        \
-    X(EFFECT_LATER, "SELECT DISTINCT run, seq FROM effects WHERE kind = ?1 AND target = ?2 AND seq > ?3 "    \
-                    "ORDER BY seq DESC")                                                                     \
+                      "AND seq IS NOT NULL ORDER BY seq DESC, run DESC, ordinal DESC LIMIT ?3")              \
+    X(EFFECT_LATER, "SELECT " MLO_EFFECT_COLUMNS                                                             \
+                    ", seq FROM effects WHERE kind = ?1 AND target = ?2 AND seq > ?3 ORDER BY seq DESC")     \
     X(EFFECT_OPEN, "SELECT run FROM effects WHERE kind = ?1 AND target = ?2 AND seq IS NULL AND run <> ?3 "  \
                    "LIMIT 1")                                                                                \
     X(UNDO_MARKS, "SELECT r.seq FROM effects AS e JOIN runs AS r ON r.id = CAST(e.target AS INTEGER) "       \

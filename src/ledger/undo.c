@@ -257,6 +257,15 @@ static int refuse_later(struct dependents *d, struct mlo_ledger *l, int64_t id, 
     return mlo_str_check(&d->text, err);
 }
 
+/* A run that failed or died may have announced an effect that never came: its handler knows. */
+static int took_place(const struct mlo_undo_plan *p, const struct mlo_effect *e, bool *ret,
+                      struct mlo_err *err)
+{
+    const struct mlo_undo_handler *h = mlo_undo_handler_of(p->handlers, p->n_handlers, e->kind);
+    *ret = e->state != MLO_EFFECT_REVERTED;
+    return e->state == MLO_EFFECT_INTENDED && h && h->happened ? h->happened(h->ctx, e, ret, err) : 0;
+}
+
 static int later_runs(struct mlo_undo_plan *p, struct thing *t, int64_t seq, struct dependents *d,
                       struct mlo_err *err)
 {
@@ -270,15 +279,19 @@ static int later_runs(struct mlo_undo_plan *p, struct thing *t, int64_t seq, str
         rc = mlo_stmt_bind(&s, err, "tti", t->kind, t->target, seq);
     while (!rc && d->n <= LISTED_RUNS) {
         bool trace = false;
+        struct mlo_effect e;
         rc = mlo_stmt_step(&s, &row, err);
         if (rc || !row)
             return rc;
-        int64_t id = mlo_stmt_i64(&s, 0);
-        if (is_chosen(p, id))
+        rc = mlo_effect_from_row(&s, &e, err);
+        if (rc || is_chosen(p, e.run))
             continue;
-        rc = leaves_trace(p->l, id, seq, &trace, err);
+        rc = took_place(p, &e, &trace, err);
         if (!rc && trace)
-            rc = p->opts.cascade ? choose(p, id, mlo_stmt_i64(&s, 1), err) : refuse_later(d, p->l, id, err);
+            rc = leaves_trace(p->l, e.run, seq, &trace, err);
+        if (!rc && trace)
+            rc = p->opts.cascade ? choose(p, e.run, mlo_stmt_i64(&s, 7), err)
+                                 : refuse_later(d, p->l, e.run, err);
     }
     return rc;
 }
@@ -295,8 +308,9 @@ static int refuse_open(struct mlo_undo_plan *p, const struct thing *t, struct ml
         rc = mlo_stmt_step(&s, &row, err);
     if (rc || !row)
         return rc;
-    return mlo_fail(err, MLO_ECONFLICT, "run %" PRId64 " is just changing %s '%s'", mlo_stmt_i64(&s, 0),
-                    t->kind, t->target);
+    char thing[MLO_THING_SHOWN];
+    return mlo_fail(err, MLO_ECONFLICT, "run %" PRId64 " is just changing %s", mlo_stmt_i64(&s, 0),
+                    mlo_thing_shown(t->kind, t->target, thing));
 }
 
 static int build_on_run(struct mlo_undo_plan *p, struct chosen run, struct dependents *d, struct mlo_err *err)
@@ -346,15 +360,13 @@ static int same(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static const char *or_nothing(const char *s)
-{
-    return s ? s : "nothing";
-}
-
 static int differs(const struct mlo_effect *e, const char *now, struct mlo_err *err)
 {
-    (void)mlo_fail(err, MLO_ECONFLICT, "run %" PRId64 " left %s '%s' at %s, but now it is at %s", e->run,
-                   e->kind, e->target, or_nothing(e->after), or_nothing(now));
+    char thing[MLO_THING_SHOWN], after[MLO_SHOWN], present[MLO_SHOWN];
+    (void)mlo_fail(err, MLO_ECONFLICT, "run %" PRId64 " left %s at %s, but now it is at %s", e->run,
+                   mlo_thing_shown(e->kind, e->target, thing),
+                   mlo_shown(e->after ? e->after : "nothing", after),
+                   mlo_shown(now ? now : "nothing", present));
     return mlo_hint(err, "--force undoes it all the same");
 }
 
@@ -367,9 +379,10 @@ static int check_world(struct mlo_undo_plan *p, const struct item *it, struct th
     if (t->known)
         return same(t->value, e->after) ? 0 : differs(e, t->value, err);
     if (it->handler) {
+        char thing[MLO_THING_SHOWN];
         int rc = it->handler->check ? it->handler->check(it->handler->ctx, e, err) : 0;
         if (rc)
-            (void)mlo_wrap(err, "run %" PRId64 ", %s '%s'", e->run, e->kind, e->target);
+            (void)mlo_wrap(err, "run %" PRId64 ", %s", e->run, mlo_thing_shown(e->kind, e->target, thing));
         return rc;
     }
     MLO_AUTOSTR struct mlo_str now;
@@ -391,26 +404,21 @@ static bool is_own(const struct mlo_effect *e)
 static int needs_undo(struct mlo_undo_plan *p, const struct mlo_effect *e, const struct mlo_undo_handler *h,
                       bool *ret, struct mlo_err *err)
 {
-    bool happened = true;
     *ret = false;
     if (e->state == MLO_EFFECT_REVERTED)
         return 0;
+    char thing[MLO_THING_SHOWN];
     bool possible = is_own(e) || h;
     if (e->state == MLO_EFFECT_IRREVERSIBLE || !possible) {
         if (p->opts.partial)
             return 0;
         (void)mlo_fail(err, possible || e->state == MLO_EFFECT_IRREVERSIBLE ? MLO_EUSAGE : MLO_EUNAVAIL,
-                       "run %" PRId64 ": %s '%s' cannot be undone%s", e->run, e->kind, e->target,
+                       "run %" PRId64 ": %s cannot be undone%s", e->run,
+                       mlo_thing_shown(e->kind, e->target, thing),
                        e->state == MLO_EFFECT_IRREVERSIBLE ? "" : " by this build");
         return mlo_hint(err, "--partial leaves it and undoes the rest");
     }
-    if (e->state == MLO_EFFECT_INTENDED && h && h->happened) {
-        int rc = h->happened(h->ctx, e, &happened, err);
-        if (rc)
-            return rc;
-    }
-    *ret = happened;
-    return 0;
+    return took_place(p, e, ret, err);
 }
 
 static int add_item(struct mlo_undo_plan *p, const struct mlo_effect *e, struct mlo_err *err)
@@ -475,8 +483,10 @@ static int check_targets(const struct mlo_undo_plan *p, struct mlo_err *err)
         int rc = mlo_digest_parse(t->value, &d, err);
         if (!rc)
             rc = p->opts.target_ok(p->opts.ctx, &d, err);
+        char target[MLO_SHOWN], value[MLO_SHOWN];
         if (rc)
-            return mlo_wrap(err, "'%s' cannot go back to %s", t->target, t->value);
+            return mlo_wrap(err, "'%s' cannot go back to %s", mlo_shown(t->target, target),
+                            mlo_shown(t->value, value));
     }
     return 0;
 }
@@ -544,7 +554,7 @@ static int undo_name(const struct mlo_undo_plan *p, const struct mlo_effect *e, 
     const struct mlo_digest *after, *before;
     const char *slash = strchr(e->target, '/');
     if (!slash)
-        return mlo_fail(err, MLO_EINVALID, "ledger: '%s' is not a kind and a name", e->target);
+        return mlo_fail(err, MLO_EINVALID, "ledger: a name effect without kind and name");
     int rc = digest_or_null(e->after, &a, &after, err);
     if (!rc)
         rc = digest_or_null(e->before, &b, &before, err);

@@ -233,68 +233,26 @@ static int check_chain(struct verify *v, struct mlo_err *err)
 
 /* ---- names ---- */
 
-/* The last effect of every name, in order; `after` is fetched for the last of each target only. */
-static int name_is(struct verify *v, const char *target, const char *after, int64_t run, uint64_t *standing,
-                   struct mlo_err *err)
+/* The name must be where the last run that moved it left it. */
+static int check_name(struct verify *v, const char *target, uint64_t *standing, struct mlo_err *err)
 {
-    MLO_AUTOSTR struct mlo_str now;
+    MLO_AUTOSTR struct mlo_str now, after;
     mlo_str_init(&now, MLO_STR_MAX);
-    bool set = false;
-    int64_t by = 0;
-    int rc = mlo_present_value(v->l, "name", target, &now, &set, &by, err);
+    mlo_str_init(&after, MLO_STR_MAX);
+    bool is_set = false, was_set = false;
+    int64_t by = 0, run = 0;
+    int rc = mlo_present_value(v->l, "name", target, &now, &is_set, &by, err);
+    if (!rc)
+        rc = mlo_effect_last(v->l, "name", target, &after, &was_set, &run, err);
     if (rc)
         return rc;
-    *standing += set;
-    if (set != (after != NULL) || (set && (strcmp(now.ptr, after) != 0 || by != run)))
-        return mlo_fail(err, MLO_NO, "name '%s' is at %s, but run %" PRId64 " left it at %s", target,
-                        set ? now.ptr : "nothing", run, after ? after : "nothing");
-    return 0;
-}
-
-static const char last_moves[] =
-    "SELECT m.target, e.after, e.run FROM (SELECT target, max(seq) AS last FROM effects INDEXED BY "
-    "effects_target "
-    "WHERE kind = 'name' GROUP BY target) AS m JOIN effects AS e ON e.kind = 'name' AND e.target = m.target "
-    "AND e.seq = m.last ORDER BY m.target, e.ordinal";
-
-/* A run may move a name twice: its last move counts. */
-struct last_move {
-    struct mlo_str target, after;
-    bool set, removed;
-    int64_t run;
-};
-
-static int flush_move(struct verify *v, struct last_move *m, uint64_t *standing, struct mlo_err *err)
-{
-    int rc = mlo_str_check(&m->target, err);
-    if (!rc)
-        rc = mlo_str_check(&m->after, err);
-    if (!rc && m->set)
-        rc = name_is(v, m->target.ptr, m->removed ? NULL : m->after.ptr, m->run, standing, err);
-    return rc;
-}
-
-static int walk_moves(struct verify *v, struct last_move *m, uint64_t *standing, struct mlo_err *err)
-{
-    MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
-    bool row = true;
-    int rc = mlo_stmt_prepare(v->l->db, last_moves, &s, err);
-    while (!rc) {
-        rc = mlo_stmt_step(&s, &row, err);
-        if (rc || !row)
-            break;
-        const char *target = mlo_stmt_text(&s, 0), *after = mlo_stmt_text(&s, 1);
-        if (m->set && strcmp(m->target.ptr, target) != 0)
-            rc = flush_move(v, m, standing, err);
-        mlo_str_clear(&m->target);
-        mlo_str_clear(&m->after);
-        mlo_str_add(&m->target, target);
-        mlo_str_add(&m->after, after ? after : "");
-        m->set = true;
-        m->removed = after == NULL;
-        m->run = mlo_stmt_i64(&s, 2);
-    }
-    return rc ? rc : flush_move(v, m, standing, err);
+    *standing += is_set;
+    if (is_set == was_set && (!is_set || (strcmp(now.ptr, after.ptr) == 0 && by == run)))
+        return 0;
+    char shown[MLO_SHOWN], value[MLO_SHOWN];
+    return mlo_fail(err, MLO_NO, "name '%s' is at %s, but run %" PRId64 " left it at %s",
+                    mlo_shown(target, shown), is_set ? mlo_shown(now.ptr, value) : "nothing", run,
+                    was_set ? after.ptr : "nothing");
 }
 
 static int find_unmoved(struct verify *v, struct mlo_err *err)
@@ -308,20 +266,28 @@ static int find_unmoved(struct verify *v, struct mlo_err *err)
         rc = mlo_stmt_step(&s, &row, err);
     if (rc || !row)
         return rc;
-    return mlo_fail(err, MLO_NO, "name '%s/%s' was inserted: no run made it", mlo_stmt_text(&s, 0),
-                    mlo_stmt_text(&s, 1));
+    char kind[MLO_SHOWN], name[MLO_SHOWN];
+    return mlo_fail(err, MLO_NO, "name '%s/%s' was inserted: no run made it",
+                    mlo_shown(mlo_stmt_text(&s, 0), kind), mlo_shown(mlo_stmt_text(&s, 1), name));
 }
 
+/* One walk along effects_target gives every name that was ever moved. */
 static int check_names(struct verify *v, struct mlo_err *err)
 {
-    struct last_move m = {.set = false};
+    static const char moved[] =
+        "SELECT target, max(seq) FROM effects INDEXED BY effects_target WHERE kind = 'name' "
+        "AND seq IS NOT NULL GROUP BY target";
+    MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
     uint64_t standing = 0;
     int64_t names = 0;
-    mlo_str_init(&m.target, MLO_STR_MAX);
-    mlo_str_init(&m.after, MLO_STR_MAX);
-    int rc = walk_moves(v, &m, &standing, err);
-    mlo_str_release(&m.target);
-    mlo_str_release(&m.after);
+    bool row = true;
+    int rc = mlo_stmt_prepare(v->l->db, moved, &s, err);
+    while (!rc) {
+        rc = mlo_stmt_step(&s, &row, err);
+        if (rc || !row)
+            break;
+        rc = check_name(v, mlo_stmt_text0(&s, 0), &standing, err);
+    }
     if (!rc)
         rc = mlo_sql_pragma_i64(v->l->db, "SELECT count(*) FROM names", &names, err);
     if (!rc && (uint64_t)names != standing)
@@ -340,9 +306,10 @@ static int check_sqlite(struct mlo_ledger *l, bool deep, struct mlo_err *err)
         rc = mlo_stmt_step(&s, &row, err);
     if (rc)
         return rc;
+    char shown[MLO_SHOWN];
     const char *text = row ? mlo_stmt_text(&s, 0) : NULL;
     if (!text || strcmp(text, "ok") != 0)
-        return mlo_fail(err, MLO_NO, "SQLite: %s", text ? text : "no answer");
+        return mlo_fail(err, MLO_NO, "SQLite: %s", text ? mlo_shown(text, shown) : "no answer");
     return 0;
 }
 
