@@ -20,7 +20,9 @@ int mlo_steal_fd(int *fd)
 
 void *mlo_calloc(size_t n, size_t size, struct mlo_err *err)
 {
-    void *p = calloc(n ? n : 1, size ? size : 1);
+    size_t bytes; /* calloc checks it too, but then AddressSanitizer ends the program */
+    bool fits = !__builtin_mul_overflow(n, size, &bytes);
+    void *p = fits ? calloc(n ? n : 1, size ? size : 1) : NULL;
     if (!p)
         mlo_fail_nomem(err);
     return p;

@@ -114,7 +114,7 @@ static bool match_private_key(const char *text, size_t n, size_t at, struct mlo_
 static bool match_jwt(const char *text, size_t n, size_t at, struct mlo_secret_hit *ret)
 {
     size_t pos = at;
-    if (word_before(text, at))
+    if (at > 0 && in_charset((unsigned char)text[at - 1], TOKEN))
         return false;
     for (int part = 0; part < 3; part++) {
         size_t len = run_length(text + pos, n - pos, TOKEN, JWT_PART_MAX);
