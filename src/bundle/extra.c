@@ -79,7 +79,7 @@ static int add_metrics(struct mlo_jb *b, cJSON *root, const struct mlo_pack_opts
     cJSON *o = mlo_jb_object(b, root, "metrics");
     for (size_t i = 0; i < opts->n_metrics; i++) {
         if (i && strcmp(sorted[i].key, sorted[i - 1].key) == 0)
-            return mlo_fail(err, MLO_EUSAGE, "metric \"%s\" is given twice", sorted[i].key);
+            return mlo_fail(err, MLO_EUSAGE, "metric '%s' is given twice", sorted[i].key);
         mlo_jb_double(b, o, sorted[i].key, sorted[i].value);
     }
     return 0;
@@ -98,7 +98,7 @@ static int add_dataset(struct mlo_jb *b, cJSON *array, const char *path, const s
     struct mlo_digest digest;
     uint64_t size = 0;
     if (fd < 0)
-        return mlo_fail_errno(err, "data set \"%s\"", path);
+        return mlo_fail_errno(err, "data set '%s'", path);
     const struct mlo_ingest in = {.fd = fd, .label = path, .threads = opts->threads, .dry_run = true};
     int rc = mlo_store_ingest(NULL, &in, &digest, &size, err);
     if (rc)

@@ -79,7 +79,7 @@ static void check_external(struct mlo_packed *files, size_t n, const struct mlo_
         mlo_str_init(&name, 512);
         if (cJSON_IsString(e))
             mlo_escape(&name, e->valuestring, strnlen(e->valuestring, 100));
-        mlo_refuse(no, f->file->path, "its data file \"%s\" is not among the packed files", name.ptr);
+        mlo_refuse(no, f->file->path, "its data file '%s' is not among the packed files", name.ptr);
     }
     for (const cJSON *t = external && tensors ? tensors->child : NULL; t; t = t->next) {
         const char *name = mlo_json_text(t, "external");
@@ -166,7 +166,7 @@ static int read_text(const struct mlo_packed *f, char **ret, size_t *ret_n, stru
         return MLO_EIO;
     rc = mlo_read_exact_at(fd, text, n, 0, err);
     if (rc)
-        return mlo_wrap(err, "\"%s\"", f->file->path);
+        return mlo_wrap(err, "'%s'", f->file->path);
     *ret = mlo_steal(&text);
     *ret_n = n;
     return 0;

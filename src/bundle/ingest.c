@@ -171,7 +171,7 @@ static int read_file(const struct mlo_taking *t, struct mlo_packed *f, int fd, s
         return rc;
     p->before += size;
     if (f->known && !mlo_digest_eq(&digest, &f->digest))
-        return mlo_fail(err, MLO_ECONFLICT, "\"%s\" changed while it was packed", f->file->path);
+        return mlo_fail(err, MLO_ECONFLICT, "'%s' changed while it was packed", f->file->path);
     f->digest = digest;
     for (size_t i = 0; i < n && rc == 0; i++)
         if (w[i].in_range)
@@ -209,7 +209,7 @@ static int hash_rest(struct mlo_packed *f, int fd, struct want *w, size_t n, str
         if (!w[i].done)
             rc = hash_tensor(&src, &w[i], &h, err);
     mlo_sha256_free(&h);
-    return rc ? mlo_wrap(err, "\"%s\"", f->file->path) : 0;
+    return rc ? mlo_wrap(err, "'%s'", f->file->path) : 0;
 }
 
 static int take_file(const struct mlo_taking *t, struct mlo_packed *f, struct want *w, size_t n,

@@ -263,7 +263,7 @@ static int fail_file(const struct mlo_file *f, const char *why, struct mlo_err *
     MLO_AUTOSTR struct mlo_str path;
     mlo_str_init(&path, 1024);
     mlo_escape(&path, f->path, strnlen(f->path, 160));
-    return mlo_fail(err, MLO_EINVALID, MLO_EXTRA_PATH ": file \"%s\": %s", path.ptr, why);
+    return mlo_fail(err, MLO_EINVALID, MLO_EXTRA_PATH ": file '%s': %s", path.ptr, why);
 }
 
 static int check_file(const struct mlo_bundle *b, const struct mlo_file *f, struct mlo_err *err)
@@ -362,7 +362,7 @@ static int sort_files(struct mlo_bundle *b, struct mlo_err *err)
         MLO_AUTOSTR struct mlo_str path;
         mlo_str_init(&path, 1024);
         mlo_escape(&path, b->files[i].path, strnlen(b->files[i].path, 160));
-        return mlo_fail(err, MLO_EINVALID, "manifest: two files have the path \"%s\"", path.ptr);
+        return mlo_fail(err, MLO_EINVALID, "manifest: two files have the path '%s'", path.ptr);
     }
     return 0;
 }

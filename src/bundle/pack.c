@@ -220,7 +220,7 @@ static int read_small(struct packing *p, struct mlo_packed *f, struct mlo_err *e
     if (rc == 0)
         rc = mlo_stat_cache_put(p->seen, &f->file->st, &f->digest, err);
     if (rc)
-        return mlo_wrap(err, "\"%s\"", f->file->path);
+        return mlo_wrap(err, "'%s'", f->file->path);
     cJSON_Delete(mlo_steal(&f->doc)); /* of a cache entry that did not fit */
     const struct mlo_mem mem = {.data = text};
     const struct mlo_source src = mlo_source_mem(&mem, n);

@@ -45,7 +45,7 @@ static int bad_ref(struct mlo_err *err, const char *text, const char *why)
     MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, 512);
     mlo_escape(&shown, text, strnlen(text, 160));
-    return mlo_fail(err, MLO_EUSAGE, "reference \"%s\": %s", shown.ptr, why);
+    return mlo_fail(err, MLO_EUSAGE, "reference '%s': %s", shown.ptr, why);
 }
 
 static int parse_name(const char *text, size_t n, struct mlo_ref *ref, struct mlo_err *err)

@@ -26,9 +26,9 @@ void mlo_refuse(struct mlo_refusals *r, const char *path, const char *fmt, ...)
     mlo_str_init(&one, LIST_MAX / 2); /* a long one is cut by its own limit and must not hide the next */
     va_list ap;
     va_start(ap, fmt);
-    mlo_str_addc(&one, '"');
+    mlo_str_addc(&one, '\'');
     mlo_escape(&one, path, strnlen(path, 160));
-    mlo_str_add(&one, "\": ");
+    mlo_str_add(&one, "': ");
     mlo_str_vaddf(&one, fmt, ap);
     va_end(ap);
     if (r->text.len + one.len + 2 <= LIST_MAX) {

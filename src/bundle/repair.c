@@ -47,7 +47,7 @@ static int unnamed_file(const char *folder, int *ret, struct mlo_err *err)
         }
         fd = mkostemp(path, O_CLOEXEC);
         if (fd < 0)
-            return mlo_fail_errno(err, "temporary in \"%s\"", folder);
+            return mlo_fail_errno(err, "temporary in '%s'", folder);
         unlink(path);
     }
     *ret = fd;
@@ -56,7 +56,7 @@ static int unnamed_file(const char *folder, int *ret, struct mlo_err *err)
 
 static int not_found(const char *from, struct mlo_err *err)
 {
-    return mlo_fail(err, MLO_ENOTFOUND, "\"%s\" does not hold these bytes", from);
+    return mlo_fail(err, MLO_ENOTFOUND, "'%s' does not hold these bytes", from);
 }
 
 static int find_in_archive(int archive, const char *from, const struct mlo_digest *d, uint64_t size,
@@ -130,11 +130,11 @@ int mlo_repair_find(const char *from, const struct mlo_digest *d, uint64_t size,
     MLO_AUTOCLOSE int fd = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st))
-        return mlo_fail_errno(err, "\"%s\"", from);
+        return mlo_fail_errno(err, "'%s'", from);
     if (S_ISDIR(st.st_mode))
         return find_in_folder(fd, from, d, size, ret_fd, err);
     if (!S_ISREG(st.st_mode))
-        return mlo_fail(err, MLO_EINVALID, "\"%s\" is neither a file nor a folder", from);
+        return mlo_fail(err, MLO_EINVALID, "'%s' is neither a file nor a folder", from);
     if (!holds(fd, d, size))
         return find_in_archive(fd, from, d, size, tmp, ret_fd, err);
     int rc = rewind_fd(fd, err);

@@ -64,7 +64,7 @@ static int check_object(const cJSON *o, const char *where, const struct member *
         MLO_AUTOSTR struct mlo_str name;
         mlo_str_init(&name, 512);
         mlo_escape(&name, v->string, strnlen(v->string, 80));
-        return mlo_fail(err, MLO_EINVALID, "config: member \"%s\" in %s %s", name.ptr, where,
+        return mlo_fail(err, MLO_EINVALID, "config: member '%s' in %s %s", name.ptr, where,
                         i < n ? "is of the wrong type" : "is not in the schema");
     }
     return 0;

@@ -193,7 +193,7 @@ static int take_entry(struct mlo_walk *w, struct folders *todo, int fd, const ch
         return 0;
     struct stat st;
     if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW))
-        return mlo_fail_errno(err, "look at \"%s\"", path);
+        return mlo_fail_errno(err, "look at '%s'", path);
     return S_ISDIR(st.st_mode) ? push_folder(w, todo, path, no, err) : add_file(w, path, path, &st, no, err);
 }
 
@@ -216,7 +216,7 @@ static int read_folder(struct mlo_walk *w, struct folders *todo, int root, const
         return rc;
     MLO_AUTO(close_dir) DIR *dir = fdopendir(fd);
     if (!dir)
-        return mlo_fail_errno(err, "read folder \"%s\"", folder);
+        return mlo_fail_errno(err, "read folder '%s'", folder);
     int held = mlo_steal_fd(&fd); /* the stream owns it now */
     struct dirent *e;
     while (errno = 0, (e = readdir(dir)) != NULL) {
@@ -226,7 +226,7 @@ static int read_folder(struct mlo_walk *w, struct folders *todo, int root, const
         if (rc)
             return rc;
     }
-    return errno ? mlo_fail_errno(err, "read folder \"%s\"", folder) : 0;
+    return errno ? mlo_fail_errno(err, "read folder '%s'", folder) : 0;
 }
 
 static int walk_folder(struct mlo_walk *w, int root, struct mlo_refusals *no, struct mlo_err *err)
@@ -247,7 +247,7 @@ static int open_named(const char *path, int flags, int *ret, struct mlo_err *err
 {
     int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0)
-        return mlo_fail_errno(err, "open \"%s\"", path);
+        return mlo_fail_errno(err, "open '%s'", path);
     *ret = fd;
     return 0;
 }
@@ -269,7 +269,7 @@ int mlo_walk_add(struct mlo_walk *w, const char *path, const char *as, struct ml
     struct stat st;
     MLO_AUTOFREE char *real = realpath(path, NULL);
     if (!real || stat(real, &st))
-        return mlo_fail_errno(err, "\"%s\"", path);
+        return mlo_fail_errno(err, "'%s'", path);
     if (!S_ISDIR(st.st_mode)) {
         size_t n = strlen(path);
         const char *slash = memrchr(path, '/', n);
@@ -338,7 +338,7 @@ static int refuse_collisions(const struct mlo_walk *w, struct mlo_refusals *no, 
         MLO_AUTOSTR struct mlo_str other;
         mlo_str_init(&other, 1024);
         mlo_escape(&other, a, strnlen(a, 160));
-        mlo_refuse(no, b, "collides with \"%s\" where case does not count", other.ptr);
+        mlo_refuse(no, b, "collides with '%s' where case does not count", other.ptr);
     }
     return 0;
 }
@@ -377,11 +377,11 @@ int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err
     struct stat st;
     int rc = mlo_open_beneath(f->dirfd, f->source, O_RDONLY | O_NONBLOCK, 0, &fd, err);
     if (rc)
-        return mlo_wrap(err, "\"%s\"", f->path);
+        return mlo_wrap(err, "'%s'", f->path);
     if (fstat(fd, &st))
-        return mlo_fail_errno(err, "\"%s\"", f->path);
+        return mlo_fail_errno(err, "'%s'", f->path);
     if (!S_ISREG(st.st_mode) || !unchanged(&st, &f->st))
-        return mlo_fail(err, MLO_ECONFLICT, "\"%s\" changed while it was packed", f->path);
+        return mlo_fail(err, MLO_ECONFLICT, "'%s' changed while it was packed", f->path);
     *ret_fd = mlo_steal_fd(&fd);
     return 0;
 }

@@ -85,7 +85,7 @@ int mlo_metrics_file(struct mlo_metrics *m, const char *path, struct mlo_err *er
         rc = mlo_fail(err, MLO_EINVALID, "not a JSON object");
     if (rc == 0)
         rc = put_members(m, doc, &prefix, err);
-    return rc ? mlo_wrap(err, "metrics \"%s\"", path) : 0;
+    return rc ? mlo_wrap(err, "metrics '%s'", path) : 0;
 }
 
 int mlo_metrics_option(struct mlo_metrics *m, const char *text, struct mlo_err *err)
@@ -93,7 +93,7 @@ int mlo_metrics_option(struct mlo_metrics *m, const char *text, struct mlo_err *
     const char *equals = strchr(text, '=');
     double value = 0;
     if (!equals)
-        return mlo_fail(err, MLO_EUSAGE, "--metric \"%s\": must be KEY=VALUE", text);
+        return mlo_fail(err, MLO_EUSAGE, "--metric '%s': must be KEY=VALUE", text);
     int rc = mlo_parse_double(equals + 1, "--metric", &value, err);
     return rc ? rc : put(m, text, (size_t)(equals - text), value, err);
 }

@@ -124,7 +124,7 @@ static int read_names(const struct opts *o, struct names *names, struct mlo_err 
     for (size_t i = 0; i < o->tags.n; i++) {
         int rc = mlo_ref_parse(o->tags.items[i], &names->refs[i], err);
         if (rc == 0 && names->refs[i].has_digest)
-            rc = mlo_fail(err, MLO_EUSAGE, "--tag \"%s\": a bundle gets its digest from its content",
+            rc = mlo_fail(err, MLO_EUSAGE, "--tag '%s': a bundle gets its digest from its content",
                           o->tags.items[i]);
         if (rc)
             return rc;

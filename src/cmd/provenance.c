@@ -72,7 +72,7 @@ static int folder_of(const char *path, char **ret, struct mlo_err *err)
     char *real = realpath(path, NULL);
     if (!real || stat(real, &st)) {
         free(real);
-        return mlo_fail_errno(err, "\"%s\"", path);
+        return mlo_fail_errno(err, "'%s'", path);
     }
     char *slash = strrchr(real, '/');
     if (!S_ISDIR(st.st_mode) && slash)

@@ -5,6 +5,8 @@
 #include "table.h"
 
 extern const struct mlo_command mlo_cmd_config;
+extern const struct mlo_command mlo_cmd_pack, mlo_cmd_tag, mlo_cmd_untag, mlo_cmd_ls, mlo_cmd_show,
+    mlo_cmd_verify;
 extern const struct mlo_command mlo_cmd_log, mlo_cmd_show_run, mlo_cmd_rollback, mlo_cmd_recover,
     mlo_cmd_ledger;
 extern const struct mlo_command mlo_cmd_help, mlo_cmd_version, mlo_cmd_completion;
@@ -12,6 +14,13 @@ extern const struct mlo_command mlo_cmd_help, mlo_cmd_version, mlo_cmd_completio
 const struct mlo_command *const mlo_commands[] = {
     /* start */
     &mlo_cmd_config,
+    /* bundles */
+    &mlo_cmd_pack,
+    &mlo_cmd_tag,
+    &mlo_cmd_untag,
+    &mlo_cmd_ls,
+    &mlo_cmd_show,
+    &mlo_cmd_verify,
     /* ledger */
     &mlo_cmd_log,
     &mlo_cmd_show_run,

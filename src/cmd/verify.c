@@ -61,7 +61,7 @@ struct job {
     struct mlo_ctx *ctx;
     const struct opts *opts;
     struct mlo_workspace ws;
-    struct mlo_digest_set done; /* manifests, and with --all the blobs below them */
+    struct mlo_digest_set done, reached; /* with --all: manifests; blobs below them */
     const char *subject;        /* being verified */
     const struct mlo_digest *manifest;
     struct mlo_progress *bar;
@@ -80,6 +80,7 @@ static void release(struct job *j)
     }
     free(j->faults);
     mlo_digest_set_release(&j->done);
+    mlo_digest_set_release(&j->reached);
 }
 
 /* ---- faults ---- */
@@ -270,7 +271,7 @@ static int verify_named(struct job *j, const struct named *n, struct mlo_err *er
         rc = verify_key(j, n->name, &n->digest, err);
     /* What hangs on it is done; a manifest that cannot be read has just been reported. */
     return rc                                                                     ? rc
-           : mlo_bundle_reach(j->ws.store, &n->digest, &j->done, &why) == MLO_EIO ? (*err = why, MLO_EIO)
+           : mlo_bundle_reach(j->ws.store, &n->digest, &j->reached, &why) == MLO_EIO ? (*err = why, MLO_EIO)
                                                                                   : 0;
 }
 
@@ -279,7 +280,7 @@ static int verify_rest(void *ctx, const struct mlo_digest *d, uint64_t size, str
 {
     struct job *j = ctx;
     struct mlo_err why = MLO_ERR_INIT;
-    if (mlo_digest_set_has(&j->done, d))
+    if (mlo_digest_set_has(&j->reached, d) || mlo_digest_set_has(&j->done, d))
         return 0;
     int rc = mlo_store_verify_blob(j->ws.store, d, &why);
     if (rc == 0 || rc == MLO_ENOTFOUND) { /* gone meanwhile: nobody needs it */

@@ -281,7 +281,7 @@ static void special_files_and_links_are_all_named(void)
     check(symlink(".", path) == 0);
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "\"pipe\": a FIFO", "\"loop\": a symbolic link");
+    check_refused(&b, &o, MLO_EINVALID, "'pipe': a FIFO", "'loop': a symbolic link");
     tear_down(&b);
 }
 
@@ -295,8 +295,8 @@ static void names_that_collide_without_case_are_refused(void)
     put_text(b.tree, "NOTES.txt", "4");
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "\"data/b.csv\": collides with \"Data/a.csv\"",
-                  "\"notes.txt\": collides");
+    check_refused(&b, &o, MLO_EINVALID, "'data/b.csv': collides with 'Data/a.csv'",
+                  "'notes.txt': collides");
     tear_down(&b);
 }
 
@@ -339,7 +339,7 @@ static void a_file_where_a_folder_must_be_is_refused(void)
     snprintf(two, sizeof(two), "%s/two", b.tree);
     const char *paths[] = {one, two};
     struct mlo_pack_opts o = options(&b, paths, 2);
-    check_refused(&b, &o, MLO_EINVALID, "\"a/b\": collides with \"a\"", NULL);
+    check_refused(&b, &o, MLO_EINVALID, "'a/b': collides with 'a'", NULL);
     tear_down(&b);
 }
 
@@ -364,7 +364,7 @@ static void malformed_weights_are_refused(void)
     put(b.tree, "model.safetensors", tiny, sizeof(tiny) - 1);
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "\"model.safetensors\"", NULL);
+    check_refused(&b, &o, MLO_EINVALID, "'model.safetensors'", NULL);
     tear_down(&b);
 }
 
@@ -380,8 +380,8 @@ static void secrets_are_refused_by_name_and_by_content_unless_accepted(void)
              "IOSFODNN7EXAMPLQ\"\n");
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "\".env\": a file of secrets",
-                  "\"train.py\": a secret (aws-access-key");
+    check_refused(&b, &o, MLO_EINVALID, "'.env': a file of secrets",
+                  "'train.py': a secret (aws-access-key");
     check_int(mlo_store_added(b.store), 0);
     o.accept_secrets = true;
     if (check_ok(mlo_pack(b.store, &o, &r, &err), &err))
