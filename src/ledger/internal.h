@@ -91,7 +91,7 @@ static inline int64_t mlo_stmt_i64(const struct mlo_stmt *s, int col)
 }
 /* Foreign text for a message: escaped, cut when long; returns buf. */
 #define MLO_SHOWN 200
-const char *mlo_shown(const char *s, char buf[MLO_SHOWN]);
+const char *mlo_ledger_shown(const char *s, char buf[MLO_SHOWN]);
 /* "kind 'target'" likewise. */
 #define MLO_THING_SHOWN (2 * MLO_SHOWN)
 const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN]);

@@ -210,7 +210,7 @@ struct mlo_digest mlo_stmt_digest(const struct mlo_stmt *s, int col)
     return d;
 }
 
-const char *mlo_shown(const char *s, char buf[MLO_SHOWN])
+const char *mlo_ledger_shown(const char *s, char buf[MLO_SHOWN])
 {
     MLO_AUTOSTR struct mlo_str out;
     mlo_str_init(&out, MLO_STR_MAX);
@@ -223,6 +223,6 @@ const char *mlo_shown(const char *s, char buf[MLO_SHOWN])
 const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN])
 {
     char a[MLO_SHOWN], b[MLO_SHOWN];
-    snprintf(buf, MLO_THING_SHOWN, "%.150s '%s'", mlo_shown(kind, a), mlo_shown(target, b));
+    snprintf(buf, MLO_THING_SHOWN, "%.150s '%s'", mlo_ledger_shown(kind, a), mlo_ledger_shown(target, b));
     return buf;
 }
