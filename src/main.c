@@ -7,8 +7,8 @@
 #include "cmd/table.h"
 
 /*
- * A file opened later must not become a standard stream that the caller closed, or a message would be written into it. The
- * streams are opened in the wrong direction, so that using them fails as it should.
+ * A file opened later must not become a standard stream that the caller closed, or a message would be written
+ * into it. The streams are opened in the wrong direction, so that using them fails as it should.
  */
 static int hold_standard_streams(void)
 {
