@@ -32,10 +32,18 @@ test_expect 'a dry run says what is lost and removes nothing' '
     find .mlops/store/blobs -type f | sort | cmp - before
 '
 test_expect 'gc removes it, keeps the rest whole, and records that it cannot be undone' '
+    untag=$(mlopsctl log -n 9 --json | json ".runs | map(select(.command == \"untag\"))[-1].run") &&
     mlopsctl gc --keep 0s >out && grep -q "cannot be rolled back" out &&
     mlopsctl verify m:1 && mlopsctl ledger verify &&
-    run=$(mlopsctl log -n 1 --json | json -s "flatten | map(.id? // .run?) | map(select(.)) | .[0]") &&
-    must_fail mlopsctl rollback "$run"
+    expect_code 3 mlopsctl rollback "$untag" 2>err && grep -q "gc has collected it" err &&
+    gc=$(mlopsctl log -n 1 --json | json ".runs[0] | select(.command == \"gc\").run") &&
+    expect_code 2 mlopsctl rollback "$gc" 2>err && grep -q "cannot be undone" err
+'
+test_expect 'the store is an image layout before and after' '
+    have skopeo || exit 0
+    skopeo inspect --raw "oci:$PWD/.mlops/store:m:1" >manifest &&
+    sha256sum manifest | cut -c 1-12 >want && mlopsctl show m:1 --json | grep -q "$(cat want)" &&
+    umoci ls --layout .mlops/store | grep -qx m:1
 '
 test_expect 'a second gc has nothing to do' 'mlopsctl gc --keep 0s --json | json ".removed_blobs == 0"'
 test_expect 'a damaged manifest stops gc before anything goes' '
