@@ -135,21 +135,26 @@ int mlo_schema_migrate(sqlite3 *db, int64_t from, struct mlo_err *err)
     return mlo_sql_exec(db, sql, err);
 }
 
+/* Both lists are in order of name: where they part, one has a name that the other lacks. */
 static int compare_schemas(struct mlo_stmt *have, struct mlo_stmt *want, struct mlo_err *err)
 {
     for (;;) {
         bool more = false, expected = false;
+        char shown[MLO_SHOWN];
         int rc = mlo_stmt_step(have, &more, err);
         if (!rc)
             rc = mlo_stmt_step(want, &expected, err);
         if (rc || (!more && !expected))
             return rc;
-        const char *name = more ? mlo_stmt_text(have, 0) : "", *need = expected ? mlo_stmt_text(want, 0) : "";
-        const char *text = more ? mlo_stmt_text(have, 1) : "",
-                   *model = expected ? mlo_stmt_text(want, 1) : "";
-        if (!name || !need || strcmp(name, need) != 0 || strcmp(text ? text : "", model ? model : "") != 0)
-            return mlo_fail(err, MLO_NO, "schema: '%s' is not as this version makes it",
-                            expected && need ? need : "an added object");
+        const char *name = more ? mlo_stmt_text0(have, 0) : "",
+                   *need = expected ? mlo_stmt_text0(want, 0) : "";
+        int order = !expected ? -1 : !more ? 1 : strcmp(name, need);
+        if (order < 0)
+            return mlo_fail(err, MLO_NO, "schema: '%s' was added", mlo_ledger_shown(name, shown));
+        if (order > 0)
+            return mlo_fail(err, MLO_NO, "schema: '%s' is missing", need);
+        if (strcmp(mlo_stmt_text0(have, 1), mlo_stmt_text0(want, 1)) != 0)
+            return mlo_fail(err, MLO_NO, "schema: '%s' was changed", need);
     }
 }
 
