@@ -161,8 +161,7 @@ static void placeholders_and_ordinary_text_are_not_secrets(void)
         "password = getpass.getpass()",
         "sk-learn, sk-short, AKIA, hf_model, rps_limit, user_name, npm_config_cache",
         "hf_transformers_cache_directory_of_the_user_home",
-        "user_"
-        "agent_string_of_the_client_library",
+        "user_agent_string_of_the_client_library",
         "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         "digest = ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         "---------------------------- BEGIN",
