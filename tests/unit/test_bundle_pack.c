@@ -9,76 +9,9 @@
 #include <mlopsctl/base/io.h>
 
 #include "../../src/bundle/internal.h"
-#include "tap.h"
+#include "bundle_bench.h"
 
 #define MANIFEST_DIGEST "c6bb9b4270ade1ef9cdf9260044225c9e126ad4f6ff97a463ce911b332063b39"
-#define WEIGHTS_DIGEST  "9c54a301d1883c1238adad7212e1c8b7a0ee5a828aa7b9a5fc5c4b58af05fe54"
-
-static const char tiny[72] =
-    "8\0\0\0\0\0\0\0{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}  \0\0\x80?\0\0\0";
-static const char tiny_last = '\xc0';
-
-struct bench { /* a fresh folder with a store in it */
-    char root[512], home[600], tree[600];
-    struct mlo_store *store;
-};
-
-static void put(const char *folder, const char *name, const void *data, size_t n)
-{
-    char path[1200];
-    struct mlo_err err = MLO_ERR_INIT;
-    snprintf(path, sizeof(path), "%s/%s", folder, name);
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    check_ok(mlo_mkdirs_at(AT_FDCWD, path, 0755, &err), &err);
-    *slash = '/';
-    check_ok(mlo_write_file_at(AT_FDCWD, path, data, n, 0644, &err), &err);
-}
-
-static void put_text(const char *folder, const char *name, const char *text)
-{
-    put(folder, name, text, strlen(text));
-}
-
-static void put_tiny(const char *folder, const char *name)
-{
-    char data[sizeof(tiny)];
-    memcpy(data, tiny, sizeof(tiny));
-    data[sizeof(data) - 1] = tiny_last;
-    put(folder, name, data, sizeof(data));
-}
-
-static void set_up(struct bench *b)
-{
-    static int serial;
-    struct mlo_err err = MLO_ERR_INIT;
-    snprintf(b->root, sizeof(b->root), "%s/bench-%d", tap_tmpdir(), serial++);
-    snprintf(b->home, sizeof(b->home), "%s/.mlops", b->root);
-    snprintf(b->tree, sizeof(b->tree), "%s/tree", b->root);
-    check_ok(mlo_mkdirs_at(AT_FDCWD, b->home, 0700, &err), &err);
-    check_ok(mlo_mkdirs_at(AT_FDCWD, b->tree, 0755, &err), &err);
-    check_ok(mlo_store_open(b->home, true, &b->store, &err), &err);
-    mlo_store_set_tmp(b->store, b->home);
-}
-
-static void tear_down(struct bench *b)
-{
-    mlo_store_close(b->store);
-}
-
-static struct mlo_pack_opts options(const struct bench *b, const char *const *paths, size_t n)
-{
-    return (struct mlo_pack_opts){
-        .paths = paths, .n_paths = n, .name = "tiny", .threads = 2, .home = b->home};
-}
-
-static const char *hex(const struct mlo_digest *d)
-{
-    static char buf[2][MLO_DIGEST_HEX + 1];
-    static int turn;
-    turn = !turn;
-    return mlo_digest_hex(d, buf[turn]);
-}
 
 static void a_bare_pack_is_the_worked_example(void)
 {
@@ -102,15 +35,6 @@ static void a_bare_pack_is_the_worked_example(void)
         mlo_pack_result_release(&r);
     }
     tear_down(&b);
-}
-
-static void put_model(const char *tree)
-{
-    put_tiny(tree, "model.safetensors");
-    put_text(tree, "config.json", "{\"model_type\":\"tiny\"}");
-    put_text(tree, "README.md", "# tiny\n");
-    put_text(tree, "src/train.py", "print(1)\n");
-    put_text(tree, "data/ref.csv", "a,b\n1,2\n");
 }
 
 static void two_folders_give_the_same_digest(void)
@@ -295,8 +219,7 @@ static void names_that_collide_without_case_are_refused(void)
     put_text(b.tree, "NOTES.txt", "4");
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "'data/b.csv': collides with 'Data/a.csv'",
-                  "'notes.txt': collides");
+    check_refused(&b, &o, MLO_EINVALID, "'data/b.csv': collides with 'Data/a.csv'", "'notes.txt': collides");
     tear_down(&b);
 }
 
@@ -380,8 +303,7 @@ static void secrets_are_refused_by_name_and_by_content_unless_accepted(void)
              "IOSFODNN7EXAMPLQ\"\n");
     const char *paths[] = {b.tree};
     struct mlo_pack_opts o = options(&b, paths, 1);
-    check_refused(&b, &o, MLO_EINVALID, "'.env': a file of secrets",
-                  "'train.py': a secret (aws-access-key");
+    check_refused(&b, &o, MLO_EINVALID, "'.env': a file of secrets", "'train.py': a secret (aws-access-key");
     check_int(mlo_store_added(b.store), 0);
     o.accept_secrets = true;
     if (check_ok(mlo_pack(b.store, &o, &r, &err), &err))
