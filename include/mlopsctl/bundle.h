@@ -145,6 +145,8 @@ struct mlo_export_opts {
     const struct mlo_digest *referrers; size_t n_referrers; /* signatures to take along */
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *progress_ctx;
+    struct mlo_digest *ret_digest; /* of the archive; may be NULL */
+    uint64_t *ret_size;            /* likewise */
 };
 int mlo_bundle_export(struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_export_opts *o, int out_fd, struct mlo_err *err) MLO_MUST_CHECK;
 /*

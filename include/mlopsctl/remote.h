@@ -5,7 +5,8 @@
  *   <prefix>/packs/sha256/ab/<digest>      chunks, concatenated to 32-64 MiB
  *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset, length)
  *   <prefix>/manifests/sha256/ab/<digest>  manifest bytes
- *   <prefix>/refs/<name>/<tag>             {manifest, recipe, size, time, run}; written last; the replaced one stays as <tag>.<n> in refs-old/
+ *   <prefix>/refs/<name>/<tag>             {manifest, recipe, size, time, by}; written last; the replaced one stays in refs-old/<name>/<tag>.<n>
+ *   <prefix>/heads/sha256/ab/<digest>      copy of the ref of a name (its digest) that was pushed last: a machine without a cache learns from it
  *
  * Nothing on a remote is trusted: sizes bounded, paths checked, every chunk verified.
  */
@@ -72,13 +73,23 @@ struct mlo_sync_opts {
     int (*before_ref)(void *ctx, const struct mlo_remote_ref *before, const struct mlo_remote_ref *after, struct mlo_err *err);
     void *before_ref_ctx;
     const char *by;        /* "user@host run 12", for the ref */
+    bool check;            /* push: ask for every pack that earlier pushes left, and send again what is gone */
+    const struct mlo_digest *referrers; size_t n_referrers; /* push: signatures that travel with the bundle */
 };
 /* Chunks at tensor borders, new packs, recipe, manifest, ref last. What the remote holds is learnt from the recipes of the same name and the local cache. */
 int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Blobs the store lacks; every chunk and every blob verified. Naming the result is the caller's. */
-int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_digest *ret_manifest, struct mlo_sync_stats *ret, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_pulled { struct mlo_digest manifest; struct mlo_digest *referrers; size_t n_referrers; /* owned by the caller: free(referrers) */ };
+int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats, struct mlo_err *err) MLO_MUST_CHECK;
 /* One blob's bytes from the remote into the store (verify --repair URL). */
 int mlo_remote_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref, const struct mlo_digest *blob, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * Is everything there that the refs lead to? fn hears of each fault (`what`: "missing", "damaged"). deep: every chunk read and hashed, else
+ * sizes only. MLO_NO when there was a fault.
+ */
+struct mlo_remote_fault { const char *name, *tag, *key, *what; };
+int mlo_remote_check(struct mlo_remote *r, bool deep, int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx, uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- chunks (pure; tested alone) ---- */
 

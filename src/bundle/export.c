@@ -20,6 +20,8 @@ struct exporter {
     struct blob *blobs; /* sorted, each once */
     size_t n, cap;
     uint64_t done, total;
+    struct mlo_sha256 out_hash;
+    uint64_t out_size;
     int out_fd;
 };
 
@@ -91,7 +93,10 @@ static int index_text(struct exporter *x, const struct mlo_digest *manifest, cha
 
 static int to_fd(void *ctx, const void *p, size_t n, struct mlo_err *err)
 {
-    return mlo_write_all(((struct exporter *)ctx)->out_fd, p, n, err);
+    struct exporter *x = ctx;
+    int rc = x->opts->ret_digest ? mlo_sha256_update(&x->out_hash, p, n, err) : 0;
+    x->out_size += n;
+    return rc != 0 ? rc : mlo_write_all(x->out_fd, p, n, err);
 }
 
 static int small_entry(struct mlo_tar *t, const char *path, const char *text, size_t n, struct mlo_err *err)
@@ -152,7 +157,9 @@ int mlo_bundle_export(struct mlo_store *s, const struct mlo_digest *manifest, co
     MLO_AUTOFREE char *index = NULL;
     size_t index_n = 0;
     struct mlo_tar *t = NULL;
-    int rc = collect(&x, manifest, err);
+    int rc = mlo_sha256_new(&x.out_hash, err);
+    if (rc == 0)
+        rc = collect(&x, manifest, err);
     if (rc == 0)
         rc = index_text(&x, manifest, &index, &index_n, err);
     if (rc == 0)
@@ -161,7 +168,12 @@ int mlo_bundle_export(struct mlo_store *s, const struct mlo_digest *manifest, co
         rc = write_layout(&x, t, index, index_n, err);
     if (rc == 0)
         rc = mlo_tar_finish(mlo_steal(&t), err);
+    if (rc == 0 && o->ret_digest)
+        rc = mlo_sha256_end(&x.out_hash, o->ret_digest, err);
+    if (rc == 0 && o->ret_size)
+        *o->ret_size = x.out_size;
     mlo_tar_abort(t);
+    mlo_sha256_free(&x.out_hash);
     free(x.blobs);
     return rc;
 }

@@ -15,10 +15,18 @@
     X(untag)                                                                                                 \
     X(ls)                                                                                                    \
     X(show)                                                                                                  \
+    X(diff)                                                                                                  \
     X(verify)                                                                                                \
-    X(scan)                                                                                                  \
+    X(sign)                                                                                                  \
+    X(export)                                                                                                \
+    X(import)                                                                                                \
+    X(unpack)                                                                                                \
     X(du)                                                                                                    \
     X(gc)                                                                                                    \
+    /* move */                                                                                               \
+    X(push)                                                                                                  \
+    X(pull)                                                                                                  \
+    X(remote)                                                                                                \
     /* ledger */                                                                                             \
     X(log)                                                                                                   \
     X(show_run)                                                                                              \

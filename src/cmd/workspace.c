@@ -155,7 +155,8 @@ const struct mlo_undo_handler *mlo_undo_handlers(struct mlo_workspace *ws, size_
 {
     ws->handlers[0] = mlo_undo_file_handler(ws);
     ws->handlers[1] = mlo_undo_folder_handler(ws);
-    *ret_n = 2;
+    ws->handlers[2] = mlo_undo_remote_handler(ws);
+    *ret_n = MLO_COUNT(ws->handlers);
     return ws->handlers;
 }
 

@@ -1,0 +1,157 @@
+/* What the files of this folder share. */
+#ifndef MLO_REMOTE_INTERNAL_H
+#define MLO_REMOTE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <mlopsctl/base/hash.h>
+#include <mlopsctl/remote.h>
+
+/* ---- limits on what a remote may make us read or hold ---- */
+
+#define MLO_REF_TEXT_MAX      ((size_t)4096)
+#define MLO_RECIPE_MAX        ((size_t)512 << 20)
+#define MLO_RECIPE_CHUNKS_MAX ((size_t)4 << 20)
+#define MLO_RECIPE_BLOBS_MAX  ((size_t)100000)
+#define MLO_BLOB_SIZE_MAX     ((uint64_t)1 << 50)
+
+/* ---- gear.c, chunk.c ---- */
+
+extern const uint64_t mlo_gear[256];
+struct mlo_span {
+    uint64_t offset, length;
+};
+/* As mlo_chunk_plan with the tensors' places given: any order, overlapping ones and those beyond the end are
+ * passed over. */
+int mlo_chunk_spans(const struct mlo_source *src, struct mlo_span *spans, size_t n, struct mlo_chunk **ret,
+                    size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+/* The places of a checkpoint's tensors in its own file (external NULL) or in the external file of that name,
+ * appended. */
+struct mlo_spans {
+    struct mlo_span *list;
+    size_t n, cap;
+};
+int mlo_spans_add(struct mlo_spans *s, const struct mlo_checkpoint *cp, const char *external,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- map.c: digest -> number ---- */
+
+struct mlo_digest_map {
+    struct mlo_digest_slot {
+        struct mlo_digest key;
+        size_t value_plus_1;
+    } * slots;
+    size_t cap, count;
+};
+void mlo_digest_map_release(struct mlo_digest_map *m);
+/* Keeps the value that was there first: *ret is that one, or `value` when the key is new. */
+int mlo_digest_map_add(struct mlo_digest_map *m, const struct mlo_digest *key, size_t value, size_t *ret,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_digest_map_get(const struct mlo_digest_map *m, const struct mlo_digest *key, size_t *ret);
+
+/* ---- remote.c: calls on the transport, counted and bounded ---- */
+
+struct mlo_remote {
+    struct mlo_transport t;
+    void *self;
+    char *url;
+    atomic_uint_least64_t requests;
+};
+int mlo_rt_stat(struct mlo_remote *r, const char *key, uint64_t *ret_size,
+                struct mlo_err *err) MLO_MUST_CHECK;
+/* Puts, then asks for it: an upload counts when the object is there with its size. */
+int mlo_rt_put(struct mlo_remote *r, const char *key, const struct mlo_body *body,
+               struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/* Exactly n bytes from `offset` into buf. */
+int mlo_rt_get_range(struct mlo_remote *r, const char *key, uint64_t offset, void *buf, size_t n,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+/* A whole small object, at most max bytes, NUL added. Owner: the caller. */
+int mlo_rt_get_text(struct mlo_remote *r, const char *key, size_t max, char **ret, size_t *ret_n,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/* As get_text, and the bytes must hash to `digest`. */
+int mlo_rt_get_hashed(struct mlo_remote *r, const char *kind, const struct mlo_digest *digest, size_t max,
+                      char **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+/* "packs/sha256/ab/<digest>"; kind "packs", "recipes" or "manifests". */
+#define MLO_KEY_MAX 512
+char *mlo_rt_key(const char *kind, const struct mlo_digest *d, char buf[MLO_KEY_MAX]);
+
+/* ---- refs.c: heads/<digest of the name>, a copy of the ref of a name that was pushed last ---- */
+
+int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *ret,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- directory.c ---- */
+
+int mlo_directory_open(const char *path, bool create, struct mlo_transport *ret, void **ret_self,
+                       char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- recipe.c ---- */
+
+struct mlo_piece { /* a chunk and where it lies */
+    struct mlo_digest digest;
+    uint32_t pack;   /* index into packs */
+    uint32_t length; /* at most MLO_CHUNK_WHOLE */
+    uint32_t offset; /* in the pack */
+};
+struct mlo_recipe_blob {
+    struct mlo_digest digest;
+    uint64_t size;
+    size_t first, n; /* pieces */
+};
+struct mlo_recipe {
+    struct mlo_digest manifest;
+    struct mlo_digest *referrers;
+    size_t n_referrers, referrers_cap;
+    struct mlo_digest *packs;
+    size_t n_packs, packs_cap;
+    struct mlo_recipe_blob *blobs;
+    size_t n_blobs, blobs_cap; /* all but the manifest itself; sorted by digest, each once */
+    struct mlo_piece *pieces;
+    size_t n_pieces, pieces_cap;
+};
+void mlo_recipe_release(struct mlo_recipe *r);
+/* The text is canonical: the same recipe has one spelling. */
+int mlo_recipe_format(const struct mlo_recipe *r, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* Strict: everything in range, pieces fill their blobs exactly. */
+int mlo_recipe_parse(const char *text, size_t n, struct mlo_recipe *ret, struct mlo_err *err) MLO_MUST_CHECK;
+const struct mlo_recipe_blob *mlo_recipe_find(const struct mlo_recipe *r, const struct mlo_digest *blob);
+
+/* ---- known.c: recipes this machine has seen ---- */
+
+struct mlo_known_tag {
+    char tag[129];
+    struct mlo_digest recipe;
+};
+#define MLO_KNOWN_TAGS_MAX 16
+struct mlo_known {
+    struct mlo_known_tag tags[MLO_KNOWN_TAGS_MAX];
+    size_t n;
+}; /* newest first */
+/* Of one name on one remote. A missing or damaged cache is an empty one. */
+int mlo_known_load(const char *home, const struct mlo_remote *r, const char *name, struct mlo_known *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* Puts the tag in front and saves, together with the recipe's text. */
+int mlo_known_note(const char *home, const struct mlo_remote *r, const struct mlo_ref *ref,
+                   const char *recipe, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+/* From the cache (fetch NULL or home's copy damaged: then from the remote and into the cache). */
+int mlo_known_recipe(const char *home, struct mlo_remote *fetch, const struct mlo_digest *digest,
+                     struct mlo_recipe *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- fetch.c: blobs out of pieces ---- */
+
+struct mlo_fetch; /* gathers pieces from the remote and from other blobs of the store */
+int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_recipe *recipe,
+                  const struct mlo_sync_opts *o, struct mlo_sync_stats *stats, struct mlo_fetch **ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+/* Pieces of blobs that `known` describes and the store has need not come over the wire. */
+int mlo_fetch_learn(struct mlo_fetch *f, const struct mlo_recipe *known, struct mlo_err *err) MLO_MUST_CHECK;
+/* Rebuilds these blobs of the recipe in the store. replace: also where a (damaged) file of that name is. */
+int mlo_fetch_blobs(struct mlo_fetch *f, const struct mlo_recipe_blob *const *blobs, size_t n, bool replace,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_fetch_free(struct mlo_fetch *f);
+
+#endif

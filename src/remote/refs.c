@@ -1,0 +1,229 @@
+/*
+ * Refs: the only objects of a remote that change. One writer per name at a time is the contract; a second one
+ * is noticed because a ref is read before and after it is written, and said, never merged.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#include <mlopsctl/base/json.h>
+#include <mlopsctl/base/text.h>
+#include <mlopsctl/base/time.h>
+
+#define REF_SCHEMA 1
+
+/* ---- text ---- */
+
+int mlo_remote_ref_format(const struct mlo_remote_ref *ref, struct mlo_str *out, struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
+    MLO_AUTOFREE char *text = NULL;
+    char digest[MLO_DIGEST_TEXT], when[MLO_RFC3339_MAX];
+    size_t n = 0;
+    if (!mlo_json_add_u64(doc, "schema", REF_SCHEMA) ||
+        !cJSON_AddStringToObject(doc, "manifest", mlo_digest_text(&ref->manifest, digest)) ||
+        !cJSON_AddStringToObject(doc, "recipe", mlo_digest_text(&ref->recipe, digest)) ||
+        !mlo_json_add_u64(doc, "size", ref->size) ||
+        !cJSON_AddStringToObject(doc, "time", mlo_time_rfc3339(ref->time_ns, when)) ||
+        !cJSON_AddStringToObject(doc, "by", ref->by))
+        return mlo_fail_nomem(err);
+    int rc = mlo_json_print(doc, &text, &n, err);
+    if (rc != 0)
+        return rc;
+    mlo_str_addn(out, text, n);
+    return mlo_str_check(out, err);
+}
+
+static int read_digest(const cJSON *doc, const char *key, struct mlo_digest *ret, struct mlo_err *err)
+{
+    const char *text = mlo_json_text(doc, key);
+    return text ? mlo_digest_parse(text, ret, err) : mlo_fail(err, MLO_EINVALID, "has no %s", key);
+}
+
+static int read_ref(const cJSON *doc, struct mlo_remote_ref *ret, struct mlo_err *err)
+{
+    struct mlo_remote_ref ref = {0};
+    uint64_t schema = 0;
+    const char *when = mlo_json_text(doc, "time"), *by = mlo_json_text(doc, "by");
+    int rc = mlo_json_u64(doc, "schema", &schema, err);
+    if (rc == 0 && schema != REF_SCHEMA)
+        return mlo_fail(err, MLO_EUNAVAIL, "schema is not known; this program reads %d", REF_SCHEMA);
+    if (rc == 0)
+        rc = read_digest(doc, "manifest", &ref.manifest, err);
+    if (rc == 0)
+        rc = read_digest(doc, "recipe", &ref.recipe, err);
+    if (rc == 0)
+        rc = mlo_json_u64(doc, "size", &ref.size, err);
+    if (rc == 0)
+        rc = when ? mlo_time_parse(when, &ref.time_ns, err) : mlo_fail(err, MLO_EINVALID, "has no time");
+    if (rc == 0 && (!by || strlen(by) >= sizeof ref.by))
+        rc = mlo_fail(err, MLO_EINVALID, "does not say by whom");
+    if (rc != 0)
+        return rc;
+    memcpy(ref.by, by, strlen(by));
+    *ret = ref;
+    return 0;
+}
+
+int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret, struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *doc = NULL;
+    int rc = mlo_json_parse(text, n, MLO_REF_TEXT_MAX, &doc, err);
+    if (rc == 0)
+        rc = read_ref(doc, ret, err);
+    return rc != 0 ? mlo_wrap(err, "remote ref") : 0;
+}
+
+static bool ref_eq(const struct mlo_remote_ref *a, const struct mlo_remote_ref *b)
+{
+    return mlo_digest_eq(&a->manifest, &b->manifest) && mlo_digest_eq(&a->recipe, &b->recipe) &&
+           a->size == b->size && a->time_ns == b->time_ns && strcmp(a->by, b->by) == 0;
+}
+
+/* ---- get and set ---- */
+
+static void ref_key(const struct mlo_ref *ref, char buf[MLO_KEY_MAX])
+{
+    snprintf(buf, MLO_KEY_MAX, "refs/%s/%s", ref->name, ref->tag);
+}
+
+int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+                       struct mlo_err *err)
+{
+    char key[MLO_KEY_MAX];
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0;
+    ref_key(ref, key);
+    int rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
+    if (rc == MLO_ENOTFOUND)
+        return mlo_fail(err, MLO_ENOTFOUND, "'%s:%s' is not on %s", ref->name, ref->tag, r->url);
+    return rc != 0 ? rc : mlo_remote_ref_parse(text, n, ret, err);
+}
+
+/* Is the ref what `want` (NULL: nothing) says? */
+static int check_is(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *want,
+                    const char *when, struct mlo_err *err)
+{
+    struct mlo_remote_ref now;
+    char text[MLO_DIGEST_TEXT];
+    int rc = mlo_remote_ref_get(r, ref, &now, err);
+    if (rc != 0 && rc != MLO_ENOTFOUND)
+        return rc;
+    bool there = rc == 0;
+    *err = MLO_ERR_INIT;
+    if (there == (want != NULL) && (!there || ref_eq(&now, want)))
+        return 0;
+    mlo_fail(err, MLO_ECONFLICT, "'%s:%s' on %s %s: it is now %s", ref->name, ref->tag, r->url, when,
+             there ? mlo_digest_text(&now.manifest, text) : "gone");
+    return mlo_hint(err, "somebody else writes to this name; pull, look, then push again");
+}
+
+static int put_ref_text(struct mlo_remote *r, const char *key, const struct mlo_remote_ref *value,
+                        struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_REF_TEXT_MAX);
+    int rc = mlo_remote_ref_format(value, &text, err);
+    if (rc != 0)
+        return rc;
+    return mlo_rt_put_text(r, key, text.ptr, text.len, err);
+}
+
+/* A replaced ref stays as refs-old/<name>/<tag>.<seconds>-<start of its manifest>. */
+static int keep_old(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *old,
+                    struct mlo_err *err)
+{
+    char key[MLO_KEY_MAX], hex[MLO_DIGEST_HEX + 1];
+    snprintf(key, sizeof key, "refs-old/%s/%s.%lld-%.8s", ref->name, ref->tag,
+             (long long)(old->time_ns / MLO_NS_PER_S), mlo_digest_hex(&old->manifest, hex));
+    return put_ref_text(r, key, old, err);
+}
+
+int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                       const struct mlo_remote_ref *value, struct mlo_err *err)
+{
+    char key[MLO_KEY_MAX];
+    ref_key(ref, key);
+    int rc = check_is(r, ref, expect, "has moved", err);
+    if (rc == 0 && expect)
+        rc = keep_old(r, ref, expect, err);
+    if (rc != 0)
+        return rc;
+    if (value) {
+        rc = put_ref_text(r, key, value, err);
+    } else {
+        r->requests++;
+        rc = r->t.remove(r->self, key, err);
+    }
+    return rc != 0 ? rc : check_is(r, ref, value, "was written by somebody else at the same time", err);
+}
+
+/* ---- heads: the last push of a name, for machines that have no cache. A hint: whoever reads it verifies
+ * what it names. ---- */
+
+static int head_key(const char *name, char buf[MLO_KEY_MAX], struct mlo_err *err)
+{
+    struct mlo_digest d;
+    int rc = mlo_sha256(name, strlen(name), &d, err);
+    if (rc == 0)
+        mlo_rt_key("heads", &d, buf);
+    return rc;
+}
+
+int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *ret, struct mlo_err *err)
+{
+    char key[MLO_KEY_MAX];
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0;
+    int rc = head_key(name, key, err);
+    if (rc == 0)
+        rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
+    return rc != 0 ? rc : mlo_remote_ref_parse(text, n, ret, err);
+}
+
+int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
+                 struct mlo_err *err)
+{
+    char key[MLO_KEY_MAX];
+    int rc = head_key(name, key, err);
+    return rc != 0 ? rc : put_ref_text(r, key, value, err);
+}
+
+/* ---- listing ---- */
+
+struct each {
+    struct mlo_remote *r;
+    int (*fn)(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref,
+              struct mlo_err *err);
+    void *ctx;
+};
+
+static int each_key(void *ctx, const char *key, uint64_t size, struct mlo_err *err)
+{
+    struct each *e = ctx;
+    struct mlo_ref ref;
+    struct mlo_remote_ref value;
+    char text[MLO_KEY_MAX];
+    (void)size;
+    const char *path = key + strlen("refs/"), *slash = strrchr(key, '/');
+    struct mlo_err ignored = MLO_ERR_INIT;
+    if (slash <= path || strlen(path) >= sizeof text)
+        return 0;
+    snprintf(text, sizeof text, "%.*s:%s", (int)(slash - path), path, slash + 1);
+    if (mlo_ref_parse(text, &ref, &ignored) != 0)
+        return 0; /* not ours */
+    int rc = mlo_remote_ref_get(e->r, &ref, &value, err);
+    if (rc != 0)
+        return rc == MLO_ENOTFOUND ? 0 : mlo_wrap(err, "'%s'", text);
+    return e->fn(e->ctx, ref.name, ref.tag, &value, err);
+}
+
+int mlo_remote_ref_each(struct mlo_remote *r,
+                        int (*fn)(void *ctx, const char *name, const char *tag,
+                                  const struct mlo_remote_ref *ref, struct mlo_err *err),
+                        void *ctx, struct mlo_err *err)
+{
+    struct each e = {r, fn, ctx};
+    r->requests++;
+    return r->t.list(r->self, "refs", each_key, &e, err);
+}
