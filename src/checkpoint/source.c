@@ -89,7 +89,8 @@ static size_t win_at_hand(const struct mlo_win *w)
 
 static int win_fill(struct mlo_win *w, struct mlo_err *err)
 {
-    if (!w->buf && !(w->buf = mlo_calloc(1, MLO_WINDOW, err)))
+    size_t room = w->end < MLO_WINDOW ? (size_t)w->end : MLO_WINDOW; /* a small file needs no large window */
+    if (!w->buf && !(w->buf = mlo_calloc(1, room, err)))
         return err->code;
     size_t n = mlo_win_left(w) < MLO_WINDOW ? (size_t)mlo_win_left(w) : MLO_WINDOW;
     w->have = 0;

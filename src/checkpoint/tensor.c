@@ -21,7 +21,8 @@ struct out {
     void *ctx;
     unsigned unit; /* bytes to reverse together; 1: none */
     size_t have;
-    uint8_t *buf; /* PIECE bytes, owned */
+    size_t room;
+    uint8_t *buf; /* room bytes, owned: PIECE, or all of a smaller tensor */
 };
 
 static unsigned swap_unit(const struct mlo_tensor *t)
@@ -39,7 +40,8 @@ static unsigned swap_unit(const struct mlo_tensor *t)
 static int out_init(struct out *o, const struct mlo_tensor *t, piece_fn *fn, void *ctx, struct mlo_err *err)
 {
     *o = (struct out){.fn = fn, .ctx = ctx, .unit = swap_unit(t)};
-    o->buf = mlo_calloc(PIECE, 1, err);
+    o->room = t->bytes < PIECE ? (size_t)t->bytes + 1 : PIECE;
+    o->buf = mlo_calloc(o->room, 1, err);
     return o->buf ? 0 : err->code;
 }
 
@@ -73,12 +75,12 @@ static int out_flush(struct out *o, struct mlo_err *err)
 static int out_put(struct out *o, const uint8_t *p, size_t n, struct mlo_err *err)
 {
     while (n) {
-        size_t step = n < PIECE - o->have ? n : PIECE - o->have;
+        size_t step = n < o->room - o->have ? n : o->room - o->have;
         memcpy(o->buf + o->have, p, step);
         o->have += step;
         p += step;
         n -= step;
-        if (o->have == PIECE) {
+        if (o->have == o->room) {
             int rc = out_flush(o, err);
             if (rc < 0)
                 return rc;
@@ -93,7 +95,7 @@ static int put_range(struct out *o, const struct mlo_source *src, uint64_t off, 
                      struct mlo_err *err)
 {
     while (n) {
-        size_t step = n < PIECE ? (size_t)n : PIECE;
+        size_t step = n < o->room ? (size_t)n : o->room;
         int rc = mlo_source_read(src, o->buf, step, off, err);
         if (rc < 0)
             return rc;
@@ -114,7 +116,7 @@ struct view {
     const struct mlo_tensor *t;
     uint64_t base; /* of element 0 in src */
     size_t item;
-    uint8_t *tile; /* TILE bytes */
+    uint8_t *tile; /* TILE bytes, or what the whole view spans */
     struct out *out;
 };
 
@@ -215,7 +217,7 @@ static int put_view(struct out *o, const struct mlo_source *src, const struct ml
     if (t->bytes > TILE && t->bytes / MLO_CP_MAX_EXPANSION > room) /* small expanded views are usual */
         return mlo_fail(err, MLO_EINVALID, "a view of %" PRIu64 " bytes over %" PRIu64 " stored ones",
                         t->bytes, room);
-    MLO_AUTOFREE uint8_t *tile = mlo_calloc(1, TILE, err);
+    MLO_AUTOFREE uint8_t *tile = mlo_calloc(1, span < TILE / v.item ? (size_t)span * v.item : TILE, err);
     if (!tile)
         return err->code;
     v.tile = tile;

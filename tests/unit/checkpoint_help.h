@@ -19,11 +19,16 @@ struct blob {
     size_t n;
 };
 
-static inline void blob_put(struct blob *b, const void *p, size_t n)
+/* n more bytes at the end, not set. */
+static inline uint8_t *blob_more(struct blob *b, size_t n)
 {
     b->p = realloc(b->p, b->n + n + 1);
-    memcpy(b->p + b->n, p, n);
     b->n += n;
+    return b->p + b->n - n;
+}
+static inline void blob_put(struct blob *b, const void *p, size_t n)
+{
+    memcpy(blob_more(b, n), p, n);
 }
 static inline void blob_text(struct blob *b, const char *s)
 {
@@ -36,8 +41,7 @@ static inline void blob_le(struct blob *b, uint64_t v, unsigned bytes)
 }
 static inline void blob_fill(struct blob *b, uint8_t c, size_t n)
 {
-    while (n--)
-        blob_put(b, &c, 1);
+    memset(blob_more(b, n), c, n);
 }
 static inline void blob_free(struct blob *b)
 {
