@@ -6,10 +6,13 @@
 #include <mlopsctl/base/thread.h>
 #include <mlopsctl/base/time.h>
 
+#include "context.h"
 #include "metrics.h"
 #include "provenance.h"
 #include "table.h"
 #include "workspace.h"
+
+#define MAX_THREADS 1024
 
 struct opts {
     struct mlo_strings tags, metrics, datasets, env_locks;
@@ -88,8 +91,8 @@ static const struct mlo_opt table[] = {
      .type = MLO_OPT_U64,
      .arg = "N",
      .min = 1,
-     .max = 1024,
-     .help = "threads to use; default: one for each CPU",
+     .max = MAX_THREADS,
+     .help = "threads to use; default: the setting pack.threads, else one for each CPU",
      .offset = offsetof(struct opts, threads)},
     {.name = "dry-run",
      .letter = 'n',
@@ -184,6 +187,25 @@ static int source_date(const struct job *j, int64_t *ret, struct mlo_err *err)
     return rc;
 }
 
+/* What no option said, the settings say. */
+static int apply_settings(struct mlo_ctx *ctx, struct mlo_pack_opts *pack, struct mlo_err *err)
+{
+    const struct mlo_config *c = NULL;
+    int rc = mlo_ctx_config(ctx, &c, err);
+    if (rc)
+        return rc;
+    uint64_t threads = mlo_config_u64(c, "pack.threads");
+    if (threads > MAX_THREADS)
+        return mlo_fail(err, MLO_EUSAGE, "%s: pack.threads: at most %d", mlo_config_origin(c, "pack.threads"),
+                        MAX_THREADS);
+    if (!pack->threads)
+        pack->threads = threads ? (unsigned)threads : mlo_cpu_count();
+    if (!pack->license)
+        pack->license = mlo_config_get(c, "pack.license");
+    pack->accept_unknown |= mlo_config_bool(c, "pack.accept-unknown");
+    return 0;
+}
+
 static int prepare(struct job *j, struct mlo_err *err)
 {
     const struct opts *o = j->opts;
@@ -213,10 +235,11 @@ static int prepare(struct job *j, struct mlo_err *err)
         .accept_secrets = o->accept_secrets,
         .bare = o->bare,
         .dry_run = o->dry_run,
-        .threads = o->threads ? (unsigned)o->threads : mlo_cpu_count(),
+        .threads = (unsigned)o->threads,
         .progress = mlo_progress_adapter,
     };
-    return source_date(j, &j->pack.source_date_ns, err);
+    rc = apply_settings(j->ctx, &j->pack, err);
+    return rc ? rc : source_date(j, &j->pack.source_date_ns, err);
 }
 
 /* ---- packing ---- */

@@ -40,6 +40,12 @@ test_expect 'a wrong variable is refused by its name' '
 test_expect 'a pipe for mlops.yaml does not hang' '
     mkfifo mlops.yaml && timeout 5 "$MLOPSCTL" config >/dev/null; s=$?; rm -f mlops.yaml; [ $s -eq 0 ]
 '
+test_expect 'pack takes from settings what no option said' '
+    tiny_model m.safetensors && printf "pack: {license: MIT, threads: 1}\n" >mlops.yaml &&
+    mlopsctl pack m.safetensors -t m:1 >/dev/null && mlopsctl show m:1 --json | grep -q "\"MIT\"" &&
+    mlopsctl pack m.safetensors -t m:2 --license Apache-2.0 >/dev/null && ! mlopsctl show m:2 --json | grep -q "\"MIT\"" &&
+    expect_code 2 env MLOPSCTL_PACK_THREADS=100000 "$MLOPSCTL" pack m.safetensors -t m:3 2>err && grep -q "pack.threads" err
+'
 test_expect 'the examples of config run' '
     mlopsctl config --show-origin >/dev/null && mlopsctl config gc.retention >/dev/null
 '

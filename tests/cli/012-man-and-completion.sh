@@ -65,6 +65,10 @@ X
         mkdir -p folder && touch file && offers "mlopsctl --home fo" | grep -qx folder && ! offers "mlopsctl --home fi" | grep -q file &&
         offers "mlopsctl config gc." | grep -qx gc.retention && [ "$(offers "mlopsctl help comp")" = completion ]
     '
+    test_expect 'bash completes references, whose colon is a border of words' '
+        tiny_model m.safetensors && mlopsctl pack m.safetensors -t credit:1.4.0 >/dev/null && [ "$(mlopsctl __complete refs)" = credit:1.4.0 ] &&
+        [ "$(offers "mlopsctl show cred")" = credit:1.4.0 ] && [ "$(offers "mlopsctl show credit:1")" = 1.4.0 ]
+    '
     test_expect 'a value is no command: options in between do not confuse it' '
         offers "mlopsctl --home config --json comp" | grep -qx completion && offers "mlopsctl --json config --show" | grep -qx -- --show-origin
     '
