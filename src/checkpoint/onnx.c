@@ -313,7 +313,7 @@ static int read_tensor_type(struct model *m, const struct mlo_pb *at, struct mlo
         r = 0;
         if (type) {
             port->dtype = type->dtype;
-            port->type_name = type->name;
+            port->type_name = mlo_dtype_name(type->dtype);
         } else if (f.number == 2) {
             r = mlo_pb_want(&f, MLO_PB_LEN, "shape", err);
             if (r == 0)

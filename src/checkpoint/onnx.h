@@ -41,7 +41,6 @@ int mlo_pb_varint(struct mlo_win *w, uint64_t end, uint64_t *ret, struct mlo_err
 
 struct mlo_onnx_type {
     uint32_t id;
-    const char *name; /* as ONNX spells it, lower case */
     enum mlo_dtype dtype;
     uint8_t field; /* of TensorProto, for typed values */
     uint8_t per;   /* elements in one typed value; 2 and 4 for packed small integers */

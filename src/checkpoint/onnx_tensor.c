@@ -31,32 +31,20 @@ enum {
 enum { F_ATTR_FLOATS = 7, F_ATTR_INTS = 8 }; /* of AttributeProto */
 
 static const struct mlo_onnx_type types[] = {
-    {1, "float32", MLO_DT_F32, F_FLOAT, 1},
-    {2, "uint8", MLO_DT_U8, F_INT32, 1},
-    {3, "int8", MLO_DT_I8, F_INT32, 1},
-    {4, "uint16", MLO_DT_U16, F_INT32, 1},
-    {5, "int16", MLO_DT_I16, F_INT32, 1},
-    {6, "int32", MLO_DT_I32, F_INT32, 1},
-    {7, "int64", MLO_DT_I64, F_INT64, 1},
-    {8, "string", MLO_DT_STRING, F_STRING, 1},
-    {9, "bool", MLO_DT_BOOL, F_INT32, 1},
-    {10, "float16", MLO_DT_F16, F_INT32, 1},
-    {11, "float64", MLO_DT_F64, F_DOUBLE, 1},
-    {12, "uint32", MLO_DT_U32, F_UINT64, 1},
-    {13, "uint64", MLO_DT_U64, F_UINT64, 1},
-    {14, "complex64", MLO_DT_C64, F_FLOAT, 1},
-    {15, "complex128", MLO_DT_C128, F_DOUBLE, 1},
-    {16, "bfloat16", MLO_DT_BF16, F_INT32, 1},
-    {17, "float8_e4m3", MLO_DT_F8_E4M3, F_INT32, 1},
-    {18, "float8_e4m3fnuz", MLO_DT_F8_E4M3FNUZ, F_INT32, 1},
-    {19, "float8_e5m2", MLO_DT_F8_E5M2, F_INT32, 1},
-    {20, "float8_e5m2fnuz", MLO_DT_F8_E5M2FNUZ, F_INT32, 1},
-    {21, "uint4", MLO_DT_U4, F_INT32, 2},
-    {22, "int4", MLO_DT_I4, F_INT32, 2},
-    {23, "float4", MLO_DT_F4, F_INT32, 2},
-    {24, "float8_e8m0", MLO_DT_F8_E8M0, F_INT32, 1},
-    {25, "uint2", MLO_DT_U2, F_INT32, 4},
-    {26, "int2", MLO_DT_I2, F_INT32, 4},
+    /* id - 1 is the position */
+    {1, MLO_DT_F32, F_FLOAT, 1},      {2, MLO_DT_U8, F_INT32, 1},
+    {3, MLO_DT_I8, F_INT32, 1},       {4, MLO_DT_U16, F_INT32, 1},
+    {5, MLO_DT_I16, F_INT32, 1},      {6, MLO_DT_I32, F_INT32, 1},
+    {7, MLO_DT_I64, F_INT64, 1},      {8, MLO_DT_STRING, F_STRING, 1},
+    {9, MLO_DT_BOOL, F_INT32, 1},     {10, MLO_DT_F16, F_INT32, 1},
+    {11, MLO_DT_F64, F_DOUBLE, 1},    {12, MLO_DT_U32, F_UINT64, 1},
+    {13, MLO_DT_U64, F_UINT64, 1},    {14, MLO_DT_C64, F_FLOAT, 1},
+    {15, MLO_DT_C128, F_DOUBLE, 1},   {16, MLO_DT_BF16, F_INT32, 1},
+    {17, MLO_DT_F8_E4M3, F_INT32, 1}, {18, MLO_DT_F8_E4M3FNUZ, F_INT32, 1},
+    {19, MLO_DT_F8_E5M2, F_INT32, 1}, {20, MLO_DT_F8_E5M2FNUZ, F_INT32, 1},
+    {21, MLO_DT_U4, F_INT32, 2},      {22, MLO_DT_I4, F_INT32, 2},
+    {23, MLO_DT_F4, F_INT32, 2},      {24, MLO_DT_F8_E8M0, F_INT32, 1},
+    {25, MLO_DT_U2, F_INT32, 4},      {26, MLO_DT_I2, F_INT32, 4},
 };
 
 const struct mlo_onnx_type *mlo_onnx_type(uint64_t id)
@@ -356,7 +344,7 @@ static int add_parsed(struct mlo_checkpoint *cp, struct mlo_win *w, const struct
                       uint64_t len, const char *name, struct mlo_err *err)
 {
     struct mlo_tensor t = {
-        .name = name, .dtype = p->type->dtype, .type_name = p->type->name, .rank = p->rank};
+        .name = name, .dtype = p->type->dtype, .type_name = mlo_dtype_name(p->type->dtype), .rank = p->rank};
     uint64_t *shape = mlo_arena_alloc(&cp->arena, p->rank ? p->rank : 1, sizeof *shape, err);
     if (!shape)
         return err->code;

@@ -17,6 +17,7 @@
     X(show)                                                                                                  \
     X(diff)                                                                                                  \
     X(verify)                                                                                                \
+    X(scan)                                                                                                  \
     X(sign)                                                                                                  \
     X(export)                                                                                                \
     X(import)                                                                                                \
