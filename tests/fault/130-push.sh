@@ -1,7 +1,7 @@
 #!/bin/sh
 # Push to a folder and pull from it: the remote's ref is old or new, and whatever it points to is complete.
 . "${0%/*}/../cli/lib.sh"
-. "${0%/*}/lib.sh"
+. "$R/tests/fault/lib.sh"
 extra()
 {
     [ -d share ] || return 0

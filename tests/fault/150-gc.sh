@@ -1,6 +1,6 @@
 #!/bin/sh
 . "${0%/*}/../cli/lib.sh"
-. "${0%/*}/lib.sh"
+. "$R/tests/fault/lib.sh"
 setup()
 {
     tiny_model a.safetensors

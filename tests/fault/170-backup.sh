@@ -1,7 +1,7 @@
 #!/bin/sh
 # A backup appears whole or not at all, and a restore replaces the ledger whole or not at all.
 . "${0%/*}/../cli/lib.sh"
-. "${0%/*}/lib.sh"
+. "$R/tests/fault/lib.sh"
 extra()
 {
     if [ -e b.db ]; then
