@@ -151,21 +151,32 @@ enum small_kind {
     SMALL_FNUZ,   /* no infinity, no negative zero: its pattern is NaN */
 };
 
-/* A float of 1 + ebits + mbits bits. */
-static double small_float(unsigned v, unsigned ebits, unsigned mbits, int bias, enum small_kind kind)
+static const struct small {
+    uint8_t ebits, mbits, bias;
+    enum small_kind kind;
+} small_floats[] = {
+    [MLO_DT_F16] = {5, 10, 15, SMALL_IEEE},        [MLO_DT_F8_E4M3] = {4, 3, 7, SMALL_FN},
+    [MLO_DT_F8_E4M3FNUZ] = {4, 3, 8, SMALL_FNUZ},  [MLO_DT_F8_E5M2] = {5, 2, 15, SMALL_IEEE},
+    [MLO_DT_F8_E5M2FNUZ] = {5, 2, 16, SMALL_FNUZ}, [MLO_DT_F4] = {2, 1, 1, SMALL_FINITE},
+    [MLO_DT_F6_E2M3] = {2, 3, 1, SMALL_FINITE},    [MLO_DT_F6_E3M2] = {3, 2, 3, SMALL_FINITE},
+};
+
+/* A sign bit, ebits of exponent, mbits of mantissa. */
+static double small_float(unsigned v, enum mlo_dtype t)
 {
-    unsigned m = v & ((1U << mbits) - 1), emax = (1U << ebits) - 1, e = v >> mbits & emax;
-    bool negative = v >> (ebits + mbits) & 1;
+    const struct small *s = &small_floats[t];
+    unsigned top = 1U << s->mbits, m = v & (top - 1), emax = (1U << s->ebits) - 1, e = v >> s->mbits & emax;
+    bool negative = v >> (s->ebits + s->mbits) & 1;
     double sign = negative ? -1.0 : 1.0;
-    if (kind == SMALL_IEEE && e == emax)
+    if (s->kind == SMALL_IEEE && e == emax)
         return m ? NAN : sign * INFINITY;
-    if (kind == SMALL_FN && e == emax && m == (1U << mbits) - 1)
+    if (s->kind == SMALL_FN && e == emax && m == top - 1)
         return NAN;
-    if (kind == SMALL_FNUZ && negative && e == 0 && m == 0)
+    if (s->kind == SMALL_FNUZ && negative && e == 0 && m == 0)
         return NAN;
     if (e == 0)
-        return sign * ldexp(m, 1 - bias - (int)mbits);
-    return sign * ldexp(m + (1U << mbits), (int)e - bias - (int)mbits);
+        return sign * ldexp(m, 1 - s->bias - s->mbits);
+    return sign * ldexp(m + top, (int)e - s->bias - s->mbits);
 }
 
 /* Element `index` of elements of `bits` < 8 bits, packed from the low bit up. */
@@ -230,7 +241,7 @@ bool mlo_dtype_to_double(enum mlo_dtype t, const void *data, size_t index, doubl
         *ret = (double)(int64_t)mlo_le64(p);
         return true;
     case MLO_DT_F16:
-        *ret = small_float(mlo_le16(p), 5, 10, 15, SMALL_IEEE);
+        *ret = small_float(mlo_le16(p), t);
         return true;
     case MLO_DT_BF16:
         *ret = f32_value((uint32_t)mlo_le16(p) << 16);
@@ -242,40 +253,26 @@ bool mlo_dtype_to_double(enum mlo_dtype t, const void *data, size_t index, doubl
         *ret = f64_value(mlo_le64(p));
         return true;
     case MLO_DT_F8_E4M3:
-        *ret = small_float(*p, 4, 3, 7, SMALL_FN);
-        return true;
     case MLO_DT_F8_E4M3FNUZ:
-        *ret = small_float(*p, 4, 3, 8, SMALL_FNUZ);
-        return true;
     case MLO_DT_F8_E5M2:
-        *ret = small_float(*p, 5, 2, 15, SMALL_IEEE);
-        return true;
     case MLO_DT_F8_E5M2FNUZ:
-        *ret = small_float(*p, 5, 2, 16, SMALL_FNUZ);
+        *ret = small_float(*p, t);
         return true;
     case MLO_DT_F8_E8M0:
         *ret = *p == 0xFF ? NAN : ldexp(1.0, *p - 127);
         return true;
     case MLO_DT_F4:
-        *ret = small_float(packed(base, 4, index), 2, 1, 1, SMALL_FINITE);
-        return true;
     case MLO_DT_F6_E2M3:
-        *ret = small_float(packed(base, 6, index), 2, 3, 1, SMALL_FINITE);
-        return true;
     case MLO_DT_F6_E3M2:
-        *ret = small_float(packed(base, 6, index), 3, 2, 3, SMALL_FINITE);
+        *ret = small_float(packed(base, mlo_dtype_bits(t), index), t);
         return true;
     case MLO_DT_U4:
-        *ret = packed(base, 4, index);
+    case MLO_DT_U2:
+        *ret = packed(base, mlo_dtype_bits(t), index);
         return true;
     case MLO_DT_I4:
-        *ret = sign_extended(packed(base, 4, index), 4);
-        return true;
-    case MLO_DT_U2:
-        *ret = packed(base, 2, index);
-        return true;
     case MLO_DT_I2:
-        *ret = sign_extended(packed(base, 2, index), 2);
+        *ret = sign_extended(packed(base, mlo_dtype_bits(t), index), mlo_dtype_bits(t));
         return true;
     case MLO_DT_UNKNOWN:
     case MLO_DT_C64:
