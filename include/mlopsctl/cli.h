@@ -219,6 +219,7 @@ struct mlo_progress *mlo_progress_start(const struct mlo_ctx *ctx, const char *w
 void mlo_progress_update(struct mlo_progress *p, uint64_t done, uint64_t total); /* cheap; rate-limited */
 void mlo_progress_adapter(void *p, uint64_t done, uint64_t total);               /* for module callbacks */
 void mlo_progress_end(struct mlo_progress *p);                                   /* erases the bar, frees */
+/* With --json a line {"schema":1,"warning":"..."} on stderr. */
 void mlo_warn(const struct mlo_ctx *ctx, const char *fmt, ...) MLO_PRINTF(2, 3);
 void mlo_note(const struct mlo_ctx *ctx, const char *fmt, ...)
     MLO_PRINTF(2, 3); /* silenced by -q and --json */

@@ -211,12 +211,31 @@ static void say(const char *kind, const char *fmt, va_list ap)
     fprintf(stderr, MLO_PROGRAM ": %s%s\n", kind, text.ptr);
 }
 
+/* A line of its own, so that all of stderr stays readable for a program: {"schema":1,"warning":"..."}. */
+static void warn_json(const char *fmt, va_list ap) MLO_PRINTF(1, 0);
+static void warn_json(const char *fmt, va_list ap)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
+    MLO_AUTOFREE char *line = NULL;
+    MLO_AUTOSTR struct mlo_str text;
+    size_t len = 0;
+    mlo_str_init(&text, 8192);
+    mlo_str_vaddf(&text, fmt, ap);
+    struct mlo_value value = {.type = MLO_CELL_TEXT, .text = text.ptr};
+    mlo_json_add_u64(doc, "schema", MLO_JSON_SCHEMA);
+    if (mlo_value_json(&value, doc, "warning") && mlo_json_print(doc, &line, &len, &err) == 0)
+        fprintf(stderr, "%s\n", line);
+}
+
 void mlo_warn(const struct mlo_ctx *ctx, const char *fmt, ...)
 {
     va_list ap;
-    (void)ctx;
     va_start(ap, fmt);
-    say("warning: ", fmt, ap);
+    if (ctx->json)
+        warn_json(fmt, ap);
+    else
+        say("warning: ", fmt, ap);
     va_end(ap);
 }
 

@@ -238,6 +238,19 @@ static void json_events_have_a_start_and_an_end(void)
           errs);
 }
 
+static void warnings_are_lines_and_with_json_documents(void)
+{
+    struct mlo_ctx text = {.cmd_name = "x"}, json = {.json = true};
+    int e = redirect(STDERR_FILENO, "err");
+    mlo_warn(&text, "run %d had died", 7);
+    mlo_note(&text, "waiting");
+    mlo_warn(&json, "a \"quoted\" %s", "word");
+    mlo_note(&json, "not shown");
+    restore(STDERR_FILENO, e, errs, sizeof errs);
+    check_str(errs, "mlopsctl: warning: run 7 had died\nmlopsctl: waiting\n"
+                    "{\"schema\":1,\"warning\":\"a \\\"quoted\\\" word\"}\n");
+}
+
 int main(void)
 {
     run(success_prints_the_report);
@@ -252,5 +265,6 @@ int main(void)
     run(a_short_job_shows_no_bar);
     run(a_longer_job_shows_a_bar_and_erases_it);
     run(json_events_have_a_start_and_an_end);
+    run(warnings_are_lines_and_with_json_documents);
     return done_testing();
 }
