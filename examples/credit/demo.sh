@@ -46,17 +46,17 @@ mlopsctl ls
 
 say 'What is in it?'
 mlopsctl show credit:champion
-mlopsctl diff credit:1.3.0 credit:1.4.0
+answers 1 diff credit:1.3.0 credit:1.4.0
 
 say 'Push to a shared folder. A network volume mounted somewhere is just such a folder.'
-mlopsctl push credit:1.3.0 "$work/share"
-mlopsctl push credit:1.4.0 "$work/share"
+mlopsctl push credit:1.3.0 ./share
+mlopsctl push credit:1.4.0 ./share
 
 say 'Pull on another machine, verify every byte, unpack.'
 MLOPSCTL_HOME="$work/server"
-mlopsctl pull credit:1.4.0 "$work/share"
+mlopsctl pull credit:1.4.0 ./share
 mlopsctl verify credit:1.4.0
-mlopsctl unpack credit:1.4.0 "$work/served"
+mlopsctl unpack credit:1.4.0 -o served
 cmp v1.4.0/model.onnx served/model.onnx && echo 'served/model.onnx is the file that was packed'
 
 say 'Flip one bit of the weights in the store: it is found, named, and repaired from a good copy.'
@@ -65,7 +65,7 @@ blob=$MLOPSCTL_HOME/store/blobs/sha256/$digest
 chmod u+w "$blob"
 printf '\377' | dd of="$blob" bs=1 seek=20000 conv=notrunc 2>/dev/null
 answers 1 verify credit:1.4.0
-mlopsctl verify credit:1.4.0 --repair "$work/share"
+mlopsctl verify credit:1.4.0 --repair ./share
 MLOPSCTL_HOME="$work/laptop"
 
 say 'Release 1.4.0 by moving the name. It turns out worse, so take that back: nothing is copied, the history stays.'

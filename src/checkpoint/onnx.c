@@ -139,7 +139,7 @@ static int read_value(struct model *m, const struct mlo_pb *f, const char *name,
                                                                 label.ptr, err);
 }
 
-static int read_attribute(struct model *m, const struct mlo_pb *attr, bool constant, path *p,
+static int read_attribute(struct model *m, const struct mlo_pb *attr, bool weights, path *p,
                           struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str name;
@@ -165,7 +165,7 @@ static int read_attribute(struct model *m, const struct mlo_pb *attr, bool const
         else if (f.number == A_SPARSES)
             r = read_value(m, &f, name.ptr, sparses++, p, err);
     }
-    if (r < 0 || !constant || (!floats && !ints))
+    if (r < 0 || !weights || (!floats && !ints))
         return r;
     MLO_AUTOSTR struct mlo_str full;
     mlo_str_init(&full, 2 * MLO_ONNX_TEXT_MAX);
@@ -209,6 +209,17 @@ static int read_node_texts(struct model *m, const struct mlo_pb *at, struct node
     return r;
 }
 
+/*
+ * Lists of numbers in attributes are what was learnt: those of Constant, and those of the classical models,
+ * which keep all they have there (the nodes of a tree ensemble, the coefficients of a linear model).
+ * Elsewhere they are settings (strides, axes).
+ */
+static bool lists_are_weights(const struct node *n)
+{
+    return (strcmp(n->op.ptr, "Constant") == 0 && is_plain_domain(n->domain.ptr)) ||
+           strcmp(n->domain.ptr, "ai.onnx.ml") == 0;
+}
+
 static int read_node_attributes(struct model *m, const struct mlo_pb *at, const struct node *n,
                                 uint64_t index, path *p, struct mlo_err *err)
 {
@@ -218,9 +229,9 @@ static int read_node_attributes(struct model *m, const struct mlo_pb *at, const 
     struct mlo_pb_msg msg = mlo_pb_open(&m->w, at->at, at->len);
     snprintf(number, sizeof number, "node%" PRIu64, index);
     int r = join(p, n->name.len ? n->name.ptr : n->output.len ? n->output.ptr : number, err);
-    bool constant = strcmp(n->op.ptr, "Constant") == 0 && is_plain_domain(n->domain.ptr);
+    bool weights = lists_are_weights(n);
     while (r == 0 && (r = mlo_pb_next(&msg, &f, err)) > 0)
-        r = f.number == N_ATTRIBUTE ? read_attribute(m, &f, constant, p, err) : 0;
+        r = f.number == N_ATTRIBUTE ? read_attribute(m, &f, weights, p, err) : 0;
     cut(p, before);
     return r;
 }
