@@ -108,12 +108,12 @@ static int open_layout_folder(struct importer *im, struct mlo_err *err)
     MLO_AUTOFREE char *index = NULL;
     size_t layout_n = 0, index_n = 0;
     int rc = mlo_slurp_at(im->dirfd, MLO_LAYOUT_FILE, LAYOUT_MAX, &layout, &layout_n, err);
-    if (rc == MLO_ENOTFOUND)
-        return 0; /* said by check_complete */
     if (rc == 0)
         rc = check_layout(im, layout, layout_n, err);
     if (rc == 0)
         rc = mlo_slurp_at(im->dirfd, MLO_INDEX_FILE, INDEX_MAX, &index, &index_n, err);
+    if (rc == MLO_ENOTFOUND)
+        return 0; /* check_complete says what is missing */
     if (rc != 0)
         return rc;
     im->has_index = true;
@@ -129,6 +129,7 @@ static int fetch_blob(struct importer *im, const struct mlo_digest *d, uint64_t 
     struct mlo_ingest in = {.label = path, .threads = 1};
     struct mlo_digest got;
     struct stat st;
+    uint64_t ingested = 0;
     int rc = mlo_open_beneath(im->dirfd, mlo_blob_path(d, path), O_RDONLY | O_NONBLOCK, 0, &fd, err);
     if (rc != 0)
         return rc;
@@ -137,7 +138,7 @@ static int fetch_blob(struct importer *im, const struct mlo_digest *d, uint64_t 
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != size)
         return mlo_fail(err, MLO_EINVALID, "%s: not a file of the size its descriptor says", path);
     in.fd = fd;
-    rc = mlo_store_ingest(im->store, &in, &got, NULL, err);
+    rc = mlo_store_ingest(im->store, &in, &got, &ingested, err);
     if (rc == 0 && !mlo_digest_eq(&got, d))
         return mlo_fail(err, MLO_EINVALID, "%s: content does not match its name", path);
     return rc;
