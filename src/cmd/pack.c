@@ -44,8 +44,7 @@ static const struct mlo_opt table[] = {
      .type = MLO_OPT_LIST,
      .arg = "FILE",
      .flags = MLO_OPTF_FILE,
-     .help = "data the model was made from: its name, size and digest are recorded, the file is not stored; "
-             "may be given again",
+     .help = "data the model was made from: its name, size and digest are recorded, the file is not stored",
      .offset = offsetof(struct opts, datasets)},
     {.name = "env-lock",
      .type = MLO_OPT_LIST,

@@ -1,12 +1,14 @@
 /* mlopsctl verify: is every byte still what it was, and if not, can it be had back from somewhere? */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/thread.h>
 
+#include "remotes.h"
+#include "signatures.h"
 #include "table.h"
-#include "workspace.h"
 
 #define ROUNDS 5 /* of repair: manifest, then config and layers, then what they say of each other */
 
@@ -31,8 +33,8 @@ static const struct mlo_opt table[] = {
      .type = MLO_OPT_LIST,
      .arg = "FROM",
      .flags = MLO_OPTF_FILE,
-     .help = "look for good bytes in this folder, file, image layout or exported tar and put them in place; "
-             "may be given again",
+     .help = "look for good bytes in this folder, file, image layout, exported tar or remote, and put them "
+             "in place",
      .offset = offsetof(struct opts, repair)},
     {.name = "key",
      .type = MLO_OPT_STRING,
@@ -57,12 +59,21 @@ struct fault {
     bool repaired;
 };
 
+struct source { /* where good bytes may be */
+    const char *from;
+    bool here;                 /* a file or folder */
+    struct mlo_remote *remote; /* NULL: not one */
+};
+
 struct job {
     struct mlo_ctx *ctx;
     const struct opts *opts;
     struct mlo_workspace ws;
     struct mlo_digest_set done, reached; /* with --all: manifests; blobs below them */
-    const char *subject;        /* being verified */
+    struct source *sources;
+    size_t n_sources;
+    const char *subject; /* being verified */
+    struct mlo_ref ref;  /* its name; "" when it is only a digest */
     const struct mlo_digest *manifest;
     struct mlo_progress *bar;
     struct fault *faults;
@@ -79,14 +90,38 @@ static void release(struct job *j)
         free(j->faults[i].what);
     }
     free(j->faults);
+    for (size_t i = 0; i < j->n_sources; i++)
+        mlo_remote_close(j->sources[i].remote);
+    free(j->sources);
     mlo_digest_set_release(&j->done);
     mlo_digest_set_release(&j->reached);
 }
 
 /* ---- faults ---- */
 
-static int find_bytes(struct job *j, const char *from, const struct mlo_fault *f, int *ret_fd,
-                      struct mlo_err *err)
+/* A folder may be a remote too: what it holds in the open is looked at first. */
+static int open_sources(struct job *j, struct mlo_err *err)
+{
+    const struct mlo_strings *from = &j->opts->repair;
+    j->sources = mlo_calloc(from->n + 1, sizeof(*j->sources), err);
+    if (!j->sources)
+        return MLO_EIO;
+    for (size_t i = 0; i < from->n; i++) {
+        struct source *s = &j->sources[j->n_sources++];
+        struct mlo_err why = MLO_ERR_INIT;
+        s->from = from->items[i];
+        s->here = access(s->from, F_OK) == 0;
+        int rc = mlo_remote_choose(j->ctx, s->from, false, &s->remote, &why);
+        if (rc && !s->here) {
+            *err = why;
+            return mlo_wrap(err, "--repair '%s'", s->from);
+        }
+    }
+    return 0;
+}
+
+static int find_here(struct job *j, const char *from, const struct mlo_fault *f, int *ret_fd,
+                     struct mlo_err *err)
 {
     const char *tmp = mlo_run_folder(j->ws.run);
     struct mlo_bundle b = {0};
@@ -94,28 +129,30 @@ static int find_bytes(struct job *j, const char *from, const struct mlo_fault *f
     int rc = mlo_repair_find(from, &f->blob, f->size, tmp, ret_fd, err);
     if (rc != MLO_ENOTFOUND || mlo_bundle_load(j->ws.store, j->manifest, &b, &why))
         return rc;
-    struct mlo_err again = MLO_ERR_INIT;
-    if (mlo_repair_rebuild(&b, &f->blob, from, tmp, ret_fd, &again) == 0) {
-        *err = MLO_ERR_INIT;
+    if (mlo_repair_rebuild(&b, &f->blob, from, tmp, ret_fd, &why) == 0)
         rc = 0;
-    }
     mlo_bundle_release(&b);
+    return rc;
+}
+
+static int repair_from(struct job *j, const struct source *s, const struct mlo_fault *f, struct mlo_err *err)
+{
+    MLO_AUTOCLOSE int fd = -1;
+    int rc = s->here ? find_here(j, s->from, f, &fd, err) : MLO_ENOTFOUND;
+    if (rc == 0)
+        return mlo_store_repair(j->ws.store, &f->blob, fd, err);
+    if (rc == MLO_ENOTFOUND && s->remote && *j->ref.name)
+        rc = mlo_remote_fetch_blob(s->remote, j->ws.store, &j->ref, &f->blob, err);
     return rc;
 }
 
 static int try_repair(struct job *j, const struct mlo_fault *f, bool *ret_repaired, struct mlo_err *err)
 {
-    for (size_t i = 0; i < j->opts->repair.n; i++) {
-        MLO_AUTOCLOSE int fd = -1;
+    for (size_t i = 0; i < j->n_sources && !*ret_repaired; i++) {
         struct mlo_err why = MLO_ERR_INIT;
-        int rc = find_bytes(j, j->opts->repair.items[i], f, &fd, &why);
-        if (rc == 0)
-            rc = mlo_store_repair(j->ws.store, &f->blob, fd, &why);
-        if (rc == 0) {
-            *ret_repaired = true;
-            return 0;
-        }
-        if (rc != MLO_ENOTFOUND) {
+        int rc = repair_from(j, &j->sources[i], f, &why);
+        *ret_repaired = rc == 0;
+        if (rc && rc != MLO_ENOTFOUND) {
             *err = why;
             return rc;
         }
@@ -196,39 +233,21 @@ static int verify_one(struct job *j, const char *subject, const struct mlo_diges
 
 /* ---- signatures ---- */
 
-struct signatures {
-    char prefix[MLO_DIGEST_TEXT + 1];
-    struct mlo_digest *items;
-    size_t n, cap;
-};
-
-static int add_signature(void *ctx, const struct mlo_name_row *row, struct mlo_err *err)
-{
-    struct signatures *s = ctx;
-    if (strncmp(row->name, s->prefix, strlen(s->prefix)) != 0)
-        return 0;
-    int rc = mlo_grow(&s->items, &s->cap, s->n + 1, sizeof(*s->items), err);
-    if (rc == 0)
-        s->items[s->n++] = row->digest;
-    return rc;
-}
-
 static int verify_key(struct job *j, const char *subject, const struct mlo_digest *d, struct mlo_err *err)
 {
-    struct signatures s = {0};
-    char text[MLO_DIGEST_TEXT];
+    struct mlo_signatures s = {0};
     struct mlo_err why = MLO_ERR_INIT;
-    snprintf(s.prefix, sizeof(s.prefix), "%s/", mlo_digest_text(d, text));
-    int rc = mlo_name_each(j->ws.ledger, "signature", add_signature, &s, err);
-    if (rc == 0)
-        rc = mlo_sign_verify(j->ws.store, d, s.items, s.n, j->opts->key, &why);
-    free(s.items);
+    int rc = mlo_signatures_of(&j->ws, d, &s, err);
+    if (rc)
+        return rc;
+    rc = mlo_sign_verify(j->ws.store, d, s.list, s.n, j->opts->key, &why);
+    free(s.list);
     if (rc == MLO_NO) {
         const struct mlo_fault f = {.blob = *d, .what = why.msg, .role = "signature"};
         j->subject = subject;
         return keep_fault(j, &f, false, err);
     }
-    if (rc && why.code)
+    if (rc)
         *err = why;
     return rc;
 }
@@ -266,13 +285,16 @@ static int verify_named(struct job *j, const struct named *n, struct mlo_err *er
     int rc = mlo_digest_set_add(&j->done, &n->digest, &fresh, err);
     if (rc || !fresh)
         return rc;
+    struct mlo_err no = MLO_ERR_INIT;
+    if (!n->tag || mlo_ref_parse(n->name, &j->ref, &no))
+        j->ref = (struct mlo_ref){0};
     rc = verify_one(j, n->name, &n->digest, err);
     if (rc == 0 && n->tag && j->opts->key)
         rc = verify_key(j, n->name, &n->digest, err);
     /* What hangs on it is done; a manifest that cannot be read has just been reported. */
-    return rc                                                                     ? rc
+    return rc                                                                        ? rc
            : mlo_bundle_reach(j->ws.store, &n->digest, &j->reached, &why) == MLO_EIO ? (*err = why, MLO_EIO)
-                                                                                  : 0;
+                                                                                     : 0;
 }
 
 /* What no name leads to: still asked to be what it is called. */
@@ -293,6 +315,7 @@ static int verify_rest(void *ctx, const struct mlo_digest *d, uint64_t size, str
                                 .role = "blob"};
     j->subject = "(no name)";
     j->manifest = d;
+    j->ref = (struct mlo_ref){0};
     return on_fault(j, &f, err);
 }
 
@@ -314,7 +337,7 @@ static int verify_args(struct job *j, struct mlo_err *err)
     int rc = 0;
     for (size_t i = 0; i < j->ctx->n_args && rc == 0; i++) {
         struct mlo_digest d;
-        rc = mlo_workspace_resolve(&j->ws, j->ctx->args[i], NULL, &d, err);
+        rc = mlo_workspace_resolve(&j->ws, j->ctx->args[i], &j->ref, &d, err);
         if (rc == 0)
             rc = verify_one(j, j->ctx->args[i], &d, err);
         if (rc == 0 && j->opts->key)
@@ -370,8 +393,11 @@ static int work(struct job *j, struct mlo_err *err)
         return j->ctx->n_args
                    ? mlo_workspace_resolve(&j->ws, j->ctx->args[0], NULL, &(struct mlo_digest){0}, err)
                    : 0;
+    int rc = open_sources(j, err);
+    if (rc)
+        return rc;
     j->bar = mlo_progress_start(j->ctx, "verifying", 0);
-    int rc = j->opts->all ? verify_all(j, err) : verify_args(j, err);
+    rc = j->opts->all ? verify_all(j, err) : verify_args(j, err);
     mlo_progress_end(j->bar);
     return rc;
 }

@@ -21,7 +21,7 @@ test_expect 'tag points a name at a bundle and moves one that exists' '
     one=$(mlopsctl show credit:1.0 --json | jq -r .digest) && two=$(mlopsctl show credit:2.0 --json | jq -r .digest) && [ "$one" != "$two" ] &&
     mlopsctl tag credit:1.0 credit:champion >out && grep -q "^tagged credit:champion  sha256:" out &&
     mlopsctl tag credit:2.0 credit:champion && [ "$(mlopsctl show credit:champion --json | jq -r .digest)" = "$two" ] &&
-    mlopsctl rollback -y && [ "$(mlopsctl show credit:champion --json | jq -r .digest)" = "$one" ]
+    mlopsctl rollback --last && [ "$(mlopsctl show credit:champion --json | jq -r .digest)" = "$one" ]
 '
 test_expect 'digests and their beginnings are references' '
     one=$(mlopsctl show credit:1.0 --json | jq -r .digest) && short=$(echo "$one" | cut -c1-19) &&
@@ -30,7 +30,7 @@ test_expect 'digests and their beginnings are references' '
 test_expect 'untag takes all names or none' '
     expect_code 3 mlopsctl untag a:1 a:3 2>err && grep -q "a:3" err && mlopsctl show a:1 >/dev/null &&
     mlopsctl untag a:1 a:2 >out && grep -q "untagged a:1" out && expect_code 3 mlopsctl show a:1 2>/dev/null &&
-    mlopsctl rollback -y && mlopsctl show a:1 >/dev/null && mlopsctl show a:2 >/dev/null
+    mlopsctl rollback --last && mlopsctl show a:1 >/dev/null && mlopsctl show a:2 >/dev/null
 '
 test_expect 'unknown and malformed names have their statuses' '
     expect_code 3 mlopsctl show credit:1.9 2>err && grep -q "did you mean" err && expect_code 3 mlopsctl tag nothing x:1 2>/dev/null &&

@@ -50,6 +50,11 @@ test_expect 'blobs without a name are looked at by --all' '
 test_expect 'wrong words' '
     expect_code 2 mlopsctl verify 2>/dev/null && expect_code 2 mlopsctl verify m:1 --all 2>/dev/null && expect_code 3 mlopsctl verify nothing 2>/dev/null
 '
+if mlopsctl help --names | grep -qx push; then
+    test_expect 'a remote is a place to repair from' '
+        mlopsctl push m:1 ./remote && flip $W 70 && flip "$(layer 1)" 7 && mlopsctl verify m:1 --repair ./remote && mlopsctl verify --all --deep
+    '
+fi
 if mlopsctl help --names | grep -qx sign && have openssl; then
     test_expect 'a key that signed, and one that did not' '
         openssl ecparam -name prime256v1 -genkey -noout -out a.pem 2>/dev/null && openssl ec -in a.pem -pubout -out a.pub 2>/dev/null &&
