@@ -17,7 +17,11 @@ say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 # Shows a command as a user would type it, then runs it.
 mlopsctl()
 {
-    printf '%s$ mlopsctl %s%s\n' "$bold" "$*" "$plain"
+    printf '%s$ mlopsctl' "$bold"
+    for word; do
+        case $word in *' '*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac
+    done
+    printf '%s\n' "$plain"
     "$MLOPSCTL" "$@"
 }
 # A command that must answer by this exit status.

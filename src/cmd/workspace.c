@@ -17,6 +17,7 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/git.h>
 
+#include "context.h"
 #include "undo.h"
 
 #define PREFIX_MIN 8 /* hex digits of an abbreviated digest */
@@ -168,6 +169,22 @@ static void read_commit(const struct mlo_workspace *ws, const char *cwd, struct 
         *own = (struct mlo_git_info){0};
 }
 
+/* The setting, else who is logged in, else a number; never a look-up that may ask the network. */
+static int user_name(struct mlo_ctx *ctx, char *uid, size_t n, const char **ret, struct mlo_err *err)
+{
+    const struct mlo_config *config = NULL;
+    if (mlo_ctx_config(ctx, &config, err))
+        return err->code;
+    snprintf(uid, n, "uid %lu", (unsigned long)geteuid());
+    const char *name = mlo_config_get(config, "user.name");
+    if (!name)
+        name = env_get(ctx->env, "LOGNAME");
+    if (!name)
+        name = env_get(ctx->env, "USER");
+    *ret = name ? name : uid;
+    return 0;
+}
+
 static int begin_run(struct mlo_workspace *ws, int64_t undo_of, struct mlo_err *err)
 {
     struct mlo_ctx *ctx = ws->ctx;
@@ -179,10 +196,9 @@ static int begin_run(struct mlo_workspace *ws, int64_t undo_of, struct mlo_err *
     if (!getcwd(cwd, sizeof cwd))
         return mlo_fail_errno(err, "current folder");
     gethostname(host, sizeof host - 1);
-    snprintf(uid, sizeof uid, "uid %lu", (unsigned long)geteuid());
-    const char *user = env_get(ctx->env, "LOGNAME");
-    if (!user)
-        user = env_get(ctx->env, "USER");
+    const char *user;
+    if (user_name(ctx, uid, sizeof uid, &user, err))
+        return err->code;
     if (ctx->note)
         mlo_redact(&note, ctx->note, strlen(ctx->note));
     if (mlo_str_check(&note, err) || mlo_redact_argv(&argv, ctx->argc, ctx->argv, err) ||
@@ -191,10 +207,10 @@ static int begin_run(struct mlo_workspace *ws, int64_t undo_of, struct mlo_err *
     read_commit(ws, cwd, &own);
     const struct mlo_git_info *git = ws->git ? ws->git : &own;
     struct mlo_run_info info = {
-        .command = ctx->cmd->name,
+        .command = ctx->cmd_name,
         .argv_json = argv.ptr,
         .cwd = cwd,
-        .user = user ? user : uid,
+        .user = user,
         .host = host,
         .tool_version = MLO_VERSION,
         .git_commit = git->commit[0] ? git->commit : NULL,
