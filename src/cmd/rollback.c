@@ -145,12 +145,13 @@ static int carry_out(struct mlo_workspace *ws, const struct opts *opts, int64_t 
 static void say(const struct summary *s, const struct opts *opts, int64_t run, int64_t by)
 {
     const char *what = opts->to ? "everything after run" : "run";
+    const char *plural = s->effects == 1 ? "" : "s";
     struct mlo_report *r = s->ctx->report;
     if (opts->dry_run)
-        mlo_report_say(r, "would undo %s %lld: %u effects", what, (long long)run, s->effects);
+        mlo_report_say(r, "would undo %s %lld: %u effect%s", what, (long long)run, s->effects, plural);
     else
-        mlo_report_say(r, "undid %s %lld: %u effects; run %lld undoes this", what, (long long)run, s->effects,
-                       (long long)by);
+        mlo_report_say(r, "undid %s %lld: %u effect%s; run %lld undoes this", what, (long long)run,
+                       s->effects, plural, (long long)by);
 }
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)

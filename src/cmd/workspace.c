@@ -196,7 +196,7 @@ static int begin_run(struct mlo_workspace *ws, int64_t undo_of, struct mlo_err *
     if (!getcwd(cwd, sizeof cwd))
         return mlo_fail_errno(err, "current folder");
     gethostname(host, sizeof host - 1);
-    const char *user;
+    const char *user = NULL;
     if (user_name(ctx, uid, sizeof uid, &user, err))
         return err->code;
     if (ctx->note)
