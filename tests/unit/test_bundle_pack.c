@@ -414,6 +414,144 @@ static void cards_locks_and_data_sets_have_their_places(void)
     tear_down(&b);
 }
 
+/* ---- weights beside their model ---- */
+
+struct wire { /* protobuf, small enough for one-byte lengths */
+    uint8_t b[256];
+    size_t n;
+};
+
+static void put_varint(struct wire *w, unsigned field, uint8_t v)
+{
+    w->b[w->n++] = (uint8_t)(field << 3);
+    w->b[w->n++] = v;
+}
+
+static void put_bytes(struct wire *w, unsigned field, const void *p, size_t n)
+{
+    w->b[w->n++] = (uint8_t)(field << 3 | 2);
+    w->b[w->n++] = (uint8_t)n;
+    memcpy(w->b + w->n, p, n);
+    w->n += n;
+}
+
+static void put_entry(struct wire *tensor, const char *key, const char *value)
+{
+    struct wire e = {0};
+    put_bytes(&e, 1, key, strlen(key));
+    put_bytes(&e, 2, value, strlen(value));
+    put_bytes(tensor, 13, e.b, e.n);
+}
+
+/* float32 [2] at `offset` of m.data */
+static void put_initializer(struct wire *graph, const char *name, const char *offset)
+{
+    struct wire t = {0};
+    put_varint(&t, 1, 2);
+    put_varint(&t, 2, 1);
+    put_bytes(&t, 8, name, strlen(name));
+    put_entry(&t, "location", "m.data");
+    put_entry(&t, "offset", offset);
+    put_entry(&t, "length", "8");
+    put_varint(&t, 14, 1);
+    put_bytes(graph, 5, t.b, t.n);
+}
+
+static void put_onnx(const char *tree)
+{
+    struct wire graph = {0}, opset = {0}, model = {0};
+    put_initializer(&graph, "a", "0");
+    put_initializer(&graph, "b", "8");
+    put_initializer(&graph, "c", "4"); /* shares bytes with both: hashed in a read of its own */
+    put_varint(&opset, 2, 17);
+    put_varint(&model, 1, 8);
+    model.b[model.n++] = 7 << 3 | 2;
+    model.b[model.n++] = (uint8_t)(graph.n & 0x7f) | 0x80;
+    model.b[model.n++] = (uint8_t)(graph.n >> 7);
+    memcpy(model.b + model.n, graph.b, graph.n);
+    model.n += graph.n;
+    put_bytes(&model, 8, opset.b, opset.n);
+    put(tree, "m.onnx", model.b, model.n);
+}
+
+struct digests {
+    size_t n;
+    const uint8_t *data;
+};
+
+static int check_range(void *ctx, const struct mlo_bundle_tensor *t, struct mlo_err *err)
+{
+    static const size_t offsets[] = {0, 8, 4};
+    struct digests *d = ctx;
+    struct mlo_digest want;
+    check_str(t->file, "m.onnx");
+    check(t->has_digest && t->name[0] - 'a' == (int)d->n, "tensor %s", t->name);
+    check_ok(mlo_sha256(d->data + offsets[d->n], 8, &want, err), err);
+    check(mlo_digest_eq(&want, &t->digest), "tensor %s", t->name);
+    d->n++;
+    return 0;
+}
+
+static void check_external(struct bench *b, const uint8_t *data, size_t n_cached)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_pack_result r = {0};
+    struct mlo_bundle l = {0};
+    struct digests d = {.data = data};
+    const char *paths[] = {b->tree};
+    struct mlo_pack_opts o = options(b, paths, 1);
+    if (!check_ok(mlo_pack(b->store, &o, &r, &err), &err))
+        return;
+    check_int(r.n_cached, n_cached);
+    check_ok(mlo_bundle_load(b->store, &r.manifest, &l, &err), &err);
+    check_int(l.n_files, 2);
+    check_str(l.files[0].kind, "weight"); /* m.data: because the model says so */
+    check_int(l.layers[l.files[0].layer].packing, MLO_PACKING_RAW);
+    check_ok(mlo_bundle_tensor_each(&l, check_range, &d, &err), &err);
+    check_int(d.n, 3);
+    mlo_bundle_release(&l);
+    mlo_pack_result_release(&r);
+}
+
+static void tensors_in_external_data_are_hashed_where_they_lie(void)
+{
+    struct bench b;
+    uint8_t data[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    set_up(&b);
+    put_onnx(b.tree);
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "data file 'm.data' is not among", NULL);
+    put(b.tree, "m.data", data, 15);
+    check_refused(&b, &o, MLO_EINVALID, "too short", NULL);
+    put(b.tree, "m.data", data, 16);
+    sleep(3);
+    check_external(&b, data, 0);
+    check_external(&b, data, 2);
+    data[5] ^= 1; /* the model file stays and is known; its tensors are others */
+    put(b.tree, "m.data", data, 16);
+    check_external(&b, data, 0);
+    tear_down(&b);
+}
+
+static void large_external_data_is_cached_apart_from_its_model(void)
+{
+    struct bench b;
+    uint8_t *data = calloc(2, 1 << 20);
+    set_up(&b);
+    put_onnx(b.tree);
+    memset(data, 7, 16);
+    put(b.tree, "m.data", data, 2 << 20);
+    sleep(3);
+    check_external(&b, data, 0);
+    check_external(&b, data, 2);
+    data[9] ^= 1;
+    put(b.tree, "m.data", data, 2 << 20);
+    check_external(&b, data, 1);
+    free(data);
+    tear_down(&b);
+}
+
 int main(void)
 {
     run(a_bare_pack_is_the_worked_example);
@@ -434,5 +572,7 @@ int main(void)
     run(nothing_to_pack_is_said);
     run(ignored_files_stay_out);
     run(cards_locks_and_data_sets_have_their_places);
+    run(tensors_in_external_data_are_hashed_where_they_lie);
+    run(large_external_data_is_cached_apart_from_its_model);
     return done_testing();
 }
