@@ -36,6 +36,32 @@ static void refuse_pickle(const struct mlo_packed *f, enum mlo_verdict v, struct
     mlo_refuse(no, f->file->path, "%s pickle%s", mlo_verdict_name(v), what.ptr);
 }
 
+/*
+ * A name that promises weights: what else is in such a file is a download that broke off, an error page, or
+ * the pointer that Git LFS leaves where the weights should be.
+ */
+static void check_name(const struct mlo_packed *f, struct mlo_refusals *no)
+{
+    static const struct {
+        const char *glob;
+        enum mlo_format format, or ;
+    } promises[] = {
+        {"*.safetensors", MLO_FMT_SAFETENSORS, MLO_FMT_SAFETENSORS},
+        {"*.gguf", MLO_FMT_GGUF, MLO_FMT_GGUF},
+        {"*.onnx", MLO_FMT_ONNX, MLO_FMT_ONNX},
+        {"*.npy", MLO_FMT_NPY, MLO_FMT_NPY},
+        {"*.npz", MLO_FMT_NPZ, MLO_FMT_ZIP}, /* without members it is just a zip */
+    };
+    for (size_t i = 0; i < MLO_COUNT(promises); i++) {
+        if (f->format == promises[i].format || f->format == promises[i].or ||
+            fnmatch(promises[i].glob, f->file->path, FNM_CASEFOLD) != 0)
+            continue;
+        mlo_refuse(no, f->file->path,
+                   "is named like %s but its content is not: cut off, or a Git LFS pointer?",
+                   mlo_format_name(promises[i].format));
+    }
+}
+
 static void check_content(const struct mlo_packed *f, const struct mlo_pack_opts *opts,
                           struct mlo_refusals *no)
 {
@@ -45,6 +71,8 @@ static void check_content(const struct mlo_packed *f, const struct mlo_pack_opts
         refuse_pickle(f, v, no);
     else if (fault)
         mlo_refuse(no, f->file->path, "%s", fault);
+    else
+        check_name(f, no);
 }
 
 static void check_secrets(const struct mlo_packed *f, struct mlo_refusals *no)

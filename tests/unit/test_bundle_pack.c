@@ -291,6 +291,19 @@ static void malformed_weights_are_refused(void)
     tear_down(&b);
 }
 
+static void a_name_of_weights_must_hold_weights(void)
+{
+    static const char *const names[] = {"a.safetensors", "b.GGUF", "c.onnx", "d.npy", "e.npz"};
+    struct bench b;
+    set_up(&b);
+    for (size_t i = 0; i < MLO_COUNT(names); i++)
+        put_text(b.tree, names[i], "version https://git-lfs.github.com/spec/v1\n");
+    const char *paths[] = {b.tree};
+    struct mlo_pack_opts o = options(&b, paths, 1);
+    check_refused(&b, &o, MLO_EINVALID, "5 refused: 'a.safetensors': is named like safetensors", "'d.npy'");
+    tear_down(&b);
+}
+
 static void secrets_are_refused_by_name_and_by_content_unless_accepted(void)
 {
     struct bench b;
@@ -567,6 +580,7 @@ int main(void)
     run(a_file_where_a_folder_must_be_is_refused);
     run(dangerous_pickles_are_refused_whatever_is_accepted);
     run(malformed_weights_are_refused);
+    run(a_name_of_weights_must_hold_weights);
     run(secrets_are_refused_by_name_and_by_content_unless_accepted);
     run(a_shard_that_is_missing_is_refused);
     run(nothing_to_pack_is_said);
