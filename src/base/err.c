@@ -4,18 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
-/* By way of a buffer of its own: the arguments may point into what is being replaced. */
+#include "utf8.h"
+
+/*
+ * By way of a buffer of its own: the arguments may point into what is being replaced. A message is there to
+ * be read, so nothing in it may command a terminal, whoever wrote the name that it quotes.
+ */
 static void put(char *buf, size_t size, const char *fmt, va_list ap)
 {
-    char text[2 * sizeof((struct mlo_err *)0)->msg];
-    int n = vsnprintf(text, sizeof text, fmt, ap);
-    if (n >= 0 && (size_t)n >= size) {
-        size_t cut = size - sizeof "...";
-        while (cut > 0 && ((unsigned char)text[cut] & 0xc0) == 0x80) /* not inside a UTF-8 sequence */
-            cut--;
-        memcpy(text + cut, "...", sizeof "...");
+    char text[2 * sizeof((struct mlo_err *)0)->msg], shown[MLO_SHOWN_MAX];
+    size_t used = 0, cut = 0, len;
+    if (vsnprintf(text, sizeof text, fmt, ap) < 0)
+        *text = '\0';
+    for (const char *p = text, *end = text + strlen(text); p < end;) {
+        p += mlo_utf8_show(p, (size_t)(end - p), shown, &len);
+        if (len >= size - used) {
+            memcpy(buf + cut, "...", sizeof "...");
+            return;
+        }
+        memcpy(buf + used, shown, len);
+        used += len;
+        if (size - used >= sizeof "...")
+            cut = used; /* between characters */
     }
-    memcpy(buf, n < 0 ? "" : text, n < 0 ? 1 : strlen(text) + 1);
+    buf[used] = '\0';
 }
 
 static void putf(char *buf, size_t size, const char *fmt, ...) MLO_PRINTF(3, 4);

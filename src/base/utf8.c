@@ -1,5 +1,6 @@
 #include "utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <mlopsctl/base/text.h>
@@ -80,20 +81,41 @@ static bool must_escape(uint32_t cp)
     return within(cp, hidden, MLO_COUNT(hidden));
 }
 
+size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_SHOWN_MAX], size_t *ret_len)
+{
+    uint32_t cp;
+    size_t len = mlo_utf8_decode(s, n, &cp);
+    if (len == 0 || (len == 1 && must_escape(cp))) {
+        *ret_len = (size_t)snprintf(buf, MLO_SHOWN_MAX, "\\x%02X", (unsigned char)*s);
+    } else if (must_escape(cp)) {
+        *ret_len = (size_t)snprintf(buf, MLO_SHOWN_MAX, "\\u{%04X}", cp);
+    } else {
+        memcpy(buf, s, len);
+        *ret_len = len;
+    }
+    return len ? len : 1;
+}
+
+void mlo_escape_text(struct mlo_str *out, const char *s, size_t n)
+{
+    char shown[MLO_SHOWN_MAX];
+    for (size_t i = 0, len; i < n;) {
+        i += mlo_utf8_show(s + i, n - i, shown, &len);
+        mlo_str_addn(out, shown, len);
+    }
+}
+
 void mlo_escape(struct mlo_str *out, const char *s, size_t n)
 {
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        size_t len = mlo_utf8_decode(s + i, n - i, &cp);
-        if (len == 0 || (len == 1 && must_escape(cp)))
-            mlo_str_addf(out, "\\x%02X", (unsigned char)s[i]);
-        else if (cp == '\\')
-            mlo_str_add(out, "\\\\");
-        else if (must_escape(cp))
-            mlo_str_addf(out, "\\u{%04X}", cp);
-        else
-            mlo_str_addn(out, s + i, len);
-        i += len ? len : 1;
+    while (n) {
+        const char *slash = memchr(s, '\\', n);
+        size_t plain = slash ? (size_t)(slash - s) : n;
+        mlo_escape_text(out, s, plain);
+        if (!slash)
+            return;
+        mlo_str_add(out, "\\\\");
+        s = slash + 1;
+        n -= plain + 1;
     }
 }
 

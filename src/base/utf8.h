@@ -10,5 +10,12 @@
 size_t mlo_utf8_decode(const char *s, size_t n, uint32_t *ret);
 /* Appends at most 4 bytes to buf; returns how many. cp must be a scalar value. */
 size_t mlo_utf8_encode(uint32_t cp, char *buf);
+/*
+ * How the character at s (n > 0 bytes left) is shown: as it is, or what a terminal would obey or hide, and
+ * bytes that are no UTF-8, as \xNN or \u{NNNN}. Fills buf, not terminated, and returns how many bytes of s
+ * that was.
+ */
+#define MLO_SHOWN_MAX 12
+size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_SHOWN_MAX], size_t *ret_len);
 
 #endif

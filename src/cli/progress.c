@@ -202,27 +202,26 @@ void mlo_progress_end(struct mlo_progress *p)
 
 /* ---- messages ---- */
 
-static void say(const char *kind, const char *fmt, va_list ap) MLO_PRINTF(2, 0);
-static void say(const char *kind, const char *fmt, va_list ap)
+#define MESSAGE_MAX 8192
+
+/* Names from outside may stand in a message: it is escaped as a whole. */
+static void format_message(struct mlo_str *out, const char *fmt, va_list ap) MLO_PRINTF(2, 0);
+static void format_message(struct mlo_str *out, const char *fmt, va_list ap)
 {
     MLO_AUTOSTR struct mlo_str text;
-    mlo_str_init(&text, 8192);
+    mlo_str_init(&text, MESSAGE_MAX);
     mlo_str_vaddf(&text, fmt, ap);
-    fprintf(stderr, MLO_PROGRAM ": %s%s\n", kind, text.ptr);
+    mlo_escape_text(out, text.ptr, text.len);
 }
 
 /* A line of its own, so that all of stderr stays readable for a program: {"schema":1,"warning":"..."}. */
-static void warn_json(const char *fmt, va_list ap) MLO_PRINTF(1, 0);
-static void warn_json(const char *fmt, va_list ap)
+static void warn_json(char *message)
 {
     struct mlo_err err = MLO_ERR_INIT;
     MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
     MLO_AUTOFREE char *line = NULL;
-    MLO_AUTOSTR struct mlo_str text;
     size_t len = 0;
-    mlo_str_init(&text, 8192);
-    mlo_str_vaddf(&text, fmt, ap);
-    struct mlo_value value = {.type = MLO_CELL_TEXT, .text = text.ptr};
+    struct mlo_value value = {.type = MLO_CELL_TEXT, .text = message};
     mlo_json_add_u64(doc, "schema", MLO_JSON_SCHEMA);
     if (mlo_value_json(&value, doc, "warning") && mlo_json_print(doc, &line, &len, &err) == 0)
         fprintf(stderr, "%s\n", line);
@@ -230,21 +229,27 @@ static void warn_json(const char *fmt, va_list ap)
 
 void mlo_warn(const struct mlo_ctx *ctx, const char *fmt, ...)
 {
+    MLO_AUTOSTR struct mlo_str text;
     va_list ap;
+    mlo_str_init(&text, 2 * MESSAGE_MAX);
     va_start(ap, fmt);
-    if (ctx->json)
-        warn_json(fmt, ap);
-    else
-        say("warning: ", fmt, ap);
+    format_message(&text, fmt, ap);
     va_end(ap);
+    if (ctx->json)
+        warn_json(text.ptr);
+    else
+        fprintf(stderr, MLO_PROGRAM ": warning: %s\n", text.ptr);
 }
 
 void mlo_note(const struct mlo_ctx *ctx, const char *fmt, ...)
 {
+    MLO_AUTOSTR struct mlo_str text;
     va_list ap;
     if (ctx->quiet || ctx->json)
         return;
+    mlo_str_init(&text, 2 * MESSAGE_MAX);
     va_start(ap, fmt);
-    say("", fmt, ap);
+    format_message(&text, fmt, ap);
     va_end(ap);
+    fprintf(stderr, MLO_PROGRAM ": %s\n", text.ptr);
 }

@@ -76,6 +76,22 @@ static void long_messages_are_cut_between_characters(void)
     check(strncmp(err.msg, "context number 199: ", 20) == 0);
 }
 
+static void nothing_in_a_message_commands_a_terminal(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    mlo_fail(&err, MLO_EIO, "'a\033[2J\xff\xe2\x80\xae\\x07'");
+    check_str(err.msg, "'a\\x1B[2J\\xFF\\u{202E}\\x07'");
+    mlo_wrap(&err, "b\n");
+    check_str(err.msg, "b\\x0A: 'a\\x1B[2J\\xFF\\u{202E}\\x07'");
+    mlo_hint(&err, "\x9b");
+    check_str(err.hint, "\\x9B");
+    char bells[sizeof err.msg];
+    memset(bells, '\a', sizeof bells - 1);
+    bells[sizeof bells - 1] = '\0';
+    mlo_fail(&err, MLO_EIO, "%s", bells);
+    check(strlen(err.msg) < sizeof err.msg && strcmp(err.msg + strlen(err.msg) - 7, "\\x07...") == 0);
+}
+
 static void every_code_has_a_name(void)
 {
     check_str(mlo_code_name(MLO_EUSAGE), "usage");
@@ -244,6 +260,7 @@ int main(void)
     run(wrap_puts_context_first_and_keeps_code_and_hint);
     run(an_error_may_be_made_of_its_own_message);
     run(long_messages_are_cut_between_characters);
+    run(nothing_in_a_message_commands_a_terminal);
     run(every_code_has_a_name);
     run(checked_arithmetic_leaves_the_result_alone_on_overflow);
     run(calloc_refuses_a_product_that_overflows);

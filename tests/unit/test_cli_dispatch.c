@@ -246,9 +246,11 @@ static void warnings_are_lines_and_with_json_documents(void)
     mlo_note(&text, "waiting");
     mlo_warn(&json, "a \"quoted\" %s", "word");
     mlo_note(&json, "not shown");
+    mlo_note(&text, "'%s' and '%s'", "a\033b", "c\\x1B");
     restore(STDERR_FILENO, e, errs, sizeof errs);
     check_str(errs, "mlopsctl: warning: run 7 had died\nmlopsctl: waiting\n"
-                    "{\"schema\":1,\"warning\":\"a \\\"quoted\\\" word\"}\n");
+                    "{\"schema\":1,\"warning\":\"a \\\"quoted\\\" word\"}\n"
+                    "mlopsctl: 'a\\x1Bb' and 'c\\x1B'\n");
 }
 
 int main(void)

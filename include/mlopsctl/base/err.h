@@ -31,7 +31,7 @@ enum mlo_code {
 struct mlo_err {
     int code;       /* enum mlo_code */
     int sys_errno;  /* errno at the cause, 0 when there was none */
-    char msg[768];  /* always terminated; a longer text is cut with "..." */
+    char msg[768];  /* always terminated, shown as by mlo_escape_text; a longer text is cut with "..." */
     char hint[384]; /* next step for the user, "" when there is none */
 };
 

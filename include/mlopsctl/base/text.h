@@ -14,6 +14,8 @@ bool mlo_utf8_valid(const char *s, size_t n);
  * bidi marks, line separators and invalid UTF-8 become \xNN or \u{NNNN}; backslash becomes "\\".
  */
 void mlo_escape(struct mlo_str *out, const char *s, size_t n);
+/* The same for a whole message, whose names may have been escaped before: backslashes stay single. */
+void mlo_escape_text(struct mlo_str *out, const char *s, size_t n);
 /* Columns a terminal needs for valid UTF-8 text (wide and combining characters counted). */
 size_t mlo_text_width(const char *s);
 
