@@ -1,0 +1,827 @@
+/* Push and pull over a transport in memory that can be made to fail in every way a real one does. */
+#include "bench.h"
+
+#include <pthread.h>
+
+#include "../../src/remote/internal.h"
+
+/* ---- the transport ---- */
+
+enum fault {
+    NO_FAULT,
+    FAIL,       /* the call fails, nothing happens */
+    SHORT_BODY, /* less arrives than was asked for */
+    LONG_BODY,  /* more */
+    FLIP,       /* one bit is wrong */
+    LOSE,       /* put says done, the object is not there */
+    HALF,       /* put says done, half of the object is there */
+    AFTER,      /* put stores the object, then fails */
+};
+struct object {
+    char key[300];
+    char *data;
+    size_t n;
+};
+struct memory {
+    struct object *list;
+    size_t n, cap;
+    unsigned puts, gets, stats, lists;
+    size_t bytes_put;
+    enum fault fault;
+    const char *at_key;                               /* prefix; NULL: any */
+    int at_call;                                      /* counts down over matching calls; 0 is the one */
+    int (*on_put)(struct memory *m, const char *key); /* a second writer */
+    pthread_mutex_t lock;
+};
+
+static struct object *find(struct memory *m, const char *key)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->list[i].key, key) == 0)
+            return &m->list[i];
+    return NULL;
+}
+
+static bool hit(struct memory *m, const char *key)
+{
+    if (m->fault == NO_FAULT || (m->at_key && strncmp(key, m->at_key, strlen(m->at_key)) != 0))
+        return false;
+    return m->at_call-- == 0;
+}
+
+static void store(struct memory *m, const char *key, const char *data, size_t n)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct object *o = find(m, key);
+    if (!o) {
+        check_ok(mlo_grow(&m->list, &m->cap, m->n + 1, sizeof *m->list, &err), &err);
+        o = &m->list[m->n++];
+        *o = (struct object){0};
+        snprintf(o->key, sizeof o->key, "%s", key);
+    }
+    free(o->data);
+    o->data = mlo_memdup0(data, n, &err);
+    o->n = n;
+}
+
+static int mem_stat(void *self, const char *key, uint64_t *ret, struct mlo_err *err)
+{
+    struct memory *m = self;
+    pthread_mutex_lock(&m->lock);
+    m->stats++;
+    struct object *o = find(m, key);
+    if (o)
+        *ret = o->n;
+    pthread_mutex_unlock(&m->lock);
+    return o ? 0 : mlo_fail(err, MLO_ENOTFOUND, "'%s' is not there", key);
+}
+
+static int gather(const struct mlo_body *body, char *to, struct mlo_err *err)
+{
+    for (size_t i = 0; i < body->n_parts; i++) {
+        const struct mlo_body_part *p = &body->parts[i];
+        if (p->mem)
+            memcpy(to, p->mem, p->length);
+        int rc = p->mem ? 0 : mlo_read_exact_at(p->fd, to, p->length, p->offset, err);
+        if (rc != 0)
+            return rc;
+        to += p->length;
+    }
+    return 0;
+}
+
+static int mem_put(void *self, const char *key, const struct mlo_body *body, struct mlo_err *err)
+{
+    struct memory *m = self;
+    MLO_AUTOFREE char *data = malloc(body->size + 1);
+    struct mlo_digest got;
+    int rc = gather(body, data, err);
+    if (rc != 0)
+        return rc;
+    check_ok(mlo_sha256(data, body->size, &got, err), err);
+    check(mlo_digest_eq(&got, &body->digest), "body has the announced digest");
+    pthread_mutex_lock(&m->lock);
+    m->puts++;
+    m->bytes_put += body->size;
+    bool bad = hit(m, key);
+    if (!bad || m->fault == AFTER)
+        store(m, key, data, body->size);
+    else if (m->fault == HALF)
+        store(m, key, data, body->size / 2);
+    if (m->on_put)
+        m->on_put(m, key);
+    pthread_mutex_unlock(&m->lock);
+    return bad && (m->fault == FAIL || m->fault == AFTER) ? mlo_fail(err, MLO_EREMOTE, "connection lost") : 0;
+}
+
+static int mem_get(void *self, const char *key, uint64_t offset, uint64_t length, uint64_t max,
+                   int (*sink)(void *ctx, const void *p, size_t n, struct mlo_err *err), void *ctx,
+                   struct mlo_err *err)
+{
+    struct memory *m = self;
+    MLO_AUTOFREE char *copy = NULL;
+    size_t n = 0;
+    (void)max; /* the caller must not rely on us */
+    pthread_mutex_lock(&m->lock);
+    m->gets++;
+    bool bad = hit(m, key);
+    struct object *o = find(m, key);
+    if (o && offset <= o->n) {
+        n = length == UINT64_MAX || length > o->n - offset ? o->n - offset : length;
+        copy = calloc(1, n + 16); /* with room for a byte too many */
+        memcpy(copy, o->data + offset, n);
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (bad && m->fault == FAIL)
+        return mlo_fail(err, MLO_EREMOTE, "connection lost");
+    if (!o)
+        return mlo_fail(err, MLO_ENOTFOUND, "'%s' is not there", key);
+    if (bad && m->fault == SHORT_BODY && n > 0)
+        n--;
+    if (bad && m->fault == LONG_BODY)
+        n++;
+    if (bad && m->fault == FLIP && n > 0)
+        copy[n / 2] ^= 4;
+    for (size_t done = 0; done < n;) { /* in small pieces */
+        size_t piece = n - done < 1000 ? n - done : 1000;
+        int rc = sink(ctx, copy + done, piece, err);
+        if (rc != 0)
+            return rc;
+        done += piece;
+    }
+    return 0;
+}
+
+static int mem_remove(void *self, const char *key, struct mlo_err *err)
+{
+    struct memory *m = self;
+    struct object *o = find(m, key);
+    (void)err;
+    if (o) {
+        free(o->data);
+        *o = m->list[--m->n];
+    }
+    return 0;
+}
+
+static int mem_list(void *self, const char *prefix,
+                    int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx,
+                    struct mlo_err *err)
+{
+    struct memory *m = self;
+    int rc = 0;
+    m->lists++;
+    for (size_t i = 0; rc == 0 && i < m->n; i++)
+        if (strncmp(m->list[i].key, prefix, strlen(prefix)) == 0 && m->list[i].key[strlen(prefix)] == '/')
+            rc = fn(ctx, m->list[i].key, m->list[i].n, err);
+    return rc;
+}
+
+static void mem_close(void *self)
+{
+    (void)self; /* the test owns it */
+}
+
+static const struct mlo_transport transport = {.kind = "memory",
+                                               .stat = mem_stat,
+                                               .put = mem_put,
+                                               .get = mem_get,
+                                               .remove = mem_remove,
+                                               .list = mem_list,
+                                               .close = mem_close,
+                                               .parallel = 3};
+
+static void mem_init(struct memory *m)
+{
+    *m = (struct memory){.lock = PTHREAD_MUTEX_INITIALIZER};
+}
+
+static void mem_free(struct memory *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        free(m->list[i].data);
+    free(m->list);
+}
+
+/* ---- a place with a store, connected to the memory ---- */
+
+struct place {
+    struct bench b;
+    struct mlo_remote *r;
+};
+
+static void place_up(struct place *p, struct memory *m)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    bench_up(&p->b);
+    check_ok(mlo_remote_over(&transport, m, "memory://x", &p->r, &err), &err);
+}
+
+static void place_down(struct place *p)
+{
+    mlo_remote_close(p->r);
+    bench_down(&p->b);
+}
+
+static struct mlo_ref ref_of(const char *text)
+{
+    struct mlo_ref ref = {0};
+    struct mlo_err err = MLO_ERR_INIT;
+    check_ok(mlo_ref_parse(text, &ref, &err), &err);
+    return ref;
+}
+
+static int push(struct place *p, const struct mlo_digest *d, const char *name, struct mlo_sync_stats *st,
+                struct mlo_err *err)
+{
+    struct mlo_ref ref = ref_of(name);
+    struct mlo_sync_opts o = {.home = p->b.home, .by = "test"};
+    return mlo_push(p->r, p->b.store, d, &ref, &o, st, err);
+}
+
+static int pull(struct place *p, const char *name, struct mlo_digest *ret, struct mlo_sync_stats *st,
+                struct mlo_err *err)
+{
+    struct mlo_ref ref = ref_of(name);
+    struct mlo_sync_opts o = {.home = p->b.home};
+    struct mlo_pulled got = {0};
+    int rc = mlo_pull(p->r, p->b.store, &ref, &o, &got, st, err);
+    if (rc == 0 && ret)
+        *ret = got.manifest;
+    free(got.referrers);
+    return rc;
+}
+
+enum { TENSORS = 50, ELEMENTS = 4096 };
+
+static void make_model(struct place *p, size_t changed, struct mlo_digest *ret)
+{
+    unsigned seeds[TENSORS];
+    for (unsigned i = 0; i < TENSORS; i++)
+        seeds[i] = i < changed ? 1000 + i : i;
+    bench_model(p->b.tree, "model.safetensors", seeds, TENSORS, ELEMENTS);
+    bench_text(p->b.tree, "config.json", "{\"model_type\":\"x\"}\n");
+    check(bench_pack(&p->b, ret), "packed");
+}
+
+static bool whole(struct place *p, const struct mlo_digest *d)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_verify_opts o = {.deep = true, .threads = 2};
+    uint64_t bytes = 0;
+    return check_ok(mlo_bundle_verify(p->b.store, d, &o, NULL, NULL, &bytes, &err), &err);
+}
+
+/* ---- tests ---- */
+
+static void a_push_comes_back_bit_for_bit(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d, got;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    check(st.bytes_sent > TENSORS * ELEMENTS * 4 && st.packs_sent == 1 && !st.unchanged, "all sent");
+    check_int(m.lists, 0);
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    check(mlo_digest_eq(&got, &d), "same bundle");
+    check_int(m.lists, 0);
+    whole(&b, &d);
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    check(st.unchanged && st.bytes_sent == 0, "nothing to fetch the second time");
+    check_err(pull(&b, "m:2", NULL, &st, &err), MLO_ENOTFOUND, &err, "m:2");
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+static void an_unchanged_push_takes_few_requests(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d, got;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    unsigned puts = m.puts;
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    check(st.unchanged && st.requests <= 2, "%llu requests", (unsigned long long)st.requests);
+    check_int(m.puts, puts);
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    check_ok(push(&b, &got, "m:1", &st, &err), &err);
+    check(st.unchanged && st.requests <= 5, "from another machine too: %llu requests",
+          (unsigned long long)st.requests);
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+static void a_fine_tuned_model_sends_what_changed(void)
+{
+    static const char *const second[] = {"m:1", "m:2"}; /* the same tag, another tag */
+    for (size_t i = 0; i < 2; i++) {
+        struct memory m;
+        struct place a;
+        struct mlo_digest d1, d2;
+        struct mlo_sync_stats st;
+        struct mlo_err err = MLO_ERR_INIT;
+        enum { BIG = 262144 };
+        unsigned seeds[TENSORS];
+        mem_init(&m);
+        place_up(&a, &m);
+        for (unsigned k = 0; k < TENSORS; k++)
+            seeds[k] = k;
+        bench_model(a.b.tree, "model.safetensors", seeds, TENSORS, BIG);
+        check(bench_pack(&a.b, &d1), "packed");
+        check_ok(push(&a, &d1, "m:1", &st, &err), &err);
+        seeds[3] = 103;
+        seeds[40] = 140;
+        bench_model(a.b.tree, "model.safetensors", seeds, TENSORS, BIG);
+        check(bench_pack(&a.b, &d2), "packed");
+        size_t before = m.bytes_put;
+        check_ok(push(&a, &d2, second[i], &st, &err), &err);
+        size_t changed = 2 * BIG * 4, sent = m.bytes_put - before;
+        check(sent >= changed && sent - changed <= changed / 100, "%zu bytes sent for %zu changed", sent,
+              changed);
+        place_down(&a);
+        mem_free(&m);
+    }
+}
+
+static void a_machine_without_cache_learns_from_the_head(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d1, d2;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d1);
+    make_model(&b, 2, &d2);
+    check_ok(push(&a, &d1, "m:1", &st, &err), &err);
+    check_ok(push(&b, &d2, "m:2", &st, &err), &err);
+    check(st.chunks_sent < 10 && st.chunks > TENSORS, "%llu chunks sent", (unsigned long long)st.chunks_sent);
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+static void a_pull_reuses_what_is_here(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d1, d2, got;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d1);
+    check_ok(push(&a, &d1, "m:1", &st, &err), &err);
+    make_model(&a, 2, &d2);
+    check_ok(push(&a, &d2, "m:2", &st, &err), &err);
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    check_ok(pull(&b, "m:2", &got, &st, &err), &err);
+    check(st.bytes_sent < TENSORS * ELEMENTS * 4 / 10, "%llu bytes fetched",
+          (unsigned long long)st.bytes_sent);
+    whole(&b, &d2);
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+static void damage_here_is_fetched_not_copied(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d1, d2, got;
+    struct mlo_bundle bundle;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d1);
+    check_ok(push(&a, &d1, "m:1", &st, &err), &err);
+    make_model(&a, 2, &d2);
+    check_ok(push(&a, &d2, "m:2", &st, &err), &err);
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    check_ok(mlo_bundle_load(b.b.store, &d1, &bundle, &err), &err);
+    for (size_t i = 0; i < bundle.n_files; i++)
+        if (bundle.files[i].size > 50000)
+            bench_damage(&b.b, &bundle.files[i].digest, (off_t)bundle.files[i].size - 5);
+    mlo_bundle_release(&bundle);
+    check_ok(pull(&b, "m:2", &got, &st, &err), &err);
+    whole(&b, &d2);
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+static void damage_here_is_not_pushed(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_bundle bundle;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    check_ok(mlo_bundle_load(a.b.store, &d, &bundle, &err), &err);
+    bench_damage(&a.b, &bundle.files[bundle.n_files - 1].digest, 1000);
+    mlo_bundle_release(&bundle);
+    check_err(push(&a, &d, "m:1", &st, &err), MLO_EINVALID, &err, "damaged");
+    check_int(m.puts, 0);
+    place_down(&a);
+    mem_free(&m);
+}
+
+/* Whatever fails at whatever call: no ref that leads to less than all, and the next push mends it. */
+static void a_push_that_fails_leaves_no_ref_and_is_taken_up(void)
+{
+    static const enum fault faults[] = {FAIL, LOSE, HALF, AFTER};
+    static const char *const keys[] = {"packs/", "manifests/", "recipes/", "refs/"};
+    for (size_t f = 0; f < MLO_COUNT(faults); f++) {
+        for (size_t k = 0; k < MLO_COUNT(keys); k++) {
+            struct memory m;
+            struct place a, b;
+            struct mlo_digest d, got;
+            struct mlo_sync_stats st;
+            struct mlo_err err = MLO_ERR_INIT;
+            bool is_ref = strcmp(keys[k], "refs/") == 0;
+            mem_init(&m);
+            place_up(&a, &m);
+            place_up(&b, &m);
+            make_model(&a, 0, &d);
+            m.fault = faults[f];
+            m.at_key = keys[k];
+            m.at_call = is_ref && faults[f] != FAIL ? 2 : 0; /* the ref is read twice before it is written */
+            int rc = push(&a, &d, "m:1", &st, &err);
+            check(rc != 0, "fault %zu at %s is noticed", f, keys[k]);
+            if (!is_ref)
+                check(find(&m, "refs/m/1") == NULL, "no ref after fault %zu at %s", f, keys[k]);
+            m.fault = NO_FAULT;
+            err = MLO_ERR_INIT;
+            if (is_ref && faults[f] == HALF)
+                mem_remove(&m, "refs/m/1", &err); /* half a ref is damage that a human looks at */
+            check_ok(push(&a, &d, "m:1", &st, &err), &err);
+            if (strcmp(keys[k], "packs/") != 0 && !(is_ref && faults[f] == FAIL))
+                check(st.packs_sent == 0, "packs are not sent again after a fault at %s", keys[k]);
+            check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+            place_down(&a);
+            place_down(&b);
+            mem_free(&m);
+        }
+    }
+}
+
+static void a_pull_believes_nothing(void)
+{
+    static const enum fault faults[] = {FAIL, SHORT_BODY, LONG_BODY, FLIP};
+    static const char *const keys[] = {"packs/", "manifests/", "recipes/", "refs/"};
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    for (size_t f = 0; f < MLO_COUNT(faults); f++) {
+        for (size_t k = 0; k < MLO_COUNT(keys); k++) {
+            struct place b;
+            struct mlo_digest got;
+            place_up(&b, &m);
+            m.fault = faults[f];
+            m.at_key = keys[k];
+            m.at_call = 0;
+            err = MLO_ERR_INIT;
+            int rc = pull(&b, "m:1", &got, &st, &err);
+            check(rc == MLO_EREMOTE || rc == MLO_EINVALID, "fault %zu at %s gave %d", f, keys[k], rc);
+            m.fault = NO_FAULT;
+            err = MLO_ERR_INIT;
+            check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+            whole(&b, &d);
+            place_down(&b);
+        }
+    }
+    place_down(&a);
+    mem_free(&m);
+}
+
+static void what_is_gone_is_the_remotes_fault(void)
+{
+    static const char *const keys[] = {"packs/", "manifests/", "recipes/"};
+    for (size_t k = 0; k < MLO_COUNT(keys); k++) {
+        struct memory m;
+        struct place a, b;
+        struct mlo_digest d, got;
+        struct mlo_sync_stats st;
+        struct mlo_err err = MLO_ERR_INIT;
+        mem_init(&m);
+        place_up(&a, &m);
+        place_up(&b, &m);
+        make_model(&a, 0, &d);
+        check_ok(push(&a, &d, "m:1", &st, &err), &err);
+        for (size_t i = 0; i < m.n; i++)
+            if (strncmp(m.list[i].key, keys[k], strlen(keys[k])) == 0)
+                mem_remove(&m, m.list[i--].key, &err);
+        check_err(pull(&b, "m:1", &got, &st, &err), MLO_EREMOTE, &err, NULL);
+        place_down(&a);
+        place_down(&b);
+        mem_free(&m);
+    }
+}
+
+static void a_checked_push_sends_again_what_is_gone(void)
+{
+    struct memory m;
+    struct place a, b;
+    struct mlo_digest d, got;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_ref ref = ref_of("m:1");
+    mem_init(&m);
+    place_up(&a, &m);
+    place_up(&b, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    for (size_t i = 0; i < m.n; i++)
+        if (strncmp(m.list[i].key, "packs/", 6) == 0)
+            mem_remove(&m, m.list[i].key, &err);
+    struct mlo_sync_opts o = {.home = a.b.home, .check = true, .by = "test"};
+    check_ok(mlo_push(a.r, a.b.store, &d, &ref, &o, &st, &err), &err);
+    check(!st.unchanged && st.packs_sent == 1, "sent again");
+    check_ok(pull(&b, "m:1", &got, &st, &err), &err);
+    whole(&b, &d);
+    check_ok(mlo_push(a.r, a.b.store, &d, &ref, &o, &st, &err), &err);
+    check(st.unchanged, "and then there is nothing to do");
+    place_down(&a);
+    place_down(&b);
+    mem_free(&m);
+}
+
+/* ---- refs ---- */
+
+static int steal_ref(struct memory *m, const char *key)
+{
+    static const char other[] =
+        "{\"schema\":1,\"manifest\":\"sha256:"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"recipe\":\"sha256:"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"size\":1,\"time\":\"2026-01-"
+        "02T03:04:05Z\",\"by\":\"x\"}";
+    if (strncmp(key, "refs/", 5) == 0) {
+        m->on_put = NULL;
+        store(m, key, other, sizeof other - 1);
+    }
+    return 0;
+}
+
+static void a_second_writer_is_noticed(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    m.on_put = steal_ref;
+    int rc = push(&a, &d, "m:1", &st, &err);
+    check(rc == MLO_ECONFLICT || rc == MLO_EREMOTE, "code %d: %s", rc, err.msg);
+    place_down(&a);
+    mem_free(&m);
+}
+
+static void a_ref_moves_only_from_where_it_was(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_remote_ref one = {.size = 1, .by = "x"}, two = {.size = 2, .by = "y"}, now;
+    struct mlo_ref ref = ref_of("team/m:1");
+    struct mlo_err err = MLO_ERR_INIT;
+    mem_init(&m);
+    place_up(&a, &m);
+    check_ok(mlo_remote_ref_set(a.r, &ref, NULL, &one, &err), &err);
+    check_err(mlo_remote_ref_set(a.r, &ref, NULL, &two, &err), MLO_ECONFLICT, &err, "has moved");
+    check_err(mlo_remote_ref_set(a.r, &ref, &two, &one, &err), MLO_ECONFLICT, &err, "has moved");
+    check_ok(mlo_remote_ref_set(a.r, &ref, &one, &two, &err), &err);
+    size_t old = 0;
+    for (size_t i = 0; i < m.n; i++)
+        old += strncmp(m.list[i].key, "refs-old/team/m/1.", 18) == 0;
+    check_int(old, 1);
+    check_ok(mlo_remote_ref_get(a.r, &ref, &now, &err), &err);
+    check_int(now.size, 2);
+    check_ok(mlo_remote_ref_set(a.r, &ref, &two, NULL, &err), &err);
+    check_err(mlo_remote_ref_get(a.r, &ref, &now, &err), MLO_ENOTFOUND, &err, "team/m:1");
+    place_down(&a);
+    mem_free(&m);
+}
+
+struct heard {
+    const struct mlo_remote_ref *before;
+    bool had_before, called;
+    struct memory *m;
+    bool ref_there;
+};
+
+static int hear(void *ctx, const struct mlo_remote_ref *before, const struct mlo_remote_ref *after,
+                struct mlo_err *err)
+{
+    struct heard *h = ctx;
+    (void)after;
+    h->called = true;
+    h->had_before = before != NULL;
+    h->ref_there = find(h->m, "refs/m/1") != NULL;
+    return h->before ? mlo_fail(err, MLO_EIO, "ledger is full") : 0;
+}
+
+static void the_caller_hears_before_the_ref_moves(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_ref ref = ref_of("m:1");
+    struct heard h = {.m = &m};
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    struct mlo_sync_opts o = {.home = a.b.home, .before_ref = hear, .before_ref_ctx = &h};
+    struct mlo_remote_ref refuse = {0};
+    h.before = &refuse;
+    check_err(mlo_push(a.r, a.b.store, &d, &ref, &o, &st, &err), MLO_EIO, &err, "ledger is full");
+    check(h.called && !h.ref_there && find(&m, "refs/m/1") == NULL, "what the caller refuses is not done");
+    h.before = NULL;
+    err = MLO_ERR_INIT;
+    check_ok(mlo_push(a.r, a.b.store, &d, &ref, &o, &st, &err), &err);
+    check(!h.had_before, "there was none before");
+    place_down(&a);
+    mem_free(&m);
+}
+
+/* ---- check, repair ---- */
+
+static int count_fault(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err)
+{
+    (void)f, (void)err;
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static void a_check_finds_what_is_gone_or_damaged(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    size_t faults = 0;
+    uint64_t refs = 0;
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    check_ok(mlo_remote_check(a.r, true, count_fault, &faults, &refs, &err), &err);
+    check_int(refs, 1);
+    struct object *pack = NULL;
+    for (size_t i = 0; i < m.n; i++)
+        if (strncmp(m.list[i].key, "packs/", 6) == 0)
+            pack = &m.list[i];
+    pack->data[pack->n / 2] ^= 1;
+    check_ok(mlo_remote_check(a.r, false, count_fault, &faults, &refs, &err), &err);
+    check_err(mlo_remote_check(a.r, true, count_fault, &faults, &refs, &err), MLO_NO, &err, NULL);
+    check_int(faults, 1);
+    pack->n /= 2;
+    faults = 0;
+    check_err(mlo_remote_check(a.r, false, count_fault, &faults, &refs, &err), MLO_NO, &err, NULL);
+    check_int(faults, 1);
+    place_down(&a);
+    mem_free(&m);
+}
+
+static void one_blob_is_brought_back(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_digest d;
+    struct mlo_bundle bundle;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_ref ref = ref_of("m:1");
+    mem_init(&m);
+    place_up(&a, &m);
+    make_model(&a, 0, &d);
+    check_ok(push(&a, &d, "m:1", &st, &err), &err);
+    check_ok(mlo_bundle_load(a.b.store, &d, &bundle, &err), &err);
+    struct mlo_digest blob = bundle.layers[0].digest;
+    mlo_bundle_release(&bundle);
+    bench_damage(&a.b, &blob, 5000);
+    check_ok(mlo_remote_fetch_blob(a.r, a.b.store, &ref, &blob, &err), &err);
+    check_ok(mlo_store_verify_blob(a.b.store, &blob, &err), &err);
+    bench_damage(&a.b, &d, 10);
+    check_ok(mlo_remote_fetch_blob(a.r, a.b.store, &ref, &d, &err), &err);
+    whole(&a, &d);
+    struct mlo_digest none = {{7}};
+    check_err(mlo_remote_fetch_blob(a.r, a.b.store, &ref, &none, &err), MLO_ENOTFOUND, &err, NULL);
+    place_down(&a);
+    mem_free(&m);
+}
+
+/* ---- the directory transport ---- */
+
+static void a_folder_is_a_remote(void)
+{
+    struct bench a, b;
+    struct mlo_digest d;
+    struct mlo_remote *r = NULL;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_ref ref = ref_of("team/m:1");
+    struct mlo_sync_opts o = {0};
+    struct mlo_pulled got = {0};
+    char folder[700];
+    bench_up(&a);
+    bench_up(&b);
+    bench_tiny(a.tree, "model.safetensors");
+    bench_text(a.tree, "empty.txt", "");
+    check(bench_pack(&a, &d), "packed");
+    snprintf(folder, sizeof folder, "%s/deep/remote", a.root);
+    check_err(mlo_remote_open(folder, false, &r, &err), MLO_ENOTFOUND, &err, NULL);
+    check_err(mlo_remote_open("s3://bucket/x", false, &r, &err), MLO_EUNAVAIL, &err, "s3://bucket/x");
+    check_ok(mlo_remote_open(folder, true, &r, &err), &err);
+    check(strncmp(mlo_remote_url(r), "file:///", 8) == 0, "canonical address");
+    check_ok(mlo_push(r, a.store, &d, &ref, &o, &st, &err), &err);
+    check_ok(mlo_pull(r, b.store, &ref, &o, &got, &st, &err), &err);
+    check(mlo_digest_eq(&got.manifest, &d), "same bundle");
+    free(got.referrers);
+    mlo_remote_close(r);
+    bench_down(&a);
+    bench_down(&b);
+}
+
+static void links_in_a_folder_remote_are_not_followed(void)
+{
+    struct bench a, b;
+    struct mlo_digest d;
+    struct mlo_remote *r = NULL;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_ref ref = ref_of("m:1");
+    struct mlo_sync_opts o = {0};
+    struct mlo_pulled got = {0};
+    char folder[700], from[800], to[800];
+    bench_up(&a);
+    bench_up(&b);
+    bench_tiny(a.tree, "model.safetensors");
+    check(bench_pack(&a, &d), "packed");
+    snprintf(folder, sizeof folder, "%s/remote", a.root);
+    check_ok(mlo_remote_open(folder, true, &r, &err), &err);
+    check_ok(mlo_push(r, a.store, &d, &ref, &o, &st, &err), &err);
+    snprintf(from, sizeof from, "%s/packs", folder);
+    snprintf(to, sizeof to, "%s/elsewhere", a.root);
+    check(rename(from, to) == 0 && symlink(to, from) == 0, "packs behind a link");
+    check_err(mlo_pull(r, b.store, &ref, &o, &got, &st, &err), MLO_EINVALID, &err, "symbolic link");
+    mlo_remote_close(r);
+    bench_down(&a);
+    bench_down(&b);
+}
+
+int main(void)
+{
+    run(a_push_comes_back_bit_for_bit);
+    run(an_unchanged_push_takes_few_requests);
+    run(a_fine_tuned_model_sends_what_changed);
+    run(a_machine_without_cache_learns_from_the_head);
+    run(a_pull_reuses_what_is_here);
+    run(damage_here_is_fetched_not_copied);
+    run(damage_here_is_not_pushed);
+    run(a_push_that_fails_leaves_no_ref_and_is_taken_up);
+    run(a_pull_believes_nothing);
+    run(what_is_gone_is_the_remotes_fault);
+    run(a_checked_push_sends_again_what_is_gone);
+    run(a_second_writer_is_noticed);
+    run(a_ref_moves_only_from_where_it_was);
+    run(the_caller_hears_before_the_ref_moves);
+    run(a_check_finds_what_is_gone_or_damaged);
+    run(one_blob_is_brought_back);
+    run(a_folder_is_a_remote);
+    run(links_in_a_folder_remote_are_not_followed);
+    return done_testing();
+}
