@@ -322,11 +322,11 @@ static int tell(const struct job *j, struct mlo_err *err)
     const struct mlo_pack_result *p = &j->result;
     char name[MLO_REF_TEXT], digest[MLO_DIGEST_TEXT], size[MLO_HUMAN_MAX], stored[MLO_HUMAN_MAX];
     MLO_AUTOSTR struct mlo_str names;
+    mlo_str_init(&names, MLO_STR_MAX);
     if (j->ctx->json) {
         tell_json(j);
         return 0;
     }
-    mlo_str_init(&names, MLO_STR_MAX);
     for (size_t i = 0; i < j->names.n; i++)
         mlo_str_addf(&names, "%s%s", i ? ", " : "", mlo_ref_text(&j->names.refs[i], name));
     for (size_t i = 0; i < p->n_warnings; i++)
