@@ -1,12 +1,14 @@
 /*
- * Remotes: somewhere else that holds bundles. A transport (directory now; S3, RunPod volume later) only moves bytes under keys; the layout,
- * chunking, resume, verification and refs are the same for all and live above it (sync.c). docs/design.md section 5 fixes the layout:
+ * Remotes: somewhere else that holds bundles. A transport (directory now; S3, RunPod volume later) only moves
+ * bytes under keys; the layout, chunking, resume, verification and refs are the same for all and live above
+ * it (sync.c). docs/design.md section 5 fixes the layout:
  *
  *   <prefix>/packs/sha256/ab/<digest>      chunks, concatenated to 32-64 MiB
- *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset, length)
- *   <prefix>/manifests/sha256/ab/<digest>  manifest bytes
- *   <prefix>/refs/<name>/<tag>             {manifest, recipe, size, time, by}; written last; the replaced one stays in refs-old/<name>/<tag>.<n>
- *   <prefix>/heads/sha256/ab/<digest>      copy of the ref of a name (its digest) that was pushed last: a machine without a cache learns from it
+ *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset,
+ * length) <prefix>/manifests/sha256/ab/<digest>  manifest bytes <prefix>/refs/<name>/<tag> {manifest, recipe,
+ * size, time, by}; written last; the replaced one stays in refs-old/<name>/<tag>.<n>
+ *   <prefix>/heads/sha256/ab/<digest>      copy of the ref of a name (its digest) that was pushed last: a
+ * machine without a cache learns from it
  *
  * Nothing on a remote is trusted: sizes bounded, paths checked, every chunk verified.
  */
@@ -20,7 +22,11 @@
 /* ---- transport: what a kind of remote has to provide ---- */
 
 struct mlo_body { /* bytes to send: pieces of files and memory, so that a pack is never held whole */
-    const struct mlo_body_part { const void *mem; int fd; uint64_t offset, length; } *parts;
+    const struct mlo_body_part {
+        const void *mem;
+        int fd;
+        uint64_t offset, length;
+    } * parts;
     size_t n_parts;
     uint64_t size;
     struct mlo_digest digest; /* SHA-256 of the whole */
@@ -31,73 +37,118 @@ struct mlo_transport {
     int (*stat)(void *self, const char *key, uint64_t *ret_size, struct mlo_err *err);
     /* Atomic: readers see the old object or the whole new one. durable: on stable storage when it returns. */
     int (*put)(void *self, const char *key, const struct mlo_body *body, struct mlo_err *err);
-    /* Exactly `length` bytes from `offset` (length UINT64_MAX: to the end, at most max). sink hears pieces in order. */
+    /* Exactly `length` bytes from `offset` (length UINT64_MAX: to the end, at most max). sink hears pieces in
+     * order. */
     int (*get)(void *self, const char *key, uint64_t offset, uint64_t length, uint64_t max,
-               int (*sink)(void *ctx, const void *p, size_t n, struct mlo_err *err), void *ctx, struct mlo_err *err);
+               int (*sink)(void *ctx, const void *p, size_t n, struct mlo_err *err), void *ctx,
+               struct mlo_err *err);
     int (*remove)(void *self, const char *key, struct mlo_err *err); /* missing is fine */
     /* For `remote refs` and scans only, never in push or pull. */
-    int (*list)(void *self, const char *prefix, int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx, struct mlo_err *err);
+    int (*list)(void *self, const char *prefix,
+                int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx,
+                struct mlo_err *err);
     void (*close)(void *self);
     unsigned parallel; /* transfers worth running at once */
 };
 
 struct mlo_remote;
 /* "PATH", "file://PATH"; other schemes MLO_EUNAVAIL naming what this build knows. create: make the folder. */
-int mlo_remote_open(const char *url, bool create, struct mlo_remote **ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_open(const char *url, bool create, struct mlo_remote **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* Over a given transport (tests, faults). Takes self. */
-int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_remote_close(struct mlo_remote *r);
-const char *mlo_remote_url(const struct mlo_remote *r); /* canonical, without credentials: the effect's target */
+const char *
+mlo_remote_url(const struct mlo_remote *r); /* canonical, without credentials: the effect's target */
 
 /* ---- refs ---- */
 
-struct mlo_remote_ref { struct mlo_digest manifest, recipe; uint64_t size; int64_t time_ns; char by[128]; };
-int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_remote_ref {
+    struct mlo_digest manifest, recipe;
+    uint64_t size;
+    int64_t time_ns;
+    char by[128];
+};
+int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+                       struct mlo_err *err) MLO_MUST_CHECK;
 /* Text form kept in the ledger's before/after. */
-int mlo_remote_ref_format(const struct mlo_remote_ref *ref, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret, struct mlo_err *err) MLO_MUST_CHECK;
-/* Write (or with value NULL remove) a ref after checking that it is `expect` (NULL: absent); the replaced one is kept in refs-old; read back. MLO_ECONFLICT. */
-int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect, const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_remote_ref_each(struct mlo_remote *r, int (*fn)(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref, struct mlo_err *err), void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_ref_format(const struct mlo_remote_ref *ref, struct mlo_str *out,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+/* Write (or with value NULL remove) a ref after checking that it is `expect` (NULL: absent); the replaced one
+ * is kept in refs-old; read back. MLO_ECONFLICT. */
+int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                       const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_ref_each(struct mlo_remote *r,
+                        int (*fn)(void *ctx, const char *name, const char *tag,
+                                  const struct mlo_remote_ref *ref, struct mlo_err *err),
+                        void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- push and pull ---- */
 
-struct mlo_sync_stats { uint64_t bytes_total, bytes_sent, bytes_reused, chunks, chunks_sent, packs_sent, requests; bool unchanged; };
+struct mlo_sync_stats {
+    uint64_t bytes_total, bytes_sent, bytes_reused, chunks, chunks_sent, packs_sent, requests;
+    bool unchanged;
+};
 struct mlo_sync_opts {
-    const char *home;      /* for the cache of what the remote holds */
-    unsigned parallel;     /* 0: the transport's */
+    const char *home;  /* for the cache of what the remote holds */
+    unsigned parallel; /* 0: the transport's */
     bool dry_run;
     void (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *progress_ctx;
-    /* Called between the last blob and the ref, so that the caller records the intent: before (NULL: none) and after. */
-    int (*before_ref)(void *ctx, const struct mlo_remote_ref *before, const struct mlo_remote_ref *after, struct mlo_err *err);
+    /* Called between the last blob and the ref, so that the caller records the intent: before (NULL: none)
+     * and after. */
+    int (*before_ref)(void *ctx, const struct mlo_remote_ref *before, const struct mlo_remote_ref *after,
+                      struct mlo_err *err);
     void *before_ref_ctx;
-    const char *by;        /* "user@host run 12", for the ref */
-    bool check;            /* push: ask for every pack that earlier pushes left, and send again what is gone */
-    const struct mlo_digest *referrers; size_t n_referrers; /* push: signatures that travel with the bundle */
+    const char *by; /* "user@host run 12", for the ref */
+    bool check;     /* push: ask for every pack that earlier pushes left, and send again what is gone */
+    const struct mlo_digest *referrers;
+    size_t n_referrers; /* push: signatures that travel with the bundle */
 };
-/* Chunks at tensor borders, new packs, recipe, manifest, ref last. What the remote holds is learnt from the recipes of the same name and the local cache. */
-int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest, const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Chunks at tensor borders, new packs, recipe, manifest, ref last. What the remote holds is learnt from the
+ * recipes of the same name and the local cache. */
+int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
+             const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
+             struct mlo_err *err) MLO_MUST_CHECK;
 /* Blobs the store lacks; every chunk and every blob verified. Naming the result is the caller's. */
-struct mlo_pulled { struct mlo_digest manifest; struct mlo_digest *referrers; size_t n_referrers; /* owned by the caller: free(referrers) */ };
-int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_pulled {
+    struct mlo_digest manifest;
+    struct mlo_digest *referrers;
+    size_t n_referrers; /* owned by the caller: free(referrers) */
+};
+int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+             const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
+             struct mlo_err *err) MLO_MUST_CHECK;
 /* One blob's bytes from the remote into the store (verify --repair URL). */
-int mlo_remote_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref, const struct mlo_digest *blob, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_remote_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                          const struct mlo_digest *blob, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
- * Is everything there that the refs lead to? fn hears of each fault (`what`: "missing", "damaged"). deep: every chunk read and hashed, else
- * sizes only. MLO_NO when there was a fault.
+ * Is everything there that the refs lead to? fn hears of each fault (`what`: "missing", "damaged"). deep:
+ * every chunk read and hashed, else sizes only. MLO_NO when there was a fault.
  */
-struct mlo_remote_fault { const char *name, *tag, *key, *what; };
-int mlo_remote_check(struct mlo_remote *r, bool deep, int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx, uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_remote_fault {
+    const char *name, *tag, *key, *what;
+};
+int mlo_remote_check(struct mlo_remote *r, bool deep,
+                     int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
+                     uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- chunks (pure; tested alone) ---- */
 
-struct mlo_chunk { uint64_t offset, length; struct mlo_digest digest; };
-#define MLO_CHUNK_PIECE ((uint64_t)16 << 20)  /* tensors above MLO_CHUNK_WHOLE are cut in these */
+struct mlo_chunk {
+    uint64_t offset, length;
+    struct mlo_digest digest;
+};
+#define MLO_CHUNK_PIECE ((uint64_t)16 << 20) /* tensors above MLO_CHUNK_WHOLE are cut in these */
 #define MLO_CHUNK_WHOLE ((uint64_t)64 << 20)
-#define MLO_PACK_MAX ((uint64_t)64 << 20)
-/* Cut points of a file: tensor borders where tensors are known, else content-defined (gear). Digests are filled by the caller. */
-int mlo_chunk_plan(const struct mlo_source *src, const struct mlo_checkpoint *cp, struct mlo_chunk **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+#define MLO_PACK_MAX    ((uint64_t)64 << 20)
+/* Cut points of a file: tensor borders where tensors are known, else content-defined (gear). Digests are
+ * filled by the caller. */
+int mlo_chunk_plan(const struct mlo_source *src, const struct mlo_checkpoint *cp, struct mlo_chunk **ret,
+                   size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

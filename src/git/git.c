@@ -95,8 +95,8 @@ static int add_dirty(struct mlo_git_info *info, size_t *cap, const git_status_en
     char *copy = mlo_strdup(path, err);
     if (!copy)
         return err->code;
-    info->changes[info->n_listed++] =
-        (struct mlo_git_change){.path = copy, .untracked = entry->status == GIT_STATUS_WT_NEW};
+    info->changes[info->n_listed++] = (struct mlo_git_change){
+        .path = copy, .untracked = entry->status == GIT_STATUS_WT_NEW};
     return 0;
 }
 

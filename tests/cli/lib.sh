@@ -16,6 +16,9 @@ R=$(cd "$(dirname "$0")/../.." && pwd)
 G=$R/tests/golden
 : "${MLOPSCTL:=$R/build/gcc/mlopsctl}"
 MLOPSCTL=$(realpath "$MLOPSCTL")
+# An uninstrumented build, for tests that preload a library or trace; the same program when none is given.
+PLAIN=$(realpath "${PLAIN:-$MLOPSCTL}")
+export PLAIN
 T=$(mktemp -d "${TMPDIR:-/tmp}/mlo-cli-XXXXXX")
 trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 trap 'exit 130' INT TERM

@@ -8,7 +8,7 @@
 #   - `ledger verify` and `verify --all` pass,
 #   - names (and the watched extra: see `extra`) are those before or those after, nothing between,
 #   - the same command run again without faults ends as the first would have (0, or 6 when it had been done already).
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2015,SC2016,SC2034,SC2086 # bodies are strings, commands are split on purpose
 
 calls='write pwrite64 fsync fdatasync rename renameat renameat2 link linkat unlink unlinkat mkdir mkdirat ftruncate'
 export ASAN_OPTIONS=detect_leaks=0

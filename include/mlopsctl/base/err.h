@@ -12,20 +12,20 @@
 
 #include <stdarg.h>
 
-#define MLO_MUST_CHECK __attribute__((warn_unused_result))
+#define MLO_MUST_CHECK         __attribute__((warn_unused_result))
 #define MLO_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 
 enum mlo_code {
     MLO_OK = 0,
-    MLO_NO = -1,         /* the answer is no: differs, drifted, gate failed */
-    MLO_EUSAGE = -2,     /* the caller's words are off */
-    MLO_ENOTFOUND = -3,  /* no such name, run, file, member */
-    MLO_EINVALID = -4,   /* malformed data or digest mismatch */
-    MLO_EREMOTE = -5,    /* remote or network */
-    MLO_ECONFLICT = -6,  /* lock held, name moved, target exists */
-    MLO_EUNAVAIL = -7,   /* feature or device not here */
-    MLO_EIO = -8,        /* input/output, memory, system */
-    MLO_EINTERNAL = -9,  /* a bug in this program */
+    MLO_NO = -1,        /* the answer is no: differs, drifted, gate failed */
+    MLO_EUSAGE = -2,    /* the caller's words are off */
+    MLO_ENOTFOUND = -3, /* no such name, run, file, member */
+    MLO_EINVALID = -4,  /* malformed data or digest mismatch */
+    MLO_EREMOTE = -5,   /* remote or network */
+    MLO_ECONFLICT = -6, /* lock held, name moved, target exists */
+    MLO_EUNAVAIL = -7,  /* feature or device not here */
+    MLO_EIO = -8,       /* input/output, memory, system */
+    MLO_EINTERNAL = -9, /* a bug in this program */
 };
 
 struct mlo_err {

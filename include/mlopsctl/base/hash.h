@@ -7,8 +7,8 @@
 #include <mlopsctl/base/mem.h>
 
 #define MLO_DIGEST_SIZE 32
-#define MLO_DIGEST_HEX (2 * MLO_DIGEST_SIZE)        /* without terminator */
-#define MLO_DIGEST_TEXT (MLO_DIGEST_HEX + 8)        /* "sha256:" + hex + NUL */
+#define MLO_DIGEST_HEX  (2 * MLO_DIGEST_SIZE) /* without terminator */
+#define MLO_DIGEST_TEXT (MLO_DIGEST_HEX + 8)  /* "sha256:" + hex + NUL */
 
 struct mlo_digest {
     uint8_t b[MLO_DIGEST_SIZE];
@@ -23,8 +23,10 @@ static inline bool mlo_digest_eq(const struct mlo_digest *a, const struct mlo_di
 char *mlo_digest_hex(const struct mlo_digest *d, char buf[MLO_DIGEST_HEX + 1]);
 /* "sha256:<hex>" + NUL; returns buf. */
 char *mlo_digest_text(const struct mlo_digest *d, char buf[MLO_DIGEST_TEXT]);
-/* Reads exactly 64 lower-case hex digits, or with mlo_digest_parse the "sha256:" form. Upper case is refused. */
-int mlo_digest_from_hex(const char *hex, size_t n, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Reads exactly 64 lower-case hex digits, or with mlo_digest_parse the "sha256:" form. Upper case is refused.
+ */
+int mlo_digest_from_hex(const char *hex, size_t n, struct mlo_digest *ret,
+                        struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_digest_parse(const char *text, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* Streaming. One object serves many messages: begin restarts it. */
@@ -46,7 +48,8 @@ struct mlo_digest_set {
 };
 void mlo_digest_set_release(struct mlo_digest_set *s);
 /* *ret_new may be NULL; true when the digest was not there before. */
-int mlo_digest_set_add(struct mlo_digest_set *s, const struct mlo_digest *d, bool *ret_new, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_digest_set_add(struct mlo_digest_set *s, const struct mlo_digest *d, bool *ret_new,
+                       struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_digest_set_has(const struct mlo_digest_set *s, const struct mlo_digest *d);
 
 #endif

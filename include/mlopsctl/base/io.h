@@ -15,7 +15,7 @@
 
 #include <mlopsctl/base/mem.h>
 
-#define MLO_PATH_MAX 4096
+#define MLO_PATH_MAX   4096
 #define MLO_TMP_PREFIX ".mlo-tmp-" /* + process id + "-" + random hex */
 
 /* Exactly n bytes, EINTR and short counts handled; a file that ends early is MLO_EINVALID. */
@@ -28,7 +28,8 @@ int mlo_write_all_at(int fd, const void *buf, size_t n, uint64_t off, struct mlo
 int mlo_fsync(int fd, const char *what, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* Whole file, at most max bytes (more is MLO_EINVALID), NUL added. Regular files only. Owner: the caller. */
-int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
+                 struct mlo_err *err) MLO_MUST_CHECK;
 
 struct mlo_newfile {
     int fd;     /* write here; -1 when not open */
@@ -38,7 +39,8 @@ struct mlo_newfile {
 };
 #define MLO_NEWFILE_INIT ((struct mlo_newfile){.fd = -1, .dirfd = -1})
 /* Starts a file that will be `path` (relative to dirfd; its folder must exist). */
-int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t mode,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 /* fsync, rename over the final name, fsync of the folder. f is released whether it succeeds or not. */
 int mlo_newfile_commit(struct mlo_newfile *f, struct mlo_err *err) MLO_MUST_CHECK;
 /* As commit, but an existing file under the final name is an MLO_ECONFLICT and stays. */
@@ -46,12 +48,13 @@ int mlo_newfile_commit_excl(struct mlo_newfile *f, struct mlo_err *err) MLO_MUST
 /* Removes the temporary; safe on INIT and after commit. */
 void mlo_newfile_abort(struct mlo_newfile *f);
 /* begin + write + commit. */
-int mlo_write_file_at(int dirfd, const char *path, const void *data, size_t n, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_write_file_at(int dirfd, const char *path, const void *data, size_t n, mode_t mode,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 
 int mlo_fsync_dir_of(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
 /*
- * mkdir -p; each new folder's parent is fsynced. Below a folder the path must be safe (mlo_path_check) and no link
- * is followed; with AT_FDCWD it is the user's own path, links and ".." included.
+ * mkdir -p; each new folder's parent is fsynced. Below a folder the path must be safe (mlo_path_check) and no
+ * link is followed; with AT_FDCWD it is the user's own path, links and ".." included.
  */
 int mlo_mkdirs_at(int dirfd, const char *path, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
 /* Remove a tree, following nothing in it nor, below a folder, on the way to it. Missing is fine. */
@@ -63,7 +66,8 @@ int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err) MLO_MUS
  */
 int mlo_path_check(const char *path, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 /* Opens path below dirfd with no-follow on every component (openat2 where the kernel has it). */
-int mlo_open_beneath(int dirfd, const char *path, int flags, mode_t mode, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_open_beneath(int dirfd, const char *path, int flags, mode_t mode, int *ret_fd,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 /* Bytes of src into dst as shared extents where the file system can; MLO_EUNAVAIL where it cannot. */
 int mlo_reflink(int dst, int src, struct mlo_err *err) MLO_MUST_CHECK;
@@ -74,6 +78,7 @@ int mlo_copy_fd(int dst, int src, uint64_t size, struct mlo_err *err) MLO_MUST_C
  * Advisory lock (flock) on an open file or folder. wait_ms 0 tries once, -1 waits for ever; on_wait (may be
  * NULL) is called once when the lock is busy. Busy at the end: MLO_ECONFLICT.
  */
-int mlo_lock_fd(int fd, bool exclusive, int wait_ms, void (*on_wait)(void *), void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_lock_fd(int fd, bool exclusive, int wait_ms, void (*on_wait)(void *), void *ctx,
+                struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

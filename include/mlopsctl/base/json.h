@@ -14,7 +14,8 @@
 #define MLO_JSON_DEPTH 64
 
 /*
- * Strict: RFC 8259, valid UTF-8, no duplicate names, no number beyond double, no U+0000 or lone surrogate, depth
+ * Strict: RFC 8259, valid UTF-8, no duplicate names, no number beyond double, no U+0000 or lone surrogate,
+ * depth
  * <= MLO_JSON_DEPTH, nothing after the value, at most `max` bytes. Owner of *ret: the caller (cJSON_Delete).
  */
 int mlo_json_parse(const char *text, size_t n, size_t max, cJSON **ret, struct mlo_err *err) MLO_MUST_CHECK;
@@ -27,7 +28,8 @@ const char *mlo_json_text(const cJSON *obj, const char *key);
 int mlo_json_u64(const cJSON *obj, const char *key, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_json_true(const cJSON *obj, const char *key);
 
-/* Building: each returns the new node, or NULL when memory is gone or obj was NULL (so one check at the end). */
+/* Building: each returns the new node, or NULL when memory is gone or obj was NULL (so one check at the end).
+ */
 cJSON *mlo_json_add_u64(cJSON *obj, const char *key, uint64_t v);
 cJSON *mlo_json_add_i64(cJSON *obj, const char *key, int64_t v);
 /* Shortest text that reads back as the same double; null for NaN and infinities. */
@@ -38,14 +40,14 @@ int mlo_json_print(const cJSON *doc, char **ret, size_t *ret_len, struct mlo_err
 /* ---- pull reader: one token at a time out of memory, nothing allocated ---- */
 
 enum mlo_jtok {
-    MLO_J_END,      /* after the whole document */
-    MLO_J_OBJECT,   /* { */
+    MLO_J_END,    /* after the whole document */
+    MLO_J_OBJECT, /* { */
     MLO_J_OBJECT_END,
     MLO_J_ARRAY,
     MLO_J_ARRAY_END,
-    MLO_J_KEY,      /* text/len: raw, escapes not resolved */
-    MLO_J_STRING,   /* likewise */
-    MLO_J_NUMBER,   /* text/len: the spelling */
+    MLO_J_KEY,    /* text/len: raw, escapes not resolved */
+    MLO_J_STRING, /* likewise */
+    MLO_J_NUMBER, /* text/len: the spelling */
     MLO_J_TRUE,
     MLO_J_FALSE,
     MLO_J_NULL,
@@ -55,7 +57,7 @@ struct mlo_jpull {
     const char *p, *end, *start;
     const char *text; /* of the last KEY, STRING or NUMBER; borrowed from the input */
     size_t len;
-    bool escaped;     /* text holds backslash escapes */
+    bool escaped; /* text holds backslash escapes */
     int depth;
     uint8_t state[MLO_JSON_DEPTH + 1];
 };

@@ -12,17 +12,17 @@
 
 #include <mlopsctl/base/err.h>
 
-#define MLO_AUTO(fn) __attribute__((cleanup(fn)))
-#define MLO_AUTOFREE MLO_AUTO(mlo_cleanup_free)
-#define MLO_AUTOCLOSE MLO_AUTO(mlo_cleanup_close) /* for `int fd = -1` */
+#define MLO_AUTO(fn)     __attribute__((cleanup(fn)))
+#define MLO_AUTOFREE     MLO_AUTO(mlo_cleanup_free)
+#define MLO_AUTOCLOSE    MLO_AUTO(mlo_cleanup_close) /* for `int fd = -1` */
 #define MLO_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Move ownership out of an automatic variable: `*ret = mlo_steal(&ptr)`. */
-#define mlo_steal(pp)               \
-    __extension__({                 \
-        __typeof__(*(pp)) v_ = *(pp); \
-        *(pp) = NULL;               \
-        v_;                         \
+#define mlo_steal(pp)                                                                                        \
+    __extension__({                                                                                          \
+        __typeof__(*(pp)) v_ = *(pp);                                                                        \
+        *(pp) = NULL;                                                                                        \
+        v_;                                                                                                  \
     })
 
 static inline void mlo_cleanup_free(void *pp)

@@ -31,19 +31,21 @@ int mlo_parse_duration(const char *s, const char *what, uint64_t *ret_ns, struct
 /* "512 B", "1.5 KiB", "2.0 GiB". Buffer of at least MLO_HUMAN_MAX bytes; returns it. */
 #define MLO_HUMAN_MAX 32
 char *mlo_human_size(uint64_t bytes, char *buf);
-char *mlo_human_count(uint64_t n, char *buf);       /* "110M", "4.6K": for parameter counts */
-char *mlo_human_duration(uint64_t ns, char *buf);   /* "12 ms", "3.4 s", "2 h 5 min" */
+char *mlo_human_count(uint64_t n, char *buf);     /* "110M", "4.6K": for parameter counts */
+char *mlo_human_duration(uint64_t ns, char *buf); /* "12 ms", "3.4 s", "2 h 5 min" */
 
 /* Distance for "did you mean": insertions, deletions, substitutions, swaps of neighbours. */
 size_t mlo_edit_distance(const char *a, const char *b);
-/* Start from {.word = what was typed}, offer every candidate, read `best` (borrowed; NULL when none is near enough). */
+/* Start from {.word = what was typed}, offer every candidate, read `best` (borrowed; NULL when none is near
+ * enough). */
 struct mlo_nearest {
     const char *word, *best;
     size_t distance;
 };
 void mlo_nearest_offer(struct mlo_nearest *n, const char *candidate);
 
-/* Value of NAME in an array of "NAME=value" that ends with NULL (env itself may be NULL); borrowed, NULL when not set. */
+/* Value of NAME in an array of "NAME=value" that ends with NULL (env itself may be NULL); borrowed, NULL when
+ * not set. */
 const char *mlo_env_get(char *const *env, const char *name);
 
 #endif

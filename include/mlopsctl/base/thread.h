@@ -7,8 +7,8 @@
 /* CPUs this process may use: affinity mask and cgroup v1/v2 quota (rounded up), at least 1. */
 unsigned mlo_cpu_count(void);
 /*
- * Calls fn(ctx, i) for i in [0, n) on up to `threads` threads, in no order. The first failure stops the rest from
- * starting and is returned in err. fn must be safe to run beside itself.
+ * Calls fn(ctx, i) for i in [0, n) on up to `threads` threads, in no order. The first failure stops the rest
+ * from starting and is returned in err. fn must be safe to run beside itself.
  */
 int mlo_parallel(size_t n, unsigned threads, int (*fn)(void *ctx, size_t i, struct mlo_err *err), void *ctx,
                  struct mlo_err *err) MLO_MUST_CHECK;

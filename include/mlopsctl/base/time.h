@@ -5,7 +5,7 @@
 #include <mlopsctl/base/err.h>
 #include <stdint.h>
 
-#define MLO_NS_PER_S 1000000000LL
+#define MLO_NS_PER_S    1000000000LL
 #define MLO_RFC3339_MAX 40
 
 int64_t mlo_time_now(void);
