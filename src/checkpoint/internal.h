@@ -244,6 +244,10 @@ int mlo_pickle_read(const struct mlo_source *src, const char *where, struct mlo_
 /* Members of a plain zip (scanned for pickles, nested archives to depth 4). */
 int mlo_zip_scan(const struct mlo_source *src, const struct mlo_zip *zip, struct mlo_checkpoint *cp,
                  struct mlo_err *err) MLO_MUST_CHECK;
+/* Reads all of a member; *ret_odd gets MLO_ZIP_CRC or MLO_ZIP_STREAM when it is not what the directory says.
+ */
+int mlo_zip_check_crc(const struct mlo_source *src, const struct mlo_zip_entry *e, unsigned *ret_odd,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 /* scan.c: findings of whatever the file is, added to cp. */
 int mlo_scan_into(const struct mlo_source *src, struct mlo_checkpoint *cp,
                   struct mlo_err *err) MLO_MUST_CHECK;

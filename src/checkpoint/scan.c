@@ -20,6 +20,7 @@
 #define WORK_MIN            ((uint64_t)1 << 31)
 #define WORK_FACTOR         8
 #define HEAD                ((size_t)4096)
+#define CHECKED_MAX         ((uint64_t)1 << 20) /* stored members up to this size have their CRC checked */
 #define TAR_BLOCK           512
 #define ZIP_ENCRYPTED_FLAGS 0x2041u /* encrypted, strongly encrypted, masked */
 
@@ -184,6 +185,35 @@ static int scan_deflated(struct mlo_scan *scan, const struct mlo_source *src, co
     return r < 0 ? r : scan_data(scan, &inner, e, where, err);
 }
 
+static int drop(void *ctx, const void *p, size_t n, struct mlo_err *err)
+{
+    (void)ctx, (void)p, (void)n, (void)err;
+    return 0;
+}
+
+int mlo_zip_check_crc(const struct mlo_source *src, const struct mlo_zip_entry *e, unsigned *ret_odd,
+                      struct mlo_err *err)
+{
+    unsigned odd = 0;
+    int r = mlo_zip_stream(src, e, UINT64_MAX, drop, NULL, &odd, err);
+    if (r == 0)
+        *ret_odd = odd & (MLO_ZIP_CRC | MLO_ZIP_STREAM);
+    return r;
+}
+
+/* Large members are left to those who read them anyway. */
+static int scan_stored(struct mlo_scan *scan, const struct mlo_source *src, const struct mlo_zip_entry *e,
+                       const char *where, struct mlo_err *err)
+{
+    unsigned odd = 0;
+    int r = e->packed <= CHECKED_MAX ? mlo_zip_check_crc(src, e, &odd, err) : 0;
+    if (r == 0)
+        r = odd_findings(scan, odd, e->header, where, err);
+    struct mlo_part part = {src, e->data};
+    struct mlo_source inner = mlo_source_part(&part, e->packed);
+    return r < 0 ? r : scan_data(scan, &inner, e, where, err);
+}
+
 /* A loader reads what the flags call encrypted and what has a wrong CRC, so it is looked into all the same.
  */
 static int scan_member(struct mlo_scan *scan, const struct mlo_source *src, const struct mlo_zip_entry *e,
@@ -199,11 +229,7 @@ static int scan_member(struct mlo_scan *scan, const struct mlo_source *src, cons
         r = found(scan, MLO_VERDICT_UNKNOWN, where, e->header, "TorchScript: holds code", err);
     if (r < 0)
         return r;
-    if (e->method != 0)
-        return scan_deflated(scan, src, &as_read, where, err);
-    struct mlo_part part = {src, e->data};
-    struct mlo_source inner = mlo_source_part(&part, e->packed);
-    return scan_data(scan, &inner, e, where, err);
+    return (e->method ? scan_deflated : scan_stored)(scan, src, &as_read, where, err);
 }
 
 static int scan_zip(struct mlo_scan *scan, const struct mlo_source *src, const struct mlo_zip *zip,

@@ -21,23 +21,28 @@ struct zip_files {
     size_t top_len;
 };
 
-static const struct mlo_zip_entry *find_entry(const struct zip_files *z, const char *name,
-                                              struct mlo_err *err)
+/* *ret is NULL when there is none. */
+static int find_entry(const struct zip_files *z, const char *name, const struct mlo_zip_entry **ret,
+                      struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str path;
     mlo_str_init(&path, MLO_TORCH_NAME_MAX);
     mlo_str_addn(&path, z->top, z->top_len);
     mlo_str_add(&path, name);
-    return mlo_str_check(&path, err) < 0 ? NULL : mlo_zip_find(z->zip, path.ptr);
+    int r = mlo_str_check(&path, err);
+    if (r == 0)
+        *ret = mlo_zip_find(z->zip, path.ptr);
+    return r;
 }
 
 static int find_member_data(void *ctx, const char *key, struct mlo_torch_data *ret, struct mlo_err *err)
 {
     char name[MLO_TORCH_KEY_MAX + 8];
     snprintf(name, sizeof name, "data/%s", key);
-    const struct mlo_zip_entry *e = find_entry(ctx, name, err);
-    if (!e)
-        return mlo_fail(err, MLO_ENOTFOUND, "no member %s", name);
+    const struct mlo_zip_entry *e = NULL;
+    int r = find_entry(ctx, name, &e, err);
+    if (r < 0 || !e)
+        return r < 0 ? r : mlo_fail(err, MLO_ENOTFOUND, "no member %s", name);
     *ret = (struct mlo_torch_data){.offset = e->data, .bytes = e->size, .crc = e->crc};
     if (e->method != 0)
         ret->packed = e->packed;
@@ -48,14 +53,15 @@ static int find_member_data(void *ctx, const char *key, struct mlo_torch_data *r
 static int read_note(const struct mlo_source *src, const struct zip_files *z, const char *member,
                      char buf[64], struct mlo_err *err)
 {
-    const struct mlo_zip_entry *e = find_entry(z, member, err);
+    const struct mlo_zip_entry *e = NULL;
     MLO_AUTOFREE char *text = NULL;
     size_t n = 0;
     unsigned odd;
     buf[0] = '\0';
-    if (!e || e->size >= 64)
-        return 0;
-    int r = mlo_zip_load(src, e, 63, &text, &n, &odd, err);
+    int r = find_entry(z, member, &e, err);
+    if (r < 0 || !e || e->size >= 64)
+        return r;
+    r = mlo_zip_load(src, e, 63, &text, &n, &odd, err);
     if (r < 0 || memchr(text, '\0', n))
         return r;
     while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))

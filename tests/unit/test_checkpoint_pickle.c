@@ -356,7 +356,7 @@ static void memory_attacks_stay_small(void)
     struct blob b = {0};
     blob_put(&b, "\x80\2]", 3); /* billion laughs: a list of two of the list before, forty times */
     for (int i = 0; i < 40; i++)
-        blob_put(&b, "q\1](h\1h\1e", 8);
+        blob_put(&b, "q\1](h\1h\1e", 9);
     blob_text(&b, ".");
     check_scan(b.p, b.n, MLO_VERDICT_TENSOR_ONLY, NULL);
     b.n = 0;
