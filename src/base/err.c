@@ -12,7 +12,7 @@
  */
 static void put(char *buf, size_t size, const char *fmt, va_list ap)
 {
-    char text[2 * sizeof((struct mlo_err *)0)->msg], shown[MLO_SHOWN_MAX];
+    char text[2 * sizeof((struct mlo_err *)0)->msg], shown[MLO_UTF8_SHOWN];
     size_t used = 0, cut = 0, len;
     if (vsnprintf(text, sizeof text, fmt, ap) < 0)
         *text = '\0';

@@ -81,14 +81,14 @@ static bool must_escape(uint32_t cp)
     return within(cp, hidden, MLO_COUNT(hidden));
 }
 
-size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_SHOWN_MAX], size_t *ret_len)
+size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_UTF8_SHOWN], size_t *ret_len)
 {
     uint32_t cp;
     size_t len = mlo_utf8_decode(s, n, &cp);
     if (len == 0 || (len == 1 && must_escape(cp))) {
-        *ret_len = (size_t)snprintf(buf, MLO_SHOWN_MAX, "\\x%02X", (unsigned char)*s);
+        *ret_len = (size_t)snprintf(buf, MLO_UTF8_SHOWN, "\\x%02X", (unsigned char)*s);
     } else if (must_escape(cp)) {
-        *ret_len = (size_t)snprintf(buf, MLO_SHOWN_MAX, "\\u{%04X}", cp);
+        *ret_len = (size_t)snprintf(buf, MLO_UTF8_SHOWN, "\\u{%04X}", cp);
     } else {
         memcpy(buf, s, len);
         *ret_len = len;
@@ -98,7 +98,7 @@ size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_SHOWN_MAX], size_t *r
 
 void mlo_escape_text(struct mlo_str *out, const char *s, size_t n)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_UTF8_SHOWN];
     for (size_t i = 0, len; i < n;) {
         i += mlo_utf8_show(s + i, n - i, shown, &len);
         mlo_str_addn(out, shown, len);
@@ -144,4 +144,28 @@ size_t mlo_text_width(const char *s)
         s += len ? len : 1;
     }
     return width;
+}
+
+size_t mlo_utf8_cut(const char *s, size_t max)
+{
+    while (max && ((uint8_t)s[max] & 0xC0) == 0x80)
+        max--;
+    return max;
+}
+
+const char *mlo_shown(const char *s, size_t n, char buf[MLO_SHOWN])
+{
+    MLO_AUTOSTR struct mlo_str text;
+    bool whole = n <= MLO_SHOWN;
+    mlo_str_init(&text, (size_t)16 * MLO_SHOWN);
+    mlo_escape(&text, s, whole ? n : mlo_utf8_cut(s, MLO_SHOWN));
+    if (whole && text.len < MLO_SHOWN) {
+        memcpy(buf, text.ptr, text.len + 1);
+        return buf;
+    }
+    size_t keep = text.len < MLO_SHOWN - sizeof "..." ? text.len
+                                                      : mlo_utf8_cut(text.ptr, MLO_SHOWN - sizeof "...");
+    memcpy(buf, text.ptr, keep);
+    memcpy(buf + keep, "...", sizeof "...");
+    return buf;
 }

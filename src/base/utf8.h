@@ -15,7 +15,7 @@ size_t mlo_utf8_encode(uint32_t cp, char *buf);
  * bytes that are no UTF-8, as \xNN or \u{NNNN}. Fills buf, not terminated, and returns how many bytes of s
  * that was.
  */
-#define MLO_SHOWN_MAX 12
-size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_SHOWN_MAX], size_t *ret_len);
+#define MLO_UTF8_SHOWN 12
+size_t mlo_utf8_show(const char *s, size_t n, char buf[MLO_UTF8_SHOWN], size_t *ret_len);
 
 #endif

@@ -60,7 +60,7 @@ int mlo_cp_add_tensor(struct mlo_checkpoint *cp, const struct mlo_tensor *t, str
 
 int mlo_cp_text(struct mlo_checkpoint *cp, const char *s, size_t n, const char **ret, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (n && memchr(s, 0, n))
         return mlo_fail(err, MLO_EINVALID, "\"%s\": a NUL byte inside", mlo_shown(s, n, shown));
     char *copy = mlo_arena_strndup(&cp->arena, s, n, err);
@@ -68,14 +68,6 @@ int mlo_cp_text(struct mlo_checkpoint *cp, const char *s, size_t n, const char *
         return err->code;
     *ret = copy;
     return 0;
-}
-
-/* The longest prefix of at most max bytes that does not cut a UTF-8 character. */
-static size_t cut_at(const char *s, size_t max)
-{
-    while (max && ((uint8_t)s[max] & 0xC0) == 0x80)
-        max--;
-    return max;
 }
 
 /* Foreign text for a listing: cut to MLO_CP_MAX_VALUE, and escaped when it is not UTF-8. */
@@ -86,7 +78,7 @@ static int listed_text(struct mlo_checkpoint *cp, const char *s, const char **re
     MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, 12 * MLO_CP_MAX_VALUE);
     if (!whole)
-        n = cut_at(s, MLO_CP_MAX_VALUE);
+        n = mlo_utf8_cut(s, MLO_CP_MAX_VALUE);
     if (mlo_utf8_valid(s, n))
         mlo_str_addn(&text, s, n);
     else
@@ -172,7 +164,7 @@ int mlo_cp_add_external(struct mlo_checkpoint *cp, const char *path, struct mlo_
 
 static int size_fails(const struct mlo_tensor *t, const char *why, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     return mlo_fail(err, MLO_EINVALID, "tensor \"%s\": %s", mlo_shown(t->name, strlen(t->name), shown), why);
 }
 
@@ -220,38 +212,34 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Sorts names[0..n) and fails on two that are equal: `what` begins the message. */
+static int check_unique(const char **names, size_t n, const char *what, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            return mlo_fail(err, MLO_EINVALID, "two %s are named \"%s\"", what,
+                            mlo_shown(names[i], strlen(names[i]), shown));
+    return 0;
+}
+
 int mlo_cp_unique_names(const struct mlo_checkpoint *cp, struct mlo_err *err)
 {
-    if (cp->n_tensors < 2)
-        return 0;
     MLO_AUTOFREE const char **names = mlo_calloc(cp->n_tensors, sizeof *names, err);
     if (!names)
         return err->code;
     for (size_t i = 0; i < cp->n_tensors; i++)
         names[i] = cp->tensors[i].name;
-    qsort(names, cp->n_tensors, sizeof *names, by_name);
-    for (size_t i = 1; i < cp->n_tensors; i++) {
-        char shown[MLO_SHOWN_MAX];
-        if (strcmp(names[i - 1], names[i]) == 0)
-            return mlo_fail(err, MLO_EINVALID, "two tensors are named \"%s\"",
-                            mlo_shown(names[i], strlen(names[i]), shown));
-    }
-    return 0;
+    return check_unique(names, cp->n_tensors, "tensors", err);
 }
 
-const char *mlo_shown(const char *s, size_t n, char buf[MLO_SHOWN_MAX])
+int mlo_cp_unique_meta(const struct mlo_checkpoint *cp, struct mlo_err *err)
 {
-    MLO_AUTOSTR struct mlo_str text;
-    bool whole = n <= MLO_SHOWN_MAX;
-    mlo_str_init(&text, (size_t)16 * MLO_SHOWN_MAX);
-    mlo_escape(&text, s, whole ? n : cut_at(s, MLO_SHOWN_MAX));
-    if (whole && text.len < MLO_SHOWN_MAX) {
-        memcpy(buf, text.ptr, text.len + 1);
-        return buf;
-    }
-    size_t keep = text.len < MLO_SHOWN_MAX - sizeof "..." ? text.len
-                                                          : cut_at(text.ptr, MLO_SHOWN_MAX - sizeof "...");
-    memcpy(buf, text.ptr, keep);
-    memcpy(buf + keep, "...", sizeof "...");
-    return buf;
+    MLO_AUTOFREE const char **keys = mlo_calloc(cp->n_meta, sizeof *keys, err);
+    if (!keys)
+        return err->code;
+    for (size_t i = 0; i < cp->n_meta; i++)
+        keys[i] = cp->meta[i].key;
+    return check_unique(keys, cp->n_meta, "keys", err);
 }

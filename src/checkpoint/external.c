@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include <mlopsctl/base/io.h>
+#include <mlopsctl/base/text.h>
 
 #include "internal.h"
 
 int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd,
                       uint64_t *ret_size, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     struct stat st;
     MLO_AUTOCLOSE int fd = -1;
     mlo_shown(path, strlen(path), shown);

@@ -122,7 +122,7 @@ static int append_bytes(struct gguf *g, struct mlo_str *out, uint64_t n, struct 
 static int read_string(struct gguf *g, uint64_t max, const char *what, struct mlo_str *out,
                        struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     uint64_t n;
     int rc = string_length(g, max, what, &n, err);
     if (rc < 0)
@@ -314,7 +314,7 @@ static int use_architecture(struct gguf *g, uint32_t type, struct mlo_err *err)
 
 static int use_key(struct gguf *g, uint32_t type, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     const char *key = g->key.ptr;
     if (type == T_STRING && (memchr(g->value.ptr, 0, g->value.len) != NULL))
         return mlo_fail(err, MLO_EINVALID, "\"%s\": a NUL byte in the value",
@@ -334,7 +334,7 @@ static int use_key(struct gguf *g, uint32_t type, struct mlo_err *err)
 
 static int read_key(struct gguf *g, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     uint32_t type;
     int rc = read_string(g, MAX_KEY, "a key", &g->key, err);
     if (rc < 0)
@@ -351,27 +351,6 @@ static int read_key(struct gguf *g, struct mlo_err *err)
     return mlo_cp_add_meta(g->cp, g->key.ptr, g->value.ptr, err);
 }
 
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int check_keys(const struct mlo_checkpoint *cp, struct mlo_err *err)
-{
-    char shown[MLO_SHOWN_MAX];
-    MLO_AUTOFREE const char **keys = mlo_calloc(cp->n_meta ? cp->n_meta : 1, sizeof *keys, err);
-    if (!keys)
-        return err->code;
-    for (size_t i = 0; i < cp->n_meta; i++)
-        keys[i] = cp->meta[i].key;
-    qsort(keys, cp->n_meta, sizeof *keys, by_key);
-    for (size_t i = 1; i < cp->n_meta; i++)
-        if (strcmp(keys[i - 1], keys[i]) == 0)
-            return mlo_fail(err, MLO_EINVALID, "two keys are named \"%s\"",
-                            mlo_shown(keys[i], strlen(keys[i]), shown));
-    return 0;
-}
-
 static int read_keys(struct gguf *g, uint64_t n, struct mlo_err *err)
 {
     uint64_t least = size_bytes(g) + 1 + 4 + 1; /* one-letter key, type, smallest value */
@@ -382,7 +361,7 @@ static int read_keys(struct gguf *g, uint64_t n, struct mlo_err *err)
     int rc = 0;
     for (uint64_t i = 0; rc == 0 && i < n; i++)
         rc = read_key(g, err);
-    return rc == 0 ? check_keys(g->cp, err) : rc;
+    return rc == 0 ? mlo_cp_unique_meta(g->cp, err) : rc;
 }
 
 /* ---- tensors ---- */
@@ -439,7 +418,7 @@ static int read_type(struct gguf *g, struct mlo_tensor *t, struct mlo_err *err)
 static int read_info(struct gguf *g, struct mlo_err *err)
 {
     struct mlo_tensor t = {.store = MLO_TS_RANGE};
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = read_string(g, MAX_NAME, "a tensor name", &g->key, err);
     if (rc == 0)
         rc = mlo_cp_text(g->cp, g->key.ptr, g->key.len, &t.name, err);
@@ -477,7 +456,7 @@ static bool align(uint64_t *at, uint32_t alignment)
 
 static int place_tensor(const struct mlo_tensor *t, uint64_t at, uint64_t data_len, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     mlo_shown(t->name, strlen(t->name), shown);
     if (t->offset != at)
         return mlo_fail(err, MLO_EINVALID,
@@ -514,7 +493,7 @@ static int place_tensors(struct gguf *g, uint64_t data, uint64_t file_size, stru
 /* With a type of unknown size in the file, only the order of offsets and the file's end can be checked. */
 static int place_unsized(struct gguf *g, uint64_t data, uint64_t file_size, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     struct mlo_tensor *t = g->cp->tensors;
     uint64_t data_len = file_size - data;
     for (size_t i = 0; i < g->cp->n_tensors; i++) {

@@ -9,6 +9,7 @@
 #ifndef MLOPSCTL_CHECKPOINT_INTERNAL_H
 #define MLOPSCTL_CHECKPOINT_INTERNAL_H
 
+#include <mlopsctl/base/text.h>
 #include <mlopsctl/checkpoint.h>
 
 /* ---- limits ---- */
@@ -107,10 +108,8 @@ int mlo_cp_add_external(struct mlo_checkpoint *cp, const char *path, struct mlo_
 int mlo_tensor_measure(struct mlo_tensor *t, struct mlo_err *err) MLO_MUST_CHECK;
 /* Sorts an index by name and fails on two tensors of one name. O(n log n). */
 int mlo_cp_unique_names(const struct mlo_checkpoint *cp, struct mlo_err *err) MLO_MUST_CHECK;
-
-/* A foreign name for a message: escaped, cut with "..." to fit. Returns buf. */
-#define MLO_SHOWN_MAX 128
-const char *mlo_shown(const char *s, size_t n, char buf[MLO_SHOWN_MAX]);
+/* Likewise for two metadata keys. */
+int mlo_cp_unique_meta(const struct mlo_checkpoint *cp, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- zip ---- */
 

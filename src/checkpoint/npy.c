@@ -301,7 +301,7 @@ static int read_descr(struct lit *l, int depth, struct item *ret, struct mlo_err
 {
     const char *s;
     size_t n;
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (depth == MAX_DEPTH)
         return lit_fails(l, "types nested too deeply", err);
     if (lit_take(l, '['))
@@ -330,7 +330,7 @@ static int read_pair(struct lit *l, struct head *h, struct mlo_err *err)
     static const char *const keys[] = {"descr", "fortran_order", "shape"};
     const char *key;
     size_t n, k = 0;
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = lit_string(l, &key, &n, err);
     if (rc < 0)
         return rc;

@@ -106,7 +106,7 @@ int mlo_npz_read(const struct mlo_source *src, const struct mlo_zip *zip, struct
         rc = mlo_cp_reserve(cp, zip->n, err);
     for (size_t i = 0; rc == 0 && i < zip->n; i++) {
         struct member m = {.src = src, .e = &zip->entries[i], .cp = cp};
-        char shown[MLO_SHOWN_MAX];
+        char shown[MLO_SHOWN];
         rc = read_member(&m, err);
         if (rc < 0)
             mlo_wrap(err, "member \"%s\"", mlo_shown(m.e->name, m.e->name_len, shown));

@@ -51,7 +51,7 @@ static bool is_plain_domain(const char *d)
 
 static int note_domain(struct model *m, const char *domain, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (is_plain_domain(domain) || m->n_domains == MAX_DOMAINS)
         return 0;
     for (size_t i = 0; i < m->n_domains; i++)
@@ -637,22 +637,6 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int check_unique_meta(const struct mlo_checkpoint *cp, struct mlo_err *err)
-{
-    char shown[MLO_SHOWN_MAX];
-    MLO_AUTOFREE const char **keys = mlo_calloc(cp->n_meta ? cp->n_meta : 1, sizeof *keys, err);
-    if (!keys)
-        return err->code;
-    for (size_t i = 0; i < cp->n_meta; i++)
-        keys[i] = cp->meta[i].key;
-    qsort(keys, cp->n_meta, sizeof *keys, by_text);
-    for (size_t i = 1; i < cp->n_meta; i++)
-        if (strcmp(keys[i - 1], keys[i]) == 0)
-            return mlo_fail(err, MLO_EINVALID, "metadata key \"%s\" twice",
-                            mlo_shown(keys[i], strlen(keys[i]), shown));
-    return 0;
-}
-
 static int check_versions(struct model *m, struct mlo_err *err)
 {
     if (!m->has_ir || !m->has_graph)
@@ -701,7 +685,7 @@ static int keep_ports(struct mlo_checkpoint *cp, const struct mlo_port *from, si
 static int finish(struct model *m, struct mlo_err *err)
 {
     struct mlo_checkpoint *cp = m->cp;
-    int r = check_unique_meta(cp, err);
+    int r = mlo_cp_unique_meta(cp, err);
     if (r == 0)
         r = check_versions(m, err);
     if (r == 0)

@@ -200,7 +200,7 @@ static int parse(struct proto *p, struct mlo_win *w, uint64_t at, uint64_t len, 
 
 static int wrong(const struct mlo_tensor *t, struct mlo_err *err, const char *why)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     return mlo_fail(err, MLO_EINVALID, "tensor \"%s\": %s", mlo_shown(t->name, strlen(t->name), shown), why);
 }
 

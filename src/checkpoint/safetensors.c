@@ -97,7 +97,7 @@ static int read_offsets(struct st_reader *r, struct mlo_tensor *t, struct mlo_er
 
 static int read_dtype(struct st_reader *r, struct mlo_tensor *t, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = expect(r, MLO_J_STRING, "a type name", err);
     if (rc == 0)
         rc = unescaped(r, err);
@@ -106,7 +106,7 @@ static int read_dtype(struct st_reader *r, struct mlo_tensor *t, struct mlo_err 
     t->dtype = mlo_dtype_from_safetensors(r->text.ptr, r->text.len);
     if (t->dtype != MLO_DT_UNKNOWN)
         return 0;
-    if (r->text.len == 0 || r->text.len >= MLO_SHOWN_MAX)
+    if (r->text.len == 0 || r->text.len >= MLO_SHOWN)
         return mlo_fail(err, MLO_EINVALID, "type \"%s\" is no type name",
                         mlo_shown(r->text.ptr, r->text.len, shown));
     return mlo_cp_text(r->cp, r->text.ptr, r->text.len, &t->type_name, err);
@@ -123,7 +123,7 @@ static int read_member(struct st_reader *r, struct mlo_tensor *t, unsigned *seen
     } members[] = {{"dtype", HAS_DTYPE, read_dtype},
                    {"shape", HAS_SHAPE, read_shape},
                    {"data_offsets", HAS_OFFSETS, read_offsets}};
-    char name[MLO_SHOWN_MAX], key[MLO_SHOWN_MAX];
+    char name[MLO_SHOWN], key[MLO_SHOWN];
     int rc = unescaped(r, err);
     if (rc < 0)
         return rc;
@@ -165,7 +165,7 @@ static int read_members(struct st_reader *r, struct mlo_tensor *t, struct mlo_er
 /* An unknown type is not corrupt, only newer: its size cannot be checked. */
 static int check_size(struct st_reader *r, struct mlo_tensor *t, struct mlo_err *err)
 {
-    char name[MLO_SHOWN_MAX], type[MLO_SHOWN_MAX];
+    char name[MLO_SHOWN], type[MLO_SHOWN];
     uint64_t had = t->length;
     int rc = mlo_tensor_measure(t, err);
     if (rc < 0)
@@ -187,7 +187,7 @@ static int check_size(struct st_reader *r, struct mlo_tensor *t, struct mlo_err 
 static int read_tensor(struct st_reader *r, struct mlo_err *err)
 {
     struct mlo_tensor t = {.store = MLO_TS_RANGE};
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = mlo_cp_text(r->cp, r->text.ptr, r->text.len, &t.name, err);
     if (rc < 0)
         return rc;
@@ -206,7 +206,7 @@ static int by_key(const void *a, const void *b)
 /* Sorts the metadata by key, which also makes the listing of a writer's random order the same every time. */
 static int check_metadata(struct mlo_checkpoint *cp, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (cp->n_meta > 1)
         qsort(cp->meta, cp->n_meta, sizeof *cp->meta, by_key);
     for (size_t i = 1; i < cp->n_meta; i++)
@@ -300,7 +300,7 @@ static int check_cover(const struct st_reader *r, struct mlo_err *err)
     const struct mlo_checkpoint *cp = r->cp;
     MLO_AUTOFREE const struct mlo_tensor **sorted = mlo_calloc(cp->n_tensors ? cp->n_tensors : 1,
                                                                sizeof *sorted, err);
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (!sorted)
         return err->code;
     for (size_t i = 0; i < cp->n_tensors; i++)

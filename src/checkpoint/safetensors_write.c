@@ -56,7 +56,7 @@ static int by_key(const void *a, const void *b)
 
 static int check_entry(struct entry *e, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     struct mlo_tensor m = {
         .name = e->t->name, .dtype = e->t->dtype, .rank = e->t->rank, .shape = e->t->shape};
     e->rank = mlo_dtype_safetensors_rank(e->t->dtype);
@@ -82,7 +82,7 @@ static int check_entries(struct entry *entries, const struct mlo_st_tensor *t, s
     }
     qsort(entries, n, sizeof *entries, by_name);
     for (size_t i = 1; i < n; i++) {
-        char shown[MLO_SHOWN_MAX];
+        char shown[MLO_SHOWN];
         if (by_name(&entries[i - 1], &entries[i]) == 0)
             return mlo_fail(err, MLO_EINVALID, "two tensors are named \"%s\"",
                             mlo_shown(entries[i].t->name, strlen(entries[i].t->name), shown));

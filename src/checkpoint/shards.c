@@ -51,7 +51,7 @@ static int sort_shards(const struct mlo_shard *shards, size_t n, const struct ml
 
 static int check_file_name(const char *file, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = mlo_path_check(file, strlen(file), err);
     if (rc == 0 && strchr(file, '/'))
         rc = mlo_fail(err, MLO_EINVALID, "not a plain file name");
@@ -61,7 +61,7 @@ static int check_file_name(const char *file, struct mlo_err *err)
 static int index_entry(const cJSON *item, const struct mlo_shard *shards, const struct mlo_shard **sorted,
                        size_t n, struct place *ret, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (!cJSON_IsString(item))
         return mlo_fail(err, MLO_EINVALID, "weight_map: \"%s\" is not a string",
                         mlo_shown(item->string, strlen(item->string), shown));
@@ -123,7 +123,7 @@ static int list_tensors(const struct mlo_shard *shards, size_t n_shards, struct 
 static int compare(const struct places *index, const struct places *held, const struct mlo_shard *shards,
                    struct mlo_err *err)
 {
-    char tensor[MLO_SHOWN_MAX], file[MLO_SHOWN_MAX];
+    char tensor[MLO_SHOWN], file[MLO_SHOWN];
     for (size_t i = 0; i < index->n || i < held->n; i++) {
         int d = i == index->n ? 1 : i == held->n ? -1 : by_tensor(&index->v[i], &held->v[i]);
         if (d == 0)

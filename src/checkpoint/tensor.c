@@ -349,7 +349,7 @@ int mlo_tensor_read(const struct mlo_source *src, const struct mlo_tensor *t, pi
                     struct mlo_err *err)
 {
     struct out o;
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     int rc = out_init(&o, t, fn, ctx, err);
     if (rc == 0)
         rc = put_tensor(&o, src, t, err);

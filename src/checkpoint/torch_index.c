@@ -129,7 +129,7 @@ static const char *tensor_name(const struct mlo_torch_index *x)
 
 static int refuse(const struct mlo_torch_index *x, struct mlo_err *err, const char *why)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     const char *name = tensor_name(x);
     return mlo_fail(err, MLO_EINVALID, "tensor \"%s\": %s", mlo_shown(name, strlen(name), shown), why);
 }

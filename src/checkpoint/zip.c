@@ -510,7 +510,7 @@ int mlo_zip_read(const struct mlo_source *src, struct mlo_arena *arena, struct m
 
 int mlo_zip_strict(const struct mlo_zip *zip, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     for (size_t i = 0; zip->odd && i < zip->n; i++) {
         const struct mlo_zip_entry *e = &zip->entries[i];
         if (e->odd)

@@ -17,7 +17,7 @@ struct flow {
 
 static int give(struct flow *f, const void *p, size_t n, struct mlo_err *err)
 {
-    char shown[MLO_SHOWN_MAX];
+    char shown[MLO_SHOWN];
     if (n > f->max - f->given)
         return mlo_fail(err, MLO_EINVALID, "member \"%s\" unpacks to more than %llu bytes",
                         mlo_shown(f->e->name, f->e->name_len, shown), (unsigned long long)f->max);

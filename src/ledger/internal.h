@@ -14,6 +14,7 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/str.h>
 #include <mlopsctl/base/time.h>
+#include <mlopsctl/base/text.h>
 #include <mlopsctl/ledger.h>
 
 #include "sql.h"
@@ -89,9 +90,8 @@ static inline int64_t mlo_stmt_i64(const struct mlo_stmt *s, int col)
 {
     return sqlite3_column_int64(s->h, col);
 }
-/* Foreign text for a message: escaped, cut when long; returns buf. */
-#define MLO_SHOWN 200
-const char *mlo_ledger_shown(const char *s, char buf[MLO_SHOWN]);
+/* mlo_shown of a text column; NULL shows as nothing. */
+const char *mlo_text_shown(const char *s, char buf[MLO_SHOWN]);
 /* "kind 'target'" likewise. */
 #define MLO_THING_SHOWN (2 * MLO_SHOWN)
 const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN]);

@@ -112,7 +112,7 @@ int mlo_run_state(struct mlo_ledger *l, int64_t run, struct mlo_run_state *ret, 
         return mlo_fail(err, MLO_ENOTFOUND, "run %" PRId64 ": no such run", run);
     struct mlo_run_state state = {.seq = mlo_stmt_i64(&s, 2)};
     snprintf(state.status, sizeof state.status, "%s", mlo_stmt_text0(&s, 0));
-    mlo_ledger_shown(mlo_stmt_text(&s, 1), state.command);
+    mlo_text_shown(mlo_stmt_text(&s, 1), state.command);
     rc = mlo_undone_by(l, run, &state.undone_by, err);
     if (!rc)
         *ret = state;

@@ -150,7 +150,7 @@ static int compare_schemas(struct mlo_stmt *have, struct mlo_stmt *want, struct 
                    *need = expected ? mlo_stmt_text0(want, 0) : "";
         int order = !expected ? -1 : !more ? 1 : strcmp(name, need);
         if (order < 0)
-            return mlo_fail(err, MLO_NO, "schema: '%s' was added", mlo_ledger_shown(name, shown));
+            return mlo_fail(err, MLO_NO, "schema: '%s' was added", mlo_text_shown(name, shown));
         if (order > 0)
             return mlo_fail(err, MLO_NO, "schema: '%s' is missing", need);
         if (strcmp(mlo_stmt_text0(have, 1), mlo_stmt_text0(want, 1)) != 0)

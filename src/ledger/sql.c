@@ -210,19 +210,14 @@ struct mlo_digest mlo_stmt_digest(const struct mlo_stmt *s, int col)
     return d;
 }
 
-const char *mlo_ledger_shown(const char *s, char buf[MLO_SHOWN])
+const char *mlo_text_shown(const char *s, char buf[MLO_SHOWN])
 {
-    MLO_AUTOSTR struct mlo_str out;
-    mlo_str_init(&out, MLO_STR_MAX);
-    if (s)
-        mlo_escape(&out, s, strlen(s));
-    snprintf(buf, MLO_SHOWN, out.len < MLO_SHOWN ? "%s" : "%.190s...", out.ptr);
-    return buf;
+    return mlo_shown(s ? s : "", s ? strlen(s) : 0, buf);
 }
 
 const char *mlo_thing_shown(const char *kind, const char *target, char buf[MLO_THING_SHOWN])
 {
     char a[MLO_SHOWN], b[MLO_SHOWN];
-    snprintf(buf, MLO_THING_SHOWN, "%.150s '%s'", mlo_ledger_shown(kind, a), mlo_ledger_shown(target, b));
+    snprintf(buf, MLO_THING_SHOWN, "%.150s '%s'", mlo_text_shown(kind, a), mlo_text_shown(target, b));
     return buf;
 }

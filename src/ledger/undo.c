@@ -365,8 +365,8 @@ static int differs(const struct mlo_effect *e, const char *now, struct mlo_err *
     char thing[MLO_THING_SHOWN], after[MLO_SHOWN], present[MLO_SHOWN];
     (void)mlo_fail(err, MLO_ECONFLICT, "run %" PRId64 " left %s at %s, but now it is at %s", e->run,
                    mlo_thing_shown(e->kind, e->target, thing),
-                   mlo_ledger_shown(e->after ? e->after : "nothing", after),
-                   mlo_ledger_shown(now ? now : "nothing", present));
+                   mlo_text_shown(e->after ? e->after : "nothing", after),
+                   mlo_text_shown(now ? now : "nothing", present));
     return mlo_hint(err, "--force undoes it all the same");
 }
 
@@ -485,8 +485,8 @@ static int check_targets(const struct mlo_undo_plan *p, struct mlo_err *err)
             rc = p->opts.target_ok(p->opts.ctx, &d, err);
         char target[MLO_SHOWN], value[MLO_SHOWN];
         if (rc)
-            return mlo_wrap(err, "'%s' cannot go back to %s", mlo_ledger_shown(t->target, target),
-                            mlo_ledger_shown(t->value, value));
+            return mlo_wrap(err, "'%s' cannot go back to %s", mlo_text_shown(t->target, target),
+                            mlo_text_shown(t->value, value));
     }
     return 0;
 }

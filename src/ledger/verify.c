@@ -251,8 +251,8 @@ static int check_name(struct verify *v, const char *target, uint64_t *standing, 
         return 0;
     char shown[MLO_SHOWN], value[MLO_SHOWN];
     return mlo_fail(err, MLO_NO, "name '%s' is at %s, but run %" PRId64 " left it at %s",
-                    mlo_ledger_shown(target, shown), is_set ? mlo_ledger_shown(now.ptr, value) : "nothing",
-                    run, was_set ? after.ptr : "nothing");
+                    mlo_text_shown(target, shown), is_set ? mlo_text_shown(now.ptr, value) : "nothing", run,
+                    was_set ? after.ptr : "nothing");
 }
 
 static int find_unmoved(struct verify *v, struct mlo_err *err)
@@ -268,8 +268,7 @@ static int find_unmoved(struct verify *v, struct mlo_err *err)
         return rc;
     char kind[MLO_SHOWN], name[MLO_SHOWN];
     return mlo_fail(err, MLO_NO, "name '%s/%s' was inserted: no run made it",
-                    mlo_ledger_shown(mlo_stmt_text(&s, 0), kind),
-                    mlo_ledger_shown(mlo_stmt_text(&s, 1), name));
+                    mlo_text_shown(mlo_stmt_text(&s, 0), kind), mlo_text_shown(mlo_stmt_text(&s, 1), name));
 }
 
 /* One walk along effects_target gives every name that was ever moved. */
@@ -310,7 +309,7 @@ static int check_sqlite(struct mlo_ledger *l, bool deep, struct mlo_err *err)
     char shown[MLO_SHOWN];
     const char *text = row ? mlo_stmt_text(&s, 0) : NULL;
     if (!text || strcmp(text, "ok") != 0)
-        return mlo_fail(err, MLO_NO, "SQLite: %s", text ? mlo_ledger_shown(text, shown) : "no answer");
+        return mlo_fail(err, MLO_NO, "SQLite: %s", text ? mlo_text_shown(text, shown) : "no answer");
     return 0;
 }
 

@@ -16,6 +16,11 @@ bool mlo_utf8_valid(const char *s, size_t n);
 void mlo_escape(struct mlo_str *out, const char *s, size_t n);
 /* The same for a whole message, whose names may have been escaped before: backslashes stay single. */
 void mlo_escape_text(struct mlo_str *out, const char *s, size_t n);
+/* The longest prefix of at most max bytes that does not cut a character. s has more than max bytes. */
+size_t mlo_utf8_cut(const char *s, size_t max);
+/* A foreign name for a message: escaped, cut with "..." to fit. Returns buf. */
+#define MLO_SHOWN 200
+const char *mlo_shown(const char *s, size_t n, char buf[MLO_SHOWN]);
 /* Columns a terminal needs for valid UTF-8 text (wide and combining characters counted). */
 size_t mlo_text_width(const char *s);
 
