@@ -245,9 +245,9 @@ void mlo_note(const struct mlo_ctx *ctx, const char *fmt, ...)
 {
     MLO_AUTOSTR struct mlo_str text;
     va_list ap;
+    mlo_str_init(&text, 2 * MESSAGE_MAX);
     if (ctx->quiet || ctx->json)
         return;
-    mlo_str_init(&text, 2 * MESSAGE_MAX);
     va_start(ap, fmt);
     format_message(&text, fmt, ap);
     va_end(ap);
