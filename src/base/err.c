@@ -54,7 +54,8 @@ int mlo_fail(struct mlo_err *err, int code, const char *fmt, ...)
 int mlo_fail_errno(struct mlo_err *err, const char *fmt, ...)
 {
     int cause = errno;
-    char what[sizeof err->msg], why[128];
+    char why[128],
+        what[sizeof err->msg - sizeof why - sizeof ": "]; /* a long name leaves room for the reason */
     va_list ap;
     va_start(ap, fmt);
     put(what, sizeof what, fmt, ap);

@@ -78,7 +78,16 @@ static int check_stdout(struct mlo_err *err)
     return err->code = MLO_EIO;
 }
 
-static int exit_status(const struct mlo_ctx *ctx, int rc, struct mlo_err *err)
+/* What stands behind a wrong word was not read, but how errors are wanted holds for this one too. */
+static bool wants_json(const struct mlo_ctx *ctx)
+{
+    for (int i = 1; i < ctx->argc && strcmp(ctx->argv[i], "--") != 0; i++)
+        if (strcmp(ctx->argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+static int exit_status(struct mlo_ctx *ctx, int rc, struct mlo_err *err)
 {
     struct mlo_err out_err = MLO_ERR_INIT;
     int written = check_stdout(&out_err);
@@ -88,6 +97,7 @@ static int exit_status(const struct mlo_ctx *ctx, int rc, struct mlo_err *err)
         mlo_fail(err, rc, "failed without a reason");
     if (rc < 0 && *err->msg) {
         err->code = rc;
+        ctx->json = ctx->json || (rc == MLO_EUSAGE && wants_json(ctx));
         print_error(ctx, err);
     }
     if (written < 0 && rc >= MLO_NO) {

@@ -76,6 +76,14 @@ static void long_messages_are_cut_between_characters(void)
     check(strncmp(err.msg, "context number 199: ", 20) == 0);
 }
 
+static void a_long_name_does_not_hide_the_reason(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    errno = ENAMETOOLONG;
+    mlo_fail_errno(&err, "'%02000d'", 0);
+    check(strstr(err.msg, "00...: File name too long") != NULL);
+}
+
 static void nothing_in_a_message_commands_a_terminal(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -260,6 +268,7 @@ int main(void)
     run(wrap_puts_context_first_and_keeps_code_and_hint);
     run(an_error_may_be_made_of_its_own_message);
     run(long_messages_are_cut_between_characters);
+    run(a_long_name_does_not_hide_the_reason);
     run(nothing_in_a_message_commands_a_terminal);
     run(every_code_has_a_name);
     run(checked_arithmetic_leaves_the_result_alone_on_overflow);

@@ -137,6 +137,16 @@ static void each_failure_is_its_exit_status_and_leaves_stdout_empty(void)
         "{\"schema\":1,\"error\":{\"kind\":\"io\",\"message\":\"row 7 differs\",\"hint\":\"look at it\"}}\n");
 }
 
+static void json_asked_for_behind_a_wrong_word_holds(void)
+{
+    check_int(main_of("verify", "--nonsense", "--json"), 2);
+    check(strncmp(errs, "{\"schema\":1,\"error\":{\"kind\":\"usage\"", 35) == 0);
+    check_int(main_of("verfy", "--json"), 2);
+    check(*errs == '{');
+    check_int(main_of("verify", "--nonsense", "--", "--json"), 2);
+    check(*errs == 'm');
+}
+
 static void a_failure_without_words_is_never_silent(void)
 {
     returns(MLO_EIO, 0);
@@ -259,6 +269,7 @@ int main(void)
     run(verbs_are_found_with_options_between);
     run(a_no_prints_report_and_reason);
     run(each_failure_is_its_exit_status_and_leaves_stdout_empty);
+    run(json_asked_for_behind_a_wrong_word_holds);
     run(a_failure_without_words_is_never_silent);
     run(a_family_without_verb_lists_its_verbs);
     run(groups_come_once_and_hidden_commands_never);
