@@ -100,11 +100,18 @@ static int remote_undo(void *ctx, const struct mlo_effect *e, struct mlo_err *er
     return rc;
 }
 
-/* A push that died between intent and ref has changed nothing that anybody sees. */
+/*
+ * After a crash: only a ref that is still what it was before counts as not pushed. One that somebody else has
+ * moved on must not be moved back, and a remote that does not answer must not stop all other work: both are
+ * recorded as done, and a rollback looks again.
+ */
 static int remote_happened(void *ctx, const struct mlo_effect *e, bool *ret_done, struct mlo_err *err)
 {
-    (void)ctx;
-    return remote_is(e, e->after, ret_done, err);
+    struct mlo_err ignored = MLO_ERR_INIT;
+    bool as_before = false;
+    (void)ctx, (void)err;
+    *ret_done = remote_is(e, e->before, &as_before, &ignored) != 0 || !as_before;
+    return 0;
 }
 
 struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws)
