@@ -102,8 +102,8 @@ static void report(const struct unpack *u, struct mlo_ctx *ctx)
         mlo_report_u64(ctx->report, "files", "files", u->files);
         mlo_report_size(ctx->report, "bytes", "bytes", u->bytes);
     }
-    mlo_report_say(ctx->report, "unpacked %s into %s: %zu files, %s", ctx->args[0], shown.ptr, u->files,
-                   mlo_human_size(u->bytes, size));
+    mlo_report_say(ctx->report, "unpacked %s into %s: %zu file%s, %s", ctx->args[0], shown.ptr, u->files,
+                   u->files == 1 ? "" : "s", mlo_human_size(u->bytes, size));
 }
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)

@@ -8,7 +8,8 @@ struct checker {
     bool deep;
     int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err);
     void *ctx;
-    uint64_t refs, faults;
+    uint64_t refs;
+    bool faulty;
     const char *name, *tag;     /* of the ref in hand */
     struct mlo_digest_set good; /* packs (with deep: chunks) that have been looked at */
 };
@@ -20,7 +21,7 @@ static int fault(struct checker *c, const char *key, int rc, struct mlo_err *err
     if (rc != MLO_ENOTFOUND && rc != MLO_EINVALID && rc != MLO_EREMOTE)
         return rc;
     *err = MLO_ERR_INIT;
-    c->faults++;
+    c->faulty = true;
     return c->fn(c->ctx, &f, err);
 }
 
@@ -116,6 +117,5 @@ int mlo_remote_check(struct mlo_remote *r, bool deep,
     if (rc != 0)
         return rc;
     *ret_refs = c.refs;
-    return c.faults == 0 ? 0
-                         : mlo_fail(err, MLO_NO, "%llu faults on %s", (unsigned long long)c.faults, r->url);
+    return !c.faulty ? 0 : mlo_fail(err, MLO_NO, "%s does not hold all that its names lead to", r->url);
 }
