@@ -121,7 +121,7 @@ check:
 
 demo:
 	scripts/bootstrap
-	$(MAKE) --no-print-directory all
+	$(MAKE) --no-print-directory -j"$$(nproc)" all
 	MLOPSCTL='$(abspath $(BIN))' examples/credit/demo.sh
 
 bench-peers: $(BIN) tools
