@@ -52,7 +52,7 @@ int mlo_parse_double(const char *s, const char *what, double *ret, struct mlo_er
 {
     char *end;
     double v = strtod(s, &end);
-    if (end == s || *end || isspace((unsigned char)*s) || !isfinite(v))
+    if (end == s || *end || strspn(s, "+-.0123456789eE") != strlen(s) || !isfinite(v))
         return refuse(what, s, "a number", err);
     *ret = v;
     return 0;

@@ -182,24 +182,6 @@ static int find_shards(struct mlo_packed *files, size_t n, const char *path, con
     return s->items ? 0 : MLO_EIO;
 }
 
-static int read_text(const struct mlo_packed *f, char **ret, size_t *ret_n, struct mlo_err *err)
-{
-    MLO_AUTOCLOSE int fd = -1;
-    size_t n = (size_t)f->file->st.st_size;
-    int rc = mlo_walked_open(f->file, &fd, err);
-    if (rc)
-        return rc;
-    MLO_AUTOFREE char *text = mlo_calloc(n + 1, 1, err);
-    if (!text)
-        return MLO_EIO;
-    rc = mlo_read_exact_at(fd, text, n, 0, err);
-    if (rc)
-        return mlo_wrap(err, "'%s'", f->file->path);
-    *ret = mlo_steal(&text);
-    *ret_n = n;
-    return 0;
-}
-
 static int check_index(struct mlo_packed *files, size_t n, const struct mlo_packed *f,
                        struct mlo_refusals *no, struct mlo_str *warning, struct mlo_err *err)
 {
@@ -213,7 +195,7 @@ static int check_index(struct mlo_packed *files, size_t n, const struct mlo_pack
         mlo_refuse(no, f->file->path, "larger than an index can be");
         return 0;
     }
-    int rc = read_text(f, &text, &len, err);
+    int rc = mlo_walked_slurp(f->file, &text, &len, err);
     if (rc)
         return rc;
     if (mlo_json_parse(text, len, INDEX_MAX, &index, &why)) {

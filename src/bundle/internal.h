@@ -95,6 +95,9 @@ int mlo_walk_add(struct mlo_walk *w, const char *path, const char *as, struct ml
 /* Sorts by path, drops a file named twice, refuses names that collide where case does not count. */
 int mlo_walk_finish(struct mlo_walk *w, struct mlo_refusals *no, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+/* The whole of a small file with a NUL after it, to be freed. */
+int mlo_walked_slurp(const struct mlo_walked *f, char **ret, size_t *ret_n,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- json.c: building that is checked once ---- */
 

@@ -95,21 +95,15 @@ static bool adopt_small(struct mlo_packing *p, size_t n)
 
 static int read_small(struct mlo_packing *p, struct mlo_packed *f, struct mlo_err *err)
 {
-    MLO_AUTOCLOSE int fd = -1;
-    size_t n = (size_t)f->file->st.st_size;
-    int rc = mlo_walked_open(f->file, &fd, err);
-    if (rc)
-        return rc;
-    MLO_AUTOFREE char *text = mlo_calloc(n + 1, 1, err);
-    if (!text)
-        return MLO_EIO;
-    rc = mlo_read_exact_at(fd, text, n, 0, err);
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0;
+    int rc = mlo_walked_slurp(f->file, &text, &n, err);
     if (rc == 0)
         rc = mlo_sha256(text, n, &f->digest, err);
     if (rc == 0)
         rc = mlo_stat_cache_put(p->seen, &f->file->st, &f->digest, err);
     if (rc)
-        return mlo_wrap(err, "'%s'", f->file->path);
+        return rc;
     cJSON_Delete(mlo_steal(&f->doc)); /* of a cache entry that did not fit */
     const struct mlo_mem mem = {.data = text};
     const struct mlo_source src = mlo_source_mem(&mem, n);

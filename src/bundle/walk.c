@@ -385,3 +385,21 @@ int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err
     *ret_fd = mlo_steal_fd(&fd);
     return 0;
 }
+
+int mlo_walked_slurp(const struct mlo_walked *f, char **ret, size_t *ret_n, struct mlo_err *err)
+{
+    MLO_AUTOCLOSE int fd = -1;
+    size_t n = (size_t)f->st.st_size;
+    int rc = mlo_walked_open(f, &fd, err);
+    if (rc)
+        return rc;
+    MLO_AUTOFREE char *text = mlo_calloc(n + 1, 1, err);
+    if (!text)
+        return MLO_EIO;
+    rc = mlo_read_exact_at(fd, text, n, 0, err);
+    if (rc)
+        return mlo_wrap(err, "'%s'", f->path);
+    *ret = mlo_steal(&text);
+    *ret_n = n;
+    return 0;
+}
