@@ -181,12 +181,15 @@ static void take_ref(const cJSON *entry, char ret[MLO_REF_TEXT])
     memcpy(ret, ref ? ref : "", n + 1);
 }
 
-/* Of two entries with one name the later is meant. */
+/* Of two models with one name the later is meant. */
 static int add_item(struct importer *im, const struct mlo_imported *item, struct mlo_err *err)
 {
-    for (size_t i = 0; *item->ref && i < im->n; i++)
-        if (strcmp(im->items[i].ref, item->ref) == 0)
-            im->items[i].ref[0] = '\0';
+    for (size_t i = 0; *item->ref && !item->is_referrer && i < im->n; i++) {
+        if (im->items[i].is_referrer || strcmp(im->items[i].ref, item->ref) != 0)
+            continue;
+        im->items[i] = *item;
+        return 0;
+    }
     int rc = mlo_grow(&im->items, &im->cap, im->n + 1, sizeof *im->items, err);
     if (rc == 0)
         im->items[im->n++] = *item;
