@@ -1,6 +1,7 @@
 /*
  * Durable replacement: temporary name in the folder of the final one -> write -> fsync -> rename -> fsync of
- * the folder. The rename is the only moment at which the final name changes.
+ * the folder. The rename is the only moment at which the final name changes. The descriptor, and with it the
+ * lock that says "alive", is kept until after the rename.
  */
 #include <mlopsctl/base/io.h>
 
@@ -49,6 +50,7 @@ static int open_temporary(struct mlo_newfile *f, mode_t mode, struct mlo_err *er
         snprintf(name, sizeof name, MLO_TMP_PREFIX "%ld-%016llx", (long)getpid(), (unsigned long long)random);
         f->fd = openat(f->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         if (f->fd >= 0) {
+            mlo_tmp_hold(f->fd);
             f->tmp = mlo_strdup(name, err);
             if (!f->tmp)
                 unlinkat(f->dirfd, name, 0);
@@ -65,6 +67,7 @@ int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t
     *f = MLO_NEWFILE_INIT;
     if (open_folder_of(dirfd, path, &f->dirfd, &f->name, err))
         return err->code;
+    mlo_tmp_sweep(f->dirfd);
     if (open_temporary(f, mode, err) == 0)
         return 0;
     mlo_newfile_abort(f);
@@ -102,9 +105,6 @@ static int rename_excl(const struct mlo_newfile *f)
 static int commit(struct mlo_newfile *f, bool excl, struct mlo_err *err)
 {
     int rc = mlo_fsync(f->fd, "the new file", err);
-    int fd = mlo_steal_fd(&f->fd);
-    if (close(fd) && !rc)
-        rc = mlo_fail_path(err, "cannot close", f->name);
     if (!rc && (excl ? rename_excl(f) : renameat(f->dirfd, f->tmp, f->dirfd, f->name))) {
         bool exists = errno == EEXIST;
         rc = exists ? mlo_wrap_path(err, mlo_fail(err, MLO_ECONFLICT, "is there already"), f->name)

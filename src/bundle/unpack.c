@@ -217,11 +217,16 @@ static int unpack_layer(void *ctx, size_t i, struct mlo_err *err)
 /* A folder of ours below base, which nobody else knows. */
 static int make_tmp(struct unpacker *u, struct mlo_err *err)
 {
+    mlo_tmp_sweep(u->base);
     for (unsigned i = 0; i < TMP_TRIES; i++) {
         snprintf(u->tmp_name, sizeof u->tmp_name, MLO_TMP_PREFIX "%lx-%u", (unsigned long)getpid() & 0xffffff,
                  i);
-        if (mkdirat(u->base, u->tmp_name, 0777) == 0)
-            return mlo_open_beneath(u->base, u->tmp_name, O_RDONLY | O_DIRECTORY, 0, &u->tmp, err);
+        if (mkdirat(u->base, u->tmp_name, 0777) == 0) {
+            int rc = mlo_open_beneath(u->base, u->tmp_name, O_RDONLY | O_DIRECTORY, 0, &u->tmp, err);
+            if (rc == 0)
+                mlo_tmp_hold(u->tmp);
+            return rc;
+        }
         if (errno != EEXIST)
             break;
     }

@@ -13,10 +13,23 @@ static int record(struct mlo_ctx *ctx, struct mlo_err *err)
     return mlo_workspace_end(&ws, rc, err);
 }
 
+/* A run that died must not stand in the way of a restore. A ledger too damaged for this is what restoring is
+ * for. */
+static void finish_dead_runs(struct mlo_ctx *ctx)
+{
+    struct mlo_workspace ws;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    if (mlo_workspace_read(ctx, &ws, &ignored))
+        return;
+    (void)!mlo_workspace_recover(&ws, NULL, NULL, &ignored);
+    mlo_workspace_close(&ws);
+}
+
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     MLO_AUTOFREE char *home = NULL;
     (void)options;
+    finish_dead_runs(ctx);
     int rc = mlo_home_find(ctx, &home, err);
     if (!rc)
         rc = mlo_ledger_restore(home, ctx->args[0], err);

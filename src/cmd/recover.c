@@ -23,21 +23,12 @@ static int show(void *ctx, const struct mlo_recovered *rec, struct mlo_err *err)
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     struct mlo_workspace ws;
-    size_t n;
     (void)options;
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc)
         return rc;
     mlo_report_table(ctx->report, "runs", NULL, columns, MLO_COUNT(columns), "nothing to recover");
-    if (ws.ledger) { /* opened again for writing; recovering is not a run: what it decides stands in the runs
-                        that died */
-        mlo_ledger_close(ws.ledger);
-        ws.ledger = NULL;
-        rc = mlo_ledger_open(ws.home, MLO_LEDGER_WRITE, &ws.ledger, err);
-        const struct mlo_undo_handler *handlers = mlo_undo_handlers(&ws, &n);
-        if (!rc)
-            rc = mlo_ledger_recover(ws.ledger, handlers, n, show, ctx->report, err);
-    }
+    rc = mlo_workspace_recover(&ws, show, ctx->report, err);
     mlo_workspace_close(&ws);
     return rc;
 }

@@ -296,6 +296,24 @@ static int write_index(struct mlo_workspace *ws, struct mlo_err *err)
     return rc;
 }
 
+/* The ledger is opened again for writing. Recovering is not a run: what it decides stands in the runs that
+ * died. One of them may have moved its names and not come to write the index. */
+int mlo_workspace_recover(struct mlo_workspace *ws,
+                          int (*fn)(void *ctx, const struct mlo_recovered *rec, struct mlo_err *err),
+                          void *ctx, struct mlo_err *err)
+{
+    size_t n;
+    const struct mlo_undo_handler *handlers = mlo_undo_handlers(ws, &n);
+    if (!ws->ledger)
+        return 0;
+    mlo_ledger_close(ws->ledger);
+    ws->ledger = NULL;
+    int rc = mlo_ledger_open(ws->home, MLO_LEDGER_WRITE, &ws->ledger, err);
+    if (!rc)
+        rc = mlo_ledger_recover(ws->ledger, handlers, n, fn, ctx, err);
+    return rc ? rc : write_index(ws, err);
+}
+
 int mlo_workspace_end(struct mlo_workspace *ws, int result, struct mlo_err *err)
 {
     struct mlo_err later = MLO_ERR_INIT;

@@ -37,6 +37,10 @@ int mlo_workspace_begin(struct mlo_ctx *ctx, struct mlo_workspace *ws, int64_t u
  * first failure. Returns the result. */
 int mlo_workspace_end(struct mlo_workspace *ws, int result, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_workspace_close(struct mlo_workspace *ws);
+/* After mlo_workspace_read: finishes or takes back what died runs left; fn (may be NULL) hears of each. */
+int mlo_workspace_recover(struct mlo_workspace *ws,
+                          int (*fn)(void *ctx, const struct mlo_recovered *rec, struct mlo_err *err),
+                          void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* "credit:1.4.0", "credit" (latest), "credit@sha256:...", "sha256:..." or a unique prefix of at least 8 hex
  * digits. MLO_ENOTFOUND with "did you mean". ret_ref may be NULL. */

@@ -36,16 +36,20 @@ static int verify_file(const char *path, struct mlo_err *err)
     return rc;
 }
 
+/* No journal beside the copy: nobody needs it back half-made, and a crash would leave it there. */
 static int copy_pages(sqlite3 *from, sqlite3 *to, struct mlo_err *err)
 {
+    int rc = mlo_sql_exec(to, "PRAGMA journal_mode=MEMORY", err);
+    if (rc)
+        return rc;
     sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
     if (!b)
         return mlo_sql_fail(to, sqlite3_errcode(to), "ledger: backup", err);
     int step = sqlite3_backup_step(b, -1); /* all at once: one moment, no restarts */
-    int rc = sqlite3_backup_finish(b);
+    rc = sqlite3_backup_finish(b);
     if (step != SQLITE_DONE)
         return mlo_sql_fail(to, rc == SQLITE_OK ? step : rc, "ledger: backup", err);
-    return mlo_sql_exec(to, "PRAGMA journal_mode=DELETE", err);
+    return mlo_sql_exec(to, "PRAGMA journal_mode=MEMORY", err); /* the pages say WAL */
 }
 
 static int backup_to(struct mlo_ledger *l, const char *tmp, struct mlo_err *err)

@@ -226,6 +226,7 @@ static bool folder_run(const char *name, int64_t *ret)
 
 static int sweep(struct mlo_ledger *l, struct mlo_err *err)
 {
+    mlo_tmp_sweep(l->home_fd); /* of a restore that died */
     int fd = openat(l->home_fd, MLO_LEDGER_TMP, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {

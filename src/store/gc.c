@@ -10,9 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <mlopsctl/base/time.h>
-
-#define STALE_NS (24 * 3600 * MLO_NS_PER_S)
+#include <mlopsctl/base/io.h>
 
 struct sweep {
     struct mlo_store *store;
@@ -45,27 +43,14 @@ static int sweep_blob(void *ctx, const struct mlo_digest *d, uint64_t size, stru
     return 0;
 }
 
-/* Old enough that no living process can still be writing it: names and caches are written without the store's
- * lock. */
-static int sweep_temporary(void *ctx, int dirfd, const char *name, struct mlo_err *err)
-{
-    struct stat st;
-    if (strncmp(name, MLO_TMP_PREFIX, strlen(MLO_TMP_PREFIX)) != 0)
-        return 0;
-    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-        return 0;
-    if (st.st_mtim.tv_sec > (mlo_time_now() - STALE_NS) / MLO_NS_PER_S)
-        return 0;
-    return remove_file(ctx, dirfd, name, err);
-}
-
-/* The cache's own temporaries, and those of its kinds one folder below. */
+/* Of the cache and of its kinds one folder below. */
 static int sweep_cache(void *ctx, int dirfd, const char *name, struct mlo_err *err)
 {
-    struct stat st;
-    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-        return mlo_store_scan(dirfd, name, sweep_temporary, ctx, err);
-    return sweep_temporary(ctx, dirfd, name, err);
+    (void)ctx, (void)err;
+    MLO_AUTOCLOSE int kind = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (kind >= 0)
+        mlo_tmp_sweep(kind);
+    return 0;
 }
 
 /* A damaged copy is of use only while its blob is wanted and has no good replacement. */
@@ -90,6 +75,15 @@ static int sweep_optional(struct sweep *w, const char *path,
     return rc == MLO_ENOTFOUND ? 0 : rc;
 }
 
+static int sweep_temporaries(struct sweep *w, struct mlo_err *err)
+{
+    MLO_AUTOCLOSE int cache = openat(w->store->root_fd, "../cache", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mlo_tmp_sweep(w->store->root_fd);
+    if (cache >= 0)
+        mlo_tmp_sweep(cache);
+    return sweep_optional(w, "../cache", sweep_cache, err);
+}
+
 int mlo_store_gc(struct mlo_store *s, const struct mlo_digest_set *live, bool dry_run,
                  struct mlo_gc_stats *ret, struct mlo_err *err)
 {
@@ -97,10 +91,8 @@ int mlo_store_gc(struct mlo_store *s, const struct mlo_digest_set *live, bool dr
     if (!dry_run && s->lock != MLO_STORE_EXCLUSIVE)
         return mlo_fail(err, MLO_EINTERNAL, "gc without the exclusive lock of the store");
     int rc = mlo_store_each(s, sweep_blob, &w, err);
-    if (rc == 0)
-        rc = sweep_optional(&w, ".", sweep_temporary, err);
-    if (rc == 0)
-        rc = sweep_optional(&w, "../cache", sweep_cache, err);
+    if (rc == 0 && !dry_run)
+        rc = sweep_temporaries(&w, err);
     if (rc == 0)
         rc = sweep_optional(&w, MLO_DAMAGED_PATH, sweep_damaged, err);
     if (rc == 0 && !dry_run)

@@ -471,6 +471,52 @@ static void a_lock_that_comes_free_is_taken(void)
     close(ready[1]);
 }
 
+/* ---- temporaries of the dead ---- */
+
+static const struct timespec long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
+
+static int make_old(int dir, const char *name)
+{
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    check(fd >= 0 && futimens(fd, long_ago) == 0);
+    return fd;
+}
+
+static void a_new_file_sweeps_what_the_dead_left_beside_it(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    MLO_AUTOCLOSE int dir = fresh_dir();
+    close(make_old(dir, MLO_TMP_PREFIX "1-dead"));
+    close(make_old(dir, "mine"));
+    check_ok(mlo_mkdirs_at(dir, MLO_TMP_PREFIX "2/below", 0700, &err), &err);
+    check(utimensat(dir, MLO_TMP_PREFIX "2", long_ago, 0) == 0);
+    put(dir, "name", "x");
+    check_int(count_entries(dir), 2);
+    holds(dir, "name", "x");
+    holds(dir, "mine", "");
+}
+
+static void temporaries_that_are_held_or_young_stay(void)
+{
+    MLO_AUTOCLOSE int dir = fresh_dir();
+    MLO_AUTOCLOSE int held = make_old(dir, MLO_TMP_PREFIX "1-held");
+    MLO_AUTOCLOSE int young = openat(dir, MLO_TMP_PREFIX "1-young", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    check(young >= 0 && symlinkat("name", dir, MLO_TMP_PREFIX "link") == 0);
+    mlo_tmp_hold(held);
+    mlo_tmp_sweep(dir);
+    check_int(count_entries(dir), 3);
+    mlo_cleanup_close(&held);
+    mlo_tmp_sweep(dir);
+    check_int(count_entries(dir), 2);
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_newfile f = MLO_NEWFILE_INIT;
+    check_ok(mlo_newfile_begin(&f, dir, "name", 0600, &err), &err);
+    check(futimens(f.fd, long_ago) == 0);
+    mlo_tmp_sweep(dir);
+    check_ok(mlo_newfile_commit(&f, &err), &err);
+    holds(dir, "name", "");
+}
+
 int main(void)
 {
     run(exact_reads_notice_an_early_end);
@@ -494,5 +540,7 @@ int main(void)
     run(a_held_lock_is_a_conflict);
     run(waiting_ends_in_time_and_is_announced_once);
     run(a_lock_that_comes_free_is_taken);
+    run(a_new_file_sweeps_what_the_dead_left_beside_it);
+    run(temporaries_that_are_held_or_young_stay);
     return done_testing();
 }

@@ -1,7 +1,7 @@
 /*
  * Files. Every durable write of this program goes through struct mlo_newfile: temporary name in the same
  * folder -> write -> fsync -> rename -> fsync of the folder. After a crash there is the old file or the new
- * one, and at worst a temporary that the next command sweeps.
+ * one, and at worst a temporary that the next one to write in that folder sweeps.
  *
  * Paths from outside (archives, manifests, external data) go through mlo_open_beneath, which follows no link
  * and cannot leave the folder it starts from.
@@ -50,6 +50,15 @@ void mlo_newfile_abort(struct mlo_newfile *f);
 /* begin + write + commit. */
 int mlo_write_file_at(int dirfd, const char *path, const void *data, size_t n, mode_t mode,
                       struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * Files and folders named MLO_TMP_PREFIX... belong to whoever holds their lock. mlo_tmp_hold takes it on one
+ * just made; mlo_tmp_sweep removes from a folder those that nobody holds and nobody has touched for a minute
+ * (some network file systems keep locks to one host). Neither can fail: what stays is found by the next.
+ * mlo_newfile_begin does both.
+ */
+void mlo_tmp_hold(int fd);
+void mlo_tmp_sweep(int dirfd);
 
 int mlo_fsync_dir_of(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
 /*
