@@ -4,8 +4,8 @@
 setup()
 {
     tiny_model a.safetensors
-    mlopsctl pack a.safetensors -t m:1
-    mlopsctl pack a.safetensors "$R/examples/digits/metrics.json" -t m:2
+    digits metrics.json
+    mlopsctl pack a.safetensors -t m:1 && mlopsctl pack a.safetensors metrics.json -t m:2
 }
 sweep 'tag' 'tag m:1 m:champion'
 sweep 'untag' 'untag m:2'

@@ -4,9 +4,8 @@
 setup()
 {
     tiny_model a.safetensors
-    mlopsctl pack a.safetensors -t m:1
-    mlopsctl pack "$R/examples/digits/digits.safetensors" -t m:2
-    mlopsctl untag m:2
+    digits digits.safetensors
+    mlopsctl pack a.safetensors -t m:1 && mlopsctl pack digits.safetensors -t m:2 && mlopsctl untag m:2
 }
 sweep 'gc' 'gc --keep 0s'
 test_done

@@ -15,17 +15,14 @@ extra()
 setup()
 {
     tiny_model a.safetensors
-    mlopsctl pack a.safetensors -t m:1
-    mlopsctl tag m:1 m:champion
+    mlopsctl pack a.safetensors -t m:1 && mlopsctl tag m:1 m:champion
 }
 sweep 'backup' 'ledger backup b.db'
 extra() { :; }
 setup()
 {
     tiny_model a.safetensors
-    mlopsctl pack a.safetensors -t m:1
-    mlopsctl ledger backup b.db
-    mlopsctl tag m:1 m:champion
+    mlopsctl pack a.safetensors -t m:1 && mlopsctl ledger backup b.db && mlopsctl tag m:1 m:champion
 }
 sweep 'restore' 'ledger restore b.db'
 test_done
