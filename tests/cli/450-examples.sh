@@ -1,0 +1,80 @@
+#!/bin/sh
+# Every example of help and man pages, and every command line of the README, run as written.
+. "${0%/*}/lib.sh"
+
+mkdir "$T/bin" && ln -s "$MLOPSCTL" "$T/bin/mlopsctl" && PATH=$T/bin:$PATH
+# What the examples speak of: two versions of a model that differ, data, a remote that holds one, an exported file, a copy
+# of the ledger, settings.
+mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model && tiny_model model/model.safetensors && tiny_model model.safetensors &&
+    echo '{"model_type":"tiny"}' >model/config.json && echo '# tiny' >model/README.md && printf 'a,b\n1,2\n' >train.csv || exit 8
+{
+    mlopsctl pack model -t credit:1.3.0 && sed 's/tiny/small/' -i model/config.json && printf '\377' | dd of=model/model.safetensors bs=1 seek=70 conv=notrunc 2>/dev/null &&
+        mlopsctl pack model -t credit:1.4.0 -t credit && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
+} >/dev/null || exit 8
+
+# The commands that have examples, one a line: "ledger verify".
+for c in $(mlopsctl help --names); do
+    verbs=$(mlopsctl help "$c" | sed -n '/^verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
+    if [ -n "$verbs" ]; then for v in $verbs; do echo "$c $v"; done; else echo "$c"; fi
+done >"$T/commands"
+# What one of them must or must not find.
+prepare()
+{
+    case $1 in
+    export) rm credit.tar ;;
+    'ledger restore') mlopsctl ledger backup ledger-copy.db >/dev/null ;;
+    rollback | show-run | log) mlopsctl untag credit:champion >/dev/null ;;
+    esac
+}
+# The status that an example ends with, when it is not 0: a "no" is an answer.
+answer()
+{
+    case $1 in
+    'mlopsctl diff '*) echo 1 ;;
+    *) echo 0 ;;
+    esac
+}
+# Examples of one command follow each other in one workspace.
+run_examples()
+{
+    cp -r "$T/template" "$T/run" && cd "$T/run" && prepare "$1" || return 1
+    # shellcheck disable=SC2086 # a command and its verb
+    mlopsctl help $1 | sed -n '/^examples:/,/^$/s/^  \(mlopsctl .*\)/\1/p' >"$T/examples"
+    [ -s "$T/examples" ] || { echo "no examples" && return 1; }
+    while IFS= read -r line; do
+        sh -c "$line" </dev/null
+        got=$?
+        case $line in 'mlopsctl doctor'*) [ $got -le 1 ] && continue ;; esac
+        [ $got -eq "$(answer "$line")" ] || { echo "status $got: $line" && return 1; }
+    done <"$T/examples"
+}
+
+while read -r c; do
+    test_expect "examples: $c" "run_examples '$c'"
+    chmod -R u+w "$T/run" && rm -rf "$T/run"
+done <"$T/commands"
+cat >"$T/unroff.sed" <<'END'
+s/\\-/-/g
+s/\\(aq/'/g
+s/\\(dq/"/g
+s/\\&//g
+s/\\e/\\/g
+END
+test_expect 'man pages hold the same examples' '
+    while read -r c; do
+        page=$R/man/mlopsctl-${c%% *}.1 && sed -f "$T/unroff.sed" "$page" >"$T/page" &&
+        mlopsctl help $c | sed -n "/^examples:/,/^\$/s/^  \(mlopsctl .*\)/\1/p" >"$T/examples" &&
+        while IFS= read -r line; do grep -qxF -- "$line" "$T/page" || { echo "$page lacks: $line" && exit 1; }; done <"$T/examples" || exit 1
+    done <"$T/commands"
+'
+test_expect 'the README runs as written, from a clone' '
+    mkdir "$T/clone" && cd "$T/clone" && cp -r "$R/examples" . && unset SOURCE_DATE_EPOCH &&
+    sed -n "s/^\\$ \(mlopsctl .*\)/\1/p" "$R/README.md" >"$T/lines" && [ "$(wc -l <"$T/lines")" -ge 6 ] &&
+    while IFS= read -r line; do
+        sh -c "$line" </dev/null || { echo "status $?: $line" && exit 1; }
+    done <"$T/lines"
+'
+test_expect 'commands that the README names exist' '
+    for c in $(grep -o "\`mlopsctl [a-z-]*" "$R/README.md" | sed "s/.* //" | sort -u); do mlopsctl help "$c" >/dev/null || exit 1; done
+'
+test_done
