@@ -128,7 +128,7 @@ static void versions_and_duplicates_are_checked(void)
         put_text(&m, 1, "author");
         put_message(&b, 14, m);
     }
-    refuse(b, "\"author\" twice");
+    refuse(b, "two keys are named \"author\"");
     struct blob graph = {0};
     put_message(&graph, 5, tensor_of(1, 0));
     put_message(&graph, 5, tensor_of(1, 0));
