@@ -5,7 +5,7 @@
 mkdir "$T/small"
 mount -t tmpfs -o size=6m,mode=700 none "$T/small" 2>/dev/null || {
     # a user who may not mount can in a name space of its own
-    [ -z "${FULL_DISK_INSIDE:-}" ] && unshare -rm true 2>/dev/null && FULL_DISK_INSIDE=1 exec unshare -rm "$0"
+    [ -z "${FULL_DISK_INSIDE:-}" ] && unshare -rm true 2>/dev/null && { rm -rf "$T"; FULL_DISK_INSIDE=1 exec unshare -rm "$0"; }
     skip_all 'a small file system cannot be mounted here'
 }
 trap 'cd /; umount "$T/small"; rm -rf "$T"' EXIT
