@@ -274,6 +274,7 @@ def torch():
     refuse("pt-storage-too-short", model(data__0=FLOATS[:4]), "its storage has another size")
     refuse("pt-view-outside-its-storage", model(data_pkl=TORCH_PICKLE.replace(b"K\0K\2\x85", b"K\1K\2\x85")), "reaches outside its storage")
     refuse("pt-storage-missing", zip_of({k: v for k, v in TORCH_MEMBERS.items() if k != "m/data/0"}), "its storage is not in the file")
+    refuse("pt-damaged-storage", TORCH_GOOD.replace(FLOATS, b"\0" * 8, 1), "CRC-32 does not match")
     refuse("pt-traversal-in-a-key", zip_of([(k.replace("m/data/0", "m/data/../0"), v) for k, v in TORCH_MEMBERS.items()]), "unsafe name")
     refuse("pt-and-a-safetensors", ST_GOOD + TORCH_GOOD, "polyglot: safetensors and zip")
     old = io.BytesIO()
