@@ -184,6 +184,12 @@ int mlo_checkpoint_sniff(const struct mlo_source *src, enum mlo_format *ret,
 int mlo_checkpoint_read(const struct mlo_source *src, struct mlo_checkpoint *ret,
                         struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_checkpoint_release(struct mlo_checkpoint *cp);
+/*
+ * Reads the data through where the format carries a check of its own: CRC-32 of every member of a zip
+ * (PyTorch, .npz), which PyTorch's own loader does not look at. MLO_EINVALID names the damaged member. Other
+ * formats: 0 at once.
+ */
+int mlo_checkpoint_check_data(const struct mlo_source *src, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* Scan any file for pickles (nested archives to depth 4 too): verdict and findings only. Never fails on
  * hostile content: it reports it. */

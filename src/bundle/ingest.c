@@ -212,6 +212,13 @@ static int hash_rest(struct mlo_packed *f, int fd, struct want *w, size_t n, str
     return rc ? mlo_wrap(err, "'%s'", f->file->path) : 0;
 }
 
+/* From the page cache, where read_file has just left it. */
+static int check_data(const struct mlo_packed *f, int fd, struct mlo_err *err)
+{
+    const struct mlo_source src = mlo_source_fd(&fd, (uint64_t)f->file->st.st_size);
+    return mlo_checkpoint_check_data(&src, err) ? mlo_wrap(err, "'%s'", f->file->path) : 0;
+}
+
 static int take_file(const struct mlo_taking *t, struct mlo_packed *f, struct want *w, size_t n,
                      struct progress *p, struct mlo_err *err)
 {
@@ -219,6 +226,8 @@ static int take_file(const struct mlo_taking *t, struct mlo_packed *f, struct wa
     int rc = mlo_walked_open(f->file, &fd, err);
     if (rc == 0)
         rc = read_file(t, f, fd, w, n, p, err);
+    if (rc == 0 && f->cp.format != MLO_FMT_UNKNOWN)
+        rc = check_data(f, fd, err);
     if (rc == 0)
         rc = hash_rest(f, fd, w, n, err);
     if (rc == 0)

@@ -77,3 +77,31 @@ int mlo_checkpoint_read(const struct mlo_source *src, struct mlo_checkpoint *ret
         rc = add_up(ret, err);
     return rc < 0 ? mlo_wrap(err, "%s", mlo_format_name(ret->format)) : 0;
 }
+
+static int check_members(const struct mlo_source *src, const struct mlo_zip *zip, struct mlo_err *err)
+{
+    for (size_t i = 0; i < zip->n; i++) {
+        const struct mlo_zip_entry *e = &zip->entries[i];
+        char shown[MLO_SHOWN];
+        unsigned odd = 0;
+        int rc = mlo_zip_check_crc(src, e, &odd, err);
+        if (rc == 0 && odd)
+            rc = mlo_fail(err, MLO_EINVALID, "%s", mlo_zip_odd_text(odd));
+        if (rc)
+            return mlo_wrap(err, "member \"%s\"", mlo_shown(e->name, e->name_len, shown));
+    }
+    return 0;
+}
+
+int mlo_checkpoint_check_data(const struct mlo_source *src, struct mlo_err *err)
+{
+    struct mlo_zip zip = {0};
+    struct mlo_arena arena;
+    enum mlo_format format;
+    mlo_arena_init(&arena, MLO_CP_ARENA_MAX);
+    int rc = mlo_sniff(src, &arena, &zip, &format, err);
+    if (rc == 0)
+        rc = check_members(src, &zip, err);
+    mlo_arena_release(&arena);
+    return rc;
+}

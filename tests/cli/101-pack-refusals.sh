@@ -99,4 +99,16 @@ if have git; then
         [ "$(mlopsctl show clean:4 --json | jq -r .created)" = "$want" ]
     '
 fi
+cat >npz.py <<'E'
+import struct, zipfile
+head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (524288,), }"
+head += b" " * (118 - len(head) - 1) + b"\n"
+with zipfile.ZipFile("w.npz", "w", zipfile.ZIP_STORED) as z:
+    z.writestr(zipfile.ZipInfo("a.npy"), b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + head + bytes(range(256)) * 8192)
+E
+test_expect 'a flipped byte in a stored array is found by the CRC of its archive' '
+    python3 npz.py && mlopsctl pack w.npz -t w:1 &&
+    printf "\377\376" | dd of=w.npz bs=1 seek=1000000 conv=notrunc &&
+    expect_code 4 mlopsctl pack w.npz -t w:2 2>err && grep -F "\"a.npy\"" err && grep CRC-32 err && must_fail mlopsctl show w:2
+'
 test_done
