@@ -9,7 +9,8 @@
 #   - the ledger's chain and every named bundle verify,
 #   - names (and the watched extra: see `extra`) are those before or those after, nothing between,
 #   - the same command run again without faults ends as the first would have (0, or a conflict when it had been done),
-#   - after that second run the folder holds the files of an undisturbed run and no others: no temporary stays.
+#   - after that second run the folder holds the files of an undisturbed run and no others: no temporary stays
+#     (in the cache one may stay until gc).
 # shellcheck shell=sh disable=SC2015,SC2016,SC2034,SC2086 # bodies are strings, commands are split on purpose
 
 calls='write pwrite64 fsync fdatasync syncfs rename renameat renameat2 link linkat unlink unlinkat rmdir mkdir mkdirat ftruncate fallocate'
@@ -41,7 +42,9 @@ state_of()
 index_names() { grep -oE '"org.opencontainers.image.ref.name": *"[^"]*"' .mlops/store/index.json | cut -d'"' -f4 | sort; }
 
 # The paths of the case, without what SQLite makes and removes as it likes.
-files_of() { find . ! -name "ledger.db-*" ! -path "${sweep_random:-}" ! \( -path "./.mlops/cache/*" ! -name ".mlo-tmp-*" \) | sort; }
+files_of() { find . ! -name 'ledger.db-*' ! -path "${sweep_random:-}" ! -path './.mlops/cache/*' | sort; }
+
+cache_has_temporaries() { find .mlops/cache -name '.mlo-tmp-*' 2>/dev/null | grep .; }
 
 fresh()
 {
@@ -102,6 +105,10 @@ check_again()
     if ! files_of | cmp -s - "$T/files"; then
         echo "$1: left behind after a second run (>), or missing (<)"
         files_of | diff "$T/files" -
+        return 1
+    fi
+    if cache_has_temporaries && { "$MLOPSCTL" -q gc --keep 1d; cache_has_temporaries; }; then
+        echo "$1: gc leaves temporaries in the cache"
         return 1
     fi
 }
