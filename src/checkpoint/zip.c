@@ -46,8 +46,9 @@ const char *mlo_zip_odd_text(unsigned odd)
         {MLO_ZIP_UNSAFE_NAME, "zip: unsafe name"},
         {MLO_ZIP_RATIO, "zip: claims more than deflate can give"},
         {MLO_ZIP_NO_HEADER, "zip: no local header at the offset given"},
+        {MLO_ZIP_STREAM,
+         "zip: data is broken or not of the size promised"}, /* its CRC cannot be right then */
         {MLO_ZIP_CRC, "zip: CRC-32 does not match"},
-        {MLO_ZIP_STREAM, "zip: data is broken or not of the size promised"},
         {MLO_ZIP_GAP, "zip: bytes that belong to no entry"},
     };
     for (size_t i = 0; i < MLO_COUNT(texts); i++)
