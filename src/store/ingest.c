@@ -28,9 +28,9 @@
 #include <mlopsctl/base/text.h>
 
 /* Big chunks make direct writes cheap, small ones let a small file's stages overlap; ring at most 24 MiB. */
-#define CHUNK_BIG     ((size_t)4 << 20)
+#define CHUNK_BIG     ((size_t)2 << 20)
 #define CHUNK_SMALL   ((size_t)512 << 10)
-#define RING_SLOTS    6
+#define RING_SLOTS    12
 #define CHUNK_BIG_MIN ((uint64_t)4 * RING_SLOTS * CHUNK_BIG)
 #define DIRECT_ALIGN                                                                                         \
     ((size_t)4096) /* offsets, lengths and addresses; covers every block size Linux mounts                   \
