@@ -25,10 +25,10 @@ BUILD ?= build/$(notdir $(CC))$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
-# Linked: what nearly every command needs. libarchive and libgit2 are opened at run time (src/bundle/libarchive.c,
-# src/git/libgit2.c), so a command that needs neither starts without them.
-LINKED := libcrypto sqlite3 libcjson yaml-0.1 zlib
-OPENED := libarchive libgit2
+# Linked: what nearly every command needs. Others are opened at run time (src/bundle/libarchive.c,
+# src/git/libgit2.c, src/net/libcurl.c), so a command that needs none of them starts without them.
+LINKED := libcrypto sqlite3 libcjson yaml-0.1 zlib expat
+OPENED := libarchive libgit2 libcurl
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
         -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-missing-field-initializers -Wswitch-enum -Wimplicit-fallthrough

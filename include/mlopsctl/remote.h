@@ -1,7 +1,7 @@
 /*
- * Remotes: somewhere else that holds bundles. A transport (directory now; S3, RunPod volume later) only moves
- * bytes under keys; the layout, chunking, resume, verification and refs are the same for all and live above
- * it (sync.c). docs/design.md section 5 fixes the layout:
+ * Remotes: somewhere else that holds bundles. A transport (folder, S3, RunPod volume) only moves bytes under
+ * keys; the layout, chunking, resume, verification and refs are the same for all and live above it. An OCI
+ * registry has its own protocol, in which a tag is the ref. docs/design.md section 5 fixes the layout:
  *
  *   <prefix>/packs/sha256/ab/<digest>      chunks, concatenated to 32-64 MiB
  *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset,
@@ -17,6 +17,9 @@
 
 #include <mlopsctl/base/str.h>
 #include <mlopsctl/bundle.h>
+#include <mlopsctl/credentials.h>
+#include <mlopsctl/net.h>
+#include <mlopsctl/runpod.h>
 #include <mlopsctl/store.h>
 
 /* ---- transport: what a kind of remote has to provide ---- */
@@ -52,8 +55,22 @@ struct mlo_transport {
 };
 
 struct mlo_remote;
-/* "PATH", "file://PATH"; other schemes MLO_EUNAVAIL naming what this build knows. create: make the folder. */
-int mlo_remote_open(const char *url, bool create, struct mlo_remote **ret,
+struct mlo_remote_opts {                 /* what the kinds need; borrowed for the remote's life */
+    bool create;                         /* make the folder of a folder remote */
+    struct mlo_http *http;               /* NULL: only folders can be opened */
+    struct mlo_credentials *credentials; /* likewise */
+    struct mlo_s3_settings {
+        const char *endpoint; /* NULL: Amazon's for the region */
+        const char *region;   /* NULL: the credentials', else us-east-1 */
+        const char *profile;  /* NULL: the default */
+        const char *style;    /* "auto" (virtual-host for Amazon's, else path), "path", "virtual-host" */
+    } s3;
+    struct mlo_runpod_opts runpod; /* http and key are filled in by the remote */
+    const char *mounted_volume;    /* inside a pod: the id of its volume (RUNPOD_VOLUME_ID); NULL: none */
+    const char *mount;             /* and where it is; NULL: /runpod-volume, /workspace are tried */
+};
+/* A folder: PATH or file://PATH; s3://BUCKET[/PREFIX]; runpod://VOLUME[/PREFIX]; oci://HOST/REPOSITORY. */
+int mlo_remote_open(const char *url, const struct mlo_remote_opts *opts, struct mlo_remote **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 /* Over a given transport (tests, faults). Takes self. */
 int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret,
@@ -81,10 +98,10 @@ int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret,
  * is kept in refs-old; read back. MLO_ECONFLICT. */
 int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                        const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_remote_ref_each(struct mlo_remote *r,
-                        int (*fn)(void *ctx, const char *name, const char *tag,
-                                  const struct mlo_remote_ref *ref, struct mlo_err *err),
-                        void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+typedef int (*mlo_remote_ref_fn)(void *ctx, const char *name, const char *tag,
+                                 const struct mlo_remote_ref *ref, struct mlo_err *err);
+int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
+                        struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- push and pull ---- */
 

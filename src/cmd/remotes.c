@@ -69,14 +69,14 @@ int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, struct
     if (rc != 0)
         return rc;
     if (strchr(word, '/') || word[0] == '.')
-        return mlo_remote_open(word, create, ret, err);
+        return mlo_remote_open(word, &(struct mlo_remote_opts){.create = create}, ret, err);
     struct lookup l = {.word = word};
     rc = mlo_remote_names(ctx, take_url, &l, err);
     MLO_AUTOFREE char *url = l.url;
     if (rc != 0)
         return rc;
     if (url)
-        return mlo_remote_open(url, create, ret, err);
+        return mlo_remote_open(url, &(struct mlo_remote_opts){.create = create}, ret, err);
     MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, sizeof err->msg);
     mlo_escape(&shown, word, strlen(word));

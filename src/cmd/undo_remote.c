@@ -17,7 +17,7 @@ static int open_target(const char *target, struct mlo_remote **ret, struct mlo_r
     if (!url)
         return MLO_EIO;
     int rc = mlo_ref_parse(hash + 1, ref, err);
-    return rc != 0 ? rc : mlo_remote_open(url, false, ret, err);
+    return rc != 0 ? rc : mlo_remote_open(url, &(struct mlo_remote_opts){0}, ret, err);
 }
 
 /* Is the ref what `text` (NULL: nothing) says? */

@@ -107,7 +107,7 @@ static int check_ref(void *ctx, const char *name, const char *tag, const struct 
     return rc != 0 ? rc : check_recipe(c, ref, err);
 }
 
-int mlo_remote_check(struct mlo_remote *r, bool deep,
+int mlo_packed_check(struct mlo_remote *r, bool deep,
                      int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
                      uint64_t *ret_refs, struct mlo_err *err)
 {

@@ -49,14 +49,60 @@ int mlo_digest_map_add(struct mlo_digest_map *m, const struct mlo_digest *key, s
                        struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_digest_map_get(const struct mlo_digest_map *m, const struct mlo_digest *key, size_t *ret);
 
-/* ---- remote.c: calls on the transport, counted and bounded ---- */
+/* ---- remote.c: what a remote is, and calls on a transport, counted and bounded ---- */
 
+/*
+ * How a kind of remote keeps bundles: packed (docs/remote-format.md, over a transport: push.c, pull.c,
+ * refs.c, check.c), or by a protocol of its own (a registry). As the functions of remote.h of the same names.
+ */
+struct mlo_remote_ops {
+    int (*ref_get)(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+                   struct mlo_err *err);
+    int (*ref_set)(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                   const struct mlo_remote_ref *value, struct mlo_err *err);
+    int (*ref_each)(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err);
+    int (*push)(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
+                const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
+                struct mlo_err *err);
+    int (*pull)(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
+                struct mlo_err *err);
+    int (*fetch_blob)(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                      const struct mlo_digest *blob, struct mlo_err *err);
+    int (*check)(struct mlo_remote *r, bool deep,
+                 int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
+                 uint64_t *ret_refs, struct mlo_err *err);
+};
 struct mlo_remote {
-    struct mlo_transport t;
-    void *self;
+    const struct mlo_remote_ops *ops;
+    struct mlo_transport t; /* of packed remotes */
+    void *self;             /* the transport's, or the registry's */
+    void (*close)(void *self);
     char *url;
     atomic_uint_least64_t requests;
 };
+extern const struct mlo_remote_ops mlo_packed_ops; /* remote.c */
+int mlo_packed_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                       const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
+                    const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                    const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                          const struct mlo_digest *blob, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_check(struct mlo_remote *r, bool deep,
+                     int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
+                     uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
+/* A remote of any kind; takes self, also when it fails. */
+int mlo_remote_make(const struct mlo_remote_ops *ops, const struct mlo_transport *t, void *self,
+                    void (*close)(void *self), const char *url, struct mlo_remote **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_rt_stat(struct mlo_remote *r, const char *key, uint64_t *ret_size,
                 struct mlo_err *err) MLO_MUST_CHECK;
 /* Puts, then asks for it: an upload counts when the object is there with its size. */
@@ -84,10 +130,30 @@ int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *
 int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
                  struct mlo_err *err) MLO_MUST_CHECK;
 
-/* ---- directory.c ---- */
+/* ---- the kinds: directory.c, s3.c, volume.c (transports), registry.c ---- */
 
 int mlo_directory_open(const char *path, bool create, struct mlo_transport *ret, void **ret_self,
                        char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* s3://bucket[/prefix] with the settings of opts. */
+int mlo_s3_open(const char *url, const struct mlo_remote_opts *o, struct mlo_transport *ret, void **ret_self,
+                char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
+/* A bucket whose place and key are known already (a RunPod volume). prefix: without slashes at its ends, may
+ * be "". */
+struct mlo_s3_place {
+    const char *endpoint, *region, *bucket, *prefix;
+    struct mlo_s3_key key; /* copied */
+    bool virtual_host;     /* bucket in the host name; else path-style */
+    bool runpod;           /* the quirks of RunPod's gateway: docs/runpod.md */
+};
+int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struct mlo_transport *ret,
+                      void **ret_self, struct mlo_err *err) MLO_MUST_CHECK;
+/* runpod://VOLUME[/prefix]: over S3, or the mounted volume when this is a pod that has it. */
+int mlo_volume_open(const char *url, const struct mlo_remote_opts *o, struct mlo_transport *ret,
+                    void **ret_self, char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
+/* oci://host[:port]/repository. */
+int mlo_registry_open(const char *url, const struct mlo_remote_opts *o, struct mlo_remote **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- recipe.c ---- */
 

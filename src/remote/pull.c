@@ -137,9 +137,9 @@ static int get_recipe(struct mlo_remote *r, const char *home, const struct mlo_d
     return rc;
 }
 
-int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
-             const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
-             struct mlo_err *err)
+int mlo_packed_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                    const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
+                    struct mlo_err *err)
 {
     struct mlo_sync_stats st = {0};
     struct puller p = {.remote = r, .store = s, .opts = o, .stats = &st};
@@ -197,7 +197,7 @@ static int fetch_one(struct mlo_remote *r, struct mlo_store *s, const struct mlo
     return rc;
 }
 
-int mlo_remote_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+int mlo_packed_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
                           const struct mlo_digest *blob, struct mlo_err *err)
 {
     struct mlo_remote_ref at;

@@ -386,9 +386,9 @@ static int push_changes(struct pusher *p, const struct mlo_digest *manifest, str
     return rc != 0 ? rc : send_ref(p, manifest, err);
 }
 
-int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
-             const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
-             struct mlo_err *err)
+int mlo_packed_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
+                    const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
+                    struct mlo_err *err)
 {
     struct mlo_sync_stats stats = {0};
     struct pusher p = {

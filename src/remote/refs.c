@@ -87,7 +87,7 @@ static void ref_key(const struct mlo_ref *ref, char buf[MLO_KEY_MAX])
     snprintf(buf, MLO_KEY_MAX, "refs/%s/%s", ref->name, ref->tag);
 }
 
-int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+int mlo_packed_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
                        struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
@@ -139,7 +139,7 @@ static int keep_old(struct mlo_remote *r, const struct mlo_ref *ref, const struc
     return put_ref_text(r, key, old, err);
 }
 
-int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+int mlo_packed_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                        const struct mlo_remote_ref *value, struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
@@ -193,8 +193,7 @@ int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote
 
 struct each {
     struct mlo_remote *r;
-    int (*fn)(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref,
-              struct mlo_err *err);
+    mlo_remote_ref_fn fn;
     void *ctx;
 };
 
@@ -218,10 +217,7 @@ static int each_key(void *ctx, const char *key, uint64_t size, struct mlo_err *e
     return e->fn(e->ctx, ref.name, ref.tag, &value, err);
 }
 
-int mlo_remote_ref_each(struct mlo_remote *r,
-                        int (*fn)(void *ctx, const char *name, const char *tag,
-                                  const struct mlo_remote_ref *ref, struct mlo_err *err),
-                        void *ctx, struct mlo_err *err)
+int mlo_packed_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err)
 {
     struct each e = {r, fn, ctx};
     r->requests++;

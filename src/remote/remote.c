@@ -7,48 +7,88 @@
 
 /* ---- opening ---- */
 
-int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret,
-                    struct mlo_err *err)
+const struct mlo_remote_ops mlo_packed_ops = {
+    .ref_get = mlo_packed_ref_get,
+    .ref_set = mlo_packed_ref_set,
+    .ref_each = mlo_packed_ref_each,
+    .push = mlo_packed_push,
+    .pull = mlo_packed_pull,
+    .fetch_blob = mlo_packed_fetch_blob,
+    .check = mlo_packed_check,
+};
+
+int mlo_remote_make(const struct mlo_remote_ops *ops, const struct mlo_transport *t, void *self,
+                    void (*close)(void *self), const char *url, struct mlo_remote **ret, struct mlo_err *err)
 {
     struct mlo_remote *r = mlo_calloc(1, sizeof *r, err);
     char *copy = r ? mlo_strdup(url, err) : NULL;
     if (!copy) {
         free(r);
-        t->close(self);
+        close(self);
         return MLO_EIO;
     }
-    r->t = *t;
+    r->ops = ops;
     r->self = self;
+    r->close = close;
     r->url = copy;
+    if (t)
+        r->t = *t;
     *ret = r;
     return 0;
 }
 
-int mlo_remote_open(const char *url, bool create, struct mlo_remote **ret, struct mlo_err *err)
+int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret,
+                    struct mlo_err *err)
+{
+    return mlo_remote_make(&mlo_packed_ops, t, self, t->close, url, ret, err);
+}
+
+static int open_packed(const char *url, const struct mlo_remote_opts *o, struct mlo_remote **ret,
+                       struct mlo_err *err)
 {
     struct mlo_transport t;
     void *self = NULL;
     MLO_AUTOFREE char *canonical = NULL;
+    int rc;
+    if (strncmp(url, "s3://", 5) == 0)
+        rc = mlo_s3_open(url, o, &t, &self, &canonical, err);
+    else if (strncmp(url, "runpod://", 9) == 0)
+        rc = mlo_volume_open(url, o, &t, &self, &canonical, err);
+    else
+        rc = mlo_directory_open(strncmp(url, "file://", 7) == 0 ? url + 7 : url, o->create, &t, &self,
+                                &canonical, err);
+    return rc != 0 ? rc : mlo_remote_over(&t, self, canonical, ret, err);
+}
+
+static bool is_known(const char *url)
+{
+    static const char *const schemes[] = {"file://", "s3://", "runpod://", "oci://"};
+    for (size_t i = 0; i < MLO_COUNT(schemes); i++)
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return true;
+    return !strstr(url, "://");
+}
+
+int mlo_remote_open(const char *url, const struct mlo_remote_opts *o, struct mlo_remote **ret,
+                    struct mlo_err *err)
+{
     MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, sizeof err->msg);
     mlo_redact(&shown, url, strlen(url));
-    const char *scheme = strstr(url, "://");
-    const char *path = scheme && strncmp(url, "file://", 7) == 0 ? url + 7 : url;
-    if (scheme && path == url) {
+    if (!is_known(url)) {
         mlo_fail(err, MLO_EUNAVAIL, "remote '%s': this kind is not known here", shown.ptr);
-        return mlo_hint(err, "this build reaches folders: a path or file:///path");
+        return mlo_hint(err, "a remote is a folder, s3://BUCKET, runpod://VOLUME or oci://HOST/REPOSITORY");
     }
-    int rc = mlo_directory_open(path, create, &t, &self, &canonical, err);
-    if (rc != 0)
-        return mlo_wrap(err, "remote '%s'", shown.ptr);
-    return mlo_remote_over(&t, self, canonical, ret, err);
+    int rc = strncmp(url, "oci://", 6) == 0 ? mlo_registry_open(url, o, ret, err)
+                                            : open_packed(url, o, ret, err);
+    return rc != 0 ? mlo_wrap(err, "remote '%s'", shown.ptr) : 0;
 }
 
 void mlo_remote_close(struct mlo_remote *r)
 {
     if (!r)
         return;
-    r->t.close(r->self);
+    r->close(r->self);
     free(r->url);
     free(r);
 }
@@ -56,6 +96,52 @@ void mlo_remote_close(struct mlo_remote *r)
 const char *mlo_remote_url(const struct mlo_remote *r)
 {
     return r->url;
+}
+
+/* ---- what every kind can do ---- */
+
+int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
+                       struct mlo_err *err)
+{
+    return r->ops->ref_get(r, ref, ret, err);
+}
+
+int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                       const struct mlo_remote_ref *value, struct mlo_err *err)
+{
+    return r->ops->ref_set(r, ref, expect, value, err);
+}
+
+int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err)
+{
+    return r->ops->ref_each(r, fn, ctx, err);
+}
+
+int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
+             const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
+             struct mlo_err *err)
+{
+    return r->ops->push(r, s, manifest, ref, o, ret, err);
+}
+
+int mlo_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+             const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
+             struct mlo_err *err)
+{
+    return r->ops->pull(r, s, ref, o, ret, stats, err);
+}
+
+int mlo_remote_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                          const struct mlo_digest *blob, struct mlo_err *err)
+{
+    return r->ops->fetch_blob(r, s, ref, blob, err);
+}
+
+int mlo_remote_check(struct mlo_remote *r, bool deep,
+                     int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
+                     uint64_t *ret_refs, struct mlo_err *err)
+{
+    return r->ops->check(r, deep, fn, ctx, ret_refs, err);
 }
 
 /* ---- calls ---- */

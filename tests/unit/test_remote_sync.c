@@ -763,9 +763,10 @@ static void a_folder_is_a_remote(void)
     bench_text(a.tree, "empty.txt", "");
     check(bench_pack(&a, &d), "packed");
     snprintf(folder, sizeof folder, "%s/deep/remote", a.root);
-    check_err(mlo_remote_open(folder, false, &r, &err), MLO_ENOTFOUND, &err, NULL);
-    check_err(mlo_remote_open("s3://bucket/x", false, &r, &err), MLO_EUNAVAIL, &err, "s3://bucket/x");
-    check_ok(mlo_remote_open(folder, true, &r, &err), &err);
+    check_err(mlo_remote_open(folder, &(struct mlo_remote_opts){0}, &r, &err), MLO_ENOTFOUND, &err, NULL);
+    check_err(mlo_remote_open("ftp://bucket/x", &(struct mlo_remote_opts){0}, &r, &err), MLO_EUNAVAIL, &err,
+              "ftp://bucket/x");
+    check_ok(mlo_remote_open(folder, &(struct mlo_remote_opts){.create = true}, &r, &err), &err);
     check(strncmp(mlo_remote_url(r), "file:///", 8) == 0, "canonical address");
     check_ok(mlo_push(r, a.store, &d, &ref, &o, &st, &err), &err);
     check_ok(mlo_pull(r, b.store, &ref, &o, &got, &st, &err), &err);
@@ -792,7 +793,7 @@ static void links_in_a_folder_remote_are_not_followed(void)
     bench_tiny(a.tree, "model.safetensors");
     check(bench_pack(&a, &d), "packed");
     snprintf(folder, sizeof folder, "%s/remote", a.root);
-    check_ok(mlo_remote_open(folder, true, &r, &err), &err);
+    check_ok(mlo_remote_open(folder, &(struct mlo_remote_opts){.create = true}, &r, &err), &err);
     check_ok(mlo_push(r, a.store, &d, &ref, &o, &st, &err), &err);
     snprintf(from, sizeof from, "%s/packs", folder);
     snprintf(to, sizeof to, "%s/elsewhere", a.root);
