@@ -93,6 +93,7 @@ enum mlo_progress_mode {
 };
 struct mlo_report;
 struct mlo_config;
+struct mlo_network;
 struct mlo_ctx { /* what a command sees; built by main */
     const struct mlo_command *cmd;
     const char *cmd_name; /* "ledger verify": the words that chose cmd */
@@ -107,10 +108,13 @@ struct mlo_ctx { /* what a command sees; built by main */
     unsigned verbose;
     enum mlo_progress_mode progress;
     const char *home;                         /* --home, or NULL */
+    const char *token_file;                   /* --token-file, or NULL */
     const char *note;                         /* -m */
     struct mlo_report *report;                /* never NULL */
     struct mlo_config *config;                /* NULL until mlo_ctx_config (src/cmd/context.h) */
     void (*config_free)(struct mlo_config *); /* set with config */
+    struct mlo_network *network;              /* NULL until first used (src/cmd/network.h) */
+    void (*network_free)(struct mlo_network *);
 };
 
 /*
@@ -145,6 +149,16 @@ void mlo_man_text(FILE *out, const char *text);
 int mlo_completion_script(FILE *out, const struct mlo_command *const *table, const char *shell,
                           struct mlo_err *err);
 extern const struct mlo_opt mlo_global_opts[];
+
+/* ---- interrupts ---- */
+
+/*
+ * From here on the first SIGINT or SIGTERM is only noted (a second one ends the process at once): who waits
+ * for something asks mlo_interrupted and fails. When the command then failed, mlo_cli_main ends the process
+ * by the signal, as a shell expects. Signals that were ignored stay ignored.
+ */
+void mlo_interrupt_arm(void);
+bool mlo_interrupted(void);
 
 /* ---- report ---- */
 

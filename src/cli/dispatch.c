@@ -251,7 +251,11 @@ int mlo_cli_main(const struct mlo_command *const *table, int argc, char **argv, 
     else if (rc == 0)
         rc = run_command(table, &ctx, at, &err);
     int status = exit_status(&ctx, rc, &err);
+    if (ctx.network)
+        ctx.network_free(ctx.network);
     if (ctx.config)
         ctx.config_free(ctx.config);
+    if (rc < 0)
+        mlo_interrupt_end();
     return status;
 }

@@ -14,7 +14,7 @@
 struct mlo_globals {
     bool json, quiet, no_color, yes, help;
     unsigned verbose;
-    const char *progress, *home, *note;
+    const char *progress, *home, *note, *token_file;
 };
 /*
  * Reads global options at the start of argv up to the first word that is none; *ret_used words were read.
@@ -26,6 +26,11 @@ int mlo_opts_leading(int argc, char **argv, struct mlo_ctx *ctx, int *ret_used,
 void mlo_each_choice(const char *choices, void (*fn)(void *ctx, const char *word, size_t len), void *ctx);
 /* Value of an option's default in the command's `defaults`, as text; false when it has none. */
 bool mlo_opt_default(const struct mlo_command *cmd, const struct mlo_opt *o, struct mlo_str *out);
+
+/* ---- interrupt.c ---- */
+
+/* Ends the process by the signal that mlo_interrupted speaks of; returns when there was none. */
+void mlo_interrupt_end(void);
 
 /* ---- help.c ---- */
 

@@ -44,6 +44,14 @@ const struct mlo_opt mlo_global_opts[] = {
      .help = "the folder of ledger and store, instead of the .mlops found upward",
      .flags = MLO_OPTF_FOLDER,
      .offset = offsetof(struct mlo_globals, home)},
+    {.name = "token-file",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help =
+         "the file with the RunPod API key, instead of those places where it is looked for; - is standard "
+         "input",
+     .flags = MLO_OPTF_FILE,
+     .offset = offsetof(struct mlo_globals, token_file)},
     {.name = "message",
      .letter = 'm',
      .type = MLO_OPT_STRING,
@@ -337,6 +345,8 @@ static void apply_globals(const struct mlo_globals *g, struct mlo_ctx *ctx)
         ctx->home = g->home;
     if (g->note)
         ctx->note = g->note;
+    if (g->token_file)
+        ctx->token_file = g->token_file;
 }
 
 int mlo_opts_leading(int argc, char **argv, struct mlo_ctx *ctx, int *ret_used, struct mlo_err *err)

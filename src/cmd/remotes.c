@@ -6,6 +6,8 @@
 #include <mlopsctl/base/secret.h>
 #include <mlopsctl/base/text.h>
 
+#include "network.h"
+
 struct names {
     int (*fn)(void *ctx, const char *name, const char *url, struct mlo_err *err);
     void *ctx;
@@ -62,6 +64,15 @@ static int choose_word(struct mlo_ctx *ctx, const char *word, const char **ret, 
     return mlo_hint(err, "give a path or a name of mlops.yaml's `remotes`, or set remote.default");
 }
 
+int mlo_remote_at(struct mlo_ctx *ctx, const char *url, const char *name, bool create,
+                  struct mlo_remote **ret, struct mlo_err *err)
+{
+    struct mlo_remote_opts opts = {0};
+    int rc = mlo_ctx_remote_opts(ctx, url, name, &opts, err);
+    opts.create = create;
+    return rc != 0 ? rc : mlo_remote_open(url, &opts, ret, err);
+}
+
 int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, struct mlo_remote **ret,
                       struct mlo_err *err)
 {
@@ -69,14 +80,14 @@ int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, struct
     if (rc != 0)
         return rc;
     if (strchr(word, '/') || word[0] == '.')
-        return mlo_remote_open(word, &(struct mlo_remote_opts){.create = create}, ret, err);
+        return mlo_remote_at(ctx, word, NULL, create, ret, err);
     struct lookup l = {.word = word};
     rc = mlo_remote_names(ctx, take_url, &l, err);
     MLO_AUTOFREE char *url = l.url;
     if (rc != 0)
         return rc;
     if (url)
-        return mlo_remote_open(url, &(struct mlo_remote_opts){.create = create}, ret, err);
+        return mlo_remote_at(ctx, url, word, create, ret, err);
     MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, sizeof err->msg);
     mlo_escape(&shown, word, strlen(word));

@@ -7,6 +7,10 @@
 
 #include "context.h"
 
+/* The remote at an address, with the options that mlo_ctx_remote_opts finds for it and `name` (may be NULL).
+ */
+int mlo_remote_at(struct mlo_ctx *ctx, const char *url, const char *name, bool create,
+                  struct mlo_remote **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* word NULL: the default. create: make a folder that is not there. */
 int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, struct mlo_remote **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;

@@ -2,13 +2,13 @@
  */
 #include <string.h>
 
-#include <mlopsctl/remote.h>
-
+#include "remotes.h"
 #include "undo.h"
 #include "workspace.h"
 
 /* "<url>#<name>:<tag>" */
-static int open_target(const char *target, struct mlo_remote **ret, struct mlo_ref *ref, struct mlo_err *err)
+static int open_target(struct mlo_workspace *ws, const char *target, struct mlo_remote **ret,
+                       struct mlo_ref *ref, struct mlo_err *err)
 {
     const char *hash = strrchr(target, '#');
     if (!hash)
@@ -17,7 +17,7 @@ static int open_target(const char *target, struct mlo_remote **ret, struct mlo_r
     if (!url)
         return MLO_EIO;
     int rc = mlo_ref_parse(hash + 1, ref, err);
-    return rc != 0 ? rc : mlo_remote_open(url, &(struct mlo_remote_opts){0}, ret, err);
+    return rc != 0 ? rc : mlo_remote_at(ws->ctx, url, NULL, false, ret, err);
 }
 
 /* Is the ref what `text` (NULL: nothing) says? */
@@ -40,11 +40,12 @@ static int ref_is(struct mlo_remote *r, const struct mlo_ref *ref, const char *t
     return rc;
 }
 
-static int remote_is(const struct mlo_effect *e, const char *text, bool *ret, struct mlo_err *err)
+static int remote_is(struct mlo_workspace *ws, const struct mlo_effect *e, const char *text, bool *ret,
+                     struct mlo_err *err)
 {
     struct mlo_remote *r = NULL;
     struct mlo_ref ref;
-    int rc = open_target(e->target, &r, &ref, err);
+    int rc = open_target(ws, e->target, &r, &ref, err);
     if (rc == 0)
         rc = ref_is(r, &ref, text, ret, err);
     mlo_remote_close(r);
@@ -54,8 +55,7 @@ static int remote_is(const struct mlo_effect *e, const char *text, bool *ret, st
 static int remote_check(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
     bool same = false;
-    (void)ctx;
-    int rc = remote_is(e, e->after, &same, err);
+    int rc = remote_is(ctx, e, e->after, &same, err);
     if (rc != 0 || same)
         return rc;
     return mlo_fail(err, MLO_ECONFLICT, "'%s' has moved since", e->target);
@@ -92,8 +92,7 @@ static int remote_undo(void *ctx, const struct mlo_effect *e, struct mlo_err *er
 {
     struct mlo_remote *r = NULL;
     struct mlo_ref ref;
-    (void)ctx;
-    int rc = open_target(e->target, &r, &ref, err);
+    int rc = open_target(ctx, e->target, &r, &ref, err);
     if (rc == 0)
         rc = put_back(r, &ref, e, err);
     mlo_remote_close(r);
@@ -109,8 +108,8 @@ static int remote_happened(void *ctx, const struct mlo_effect *e, bool *ret_done
 {
     struct mlo_err ignored = MLO_ERR_INIT;
     bool as_before = false;
-    (void)ctx, (void)err;
-    *ret_done = remote_is(e, e->before, &as_before, &ignored) != 0 || !as_before;
+    (void)err;
+    *ret_done = remote_is(ctx, e, e->before, &as_before, &ignored) != 0 || !as_before;
     return 0;
 }
 

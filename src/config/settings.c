@@ -10,6 +10,16 @@ const struct mlo_setting mlo_settings[] = {
      "auto|always|never"},
     {"gc.retention", MLO_SET_DURATION, "90d",
      "how long gc keeps what a name pointed at before it was moved, so that the move can be undone", NULL},
+    {"net.allow-plain", MLO_SET_BOOL, "false",
+     "talk plain http to other hosts than this one too; credentials then cross the network in the clear",
+     NULL},
+    {"net.ca-file", MLO_SET_STRING, NULL,
+     "certificates to trust besides the system's; when not set, SSL_CERT_FILE or CURL_CA_BUNDLE", NULL},
+    {"net.connections", MLO_SET_U64, "16", "transfers at once, over all hosts", NULL},
+    {"net.proxy", MLO_SET_STRING, NULL,
+     "the proxy for all hosts that no_proxy does not name; when not set, https_proxy, http_proxy or "
+     "all_proxy",
+     NULL},
     {"pack.accept-unknown", MLO_SET_BOOL, "false",
      "pack PyTorch files whose pickles call code that is not on the list of known code", NULL},
     {"pack.license", MLO_SET_STRING, NULL,
@@ -18,13 +28,46 @@ const struct mlo_setting mlo_settings[] = {
     {"progress", MLO_SET_CHOICE, "auto", "how progress is shown, as with --progress",
      "auto|bar|plain|json|none"},
     {"remote.default", MLO_SET_STRING, NULL, "the remote of push and pull when none is named", NULL},
+    {"runpod.api", MLO_SET_STRING, NULL,
+     "base address of RunPod's REST API; when not set, https://api.runpod.io/v2", NULL},
+    {"runpod.balancer", MLO_SET_STRING, NULL,
+     "address of load balancing endpoints, with {id} for the endpoint; when not set, "
+     "https://{id}.api.runpod.ai",
+     NULL},
+    {"runpod.jobs", MLO_SET_STRING, NULL,
+     "base address of RunPod's jobs; when not set, https://api.runpod.ai/v2", NULL},
+    {"runpod.mount", MLO_SET_STRING, NULL,
+     "inside a pod, where its network volume is mounted; when not set, /runpod-volume and /workspace are "
+     "tried",
+     NULL},
+    {"runpod.s3", MLO_SET_STRING, NULL,
+     "address of the S3 service of volumes, with {dc} for the data centre in lower case; when not set, "
+     "https://s3api-{dc}.runpod.io",
+     NULL},
+    {"runpod.s3-data-centers", MLO_SET_STRING, NULL,
+     "the data centres whose volumes have S3, with spaces between, * for all; when not set, the list this "
+     "version knows",
+     NULL},
+    {"s3.endpoint", MLO_SET_STRING, NULL,
+     "the S3 service of s3:// remotes; when not set, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or Amazon's",
+     NULL},
+    {"s3.profile", MLO_SET_STRING, NULL, "which section of the credentials files s3:// remotes use", NULL},
+    {"s3.region", MLO_SET_STRING, NULL,
+     "the region of s3:// remotes; when not set, AWS_REGION, AWS_DEFAULT_REGION, that of the credentials or "
+     "us-east-1",
+     NULL},
+    {"s3.style", MLO_SET_CHOICE, "auto",
+     "whether the bucket stands in the path or in the host name of an address; auto: in the host name at "
+     "Amazon's",
+     "auto|path|virtual-host"},
     {"user.name", MLO_SET_STRING, NULL, "who runs are recorded as; when not set, the login name", NULL},
 };
 const size_t mlo_n_settings = MLO_COUNT(mlo_settings);
 
 const struct mlo_section mlo_sections[] = {
     {"drift", "columns and limits of the drift report"},
-    {"remotes", "remotes by name: remotes.NAME.url says where it is"},
+    {"remotes", "remotes by name: remotes.NAME.url says where it is; endpoint, region, profile and style of "
+                "an s3:// remote are stronger than the settings s3.*"},
     {"validate", "what the columns of a data set must hold"},
 };
 const size_t mlo_n_sections = MLO_COUNT(mlo_sections);
