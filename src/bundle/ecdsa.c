@@ -145,32 +145,3 @@ int mlo_key_verify(mlo_key *k, const void *msg, size_t n, const void *sig, size_
     ERR_clear_error();
     return good == 1 ? 0 : mlo_fail(err, MLO_NO, "signature does not fit");
 }
-
-int mlo_base64_add(struct mlo_str *out, const void *p, size_t n, struct mlo_err *err)
-{
-    if (n > INT32_MAX / 2)
-        return mlo_fail(err, MLO_EINVALID, "too large for base64");
-    MLO_AUTOFREE char *text = malloc((n + 2) / 3 * 4 + 1);
-    if (!text)
-        return mlo_fail_nomem(err);
-    int len = EVP_EncodeBlock((unsigned char *)text, p, (int)n);
-    mlo_str_addn(out, text, (size_t)len);
-    return mlo_str_check(out, err);
-}
-
-int mlo_base64_read(const char *text, size_t max, struct mlo_str *out, struct mlo_err *err)
-{
-    size_t n = strlen(text);
-    if (n > max || n > INT32_MAX || n % 4 != 0 ||
-        strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=") != n)
-        return mlo_fail(err, MLO_EINVALID, "base64 is malformed");
-    MLO_AUTOFREE unsigned char *bytes = malloc(n + 1);
-    if (!bytes)
-        return mlo_fail_nomem(err);
-    int len = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)n);
-    size_t pad = n == 0 ? 0 : (size_t)(text[n - 1] == '=') + (size_t)(text[n - 2] == '=');
-    if (len < 0 || (size_t)len < pad)
-        return mlo_fail(err, MLO_EINVALID, "base64 is malformed");
-    mlo_str_addn(out, bytes, (size_t)len - pad);
-    return mlo_str_check(out, err);
-}

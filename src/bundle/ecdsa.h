@@ -21,7 +21,4 @@ int mlo_key_sign(mlo_key *k, const void *msg, size_t n, struct mlo_str *out,
 int mlo_key_verify(mlo_key *k, const void *msg, size_t n, const void *sig, size_t sig_n,
                    struct mlo_err *err) MLO_MUST_CHECK;
 
-int mlo_base64_add(struct mlo_str *out, const void *p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_base64_read(const char *text, size_t max, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
-
 #endif

@@ -6,6 +6,7 @@
  *
  * Digests of files inside tar layers are computed from the bytes, never taken from the bundle's own words.
  */
+#include <mlopsctl/base/text.h>
 #include <mlopsctl/bundle.h>
 
 #include <fcntl.h>

@@ -230,8 +230,38 @@ static void the_environment_is_looked_up_by_whole_names(void)
     check(mlo_env_get(env, "TOK") == NULL && mlo_env_get(NULL, "HOME") == NULL);
 }
 
+/* RFC 4648 section 10. */
+static void base64_is_that_of_the_rfc(void)
+{
+    static const char *const pairs[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
+    static const char *const bad[] = {"Zg=", "Zg", "Z===", "Zm9v\n", "Zm 9", "====", "Zg==Zg=="};
+    struct mlo_err err = MLO_ERR_INIT;
+    for (size_t i = 0; i < MLO_COUNT(pairs); i++) {
+        MLO_AUTOSTR struct mlo_str s;
+        mlo_str_init(&s, 64);
+        mlo_str_add(&s, "x");
+        check_ok(mlo_base64_add(&s, pairs[i][0], strlen(pairs[i][0]), &err), &err);
+        check_str(s.ptr + 1, pairs[i][1]);
+        mlo_str_clear(&s);
+        check_ok(mlo_base64_read(pairs[i][1], 64, &s, &err), &err);
+        check_str(s.ptr, pairs[i][0]);
+    }
+    for (size_t i = 0; i < MLO_COUNT(bad); i++) {
+        MLO_AUTOSTR struct mlo_str s;
+        mlo_str_init(&s, 64);
+        check_err(mlo_base64_read(bad[i], 64, &s, &err), MLO_EINVALID, &err, "base64");
+    }
+}
+
 int main(void)
 {
+    run(base64_is_that_of_the_rfc);
     run(utf8_is_checked_strictly);
     run(foreign_names_cannot_command_a_terminal);
     run(invalid_utf8_is_shown_byte_by_byte);

@@ -1,4 +1,6 @@
 /* Signatures: what fits, what does not, and that they cover everything. */
+#include <mlopsctl/base/text.h>
+
 #include "bench.h"
 
 #include "../../src/bundle/ecdsa.h"

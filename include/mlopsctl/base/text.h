@@ -49,6 +49,11 @@ struct mlo_nearest {
 };
 void mlo_nearest_offer(struct mlo_nearest *n, const char *candidate);
 
+/* Base64 with padding (RFC 4648), appended; to be read: no line breaks, at most max characters, else
+ * MLO_EINVALID. */
+int mlo_base64_add(struct mlo_str *out, const void *p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_base64_read(const char *text, size_t max, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* Value of NAME in an array of "NAME=value" that ends with NULL (env itself may be NULL); borrowed, NULL when
  * not set. */
 const char *mlo_env_get(char *const *env, const char *name);
