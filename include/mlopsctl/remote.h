@@ -82,7 +82,8 @@ mlo_remote_url(const struct mlo_remote *r); /* canonical, without credentials: t
 /* ---- refs ---- */
 
 struct mlo_remote_ref {
-    struct mlo_digest manifest, recipe;
+    struct mlo_digest manifest;
+    struct mlo_digest recipe; /* zero for a registry's tag, which has no time and no author either */
     uint64_t size;
     int64_t time_ns;
     char by[128];

@@ -14,18 +14,30 @@
 
 /* ---- text ---- */
 
+/* A registry's tag says what it leads to and nothing else. */
+static bool has_recipe(const struct mlo_remote_ref *ref)
+{
+    static const struct mlo_digest none;
+    return !mlo_digest_eq(&ref->recipe, &none);
+}
+
+static bool add_origin(cJSON *doc, const struct mlo_remote_ref *ref)
+{
+    char when[MLO_RFC3339_MAX];
+    return cJSON_AddStringToObject(doc, "time", mlo_time_rfc3339(ref->time_ns, when)) &&
+           cJSON_AddStringToObject(doc, "by", ref->by);
+}
+
 int mlo_remote_ref_format(const struct mlo_remote_ref *ref, struct mlo_str *out, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
     MLO_AUTOFREE char *text = NULL;
-    char digest[MLO_DIGEST_TEXT], when[MLO_RFC3339_MAX];
+    char digest[MLO_DIGEST_TEXT];
     size_t n = 0;
     if (!mlo_json_add_u64(doc, "schema", REF_SCHEMA) ||
         !cJSON_AddStringToObject(doc, "manifest", mlo_digest_text(&ref->manifest, digest)) ||
-        !cJSON_AddStringToObject(doc, "recipe", mlo_digest_text(&ref->recipe, digest)) ||
-        !mlo_json_add_u64(doc, "size", ref->size) ||
-        !cJSON_AddStringToObject(doc, "time", mlo_time_rfc3339(ref->time_ns, when)) ||
-        !cJSON_AddStringToObject(doc, "by", ref->by))
+        (has_recipe(ref) && !cJSON_AddStringToObject(doc, "recipe", mlo_digest_text(&ref->recipe, digest))) ||
+        !mlo_json_add_u64(doc, "size", ref->size) || (has_recipe(ref) && !add_origin(doc, ref)))
         return mlo_fail_nomem(err);
     int rc = mlo_json_print(doc, &text, &n, err);
     if (rc != 0)
@@ -40,29 +52,38 @@ static int read_digest(const cJSON *doc, const char *key, struct mlo_digest *ret
     return text ? mlo_digest_parse(text, ret, err) : mlo_fail(err, MLO_EINVALID, "has no %s", key);
 }
 
+static int read_origin(const cJSON *doc, struct mlo_remote_ref *ref, struct mlo_err *err)
+{
+    const char *when = mlo_json_text(doc, "time"), *by = mlo_json_text(doc, "by");
+    int rc = read_digest(doc, "recipe", &ref->recipe, err);
+    if (rc == 0 && !has_recipe(ref))
+        rc = mlo_fail(err, MLO_EINVALID, "its recipe is nothing's digest");
+    if (rc == 0)
+        rc = when ? mlo_time_parse(when, &ref->time_ns, err) : mlo_fail(err, MLO_EINVALID, "has no time");
+    if (rc == 0 && (!by || strlen(by) >= sizeof ref->by))
+        rc = mlo_fail(err, MLO_EINVALID, "does not say by whom");
+    if (rc == 0)
+        memcpy(ref->by, by, strlen(by));
+    return rc;
+}
+
 static int read_ref(const cJSON *doc, struct mlo_remote_ref *ret, struct mlo_err *err)
 {
     struct mlo_remote_ref ref = {0};
     uint64_t schema = 0;
-    const char *when = mlo_json_text(doc, "time"), *by = mlo_json_text(doc, "by");
     int rc = mlo_json_u64(doc, "schema", &schema, err);
     if (rc == 0 && schema != REF_SCHEMA)
         return mlo_fail(err, MLO_EUNAVAIL, "schema is not known; this program reads %d", REF_SCHEMA);
     if (rc == 0)
         rc = read_digest(doc, "manifest", &ref.manifest, err);
     if (rc == 0)
-        rc = read_digest(doc, "recipe", &ref.recipe, err);
-    if (rc == 0)
         rc = mlo_json_u64(doc, "size", &ref.size, err);
+    if (rc == 0 && (cJSON_HasObjectItem(doc, "recipe") || cJSON_HasObjectItem(doc, "time") ||
+                    cJSON_HasObjectItem(doc, "by")))
+        rc = read_origin(doc, &ref, err);
     if (rc == 0)
-        rc = when ? mlo_time_parse(when, &ref.time_ns, err) : mlo_fail(err, MLO_EINVALID, "has no time");
-    if (rc == 0 && (!by || strlen(by) >= sizeof ref.by))
-        rc = mlo_fail(err, MLO_EINVALID, "does not say by whom");
-    if (rc != 0)
-        return rc;
-    memcpy(ref.by, by, strlen(by));
-    *ret = ref;
-    return 0;
+        *ret = ref;
+    return rc;
 }
 
 int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret, struct mlo_err *err)
@@ -78,6 +99,18 @@ static bool ref_eq(const struct mlo_remote_ref *a, const struct mlo_remote_ref *
 {
     return mlo_digest_eq(&a->manifest, &b->manifest) && mlo_digest_eq(&a->recipe, &b->recipe) &&
            a->size == b->size && a->time_ns == b->time_ns && strcmp(a->by, b->by) == 0;
+}
+
+/* As parse, of a remote that keeps packs: without a recipe nobody knows where the bytes are. */
+static int parse_packed(const char *text, size_t n, struct mlo_remote_ref *ret, struct mlo_err *err)
+{
+    struct mlo_remote_ref ref;
+    int rc = mlo_remote_ref_parse(text, n, &ref, err);
+    if (rc == 0 && !has_recipe(&ref))
+        rc = mlo_fail(err, MLO_EINVALID, "remote ref: has no recipe");
+    if (rc == 0)
+        *ret = ref;
+    return rc;
 }
 
 /* ---- get and set ---- */
@@ -97,7 +130,7 @@ int mlo_packed_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct m
     int rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
     if (rc == MLO_ENOTFOUND)
         return mlo_fail(err, MLO_ENOTFOUND, "'%s:%s' is not on %s", ref->name, ref->tag, r->url);
-    return rc != 0 ? rc : mlo_remote_ref_parse(text, n, ret, err);
+    return rc != 0 ? rc : parse_packed(text, n, ret, err);
 }
 
 /* Is the ref what `want` (NULL: nothing) says? */
@@ -178,7 +211,7 @@ int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *
     int rc = head_key(name, key, err);
     if (rc == 0)
         rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
-    return rc != 0 ? rc : mlo_remote_ref_parse(text, n, ret, err);
+    return rc != 0 ? rc : parse_packed(text, n, ret, err);
 }
 
 int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,

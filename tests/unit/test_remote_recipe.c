@@ -124,6 +124,20 @@ static void a_ref_is_read_and_written_alike(void)
     check_str(out.ptr, text);
 }
 
+static void a_registrys_ref_has_a_manifest_alone(void)
+{
+    static const char text[] = "{\"schema\":1,\"manifest\":\"sha256:" A "\",\"size\":12}";
+    static const struct mlo_digest none;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_remote_ref ref;
+    MLO_AUTOSTR struct mlo_str out;
+    mlo_str_init(&out, 4096);
+    check_ok(mlo_remote_ref_parse(text, strlen(text), &ref, &err), &err);
+    check(mlo_digest_eq(&ref.recipe, &none), "no recipe");
+    check_ok(mlo_remote_ref_format(&ref, &out, &err), &err);
+    check_str(out.ptr, text);
+}
+
 static void what_is_not_a_ref_is_refused(void)
 {
     static const char *const bad[] = {
@@ -135,6 +149,7 @@ static void what_is_not_a_ref_is_refused(void)
         "\",\"size\":1,\"time\":\"2026-01-02T03:04:05Z\",\"by\":\"x\"}",
         "{\"schema\":1,\"manifest\":\"sha256:" A
         "\",\"size\":1,\"time\":\"2026-01-02T03:04:05Z\",\"by\":\"x\"}",
+        "{\"schema\":1,\"manifest\":\"sha256:" A "\",\"size\":1,\"by\":\"x\"}",
         "{\"schema\":1,\"manifest\":\"sha256:" A "\",\"recipe\":\"sha256:" B
         "\",\"size\":1,\"time\":\"yesterday\",\"by\":\"x\"}",
         "{\"schema\":1,\"manifest\":\"sha256:" A "\",\"recipe\":\"sha256:" B
@@ -179,6 +194,7 @@ int main(void)
     run(every_cut_of_a_recipe_is_refused);
     run(memory_failure_is_an_ordinary_error);
     run(a_ref_is_read_and_written_alike);
+    run(a_registrys_ref_has_a_manifest_alone);
     run(what_is_not_a_ref_is_refused);
     run(the_map_keeps_what_was_there_first);
     return done_testing();

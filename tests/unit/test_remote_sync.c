@@ -612,7 +612,8 @@ static void a_ref_moves_only_from_where_it_was(void)
 {
     struct memory m;
     struct place a;
-    struct mlo_remote_ref one = {.size = 1, .by = "x"}, two = {.size = 2, .by = "y"}, now;
+    struct mlo_remote_ref one = {.recipe.b = {1}, .size = 1, .by = "x"}, now;
+    struct mlo_remote_ref two = {.recipe.b = {2}, .size = 2, .by = "y"};
     struct mlo_ref ref = ref_of("team/m:1");
     struct mlo_err err = MLO_ERR_INIT;
     mem_init(&m);
