@@ -24,21 +24,21 @@
 
 /* ---- transport: what a kind of remote has to provide ---- */
 
-struct mlo_body { /* bytes to send: pieces of files and memory, so that a pack is never held whole */
-    const struct mlo_body_part {
-        const void *mem;
-        int fd;
-        uint64_t offset, length;
-    } * parts;
-    size_t n_parts;
+struct mlo_body { /* bytes to send, by offset, so that they can be sent again; never held whole */
     uint64_t size;
     struct mlo_digest digest; /* SHA-256 of the whole */
+    /* Up to cap bytes from `offset` (never beyond size); *ret_n at least 1. One call at a time. */
+    int (*read)(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err);
+    void *ctx;
 };
 struct mlo_transport {
-    const char *kind; /* "directory" */
+    const char *kind;  /* "directory" */
+    unsigned parallel; /* transfers worth running at once: so many calls may come side by side */
+    uint64_t max_put;  /* the largest object that one put takes; 0: no limit is known */
     /* MLO_ENOTFOUND when the key is not there. */
     int (*stat)(void *self, const char *key, uint64_t *ret_size, struct mlo_err *err);
-    /* Atomic: readers see the old object or the whole new one. durable: on stable storage when it returns. */
+    /* Atomic: readers see the old object or the whole new one. Durable: on stable storage when it returns.
+     * An object that is too large for this remote: any code, with sys_errno EFBIG. */
     int (*put)(void *self, const char *key, const struct mlo_body *body, struct mlo_err *err);
     /* Exactly `length` bytes from `offset` (length UINT64_MAX: to the end, at most max). sink hears pieces in
      * order. */
@@ -51,7 +51,6 @@ struct mlo_transport {
                 int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx,
                 struct mlo_err *err);
     void (*close)(void *self);
-    unsigned parallel; /* transfers worth running at once */
 };
 
 struct mlo_remote;
@@ -103,12 +102,21 @@ typedef int (*mlo_remote_ref_fn)(void *ctx, const char *name, const char *tag,
                                  const struct mlo_remote_ref *ref, struct mlo_err *err);
 int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
                         struct mlo_err *err) MLO_MUST_CHECK;
+/* What the tags of a name led to before, newest first. tag NULL: all of them. MLO_EUNAVAIL where no history
+ * is kept. */
+int mlo_remote_ref_history(struct mlo_remote *r, const char *name, const char *tag, mlo_remote_ref_fn fn,
+                           void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- push and pull ---- */
 
 struct mlo_sync_stats {
     uint64_t bytes_total, bytes_sent, bytes_reused, chunks, chunks_sent, packs_sent, requests;
     bool unchanged;
+    char warning[384]; /* all is done, but the caller should say this; "" when there is nothing to say */
+};
+enum mlo_layout {
+    MLO_LAYOUT_PACKS, /* what changed and no more; the default */
+    MLO_LAYOUT_FILES, /* plain files, for programs that read a folder: docs/remote-format.md */
 };
 struct mlo_sync_opts {
     const char *home;  /* for the cache of what the remote holds */
@@ -121,8 +129,9 @@ struct mlo_sync_opts {
     int (*before_ref)(void *ctx, const struct mlo_remote_ref *before, const struct mlo_remote_ref *after,
                       struct mlo_err *err);
     void *before_ref_ctx;
-    const char *by; /* "user@host run 12", for the ref */
-    bool check;     /* push: ask for every pack that earlier pushes left, and send again what is gone */
+    const char *by;         /* "user@host run 12", for the ref */
+    enum mlo_layout layout; /* of a push; a pull finds out */
+    bool check; /* push: ask for every pack that earlier pushes left, and send again what is gone */
     const struct mlo_digest *referrers;
     size_t n_referrers; /* push: signatures that travel with the bundle */
 };

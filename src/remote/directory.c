@@ -72,25 +72,6 @@ static int open_parent(struct directory *d, const char *key, int *ret_fd, const 
     return rc;
 }
 
-static int write_part(int fd, const struct mlo_body_part *part, struct mlo_sha256 *hash, char *buf,
-                      struct mlo_err *err)
-{
-    for (uint64_t done = 0; done < part->length;) {
-        uint64_t left = part->length - done;
-        size_t n = left < DIRECTORY_IO_BYTES ? (size_t)left : DIRECTORY_IO_BYTES;
-        const char *from = part->mem ? (const char *)part->mem + done : buf;
-        int rc = part->mem ? 0 : mlo_read_exact_at(part->fd, buf, n, part->offset + done, err);
-        if (rc == 0)
-            rc = mlo_sha256_update(hash, from, n, err);
-        if (rc == 0)
-            rc = mlo_write_all(fd, from, n, err);
-        if (rc != 0)
-            return rc;
-        done += n;
-    }
-    return 0;
-}
-
 /* What arrives is compared with what was announced: a source that changed under the hand must not spoil the
  * remote. */
 static int write_body(int fd, const struct mlo_body *body, struct mlo_err *err)
@@ -98,9 +79,15 @@ static int write_body(int fd, const struct mlo_body *body, struct mlo_err *err)
     MLO_AUTOFREE char *buf = malloc(DIRECTORY_IO_BYTES);
     struct mlo_sha256 hash = {0};
     struct mlo_digest got;
+    size_t n = 0;
     int rc = buf ? mlo_sha256_new(&hash, err) : mlo_fail_nomem(err);
-    for (size_t i = 0; rc == 0 && i < body->n_parts; i++)
-        rc = write_part(fd, &body->parts[i], &hash, buf, err);
+    for (uint64_t done = 0; rc == 0 && done < body->size; done += n) {
+        rc = body->read(body->ctx, done, buf, DIRECTORY_IO_BYTES, &n, err);
+        if (rc == 0)
+            rc = mlo_sha256_update(&hash, buf, n, err);
+        if (rc == 0)
+            rc = mlo_write_all(fd, buf, n, err);
+    }
     if (rc == 0)
         rc = mlo_sha256_end(&hash, &got, err);
     mlo_sha256_free(&hash);

@@ -61,6 +61,8 @@ struct mlo_remote_ops {
     int (*ref_set)(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                    const struct mlo_remote_ref *value, struct mlo_err *err);
     int (*ref_each)(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err);
+    int (*ref_history)(struct mlo_remote *r, const char *name, const char *tag, mlo_remote_ref_fn fn,
+                       void *ctx, struct mlo_err *err); /* NULL: none is kept */
     int (*push)(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
                 const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
                 struct mlo_err *err);
@@ -88,6 +90,8 @@ int mlo_packed_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const st
                        const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_packed_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
                         struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_packed_ref_history(struct mlo_remote *r, const char *name, const char *tag, mlo_remote_ref_fn fn,
+                           void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_packed_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
                     const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
@@ -123,12 +127,24 @@ int mlo_rt_get_hashed(struct mlo_remote *r, const char *kind, const struct mlo_d
 #define MLO_KEY_MAX 512
 char *mlo_rt_key(const char *kind, const struct mlo_digest *d, char buf[MLO_KEY_MAX]);
 
+/* A body's read over bytes in memory. */
+struct mlo_body_text {
+    const char *text;
+    size_t n;
+};
+int mlo_body_text(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err);
+
 /* ---- refs.c: heads/<digest of the name>, a copy of the ref of a name that was pushed last ---- */
 
 int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *ret,
                  struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
                  struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- history.c ---- */
+
+/* Where a ref that is replaced is kept. */
+void mlo_history_key(const struct mlo_ref *ref, const struct mlo_remote_ref *old, char buf[MLO_KEY_MAX]);
 
 /* ---- the kinds: directory.c, s3.c, volume.c (transports), registry.c ---- */
 

@@ -149,8 +149,13 @@ static bool is_unchanged(const struct pusher *p, const struct mlo_digest *manife
 
 /* ---- packs ---- */
 
+struct part { /* of a pack: in memory, or in a file */
+    const char *mem;
+    int fd;
+    uint64_t offset, length;
+};
 struct sending { /* one pack: parts and what they borrow */
-    struct mlo_body_part *parts;
+    struct part *parts;
     size_t n;
     struct {
         size_t blob;
@@ -212,15 +217,15 @@ static int make_parts(struct pusher *p, const struct mlo_new_pack *pack, struct 
         int rc = take_blob(p, s, piece->blob, err);
         if (rc != 0)
             return rc;
-        s->parts[s->n++] = (struct mlo_body_part){.mem = s->last.mem ? s->last.mem + piece->offset : NULL,
-                                                  .fd = s->last.fd,
-                                                  .offset = s->last.mem ? 0 : piece->offset,
-                                                  .length = piece->length};
+        s->parts[s->n++] = (struct part){.mem = s->last.mem ? s->last.mem + piece->offset : NULL,
+                                         .fd = s->last.fd,
+                                         .offset = s->last.mem ? 0 : piece->offset,
+                                         .length = piece->length};
     }
     return 0;
 }
 
-static int hash_part(struct mlo_sha256 *hash, const struct mlo_body_part *part, char *buf, size_t cap,
+static int hash_part(struct mlo_sha256 *hash, const struct part *part, char *buf, size_t cap,
                      struct mlo_err *err)
 {
     if (part->mem)
@@ -249,6 +254,20 @@ static int hash_body(const struct sending *s, struct mlo_digest *ret, struct mlo
         rc = mlo_sha256_end(&hash, ret, err);
     mlo_sha256_free(&hash);
     return rc;
+}
+
+static int read_pack(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err)
+{
+    const struct sending *s = ctx;
+    size_t i = 0;
+    for (; offset >= s->parts[i].length; i++)
+        offset -= s->parts[i].length;
+    const struct part *part = &s->parts[i];
+    *ret_n = part->length - offset < cap ? (size_t)(part->length - offset) : cap;
+    if (!part->mem)
+        return mlo_read_exact_at(part->fd, buf, *ret_n, part->offset + offset, err);
+    memcpy(buf, part->mem + offset, *ret_n);
+    return 0;
 }
 
 /* Puts what is not there yet. */
@@ -291,7 +310,7 @@ static int send_pack(void *ctx, size_t i, struct mlo_err *err)
     if (rc == 0)
         rc = hash_body(&s, &pack->digest, err);
     if (rc == 0) {
-        struct mlo_body body = {.parts = s.parts, .n_parts = s.n, .size = pack->size, .digest = pack->digest};
+        struct mlo_body body = {.size = pack->size, .digest = pack->digest, .read = read_pack, .ctx = &s};
         rc = ensure(p, mlo_rt_key("packs", &pack->digest, key), &body, &sent, err);
     }
     sending_release(&s);
@@ -317,8 +336,8 @@ static int send_packs(struct pusher *p, struct mlo_err *err)
 static int send_text(struct pusher *p, const char *kind, const char *text, size_t n, struct mlo_digest *ret,
                      struct mlo_err *err)
 {
-    struct mlo_body_part part = {.mem = text, .fd = -1, .length = n};
-    struct mlo_body body = {.parts = &part, .n_parts = 1, .size = n};
+    struct mlo_body_text from = {text, n};
+    struct mlo_body body = {.size = n, .read = mlo_body_text, .ctx = &from};
     char key[MLO_KEY_MAX];
     bool sent = false;
     int rc = mlo_sha256(text, n, &body.digest, err);

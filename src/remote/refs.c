@@ -162,13 +162,12 @@ static int put_ref_text(struct mlo_remote *r, const char *key, const struct mlo_
     return mlo_rt_put_text(r, key, text.ptr, text.len, err);
 }
 
-/* A replaced ref stays as refs-old/<name>/<tag>.<seconds>-<start of its manifest>. */
+/* A replaced ref stays as one of the name's former ones: history.c. */
 static int keep_old(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *old,
                     struct mlo_err *err)
 {
-    char key[MLO_KEY_MAX], hex[MLO_DIGEST_HEX + 1];
-    snprintf(key, sizeof key, "refs-old/%s/%s.%lld-%.8s", ref->name, ref->tag,
-             (long long)(old->time_ns / MLO_NS_PER_S), mlo_digest_hex(&old->manifest, hex));
+    char key[MLO_KEY_MAX];
+    mlo_history_key(ref, old, key);
     return put_ref_text(r, key, old, err);
 }
 

@@ -11,6 +11,7 @@ const struct mlo_remote_ops mlo_packed_ops = {
     .ref_get = mlo_packed_ref_get,
     .ref_set = mlo_packed_ref_set,
     .ref_each = mlo_packed_ref_each,
+    .ref_history = mlo_packed_ref_history,
     .push = mlo_packed_push,
     .pull = mlo_packed_pull,
     .fetch_blob = mlo_packed_fetch_blob,
@@ -117,6 +118,14 @@ int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, s
     return r->ops->ref_each(r, fn, ctx, err);
 }
 
+int mlo_remote_ref_history(struct mlo_remote *r, const char *name, const char *tag, mlo_remote_ref_fn fn,
+                           void *ctx, struct mlo_err *err)
+{
+    if (!r->ops->ref_history)
+        return mlo_fail(err, MLO_EUNAVAIL, "%s keeps no history of its names", r->url);
+    return r->ops->ref_history(r, name, tag, fn, ctx, err);
+}
+
 int mlo_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,
              const struct mlo_ref *ref, const struct mlo_sync_opts *o, struct mlo_sync_stats *ret,
              struct mlo_err *err)
@@ -173,10 +182,19 @@ int mlo_rt_put(struct mlo_remote *r, const char *key, const struct mlo_body *bod
     return rc;
 }
 
+int mlo_body_text(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err)
+{
+    const struct mlo_body_text *t = ctx;
+    (void)err;
+    *ret_n = t->n - offset < cap ? (size_t)(t->n - offset) : cap;
+    memcpy(buf, t->text + offset, *ret_n);
+    return 0;
+}
+
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n, struct mlo_err *err)
 {
-    struct mlo_body_part part = {.mem = text, .fd = -1, .length = n};
-    struct mlo_body body = {.parts = &part, .n_parts = 1, .size = n};
+    struct mlo_body_text from = {text, n};
+    struct mlo_body body = {.size = n, .read = mlo_body_text, .ctx = &from};
     int rc = mlo_sha256(text, n, &body.digest, err);
     return rc != 0 ? rc : mlo_rt_put(r, key, &body, err);
 }

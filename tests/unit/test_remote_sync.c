@@ -78,14 +78,11 @@ static int mem_stat(void *self, const char *key, uint64_t *ret, struct mlo_err *
 
 static int gather(const struct mlo_body *body, char *to, struct mlo_err *err)
 {
-    for (size_t i = 0; i < body->n_parts; i++) {
-        const struct mlo_body_part *p = &body->parts[i];
-        if (p->mem)
-            memcpy(to, p->mem, p->length);
-        int rc = p->mem ? 0 : mlo_read_exact_at(p->fd, to, p->length, p->offset, err);
+    size_t n = 0;
+    for (uint64_t done = 0; done < body->size; done += n) {
+        int rc = body->read(body->ctx, done, to + done, 65536, &n, err);
         if (rc != 0)
             return rc;
-        to += p->length;
     }
     return 0;
 }
@@ -634,6 +631,48 @@ static void a_ref_moves_only_from_where_it_was(void)
     mem_free(&m);
 }
 
+struct tags {
+    char text[200];
+};
+
+static int hear_tag(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref,
+                    struct mlo_err *err)
+{
+    struct tags *t = ctx;
+    size_t n = strlen(t->text);
+    (void)err;
+    snprintf(t->text + n, sizeof t->text - n, "%s:%s=%llu ", name, tag, (unsigned long long)ref->size);
+    return 0;
+}
+
+static void former_refs_are_listed_newest_first(void)
+{
+    struct memory m;
+    struct place a;
+    struct mlo_remote_ref now = {0};
+    struct mlo_ref one = ref_of("team/m:1.x"), two = ref_of("team/m:2"), below = ref_of("team/m/x:2");
+    struct mlo_err err = MLO_ERR_INIT;
+    struct tags all = {""}, tag = {""}, none = {""};
+    mem_init(&m);
+    place_up(&a, &m);
+    for (unsigned i = 1; i <= 4; i++) {
+        struct mlo_remote_ref next = {.size = i, .time_ns = i * 1000000000LL, .by = "x"};
+        const struct mlo_remote_ref *was = i > 1 ? &now : NULL;
+        check_ok(mlo_remote_ref_set(a.r, &one, was, &next, &err), &err);
+        check_ok(mlo_remote_ref_set(a.r, &two, was, &next, &err), &err);
+        check_ok(mlo_remote_ref_set(a.r, &below, was, &next, &err), &err);
+        now = next;
+    }
+    check_ok(mlo_remote_ref_history(a.r, "team/m", NULL, hear_tag, &all, &err), &err);
+    check_str(all.text, "team/m:1.x=3 team/m:2=3 team/m:1.x=2 team/m:2=2 team/m:1.x=1 team/m:2=1 ");
+    check_ok(mlo_remote_ref_history(a.r, "team/m", "1.x", hear_tag, &tag, &err), &err);
+    check_str(tag.text, "team/m:1.x=3 team/m:1.x=2 team/m:1.x=1 ");
+    check_ok(mlo_remote_ref_history(a.r, "team", NULL, hear_tag, &none, &err), &err);
+    check_str(none.text, "");
+    place_down(&a);
+    mem_free(&m);
+}
+
 struct heard {
     const struct mlo_remote_ref *before;
     bool had_before, called;
@@ -820,6 +859,7 @@ int main(void)
     run(a_checked_push_sends_again_what_is_gone);
     run(a_second_writer_is_noticed);
     run(a_ref_moves_only_from_where_it_was);
+    run(former_refs_are_listed_newest_first);
     run(the_caller_hears_before_the_ref_moves);
     run(a_check_finds_what_is_gone_or_damaged);
     run(one_blob_is_brought_back);
