@@ -216,7 +216,8 @@ void mlo_runpod_data_centers_release(struct mlo_runpod_data_centers *l);
 int mlo_runpod_data_center_list(struct mlo_runpod *c, struct mlo_runpod_data_centers *ret,
                                 struct mlo_err *err) MLO_MUST_CHECK;
 
-/* Which GPU types would do, the cheapest first: price, then stock, then id. Pure. */
+/* Which GPU types would do: in the order of `ids` when there are any, then the cheapest first: price, stock,
+ * id. A type that is named may be of any maker, or a slice. Pure. */
 struct mlo_runpod_need {
     uint64_t min_memory_gb;               /* of one GPU */
     uint64_t count;                       /* 0: 1 */
@@ -627,5 +628,78 @@ struct mlo_runpod_billing {
 void mlo_runpod_billing_release(struct mlo_runpod_billing *b);
 int mlo_runpod_billing(struct mlo_runpod *c, const struct mlo_runpod_billing_query *q,
                        struct mlo_runpod_billing *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- leases: until when a pod may live. Pure. ---- */
+
+/* The variable: the time of the end (RFC 3339), or "none" when there is none on purpose. */
+#define MLO_RUNPOD_LEASE      "MLOPSCTL_LEASE"
+#define MLO_RUNPOD_LEASE_NONE "none"
+/*
+ * A renewal is written in the pod's name ("train (lease 2026-11-21T14:00:00Z)"): the environment of a running
+ * container cannot be changed without starting it anew, its name can. The longest such tail.
+ */
+#define MLO_RUNPOD_LEASE_TAIL 64
+struct mlo_runpod_lease {
+    bool marked;    /* made by this program, here or elsewhere */
+    bool endless;   /* on purpose */
+    int64_t end_ns; /* 0: not known, or endless */
+};
+/*
+ * What name and environment of a pod say, and the ledger (recorded: as the variable, NULL: nothing): the
+ * name's end when it has one, else the later of the other two, so that a record that went stale ends no pod
+ * too early.
+ */
+struct mlo_runpod_lease mlo_runpod_lease_of(const struct mlo_runpod_pod *pod, const char *recorded);
+/* The name with another lease, or with end_ns 0 none: appended to out. */
+void mlo_runpod_lease_name(struct mlo_str *out, const char *name, int64_t end_ns);
+/* Bytes of the name that are not the lease. */
+size_t mlo_runpod_lease_name_length(const char *name);
+
+enum mlo_runpod_fate {
+    MLO_RUNPOD_KEEP,
+    MLO_RUNPOD_OVER,    /* its lease has ended */
+    MLO_RUNPOD_LOST,    /* its creation was taken back, and here it is */
+    MLO_RUNPOD_STOPPED, /* stopped, and its disk still costs; only when asked for */
+    MLO_RUNPOD_ORPHAN,  /* nothing says whose it is; only when asked for */
+};
+struct mlo_runpod_reap {
+    int64_t now_ns;
+    bool stopped, orphans; /* asked for */
+};
+/* taken_back: the ledger says that making it was undone. Locked pods and members of clusters are kept. */
+enum mlo_runpod_fate mlo_runpod_fate(const struct mlo_runpod_pod *pod, const struct mlo_runpod_lease *lease,
+                                     bool taken_back, const struct mlo_runpod_reap *how);
+
+/* ---- money. Pure. ---- */
+
+struct mlo_runpod_limits { /* 0: none */
+    double max_price;      /* USD per hour */
+    double max_total;      /* USD until the lease ends */
+    uint64_t lease_ns;
+};
+/* MLO_EUNAVAIL when `price` (USD per hour) is above a limit; max_total without a lease is MLO_EUSAGE. */
+int mlo_runpod_afford(const struct mlo_runpod_limits *l, double price, struct mlo_err *err) MLO_MUST_CHECK;
+/* Of its local disk, while it is stopped: 0.20 USD for a GB and month (RunPod's price list). */
+double mlo_runpod_stopped_price(const struct mlo_runpod_pod *pod);
+
+/* Bills: add them all, then sum: one row for a resource, the dearest first, and one for a day (UTC), the
+ * oldest first. */
+struct mlo_runpod_spend {
+    struct mlo_runpod_spent {
+        enum mlo_runpod_bill family; /* of days MLO_RUNPOD_BILL_ALL */
+        char *id;                    /* of a resource */
+        int64_t day_ns;              /* of a day: its beginning */
+        double usd;
+    } * resources, *days;
+    size_t n_resources, n_days, cap_resources, cap_days;
+    double total, this_month;
+};
+void mlo_runpod_spend_release(struct mlo_runpod_spend *s);
+int mlo_runpod_spend_add(struct mlo_runpod_spend *s, enum mlo_runpod_bill family,
+                         const struct mlo_runpod_billing *bills, int64_t now_ns,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_runpod_spend_sum(struct mlo_runpod_spend *s);
+/* The present month when all goes on at `rate` USD an hour until it ends (UTC). */
+double mlo_runpod_month_forecast(double spent_this_month, double rate, int64_t now_ns);
 
 #endif
