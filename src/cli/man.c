@@ -93,9 +93,29 @@ static void put_page_name(FILE *out, const char *prefix, const char *name)
 
 /* ---- sections ---- */
 
-static void put_synopsis_line(FILE *out, const struct mlo_command *cmd, const char *prefix)
+/* Calls fn for every command that does something, in order: cmd, or its verbs and theirs; `words` stand
+ * before its name. */
+struct leaves {
+    FILE *out;
+    size_t n; /* before this one */
+};
+typedef void (*leaf_fn)(const struct leaves *l, const struct mlo_command *cmd, const char *words);
+static void each_leaf(struct leaves *l, const struct mlo_command *cmd, const char *words, leaf_fn fn)
 {
-    fputs(".B ", out);
+    char family[256];
+    snprintf(family, sizeof family, "%s%s%s", words, *words ? " " : "", cmd->name);
+    for (const struct mlo_command *const *s = cmd->subs; s && *s; s++)
+        each_leaf(l, *s, family, fn);
+    if (!cmd->subs) {
+        fn(l, cmd, words);
+        l->n++;
+    }
+}
+
+static void put_synopsis_line(const struct leaves *l, const struct mlo_command *cmd, const char *prefix)
+{
+    FILE *out = l->out;
+    fputs(l->n ? ".br\n.B " : ".B ", out);
     put(out, prefix, false);
     fputc(' ', out);
     put(out, cmd->name, false);
@@ -107,17 +127,7 @@ static void put_synopsis_line(FILE *out, const struct mlo_command *cmd, const ch
 static void put_synopsis(FILE *out, const struct mlo_command *cmd, const char *prefix)
 {
     begin(out, "SYNOPSIS");
-    if (!cmd->subs) {
-        put_synopsis_line(out, cmd, prefix);
-    } else {
-        char family[256];
-        snprintf(family, sizeof family, "%s %s", prefix, cmd->name);
-        for (const struct mlo_command *const *s = cmd->subs; *s; s++) {
-            if (s != cmd->subs)
-                fputs(".br\n", out);
-            put_synopsis_line(out, *s, family);
-        }
-    }
+    each_leaf(&(struct leaves){out, 0}, cmd, prefix, put_synopsis_line);
     end(out);
 }
 
@@ -161,23 +171,22 @@ static void put_options(FILE *out, const struct mlo_command *cmd)
             put_option(out, cmd, o);
 }
 
-static void put_verbs(FILE *out, const struct mlo_command *cmd)
+static void put_verb(const struct leaves *l, const struct mlo_command *cmd, const char *words)
 {
-    for (const struct mlo_command *const *s = cmd->subs; *s; s++) {
-        fputs(".SS ", out);
-        put(out, cmd->name, false);
-        fputc(' ', out);
-        put_line(out, (*s)->name);
-        put_sentence(out, (*s)->summary);
-        put_options(out, *s);
-    }
+    FILE *out = l->out;
+    fputs(".SS ", out);
+    put(out, words, false);
+    fputc(' ', out);
+    put_line(out, cmd->name);
+    put_sentence(out, cmd->summary);
+    put_options(out, cmd);
 }
 
 static void put_options_section(FILE *out, const struct mlo_command *cmd)
 {
     begin(out, "OPTIONS");
     if (cmd->subs)
-        put_verbs(out, cmd);
+        each_leaf(&(struct leaves){out, 0}, cmd, "", put_verb);
     else
         put_options(out, cmd);
     if (cmd->subs)
@@ -201,17 +210,27 @@ static void put_examples_of(FILE *out, const struct mlo_command *cmd)
     }
 }
 
-static void put_examples(FILE *out, const struct mlo_command *cmd)
+static bool has_examples(const struct mlo_command *cmd)
 {
     bool any = cmd->examples && cmd->examples->what;
     for (const struct mlo_command *const *s = cmd->subs; s && *s; s++)
-        any |= (*s)->examples && (*s)->examples->what;
-    if (!any)
-        return;
-    begin(out, "EXAMPLES");
+        any |= has_examples(*s);
+    return any;
+}
+
+static void put_examples_below(FILE *out, const struct mlo_command *cmd)
+{
     put_examples_of(out, cmd);
     for (const struct mlo_command *const *s = cmd->subs; s && *s; s++)
-        put_examples_of(out, *s);
+        put_examples_below(out, *s);
+}
+
+static void put_examples(FILE *out, const struct mlo_command *cmd)
+{
+    if (!has_examples(cmd))
+        return;
+    begin(out, "EXAMPLES");
+    put_examples_below(out, cmd);
     end(out);
 }
 

@@ -16,9 +16,7 @@ test_expect 'every command has a man page, and every page a command' '
 '
 test_expect 'a man page lists exactly the options that help lists' '
     for c in $(mlopsctl help --names); do
-        mlopsctl "$c" -h >h && { help_options <h
-            for v in $(sed -n "/^verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p" h); do mlopsctl "$c" "$v" -h | help_options; done
-        } | sort -u >want
+        verbs_of "$c" | while read -r words; do mlopsctl $words -h </dev/null | help_options; done | sort -u >want
         man_options "$R/man/mlopsctl-$c.1" | diff want - || { echo "$c"; exit 1; }
     done
 '

@@ -4,18 +4,14 @@
 
 mkdir m && tiny_model m/model.safetensors
 { mlopsctl pack m -t credit:1.0 && mlopsctl pack m -t credit:2.0 --metric a=1; } >/dev/null || exit 8
-# Commands and their verbs, one a line.
-for c in $(mlopsctl help --names); do
-    verbs=$(mlopsctl help "$c" | sed -n '/^verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
-    if [ -n "$verbs" ]; then for v in $verbs; do echo "$c $v"; done; else echo "$c"; fi
-done >commands
+all_commands >commands
 
 # wrong STATUS TEXT WORDS...: in text and in JSON; stdout stays empty, the message has its form.
 wrong()
 {
     status=$1 text=$2 name=
     shift 2
-    case $1 in ledger | remote) name="$1${2:+ $2}" ;; *) name=$1 ;; esac
+    case $1 in ledger | remote) name="$1${2:+ $2}" ;; runpod) name="$1${2:+ $2}( $3)?" ;; *) name=$1 ;; esac
     expect_code "$status" mlopsctl "$@" >out 2>err </dev/null || { cat err && return 1; }
     [ ! -s out ] && grep -qF -- "$text" err && grep -qE "^mlopsctl: ($name|$1): ." err && [ "$(grep -c '^mlopsctl: ' err)" -eq 1 ] && ! grep -qvE '^(mlopsctl|hint): ' err ||
         { echo "want '$text' from: $*" && cat out err && return 1; }

@@ -12,11 +12,7 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
         mlopsctl pack model -t credit:1.4.0 -t credit && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
 } >/dev/null || exit 8
 
-# The commands that have examples, one a line: "ledger verify".
-for c in $(mlopsctl help --names); do
-    verbs=$(mlopsctl help "$c" | sed -n '/^verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
-    if [ -n "$verbs" ]; then for v in $verbs; do echo "$c $v"; done; else echo "$c"; fi
-done >"$T/commands"
+all_commands >"$T/commands"
 # What one of them must or must not find.
 prepare()
 {

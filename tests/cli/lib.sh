@@ -86,6 +86,12 @@ must_fail()
         return 1
     fi
 }
+# Every command that does something, its words in one line: "pack", "ledger verify", "runpod pod create".
+verbs_of()
+{
+    for v in $(mlopsctl help "$@" | sed -n '/^verbs:/,/^$/s/^  \([a-z-]*\) .*/\1/p'); do verbs_of "$@" "$v"; done | grep . || echo "$@"
+}
+all_commands() { for name in $(mlopsctl help --names); do verbs_of "$name"; done; }
 # json '.field' <doc: through jq, false and null fail.
 json() { jq -er "$1"; }
 have() { command -v "$1" >/dev/null 2>&1; }
