@@ -82,6 +82,10 @@ int mlo_run_move_name_any(struct mlo_run *r, const char *kind, const char *name,
 int mlo_run_intend(struct mlo_run *r, const char *kind, const char *target, const char *before,
                    const char *after, int *ret_ordinal, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_run_done(struct mlo_run *r, int ordinal, struct mlo_err *err) MLO_MUST_CHECK;
+/* Done, and `after` is what only the doing told (the id that a service gave). */
+int mlo_run_done_as(struct mlo_run *r, int ordinal, const char *after, struct mlo_err *err) MLO_MUST_CHECK;
+/* It did not come to pass, or the same run has taken it back: nothing is left to undo. */
+int mlo_run_reverted(struct mlo_run *r, int ordinal, struct mlo_err *err) MLO_MUST_CHECK;
 /* An effect that cannot be undone (say so to the user before): recorded as irreversible. */
 int mlo_run_irreversible(struct mlo_run *r, const char *kind, const char *target, const char *before,
                          struct mlo_err *err) MLO_MUST_CHECK;
@@ -159,6 +163,9 @@ int mlo_metric_each(struct mlo_ledger *l, int64_t run, mlo_metric_fn fn, void *c
                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_artifact_each(struct mlo_ledger *l, int64_t run, mlo_artifact_fn fn, void *ctx,
                       struct mlo_err *err) MLO_MUST_CHECK;
+/* All effects of a kind, newest run first, whatever their state. */
+int mlo_effects_of(struct mlo_ledger *l, const char *kind, mlo_effect_fn fn, void *ctx,
+                   struct mlo_err *err) MLO_MUST_CHECK;
 /* Moves of one name, newest first: effects of kind "name". */
 int mlo_name_history(struct mlo_ledger *l, const char *kind, const char *name, int64_t limit,
                      mlo_effect_fn fn, void *ctx, struct mlo_err *err) MLO_MUST_CHECK;

@@ -361,6 +361,15 @@ int mlo_effect_each(struct mlo_ledger *l, int64_t run, mlo_effect_fn fn, void *c
     return rc ? rc : each_effect(&s, fn, ctx, err);
 }
 
+int mlo_effects_of(struct mlo_ledger *l, const char *kind, mlo_effect_fn fn, void *ctx, struct mlo_err *err)
+{
+    MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
+    int rc = mlo_stmt_get(l, MLO_SQL_EFFECTS_OF, &s, err);
+    if (!rc)
+        rc = mlo_stmt_bind(&s, err, "t", kind);
+    return rc ? rc : each_effect(&s, fn, ctx, err);
+}
+
 int mlo_name_history(struct mlo_ledger *l, const char *kind, const char *name, int64_t limit,
                      mlo_effect_fn fn, void *ctx, struct mlo_err *err)
 {

@@ -348,16 +348,35 @@ int mlo_run_irreversible(struct mlo_run *r, const char *kind, const char *target
     return record_effect(r, kind, target, before, NULL, MLO_EFFECT_IRREVERSIBLE, &ordinal, err);
 }
 
-int mlo_run_done(struct mlo_run *r, int ordinal, struct mlo_err *err)
+/* after NULL: as it was announced. */
+static int settle(struct mlo_run *r, int ordinal, enum mlo_effect_state state, const char *after,
+                  struct mlo_err *err)
 {
     struct mlo_ledger *tx MLO_AUTOTX = r->l;
     int rc = mlo_tx_begin(r->l, err);
+    if (!rc && after)
+        rc = mlo_sql_run(r->l, MLO_SQL_EFFECT_AFTER, err, "iit", r->id, (int64_t)ordinal, after);
     if (!rc)
         rc = mlo_sql_run(r->l, MLO_SQL_EFFECT_STATE, err, "iit", r->id, (int64_t)ordinal,
-                         mlo_effect_state_name(MLO_EFFECT_DONE));
+                         mlo_effect_state_name(state));
     if (!rc && sqlite3_changes(r->l->db) != 1)
         return mlo_fail(err, MLO_EINTERNAL, "run %" PRId64 ": no effect %d", r->id, ordinal);
     return rc ? rc : mlo_tx_commit(tx, err);
+}
+
+int mlo_run_done(struct mlo_run *r, int ordinal, struct mlo_err *err)
+{
+    return settle(r, ordinal, MLO_EFFECT_DONE, NULL, err);
+}
+
+int mlo_run_done_as(struct mlo_run *r, int ordinal, const char *after, struct mlo_err *err)
+{
+    return settle(r, ordinal, MLO_EFFECT_DONE, after, err);
+}
+
+int mlo_run_reverted(struct mlo_run *r, int ordinal, struct mlo_err *err)
+{
+    return settle(r, ordinal, MLO_EFFECT_REVERTED, NULL, err);
 }
 
 /* ---- finish ---- */

@@ -28,6 +28,7 @@
     X(EFFECT_INSERT, "INSERT INTO effects (run, ordinal, kind, target, before, after, state, seq) "          \
                      "VALUES (?,?,?,?,?,?,?,nullif(?,0))")                                                   \
     X(EFFECT_STATE, "UPDATE effects SET state = ?3 WHERE run = ?1 AND ordinal = ?2")                         \
+    X(EFFECT_AFTER, "UPDATE effects SET after = ?3 WHERE run = ?1 AND ordinal = ?2")                         \
     X(EFFECT_SEQ, "UPDATE effects SET seq = ?2 WHERE run = ?1 AND seq IS NULL")                              \
     X(EFFECTS, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE run = ?1 ORDER BY ordinal")                 \
     X(EFFECTS_BACK, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE run = ?1 ORDER BY ordinal DESC")       \
@@ -35,6 +36,8 @@
                    "ORDER BY seq DESC, run DESC, ordinal DESC LIMIT 1")                                      \
     X(EFFECT_HISTORY, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE kind = ?1 AND target = ?2 "          \
                       "AND seq IS NOT NULL ORDER BY seq DESC, run DESC, ordinal DESC LIMIT ?3")              \
+    X(EFFECTS_OF, "SELECT " MLO_EFFECT_COLUMNS " FROM effects WHERE kind = ?1 ORDER BY run DESC, "           \
+                  "ordinal DESC")                                                                            \
     X(EFFECT_LATER, "SELECT " MLO_EFFECT_COLUMNS                                                             \
                     ", seq FROM effects WHERE kind = ?1 AND target = ?2 AND seq > ?3 ORDER BY seq DESC")     \
     X(EFFECT_OPEN, "SELECT run FROM effects WHERE kind = ?1 AND target = ?2 AND seq IS NULL AND run <> ?3 "  \

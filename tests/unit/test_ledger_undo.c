@@ -302,6 +302,41 @@ static void an_undo_that_fails_outside_leaves_the_run_not_undone(void)
     mlo_ledger_close(l);
 }
 
+static int list_effects(void *ctx, const struct mlo_effect *e, struct mlo_err *out)
+{
+    static const char *const states[] = {"intended", "done", "reverted", "irreversible"};
+    char *text = ctx;
+    (void)out;
+    snprintf(text + strlen(text), 200 - strlen(text), "%" PRId64 ":%s:%s ", e->run, e->after,
+             states[e->state]);
+    return 0;
+}
+
+static void what_only_the_doing_told_is_recorded(void)
+{
+    struct mlo_ledger *l = fresh();
+    char text[200] = "";
+    int first = 0, second = 0;
+    world[0] = '\0', undos = 0, broken = false;
+    struct mlo_run *r = begin(l, "push");
+    int64_t x = mlo_run_id(r);
+    check_ok(mlo_run_intend(r, "world", "it", NULL, "soon", &first, &err), &err);
+    check_ok(mlo_run_intend(r, "world", "other", NULL, "refused", &second, &err), &err);
+    check_ok(mlo_run_done_as(r, first, "one", &err), &err);
+    check_ok(mlo_run_reverted(r, second, &err), &err);
+    check_err(mlo_run_done_as(r, 7, "x", &err), MLO_EINTERNAL, &err, "no effect 7");
+    check_ok(mlo_run_finish(r, 0, &err), &err);
+    err = MLO_ERR_INIT;
+    check_ok(mlo_effects_of(l, "world", list_effects, text, &err), &err);
+    check_str(text, "1:refused:reverted 1:one:done ");
+    check_ok(verify(l), &err);
+    strcpy(world, "one");
+    check_ok(undo_with(l, x, NULL, &handler, 1, NULL), &err);
+    check_int(undos, 1);
+    check_str(world, "");
+    mlo_ledger_close(l);
+}
+
 static void irreversible_effects_refuse_unless_partial(void)
 {
     struct mlo_ledger *l = fresh();
@@ -366,6 +401,7 @@ int main(void)
     run(effects_outside_are_undone_and_redone);
     run(a_world_that_differs_or_lacks_a_handler_refuses);
     run(an_undo_that_fails_outside_leaves_the_run_not_undone);
+    run(what_only_the_doing_told_is_recorded);
     run(irreversible_effects_refuse_unless_partial);
     run(roots_are_names_their_history_and_what_an_undo_needs);
     return done_testing();
