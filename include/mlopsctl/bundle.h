@@ -15,14 +15,16 @@
 #include <mlopsctl/git.h>
 #include <mlopsctl/store.h>
 
-#define MLO_MEDIA_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define MLO_MEDIA_INDEX    "application/vnd.oci.image.index.v1+json"
-#define MLO_ARTIFACT_MODEL "application/vnd.cncf.model.manifest.v1+json"
-#define MLO_MEDIA_CONFIG   "application/vnd.cncf.model.config.v1+json"
-#define MLO_MEDIA_EXTRA    "application/vnd.cncf.model.doc.v1.raw" /* with filepath "mlopsctl.json" */
-#define MLO_EXTRA_PATH     "mlopsctl.json"
-#define MLO_MANIFEST_MAX   ((size_t)4 << 20)
-#define MLO_EXTRA_MAX      ((size_t)256 << 20)
+#define MLO_MEDIA_MANIFEST        "application/vnd.oci.image.manifest.v1+json"
+#define MLO_MEDIA_INDEX           "application/vnd.oci.image.index.v1+json"
+#define MLO_MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define MLO_MEDIA_DOCKER_LIST     "application/vnd.docker.distribution.manifest.list.v2+json"
+#define MLO_ARTIFACT_MODEL        "application/vnd.cncf.model.manifest.v1+json"
+#define MLO_MEDIA_CONFIG          "application/vnd.cncf.model.config.v1+json"
+#define MLO_MEDIA_EXTRA           "application/vnd.cncf.model.doc.v1.raw" /* with filepath "mlopsctl.json" */
+#define MLO_EXTRA_PATH            "mlopsctl.json"
+#define MLO_MANIFEST_MAX          ((size_t)4 << 20)
+#define MLO_EXTRA_MAX             ((size_t)256 << 20)
 #define MLO_RAW_LAYER_MIN                                                                                    \
     ((uint64_t)1 << 20) /* other files from this size on are raw layers too; weights always are */
 
@@ -92,11 +94,43 @@ int mlo_pack(struct mlo_store *s, const struct mlo_pack_opts *opts, struct mlo_p
              struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_pack_result_release(struct mlo_pack_result *r);
 
+/* ---- any OCI manifest or index, from bytes ---- */
+
+/* Whose model: what other tools put into registries is kept as it is, so its digest stays. */
+enum mlo_family {
+    MLO_FAMILY_NONE,      /* no model: a container image, a signature */
+    MLO_FAMILY_MODELPACK, /* both generations; ours are */
+    MLO_FAMILY_KITOPS,
+    MLO_FAMILY_DOCKER_MODEL, /* Docker Model Runner */
+    MLO_FAMILY_OLLAMA,
+    MLO_FAMILY_ARTIFACT, /* files by org.opencontainers.image.title, as oras writes them */
+};
+const char *mlo_family_name(enum mlo_family f);
+
+struct mlo_descriptor {
+    const char *media_type, *artifact_type; /* borrowed; "" when absent */
+    struct mlo_digest digest;
+    uint64_t size;
+};
+struct mlo_oci { /* text borrowed from doc */
+    cJSON *doc;
+    const char *media_type;    /* told from its shape when it is not said */
+    const char *artifact_type; /* "" when absent */
+    bool is_index, has_subject;
+    enum mlo_family family; /* of a manifest */
+    struct mlo_descriptor subject;
+    struct mlo_descriptor *list; /* of an index: its manifests; of a manifest: config, then layers */
+    size_t n, cap;
+};
+int mlo_oci_parse(const char *text, size_t n, struct mlo_oci *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_oci_release(struct mlo_oci *o);
+
 /* ---- reading a bundle ---- */
 
 enum mlo_layer_packing { MLO_PACKING_RAW, MLO_PACKING_TAR, MLO_PACKING_TAR_GZIP, MLO_PACKING_TAR_ZSTD };
 struct mlo_layer {
     struct mlo_digest digest, diff_id;
+    bool has_diff_id; /* false for compressed layers of families that do not say it */
     uint64_t size;
     const char *media_type, *kind; /* "weight", "weight.config", "doc", "code", "dataset"; "" when foreign */
     enum mlo_layer_packing packing;
@@ -115,7 +149,9 @@ struct mlo_bundle { /* everything borrowed from `arena`, `manifest_json`, `confi
     struct mlo_digest digest;
     char *manifest_text;
     size_t manifest_len;
-    cJSON *manifest, *config, *extra; /* extra NULL for bundles of other tools */
+    enum mlo_family family;
+    /* extra NULL for bundles of other tools; config NULL when it is not a JSON object */
+    cJSON *manifest, *config, *extra;
     struct mlo_digest config_digest;
     uint64_t config_size;
     struct mlo_layer *layers;
@@ -126,11 +162,12 @@ struct mlo_bundle { /* everything borrowed from `arena`, `manifest_json`, `confi
     struct mlo_arena arena;
 };
 /* Reads and checks manifest, config (closed schema), extra: names, counts, sizes, paths. Both ModelPack
- * generations. */
+ * generations, and the other families. */
 int mlo_bundle_load(struct mlo_store *s, const struct mlo_digest *manifest, struct mlo_bundle *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bundle_release(struct mlo_bundle *b);
-/* As load, from bytes (used by import, pull and fuzzing); blobs are not looked at. */
+/* As load, from bytes (used by import, pull and fuzzing); blobs are not looked at. config may be NULL where
+ * the family has none worth reading (MLO_FAMILY_ARTIFACT). */
 int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t config_n, const char *extra,
                      size_t extra_n, struct mlo_bundle *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The blobs that any OCI manifest names, a model's or a signature's: itself, config, layers. */

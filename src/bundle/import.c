@@ -229,7 +229,7 @@ static int take_manifest(struct importer *im, const struct mlo_descriptor *d, co
             return mlo_wrap(err, "manifest: subject");
         item.is_referrer = true;
         item.subject = s.digest;
-    } else if (!mlo_manifest_is_model(doc)) {
+    } else if (mlo_family_of(doc) == MLO_FAMILY_NONE) {
         return 0;
     }
     take_ref(entry, item.ref);
@@ -256,7 +256,8 @@ static int take_index(struct importer *im, struct mlo_err *err)
         rc = mlo_descriptor_read(entry, &d, err);
         if (rc != 0)
             return mlo_wrap(err, MLO_INDEX_FILE ": entry %d", n - 1);
-        if (strcmp(d.media_type, MLO_MEDIA_MANIFEST) != 0)
+        if (strcmp(d.media_type, MLO_MEDIA_MANIFEST) != 0 &&
+            strcmp(d.media_type, MLO_MEDIA_DOCKER_MANIFEST) != 0)
             continue;
         rc = take_manifest(im, &d, entry, err);
         if (rc != 0)

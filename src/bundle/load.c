@@ -8,14 +8,13 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
-#include "internal.h"
+#include "oci.h"
 
 #define ARENA_MAX     ((size_t)1 << 30)
 #define FILE_META_MAX ((size_t)64 << 10)
 #define NEW_PREFIX    "application/vnd.cncf.model."
 #define OLD_PREFIX    "application/vnd.cnai.model."
 #define OLD_ARTIFACT  "application/vnd.cnai.model.manifest.v1+json"
-#define OLD_CONFIG    "application/vnd.cnai.model.config.v1+json"
 
 static const cJSON *member(const cJSON *o, const char *key)
 {
@@ -44,8 +43,7 @@ static int read_descriptor(const cJSON *o, struct mlo_digest *ret_digest, uint64
     return rc ? rc : mlo_json_u64(o, "size", ret_size, err);
 }
 
-/* "application/vnd.cncf.model.weight.v1.raw" */
-static bool read_media_type(const char *type, struct mlo_layer *l, bool *old)
+bool mlo_packing_from_name(const char *name, enum mlo_layer_packing *ret)
 {
     static const char *const packings[] = {
         [MLO_PACKING_RAW] = "raw",
@@ -53,6 +51,18 @@ static bool read_media_type(const char *type, struct mlo_layer *l, bool *old)
         [MLO_PACKING_TAR_GZIP] = "tar+gzip",
         [MLO_PACKING_TAR_ZSTD] = "tar+zstd",
     };
+    for (size_t i = 0; i < MLO_COUNT(packings); i++) {
+        if (strcmp(name, packings[i]) != 0)
+            continue;
+        *ret = (enum mlo_layer_packing)i;
+        return true;
+    }
+    return false;
+}
+
+/* "application/vnd.cncf.model.weight.v1.raw" */
+static bool read_media_type(const char *type, struct mlo_layer *l, bool *old)
+{
     enum mlo_kind kind;
     *old = strncmp(type, OLD_PREFIX, strlen(OLD_PREFIX)) == 0;
     if (!*old && strncmp(type, NEW_PREFIX, strlen(NEW_PREFIX)) != 0)
@@ -60,21 +70,16 @@ static bool read_media_type(const char *type, struct mlo_layer *l, bool *old)
     const char *word = type + strlen(NEW_PREFIX), *end = strstr(word, ".v1.");
     if (!end || !mlo_kind_from_name(word, (size_t)(end - word), &kind))
         return false;
-    for (size_t i = 0; i < MLO_COUNT(packings); i++) {
-        if (strcmp(end + 4, packings[i]) == 0) {
-            l->kind = mlo_kind_name(kind);
-            l->packing = (enum mlo_layer_packing)i;
-            return true;
-        }
-    }
-    return false;
+    if (!mlo_packing_from_name(end + 4, &l->packing))
+        return false;
+    l->kind = mlo_kind_name(kind);
+    return true;
 }
 
 static const char *annotation(const cJSON *layer, const char *key, const char *old_key)
 {
-    const cJSON *a = member(layer, "annotations");
-    const char *v = mlo_json_text(a, key);
-    return v ? v : mlo_json_text(a, old_key);
+    const char *v = mlo_layer_annotation(layer, key);
+    return v ? v : mlo_layer_annotation(layer, old_key);
 }
 
 /* The file's metadata travels as JSON inside a string; only mode and size mean something here. */
@@ -98,13 +103,15 @@ static int read_file_meta(const char *text, struct mlo_layer *l, struct mlo_err 
     return 0;
 }
 
-static int read_raw_file(const cJSON *o, struct mlo_layer *l, struct mlo_err *err)
+static int read_raw_file(enum mlo_family family, const cJSON *o, struct mlo_layer *l, struct mlo_err *err)
 {
     l->path = annotation(o, MLO_ANN_FILEPATH, MLO_ANN_OLD_FILEPATH);
     if (!l->path)
-        l->path = mlo_json_text(member(o, "annotations"), MLO_ANN_TITLE);
+        l->path = mlo_layer_annotation(o, MLO_ANN_TITLE);
     if (!l->path)
-        return *l->kind ? mlo_fail(err, MLO_EINVALID, "a raw layer without file path") : 0;
+        return *l->kind && family == MLO_FAMILY_MODELPACK
+                   ? mlo_fail(err, MLO_EINVALID, "a raw layer without file path")
+                   : 0;
     int rc = mlo_path_check(l->path, strlen(l->path), err);
     if (rc)
         return mlo_wrap(err, "file path");
@@ -122,9 +129,11 @@ static int read_layer(struct mlo_bundle *b, const cJSON *o, struct mlo_layer *l,
     int rc = read_descriptor(o, &l->digest, &l->size, err);
     if (rc)
         return rc;
-    if (read_media_type(l->media_type, l, &old))
+    if (b->family != MLO_FAMILY_MODELPACK)
+        mlo_family_read_layer(b->family, o, l);
+    else if (read_media_type(l->media_type, l, &old))
         b->old_generation = b->old_generation || old;
-    return l->packing == MLO_PACKING_RAW ? read_raw_file(o, l, err) : 0;
+    return l->packing == MLO_PACKING_RAW ? read_raw_file(b->family, o, l, err) : 0;
 }
 
 static int read_layers(struct mlo_bundle *b, struct mlo_err *err)
@@ -141,7 +150,9 @@ static int read_layers(struct mlo_bundle *b, struct mlo_err *err)
     for (const cJSON *o = array->child; o; o = o->next, b->n_layers++)
         if (read_layer(b, o, &b->layers[b->n_layers], err))
             return mlo_wrap(err, "manifest: layer %zu", b->n_layers);
-    return 0;
+    if (b->family == MLO_FAMILY_MODELPACK)
+        return 0;
+    return mlo_family_name_files(b->layers, b->n_layers, &b->arena, err);
 }
 
 static int check_types(struct mlo_bundle *b, const cJSON *config, struct mlo_err *err)
@@ -150,16 +161,19 @@ static int check_types(struct mlo_bundle *b, const cJSON *config, struct mlo_err
                *artifact = mlo_json_text(b->manifest, "artifactType");
     const char *config_type = mlo_json_text(config, "mediaType");
     uint64_t schema = 0;
+    b->family = mlo_family_of(b->manifest);
     if (mlo_json_u64(b->manifest, "schemaVersion", &schema, err) || schema != 2)
         return mlo_fail(err, MLO_EINVALID, "manifest: schemaVersion is not 2");
-    if (media && strcmp(media, MLO_MEDIA_MANIFEST) != 0)
+    if (media && strcmp(media, MLO_MEDIA_MANIFEST) != 0 &&
+        (b->family == MLO_FAMILY_MODELPACK || strcmp(media, MLO_MEDIA_DOCKER_MANIFEST) != 0))
         return mlo_fail(err, MLO_EINVALID, "manifest: its media type is not that of an image manifest");
-    bool old = config_type && strcmp(config_type, OLD_CONFIG) == 0;
-    if (!config_type || (!old && strcmp(config_type, MLO_MEDIA_CONFIG) != 0))
+    if (b->family == MLO_FAMILY_NONE)
         return mlo_fail(err, MLO_EINVALID, "manifest: not a model: its config has another type");
+    if (b->family != MLO_FAMILY_MODELPACK)
+        return 0;
     if (artifact && strcmp(artifact, MLO_ARTIFACT_MODEL) != 0 && strcmp(artifact, OLD_ARTIFACT) != 0)
         return mlo_fail(err, MLO_EINVALID, "manifest: not a model: its artifact type is another");
-    b->old_generation = old;
+    b->old_generation = strcmp(config_type, MLO_MEDIA_OLD_CONFIG) == 0;
     return 0;
 }
 
@@ -236,6 +250,7 @@ static int read_diff_ids(struct mlo_bundle *b, struct mlo_err *err)
         struct mlo_layer *l = &b->layers[i];
         if (mlo_digest_parse(id->valuestring, &l->diff_id, err))
             return mlo_wrap(err, "config: diffId %zu", i);
+        l->has_diff_id = true;
         bool compressed = l->packing == MLO_PACKING_TAR_GZIP || l->packing == MLO_PACKING_TAR_ZSTD;
         if (*l->kind && !compressed && !mlo_digest_eq(&l->diff_id, &l->digest))
             return mlo_fail(err, MLO_EINVALID, "config: diffId %zu is not its layer's digest", i);
@@ -245,8 +260,30 @@ static int read_diff_ids(struct mlo_bundle *b, struct mlo_err *err)
     return 0;
 }
 
+/* Each family has a schema of its own there, or none: what can be read is kept, nothing is required. */
+static int parse_foreign_config(struct mlo_bundle *b, const char *text, size_t n, struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *doc = NULL;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    int rc = text ? check_blob("config", text, n, &b->config_digest, b->config_size, err) : 0;
+    if (rc)
+        return rc;
+    if (text && mlo_json_parse(text, n, MLO_CONFIG_MAX, &doc, &ignored) == 0 && cJSON_IsObject(doc))
+        b->config = mlo_steal(&doc);
+    for (size_t i = 0; i < b->n_layers; i++) {
+        struct mlo_layer *l = &b->layers[i];
+        l->has_diff_id = l->packing == MLO_PACKING_RAW || l->packing == MLO_PACKING_TAR;
+        l->diff_id = l->digest;
+    }
+    return 0;
+}
+
 static int parse_config(struct mlo_bundle *b, const char *text, size_t n, struct mlo_err *err)
 {
+    if (b->family != MLO_FAMILY_MODELPACK)
+        return parse_foreign_config(b, text, n, err);
+    if (!text)
+        return mlo_fail(err, MLO_EINVALID, "config: missing");
     int rc = check_blob("config", text, n, &b->config_digest, b->config_size, err);
     if (rc)
         return rc;
@@ -412,7 +449,7 @@ int mlo_bundle_load(struct mlo_store *s, const struct mlo_digest *manifest, stru
     int rc = mlo_store_read(s, manifest, MLO_MANIFEST_MAX, &text, &n, err);
     if (rc == 0)
         rc = parse_manifest(text, n, &head, err);
-    if (rc == 0)
+    if (rc == 0 && head.family != MLO_FAMILY_ARTIFACT)
         rc = mlo_store_read(s, &head.config_digest, MLO_CONFIG_MAX, &config, &config_n, err);
     const struct mlo_layer *l = rc == 0 ? mlo_bundle_extra_layer(&head) : NULL;
     if (l)

@@ -6,7 +6,8 @@
 int mlo_descriptor_read(const cJSON *node, struct mlo_descriptor *ret, struct mlo_err *err)
 {
     const char *digest = mlo_json_text(node, "digest");
-    struct mlo_descriptor d = {.media_type = mlo_json_text(node, "mediaType")};
+    struct mlo_descriptor d = {.media_type = mlo_json_text(node, "mediaType"),
+                               .artifact_type = mlo_json_text(node, "artifactType")};
     if (!digest)
         return mlo_fail(err, MLO_EINVALID, "descriptor has no digest");
     int rc = mlo_digest_parse(digest, &d.digest, err);
@@ -16,6 +17,8 @@ int mlo_descriptor_read(const cJSON *node, struct mlo_descriptor *ret, struct ml
         return mlo_wrap(err, "descriptor");
     if (!d.media_type)
         d.media_type = "";
+    if (!d.artifact_type)
+        d.artifact_type = "";
     *ret = d;
     return 0;
 }
@@ -56,14 +59,6 @@ int mlo_manifest_each(const cJSON *manifest, mlo_descriptor_fn fn, void *ctx, st
     return 0;
 }
 
-bool mlo_manifest_is_model(const cJSON *manifest)
-{
-    const cJSON *config = cJSON_GetObjectItemCaseSensitive(manifest, "config");
-    const char *type = mlo_json_text(config, "mediaType");
-    return type && (strcmp(type, MLO_MEDIA_CONFIG) == 0 ||
-                    strcmp(type, "application/vnd.cnai.model.config.v1+json") == 0);
-}
-
 char *mlo_blob_path(const struct mlo_digest *d, char buf[MLO_BLOB_PATH_SIZE])
 {
     memcpy(buf, MLO_BLOB_PREFIX, sizeof MLO_BLOB_PREFIX - 1);
@@ -95,4 +90,70 @@ int mlo_manifest_each_blob(struct mlo_store *s, const struct mlo_digest *manifes
     if (rc == 0)
         rc = fn(ctx, manifest, n, err);
     return rc != 0 ? rc : mlo_manifest_each(doc, each_blob, &each, err);
+}
+
+/* ---- from bytes ---- */
+
+void mlo_oci_release(struct mlo_oci *o)
+{
+    cJSON_Delete(o->doc);
+    free(o->list);
+    *o = (struct mlo_oci){0};
+}
+
+static int add_descriptor(void *ctx, const struct mlo_descriptor *d, struct mlo_err *err)
+{
+    struct mlo_oci *o = ctx;
+    int rc = mlo_grow(&o->list, &o->cap, o->n + 1, sizeof *o->list, err);
+    if (rc == 0)
+        o->list[o->n++] = *d;
+    return rc;
+}
+
+static int read_manifests(struct mlo_oci *o, const cJSON *array, struct mlo_err *err)
+{
+    for (const cJSON *node = array->child; node; node = node->next) {
+        struct mlo_descriptor d;
+        if (o->n >= MLO_OCI_LAYERS_MAX)
+            return mlo_fail(err, MLO_EINVALID, "index has more than %d entries", MLO_OCI_LAYERS_MAX);
+        int rc = mlo_descriptor_read(node, &d, err);
+        if (rc == 0)
+            rc = add_descriptor(o, &d, err);
+        if (rc != 0)
+            return mlo_wrap(err, "index: entry %zu", o->n);
+    }
+    return 0;
+}
+
+static int read_oci(struct mlo_oci *o, struct mlo_err *err)
+{
+    const cJSON *manifests = cJSON_GetObjectItemCaseSensitive(o->doc, "manifests"),
+                *subject = cJSON_GetObjectItemCaseSensitive(o->doc, "subject");
+    const char *type = mlo_json_text(o->doc, "mediaType"), *artifact = mlo_json_text(o->doc, "artifactType");
+    o->is_index = cJSON_IsArray(manifests);
+    o->media_type = type ? type : o->is_index ? MLO_MEDIA_INDEX : MLO_MEDIA_MANIFEST;
+    o->artifact_type = artifact ? artifact : "";
+    if (subject) {
+        int rc = mlo_descriptor_read(subject, &o->subject, err);
+        if (rc != 0)
+            return mlo_wrap(err, "subject");
+        o->has_subject = true;
+    }
+    if (o->is_index)
+        return read_manifests(o, manifests, err);
+    o->family = mlo_family_of(o->doc);
+    return mlo_manifest_each(o->doc, add_descriptor, o, err);
+}
+
+int mlo_oci_parse(const char *text, size_t n, struct mlo_oci *ret, struct mlo_err *err)
+{
+    struct mlo_oci o = {0};
+    int rc = mlo_json_parse(text, n, MLO_MANIFEST_MAX, &o.doc, err);
+    if (rc == 0)
+        rc = read_oci(&o, err);
+    if (rc != 0)
+        mlo_oci_release(&o);
+    else
+        *ret = o;
+    return rc;
 }

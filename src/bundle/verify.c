@@ -176,7 +176,7 @@ static int check_layer(struct verify *v, const struct mlo_layer *l, struct mlo_e
     const char *name = l->path ? l->path : l->kind;
     if (!mlo_store_has(v->store, &l->digest, &size) || size != l->size)
         return report(v, &l->digest, l->size, "of another size than the manifest says", name, err);
-    if (l->packing != MLO_PACKING_TAR_GZIP && l->packing != MLO_PACKING_TAR_ZSTD)
+    if ((l->packing != MLO_PACKING_TAR_GZIP && l->packing != MLO_PACKING_TAR_ZSTD) || !l->has_diff_id)
         return 0;
     int rc = mlo_store_open_blob(v->store, &l->digest, &fd, NULL, err);
     if (rc)
@@ -294,7 +294,7 @@ static int verify_below(struct verify *v, const struct mlo_digest *manifest, con
     struct mlo_err why = MLO_ERR_INIT;
     struct mlo_bundle m = {0};
     int rc = mlo_json_parse(text, n, MLO_MANIFEST_MAX, &doc, &why);
-    bool model = rc == 0 && mlo_manifest_is_model(doc);
+    bool model = rc == 0 && mlo_family_of(doc) != MLO_FAMILY_NONE;
     if (rc == 0)
         rc = model ? mlo_bundle_parse_manifest(text, n, &m, &why)
                    : mlo_manifest_each(doc, add_other, v, &why);
