@@ -35,6 +35,8 @@ struct mlo_transport {
     const char *kind;  /* "directory" */
     unsigned parallel; /* transfers worth running at once: so many calls may come side by side */
     uint64_t max_put;  /* the largest object that one put takes; 0: no limit is known */
+    uint64_t
+        capacity; /* bytes that the whole place can hold, what others have there included; 0: not known */
     /* MLO_ENOTFOUND when the key is not there. */
     int (*stat)(void *self, const char *key, uint64_t *ret_size, struct mlo_err *err);
     /* Atomic: readers see the old object or the whole new one. Durable: on stable storage when it returns.

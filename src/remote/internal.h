@@ -154,8 +154,10 @@ int mlo_directory_open(const char *path, bool create, struct mlo_transport *ret,
 /* s3://bucket[/prefix] with the settings of opts. */
 int mlo_s3_open(const char *url, const struct mlo_remote_opts *o, struct mlo_transport *ret, void **ret_self,
                 char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
-/* A bucket whose place and key are known already (a RunPod volume). prefix: without slashes at its ends, may
- * be "". */
+/* A bucket whose place and key are known already (a RunPod volume). Its get and list tell a bucket that is
+ * not there (MLO_EREMOTE with sys_errno ENODEV) and one that refuses this key though the signature is right
+ * (AccessDenied: sys_errno EACCES) from a missing key: a new volume answers so for its first minutes. prefix:
+ * without slashes at its ends, may be "". */
 struct mlo_s3_place {
     const char *endpoint, *region, *bucket, *prefix;
     struct mlo_s3_key key; /* copied */
