@@ -73,6 +73,10 @@ struct mlo_remote_opts {                 /* what the kinds need; borrowed for th
 /* A folder: PATH or file://PATH; s3://BUCKET[/PREFIX]; runpod://VOLUME[/PREFIX]; oci://HOST/REPOSITORY. */
 int mlo_remote_open(const char *url, const struct mlo_remote_opts *opts, struct mlo_remote **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* The bare transport of a folder, an S3 bucket or a volume, for files that are no bundles. The caller ends it
+ * with ret->close(self) and frees the address. */
+int mlo_transport_open(const char *url, const struct mlo_remote_opts *opts, struct mlo_transport *ret,
+                       void **ret_self, char **ret_url, struct mlo_err *err) MLO_MUST_CHECK;
 /* Over a given transport (tests, faults). Takes self. */
 int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, struct mlo_remote **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;

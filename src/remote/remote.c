@@ -44,20 +44,24 @@ int mlo_remote_over(const struct mlo_transport *t, void *self, const char *url, 
     return mlo_remote_make(&mlo_packed_ops, t, self, t->close, url, ret, err);
 }
 
+int mlo_transport_open(const char *url, const struct mlo_remote_opts *o, struct mlo_transport *ret,
+                       void **ret_self, char **ret_url, struct mlo_err *err)
+{
+    if (strncmp(url, "s3://", 5) == 0)
+        return mlo_s3_open(url, o, ret, ret_self, ret_url, err);
+    if (strncmp(url, "runpod://", 9) == 0)
+        return mlo_volume_open(url, o, ret, ret_self, ret_url, err);
+    return mlo_directory_open(strncmp(url, "file://", 7) == 0 ? url + 7 : url, o->create, ret, ret_self,
+                              ret_url, err);
+}
+
 static int open_packed(const char *url, const struct mlo_remote_opts *o, struct mlo_remote **ret,
                        struct mlo_err *err)
 {
     struct mlo_transport t;
     void *self = NULL;
     MLO_AUTOFREE char *canonical = NULL;
-    int rc;
-    if (strncmp(url, "s3://", 5) == 0)
-        rc = mlo_s3_open(url, o, &t, &self, &canonical, err);
-    else if (strncmp(url, "runpod://", 9) == 0)
-        rc = mlo_volume_open(url, o, &t, &self, &canonical, err);
-    else
-        rc = mlo_directory_open(strncmp(url, "file://", 7) == 0 ? url + 7 : url, o->create, &t, &self,
-                                &canonical, err);
+    int rc = mlo_transport_open(url, o, &t, &self, &canonical, err);
     return rc != 0 ? rc : mlo_remote_over(&t, self, canonical, ret, err);
 }
 
