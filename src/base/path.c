@@ -245,3 +245,23 @@ int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err)
         return rc == MLO_ENOTFOUND ? 0 : rc;
     return remove_tree(at, slash + 1, TREE_DEPTH, err);
 }
+
+/* ---- the user's own ---- */
+
+int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err)
+{
+    const char *xdg = mlo_env_get(env, "XDG_CONFIG_HOME"), *home = mlo_env_get(env, "HOME");
+    MLO_AUTOSTR struct mlo_str path;
+    mlo_str_init(&path, MLO_PATH_MAX);
+    *ret = NULL;
+    if (xdg && xdg[0] == '/')
+        mlo_str_addf(&path, "%s/mlopsctl/%s", xdg, name);
+    else if (home && home[0] == '/')
+        mlo_str_addf(&path, "%s/.config/mlopsctl/%s", home, name);
+    else
+        return 0;
+    int rc = mlo_str_check(&path, err);
+    if (rc == 0)
+        *ret = mlo_str_detach(&path, NULL);
+    return rc;
+}

@@ -7,22 +7,6 @@
 
 #define SYSTEM_FILE "/etc/mlopsctl/config.yaml"
 
-/* $XDG_CONFIG_HOME counts when it is absolute, as its specification says. */
-static char *user_file(char *const *env, struct mlo_err *err)
-{
-    const char *xdg = mlo_env_get(env, "XDG_CONFIG_HOME"), *home = mlo_env_get(env, "HOME");
-    MLO_AUTOSTR struct mlo_str path;
-    mlo_str_init(&path, MLO_PATH_MAX);
-    if (xdg && xdg[0] == '/')
-        mlo_str_add(&path, xdg);
-    else if (home && home[0] == '/')
-        mlo_str_addf(&path, "%s/.config", home);
-    else
-        return NULL;
-    mlo_str_add(&path, "/mlopsctl/config.yaml");
-    return mlo_str_check(&path, err) < 0 ? NULL : mlo_str_detach(&path, NULL);
-}
-
 static void apply(struct mlo_ctx *ctx)
 {
     static const char *const modes[] = {[MLO_PROGRESS_AUTO] = "auto",
@@ -50,9 +34,10 @@ int mlo_ctx_config(struct mlo_ctx *ctx, const struct mlo_config **ret, struct ml
     if (rc < 0 && rc != MLO_ENOTFOUND)
         return rc;
     *err = MLO_ERR_INIT;
-    MLO_AUTOFREE char *user = user_file(ctx->env, err);
-    if (err->code)
-        return err->code;
+    MLO_AUTOFREE char *user = NULL;
+    rc = mlo_user_file(ctx->env, "config.yaml", &user, err);
+    if (rc != 0)
+        return rc;
     struct mlo_config_paths paths = {.project = project, .user = user, .system = SYSTEM_FILE};
     rc = mlo_config_load(&paths, ctx->env, &ctx->config, err);
     if (rc < 0)

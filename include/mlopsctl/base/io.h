@@ -31,6 +31,12 @@ int mlo_fsync(int fd, const char *what, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
                  struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * Where the user's own file `name` of this program is: $XDG_CONFIG_HOME (when absolute, as its specification
+ * says), else ~/.config, then /mlopsctl/<name>. *ret NULL without a home. Owner: the caller.
+ */
+int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 struct mlo_newfile {
     int fd;     /* write here; -1 when not open */
     int dirfd;  /* owned: the folder of the final name */
