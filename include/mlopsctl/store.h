@@ -2,6 +2,7 @@
  * The store: immutable blobs named by SHA-256, in an OCI image layout.
  *
  *   <home>/store/oci-layout, index.json (derived from names, never read back), blobs/sha256/<hex> (0444)
+ *   <home>/store/partial/<hex>   blobs that a pull has begun
  *   <home>/store.lock      flock: shared while blobs are added and until they are named, exclusive for gc
  *   <home>/cache/          stat cache and other things that may be deleted at any time
  *
@@ -66,6 +67,25 @@ int mlo_blob_write(struct mlo_blob_writer *w, const void *data, size_t n, struct
 int mlo_blob_commit(struct mlo_blob_writer *w, const struct mlo_digest *expect, struct mlo_digest *ret,
                     uint64_t *ret_size, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_blob_abort(struct mlo_blob_writer *w);
+
+/*
+ * Add a blob of known digest whose bytes come in any order, and outlive a run that is killed:
+ * <home>/store/partial/<hex>, until gc finds it idle for MLO_PARTIAL_KEEP_S. The caller writes through the
+ * descriptor, hashes the whole, and only then commits: nothing here looks at the bytes.
+ */
+#define MLO_PARTIAL_KEEP_S (7 * 24 * 3600)
+struct mlo_partial;
+/* A file of `size` bytes; MLO_EIO at once when there is no room for it. Beside another process that works on
+ * the same blob it is one of this run's own. */
+int mlo_partial_begin(struct mlo_store *s, const struct mlo_digest *d, uint64_t size,
+                      struct mlo_partial **ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_partial_fd(const struct mlo_partial *p); /* borrowed; to read and write at offsets */
+/* An earlier run may have written some of it: believe what hashes right. */
+bool mlo_partial_resumed(const struct mlo_partial *p);
+/* Durable, then under its name. p is freed whatever happens. */
+int mlo_partial_commit(struct mlo_partial *p, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_partial_keep(struct mlo_partial *p);    /* frees p; the file waits for the next run */
+void mlo_partial_discard(struct mlo_partial *p); /* frees p and removes the file */
 
 /*
  * Take a whole file into the store with one read: the file digest and the digests of `n` byte ranges

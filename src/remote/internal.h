@@ -231,7 +231,8 @@ struct mlo_fetch; /* gathers pieces from the remote and from other blobs of the 
 int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_recipe *recipe,
                   const struct mlo_sync_opts *o, struct mlo_sync_stats *stats, struct mlo_fetch **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
-/* Pieces of blobs that `known` describes and the store has need not come over the wire. */
+/* Pieces of blobs that `known` describes and the store has need not come over the wire. Before fetch_blobs.
+ */
 int mlo_fetch_learn(struct mlo_fetch *f, const struct mlo_recipe *known, struct mlo_err *err) MLO_MUST_CHECK;
 /* Rebuilds these blobs of the recipe in the store. replace: also where a (damaged) file of that name is. */
 int mlo_fetch_blobs(struct mlo_fetch *f, const struct mlo_recipe_blob *const *blobs, size_t n, bool replace,

@@ -67,6 +67,12 @@ static int sweep_damaged(void *ctx, int dirfd, const char *name, struct mlo_err 
     return remove_file(w, dirfd, name, err);
 }
 
+static int sweep_partial(void *ctx, int dirfd, const char *name, struct mlo_err *err)
+{
+    const struct sweep *w = ctx;
+    return w->dry_run ? 0 : mlo_partial_sweep(w->store, dirfd, name, err);
+}
+
 static int sweep_optional(struct sweep *w, const char *path,
                           int (*fn)(void *ctx, int dirfd, const char *name, struct mlo_err *err),
                           struct mlo_err *err)
@@ -95,6 +101,8 @@ int mlo_store_gc(struct mlo_store *s, const struct mlo_digest_set *live, bool dr
         rc = sweep_temporaries(&w, err);
     if (rc == 0)
         rc = sweep_optional(&w, MLO_DAMAGED_PATH, sweep_damaged, err);
+    if (rc == 0)
+        rc = sweep_optional(&w, MLO_PARTIAL_PATH, sweep_partial, err);
     if (rc == 0 && !dry_run)
         rc = mlo_fsync(s->blobs_fd, "blob folder", err);
     if (rc == 0)

@@ -8,6 +8,7 @@
 
 #define MLO_BLOBS_PATH   "blobs/sha256"
 #define MLO_DAMAGED_PATH "damaged"
+#define MLO_PARTIAL_PATH "partial"
 #define MLO_STORE_BUFFER ((size_t)1 << 20)
 
 enum mlo_store_lock_state { MLO_STORE_UNLOCKED, MLO_STORE_SHARED, MLO_STORE_EXCLUSIVE };
@@ -49,6 +50,10 @@ void mlo_blob_tmp_discard(struct mlo_blob_tmp *t);
  */
 int mlo_blob_tmp_publish(struct mlo_store *s, struct mlo_blob_tmp *t, const struct mlo_digest *d,
                          uint64_t size, bool replace, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* Removes an entry of the folder of partial blobs that nobody works on, when its blob is there or it has been
+ * idle for MLO_PARTIAL_KEEP_S. */
+int mlo_partial_sweep(struct mlo_store *s, int dirfd, const char *name, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* The body of ingest: with a temporary the bytes are also kept there, without they are only hashed. */
 int mlo_ingest_run(const struct mlo_ingest *in, const struct mlo_blob_tmp *tmp, struct mlo_digest *ret,
