@@ -35,7 +35,8 @@ struct mlo_http_opts {
     bool (*stop)(void *ctx);
     void *ctx;
 };
-/* MLO_EUNAVAIL when libcurl is not installed. opts' strings are copied. */
+/* opts' strings are copied. libcurl is opened by the first request: MLO_EUNAVAIL then when it is not
+ * installed. */
 int mlo_http_new(const struct mlo_http_opts *opts, struct mlo_http **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* No request may be under way. */
 void mlo_http_free(struct mlo_http *h);
@@ -92,9 +93,13 @@ struct mlo_http_request {
     mlo_http_sink sink;
     void *sink_ctx;
     const struct mlo_http_range *range; /* NULL: all */
-    uint64_t max_body;   /* a longer answer is MLO_EREMOTE; 0: 1 MiB. Bodies of failures are cut at 64 KiB */
-    unsigned flags;      /* enum mlo_http_flags */
-    unsigned attempts;   /* 0: 10 for repeatable requests; others are sent again only when they never left */
+    /* A longer answer is MLO_EREMOTE; 0: the range's length, else 1 MiB. Bodies of failures are cut at 64 KiB
+     */
+    uint64_t max_body;
+    unsigned flags; /* enum mlo_http_flags */
+    /* 0: 10. Fruitless ones in a row: one that brought a sink 1 MiB does not count; 4 for reaching a host
+     * that has never answered. Requests that are not repeatable are sent again only when they never left. */
+    unsigned attempts;
     int64_t patience_ns; /* until the answer's first byte, after the body is sent; 0: 120 s */
     int64_t stall_ns;    /* less than 1 KiB/s for so long is a failure of the attempt; 0: 30 s */
     int64_t deadline_ns; /* of the whole, on mlo_time_mono(); 0: none */
@@ -103,7 +108,7 @@ struct mlo_http_response {
     int status;
     char *body; /* NUL added; NULL when a sink took it */
     size_t n;
-    unsigned attempts; /* sent so often */
+    unsigned attempts; /* sent so often, redirects not counted */
     bool unclear; /* a failure after which nobody knows whether the server acted (also set when mlo_http_do
                    * fails) */
     struct mlo_http_headers *headers;
