@@ -1,0 +1,138 @@
+/*
+ * Statistics: pure functions on arrays. No allocation unless said, no state, no input/output. Formulas and
+ * conventions: docs/statistics.md; the oracle of each is named beside it (SciPy 1.10, statsmodels 0.13,
+ * scikit-learn 1.2, River 0.2x), and values agree to 1e-9 relative (p-values below 1e-12: 1e-6).
+ *
+ * Samples: finite numbers, no missing ones; n >= 1 unless said. "sorted": ascending. A p-value is the
+ * survival function itself, never 1 - CDF. What cannot be computed (too few, constant) gives MLO_STAT_NONE in
+ * `why`, never NaN by surprise.
+ */
+#ifndef MLOPSCTL_STATS_H
+#define MLOPSCTL_STATS_H
+
+#include <mlopsctl/base/mem.h>
+
+enum mlo_stat_why {
+    MLO_STAT_OK,
+    MLO_STAT_NONE, /* not defined for this input: statistic 0, p 1 */
+};
+struct mlo_test { /* outcome of a two-sample test */
+    double statistic, p, df;
+    double at;  /* KS: the value where the gap is widest */
+    bool exact; /* exact distribution, not the asymptotic one */
+    enum mlo_stat_why why;
+};
+
+/* ---- special functions (src/stats/special.c) ---- */
+
+double mlo_gamma_q(double a, double x); /* regularised upper incomplete gamma; scipy.special.gammaincc */
+double mlo_beta_inc(double a, double b, double x); /* regularised incomplete beta; scipy.special.betainc */
+double mlo_chi2_sf(double x, double df);
+double mlo_chi2_isf(double p, double df);
+double mlo_normal_sf(double z);
+double mlo_normal_isf(double p);
+double mlo_student_sf(double t, double df);
+double mlo_binom_pmf(double k, double n, double p); /* Loader's saddle point */
+
+/* ---- sums, moments, quantiles ---- */
+
+/* Order of the input does not matter to the last bit: sums are exact (long fixed point) and rounded once. */
+struct mlo_exact_sum {
+    uint64_t limb[70];
+    uint32_t pending;
+    double special; /* what Inf and NaN add up to */
+};
+void mlo_exact_sum_add(struct mlo_exact_sum *s, double x);
+void mlo_exact_sum_merge(struct mlo_exact_sum *s, const struct mlo_exact_sum *other);
+double mlo_exact_sum_value(const struct mlo_exact_sum *s);
+
+struct mlo_moments {
+    uint64_t n;
+    double mean, variance /* ddof 0 */, skewness, kurtosis /* excess */, min, max;
+};
+void mlo_moments(const double *x, size_t n, struct mlo_moments *ret);
+double mlo_quantile_sorted(const double *sorted, size_t n, double q); /* Hyndman-Fan type 7 */
+/* Ascending; -0.0 and 0.0 are one value. scratch: n doubles. LSD radix from some thousand values up. */
+void mlo_sort_doubles(double *x, size_t n, double *scratch);
+
+/* ---- binned distances: counts a, b of the same bins (any may be 0); totals > 0 ---- */
+
+enum mlo_zero_rule {
+    MLO_ZERO_HALF, /* (count + 0.5) / (n + 0.5 B): ours */
+    MLO_ZERO_NONE, /* 0 ln 0 = 0, p ln p/0 = inf */
+    MLO_ZERO_EVIDENTLY,
+    MLO_ZERO_FLOOR_1PC, /* deepchecks */
+    MLO_ZERO_SODA,
+};
+double mlo_psi(const uint64_t *a, const uint64_t *b, size_t bins, enum mlo_zero_rule rule);
+double mlo_kl(const uint64_t *a, const uint64_t *b, size_t bins, enum mlo_zero_rule rule);
+double mlo_js_divergence(const uint64_t *a, const uint64_t *b,
+                         size_t bins); /* nats; distance = sqrt; base 2: / ln 2 */
+double mlo_hellinger(const uint64_t *a, const uint64_t *b, size_t bins);
+double mlo_total_variation(const uint64_t *a, const uint64_t *b, size_t bins);
+double mlo_linf(const uint64_t *a, const uint64_t *b, size_t bins, size_t *ret_bin);
+/* Law of PSI (times 1), 2 KL, 8 JS, 8 H^2 without drift: chi2 with bins-1 df, scaled by 1/n + 1/m. */
+struct mlo_noise {
+    double mean, level95, p; /* of `value` */
+};
+void mlo_psi_noise(double value, uint64_t n, uint64_t m, size_t bins, struct mlo_noise *ret);
+
+/* ---- two samples, sorted ---- */
+
+void mlo_ks(const double *x, size_t n, const double *y, size_t m,
+            struct mlo_test *ret);                                  /* ks_2samp, two-sided, auto */
+double mlo_ks_p(double d, uint64_t n, uint64_t m, bool *ret_exact); /* the switch rule alone */
+double mlo_wasserstein(const double *x, size_t n, const double *y, size_t m);
+double mlo_energy(const double *x, size_t n, const double *y, size_t m);
+void mlo_cramer_von_mises(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret);
+void mlo_anderson_darling(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret);
+void mlo_epps_singleton(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret);
+/* U of x. Exact up to 8 in the smaller sample without ties (needs memory), else normal with continuity. */
+int mlo_mann_whitney(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_student_t(const struct mlo_moments *x, const struct mlo_moments *y, bool welch,
+                   struct mlo_test *ret);
+
+/* ---- counts ---- */
+
+void mlo_chi2_homogeneity(const uint64_t *a, const uint64_t *b, size_t bins, bool yates,
+                          struct mlo_test *ret);
+void mlo_g_test(const uint64_t *a, const uint64_t *b, size_t bins, bool yates, struct mlo_test *ret);
+void mlo_fisher(const uint64_t table[4], struct mlo_test *ret); /* a b; c d */
+void mlo_two_proportions(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2, struct mlo_test *ret);
+struct mlo_interval {
+    double low, high;
+};
+void mlo_wilson(uint64_t k, uint64_t n, double confidence, struct mlo_interval *ret);
+void mlo_newcombe(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2, double confidence,
+                  struct mlo_interval *ret);
+struct mlo_cmh {
+    struct mlo_test test; /* df 1 */
+    double odds_ratio;    /* pooled, Mantel-Haenszel */
+};
+void mlo_cmh(const uint64_t (*tables)[4], size_t n, bool corrected, struct mlo_cmh *ret);
+double mlo_cramers_v(const uint64_t *a, const uint64_t *b, size_t bins); /* bias-corrected */
+
+/* ---- many tests at once, in place of p-values: p[i] becomes adjusted ---- */
+
+void mlo_bonferroni(double *p, size_t n);
+int mlo_holm(double *p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_benjamini_hochberg(double *p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- ranking ---- */
+
+struct mlo_auc {
+    double auc, variance, p; /* DeLong; p of auc = 0.5, two-sided */
+};
+int mlo_delong(const double *scores_positive, size_t n, const double *scores_negative, size_t m,
+               struct mlo_auc *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bootstrap: interval of a statistic of resampled arrays, from a seed ---- */
+
+uint64_t mlo_random_next(uint64_t *state); /* splitmix64 */
+double mlo_random_unit(uint64_t *state);   /* [0, 1) */
+int mlo_bootstrap(const double *x, size_t n, double (*statistic)(const double *x, size_t n, void *ctx),
+                  void *ctx, unsigned rounds, double confidence, uint64_t seed, struct mlo_interval *ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * Exact sums: a fixed-point number as wide as all doubles, in pieces of 32 bits that hold 31 bits of carries
+ * (Kulisch's accumulator, in the small form of Neal 2015, "Fast exact summation using small and large
+ * superaccumulators"). Addition commutes to the last bit, so sums merge in any order.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define LIMBS         ((size_t)(sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t)))
+#define PENDING_MAX   ((uint32_t)1 << 30) /* additions until carries must be passed on */
+#define LOW_WEIGHT    (-1074)             /* the lowest bit is 2^-1074 */
+#define LIMB_BITS     32
+#define MANTISSA_BITS 52
+
+/* Carries passed on: every limb but the highest in [0, 2^32). */
+static void normalise(struct mlo_exact_sum *s)
+{
+    int64_t carry = 0;
+    for (size_t i = 0; i + 1 < LIMBS; i++) {
+        int64_t v = (int64_t)s->limb[i] + carry;
+        carry = v >> LIMB_BITS;
+        s->limb[i] = (uint64_t)v & UINT32_MAX;
+    }
+    s->limb[LIMBS - 1] += (uint64_t)carry;
+    s->pending = 0;
+}
+
+void mlo_exact_sum_add(struct mlo_exact_sum *s, double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint64_t mantissa = bits & (((uint64_t)1 << MANTISSA_BITS) - 1);
+    unsigned exponent = (unsigned)(bits >> MANTISSA_BITS) & 0x7ff;
+    if (exponent == 0x7ff) {
+        s->special += x;
+        return;
+    }
+    if (exponent)
+        mantissa |= (uint64_t)1 << MANTISSA_BITS;
+    unsigned place = exponent ? exponent - 1 : 0;
+    size_t at = place / LIMB_BITS;
+    unsigned __int128 wide = (unsigned __int128)mantissa << (place % LIMB_BITS);
+    uint64_t sign = bits >> 63 ? UINT64_MAX : 0; /* two's complement by hand: (v ^ sign) - sign */
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t part = (uint64_t)(wide >> (i * LIMB_BITS)) & UINT32_MAX;
+        s->limb[at + i] += (part ^ sign) - sign;
+    }
+    if (++s->pending == PENDING_MAX)
+        normalise(s);
+}
+
+void mlo_exact_sum_merge(struct mlo_exact_sum *s, const struct mlo_exact_sum *other)
+{
+    struct mlo_exact_sum o = *other;
+    normalise(&o);
+    normalise(s);
+    for (size_t i = 0; i < LIMBS; i++)
+        s->limb[i] += o.limb[i];
+    s->special += o.special;
+    normalise(s);
+}
+
+static bool negate_if_negative(struct mlo_exact_sum *s)
+{
+    if ((int64_t)s->limb[LIMBS - 1] >= 0)
+        return false;
+    for (size_t i = 0; i < LIMBS; i++)
+        s->limb[i] = 0 - s->limb[i];
+    normalise(s);
+    return true;
+}
+
+/* The limbs below `at` as one bit: is anything there? */
+static uint64_t sticky_below(const struct mlo_exact_sum *s, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (s->limb[i])
+            return 1;
+    return 0;
+}
+
+double mlo_exact_sum_value(const struct mlo_exact_sum *sum)
+{
+    struct mlo_exact_sum s = *sum;
+    if (s.special != 0 || isnan(s.special))
+        return s.special;
+    normalise(&s);
+    bool negative = negate_if_negative(&s);
+    size_t top = LIMBS;
+    while (top > 0 && s.limb[top - 1] == 0)
+        top--;
+    if (top == 0)
+        return 0;
+    /* The highest three limbs hold at least 65 significant bits, more than rounding once needs. */
+    unsigned __int128 head = 0;
+    size_t low = top > 3 ? top - 3 : 0;
+    for (size_t i = top; i > low; i--)
+        head = head << LIMB_BITS | s.limb[i - 1];
+    int drop = 0;
+    while (head >> (drop + 62))
+        drop++;
+    uint64_t kept = (uint64_t)(head >> drop);
+    bool rest = drop > 0 && (head & (((unsigned __int128)1 << drop) - 1)) != 0;
+    kept |= rest | sticky_below(&s, low); /* below the rounding bit when the value has more than 54 bits */
+    double v = ldexp((double)kept, drop + (int)low * LIMB_BITS + LOW_WEIGHT);
+    return negative ? -v : v;
+}
