@@ -36,6 +36,9 @@ int mlo_runpod_new(const struct mlo_runpod_opts *opts, struct mlo_runpod **ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_runpod_free(struct mlo_runpod *c);
 
+/* Now, by the clock of the service once it has answered. */
+int64_t mlo_runpod_time(const struct mlo_runpod *c);
+
 /* ---- what is common ---- */
 
 enum mlo_runpod_family {
@@ -219,11 +222,12 @@ int mlo_runpod_data_center_list(struct mlo_runpod *c, struct mlo_runpod_data_cen
 /* Which GPU types would do: in the order of `ids` when there are any, then the cheapest first: price, stock,
  * id. A type that is named may be of any maker, or a slice. Pure. */
 struct mlo_runpod_need {
-    uint64_t min_memory_gb;               /* of one GPU */
-    uint64_t count;                       /* 0: 1 */
-    bool community;                       /* COMMUNITY; else SECURE */
-    bool serverless;                      /* by the serverless price */
-    struct mlo_runpod_words ids;          /* these types (id, name or the id's end: "H200"); none: any */
+    uint64_t min_memory_gb; /* of one GPU */
+    uint64_t count;         /* 0: 1 */
+    bool community;         /* COMMUNITY; else SECURE */
+    bool serverless;        /* by the serverless price */
+    struct mlo_runpod_words
+        ids; /* these types; none: any. A whole id or name is that type; "H100" is all with that word */
     struct mlo_runpod_words data_centers; /* in stock in one of them; none: anywhere */
     const char *manufacturer;             /* NULL: NVIDIA; "": any */
     bool slices;                          /* also parts of a GPU (MIG) */
@@ -240,7 +244,7 @@ struct mlo_runpod_candidate {
 int mlo_runpod_choose(const struct mlo_runpod_gpus *gpus, const struct mlo_runpod_need *need,
                       struct mlo_runpod_candidate **ret, size_t *ret_n, size_t *ret_dear,
                       struct mlo_err *err) MLO_MUST_CHECK;
-/* Does `word` name this GPU: its id, its name, or the last words of either, without regard to case. */
+/* Does `word` name this GPU: its id, its name, or whole words of either, without regard to case. */
 bool mlo_runpod_gpu_is(const struct mlo_runpod_gpu *gpu, const char *word);
 
 /* ---- pods ---- */

@@ -3,18 +3,33 @@
 
 #include <mlopsctl/runpod.h>
 
-/* Case does not matter; the whole, or the last words of it. */
-static bool ends_with_word(const char *text, const char *word)
+/* Without regard to case: does `text` hold `word` as whole words? */
+static bool has_words(const char *text, const char *word)
 {
-    size_t n = text ? strlen(text) : 0, w = strlen(word);
-    if (w == 0 || w > n || strcasecmp(text + n - w, word) != 0)
-        return false;
-    return w == n || text[n - w - 1] == ' ';
+    size_t w = strlen(word);
+    for (const char *p = text; w && p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+        if (strncasecmp(p, word, w) == 0 && (p[w] == ' ' || p[w] == '\0'))
+            return true;
+    return false;
 }
 
 bool mlo_runpod_gpu_is(const struct mlo_runpod_gpu *gpu, const char *word)
 {
-    return ends_with_word(gpu->id, word) || ends_with_word(gpu->name, word);
+    return has_words(gpu->id, word) || has_words(gpu->name, word);
+}
+
+static bool is_exactly(const struct mlo_runpod_gpu *g, const char *word)
+{
+    return (g->id && strcasecmp(g->id, word) == 0) || (g->name && strcasecmp(g->name, word) == 0);
+}
+
+/* A word that is all of some type's id or name means that type, not those that have more words. */
+static bool is_named(const struct mlo_runpod_gpus *gpus, const struct mlo_runpod_gpu *g, const char *word)
+{
+    for (size_t i = 0; i < gpus->n; i++)
+        if (is_exactly(&gpus->items[i], word))
+            return is_exactly(g, word);
+    return mlo_runpod_gpu_is(g, word);
 }
 
 static bool is_slice(const struct mlo_runpod_gpu *g)
@@ -23,20 +38,21 @@ static bool is_slice(const struct mlo_runpod_gpu *g)
 }
 
 /* The place of the first word that names this type: the user's order. n: none does. */
-static size_t place_among(const struct mlo_runpod_gpu *g, const struct mlo_runpod_words *ids)
+static size_t place_among(const struct mlo_runpod_gpus *gpus, const struct mlo_runpod_gpu *g,
+                          const struct mlo_runpod_words *ids)
 {
     size_t i = 0;
-    while (i < ids->n && !mlo_runpod_gpu_is(g, ids->items[i]))
+    while (i < ids->n && !is_named(gpus, g, ids->items[i]))
         i++;
     return i;
 }
 
-static bool kind_fits(const struct mlo_runpod_gpu *g, const struct mlo_runpod_need *need)
+static bool kind_fits(const struct mlo_runpod_gpu *g, const struct mlo_runpod_need *need, size_t place)
 {
     const char *maker = need->manufacturer ? need->manufacturer : "NVIDIA";
     if (!g->id || strcmp(g->id, "unknown") == 0 || g->memory_gb < need->min_memory_gb)
         return false;
-    if (need->ids.n && place_among(g, &need->ids) == need->ids.n)
+    if (need->ids.n && place == need->ids.n)
         return false;
     if (need->ids.n && !need->manufacturer)
         return true; /* named: neither its maker nor being a slice matters */
@@ -94,13 +110,14 @@ static int by_rank(const void *a, const void *b)
     return strcmp(x->c.gpu->id, y->c.gpu->id);
 }
 
-static bool consider(const struct mlo_runpod_gpu *g, const struct mlo_runpod_need *need, struct ranked *ret,
-                     size_t *dear)
+static bool consider(const struct mlo_runpod_gpus *gpus, const struct mlo_runpod_gpu *g,
+                     const struct mlo_runpod_need *need, struct ranked *ret, size_t *dear)
 {
     uint64_t count = need->count ? need->count : 1;
     double price = price_of_one(g, need) * (double)count;
     enum mlo_runpod_stock stock = stock_of(g, &need->data_centers);
-    if (!kind_fits(g, need) || !(price > 0) || largest_host(g, need) < count)
+    size_t place = place_among(gpus, g, &need->ids);
+    if (!kind_fits(g, need, place) || !(price > 0) || largest_host(g, need) < count)
         return false;
     if (stock == MLO_RUNPOD_STOCK_NONE && !need->out_of_stock)
         return false;
@@ -108,8 +125,7 @@ static bool consider(const struct mlo_runpod_gpu *g, const struct mlo_runpod_nee
         ++*dear;
         return false;
     }
-    *ret = (struct ranked){.c = {.gpu = g, .price = price, .stock = stock},
-                           .place = place_among(g, &need->ids)};
+    *ret = (struct ranked){.c = {.gpu = g, .price = price, .stock = stock}, .place = place};
     return true;
 }
 
@@ -122,7 +138,7 @@ int mlo_runpod_choose(const struct mlo_runpod_gpus *gpus, const struct mlo_runpo
     if (!list)
         return MLO_EIO;
     for (size_t i = 0; i < gpus->n; i++)
-        n += consider(&gpus->items[i], need, &ranked[n], &dear);
+        n += consider(gpus, &gpus->items[i], need, &ranked[n], &dear);
     if (n)
         qsort(ranked, n, sizeof *ranked, by_rank);
     for (size_t i = 0; i < n; i++)

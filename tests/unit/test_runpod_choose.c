@@ -100,7 +100,7 @@ static void a_data_center_must_have_it(void)
 
 static void named_types_come_in_their_order(void)
 {
-    const char *ids[] = {"H200", "a6000", "MI300X", "NVIDIA GeForce RTX 4090", "MIG 1g.24gb"};
+    const char *ids[] = {"NVIDIA H200", "a6000", "MI300X", "NVIDIA GeForce RTX 4090", "MIG 1g.24gb"};
     check_str(chosen(&(struct mlo_runpod_need){.ids = {ids, 5}}, NULL),
               "H200 SXM 3.59, RTX A6000 0.40, MI300X 2.99, RTX 4090 0.69, MIG 24 0.30");
     check_str(chosen(&(struct mlo_runpod_need){.ids = {ids, 5}, .manufacturer = "AMD"}, NULL), "MI300X 2.99");
@@ -114,12 +114,15 @@ static void makers_and_slices_are_asked_for(void)
     check_str(chosen(&(struct mlo_runpod_need){.slices = true, .max_price = 0.35}, NULL), "MIG 24 0.30");
 }
 
-static void a_word_names_a_type_by_its_last_words(void)
+static void a_word_names_types_by_whole_words(void)
 {
+    const char *part[] = {"h200"}, *whole[] = {"nvidia h200"}, *name[] = {"H200 sxm"};
     check(mlo_runpod_gpu_is(&types[1], "NVIDIA H200") && mlo_runpod_gpu_is(&types[1], "h200"), "H200");
-    check(!mlo_runpod_gpu_is(&types[0], "H200"), "H200 NVL is another type");
     check(!mlo_runpod_gpu_is(&types[1], "200") && !mlo_runpod_gpu_is(&types[1], ""), "whole words only");
-    check(mlo_runpod_gpu_is(&types[1], "SXM"), "by its name");
+    check(!mlo_runpod_gpu_is(&types[1], "H20") && mlo_runpod_gpu_is(&types[1], "SXM"), "by its name");
+    check_str(chosen(&(struct mlo_runpod_need){.ids = {part, 1}}, NULL), "H200 NVL 3.00, H200 SXM 3.59");
+    check_str(chosen(&(struct mlo_runpod_need){.ids = {whole, 1}}, NULL), "H200 SXM 3.59");
+    check_str(chosen(&(struct mlo_runpod_need){.ids = {name, 1}}, NULL), "H200 SXM 3.59");
 }
 
 static int choose_once(void)
@@ -147,7 +150,7 @@ int main(void)
     run(a_data_center_must_have_it);
     run(named_types_come_in_their_order);
     run(makers_and_slices_are_asked_for);
-    run(a_word_names_a_type_by_its_last_words);
+    run(a_word_names_types_by_whole_words);
     run(memory_may_run_out);
     return done_testing();
 }

@@ -1,0 +1,27 @@
+/* What the runpod commands share: how money is written, consent before it is spent, waiting. */
+#ifndef MLOPSCTL_CMD_RUNPOD_H
+#define MLOPSCTL_CMD_RUNPOD_H
+
+#include <mlopsctl/base/text.h>
+#include <mlopsctl/runpod.h>
+
+#include "network.h"
+
+#define MLO_GPU_COUNT_MAX 64 /* of one pod */
+
+/* "$3.60", below a cent "$0.0031", "-" for NAN. Returns buf. */
+#define MLO_USD_MAX 32
+char *mlo_usd(double usd, char buf[MLO_USD_MAX]);
+/* "2 h 5 min", or "over" for 0 and less. */
+char *mlo_time_left(int64_t ns, char buf[MLO_HUMAN_MAX]);
+
+/*
+ * Before money is spent or something is lost: 0 with --yes; on a terminal `question` is asked on stderr. "No"
+ * is MLO_NO with a message, nobody there to answer MLO_EUSAGE.
+ */
+int mlo_consent(struct mlo_ctx *ctx, const char *question, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* Sleeps between two looks at the service (setting runpod.poll); MLO_EIO when Ctrl-C came. */
+int mlo_runpod_pause(struct mlo_ctx *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif
