@@ -166,6 +166,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_workspace_close(&p.ws);
     else
         rc = mlo_workspace_end(&p.ws, rc, err);
+    if (*p.stats.warning)
+        mlo_warn(ctx, "%s", p.stats.warning);
     if (rc == 0)
         report(&p, ctx, o->dry_run);
     mlo_remote_close(p.remote);

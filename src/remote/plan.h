@@ -54,4 +54,10 @@ int mlo_plan_know(struct mlo_plan *p, struct mlo_recipe *recipe, struct mlo_err 
 int mlo_plan_make(struct mlo_plan *p, const struct mlo_digest *manifest, const struct mlo_digest *referrers,
                   size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- room.c ---- */
+
+/* Refuses what cannot fit in a place of known capacity; a warning into stats when it is close. */
+int mlo_room_check(const struct mlo_remote *r, const struct mlo_plan *p, struct mlo_sync_stats *stats,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+
 #endif

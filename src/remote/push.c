@@ -388,6 +388,8 @@ static int push_changes(struct pusher *p, const struct mlo_digest *manifest, str
     int rc = look_further(p, err);
     if (rc == 0)
         rc = mlo_plan_make(&p->plan, manifest, p->opts->referrers, p->opts->n_referrers, err);
+    if (rc == 0)
+        rc = mlo_room_check(p->remote, &p->plan, p->stats, err);
     if (rc != 0)
         return rc;
     p->stats->bytes_total = p->plan.bytes_total;
