@@ -135,6 +135,14 @@ int mlo_http_fail(const struct mlo_http_response *r, struct mlo_err *err);
 /* Seconds that this host's clock is ahead of ours by its last Date header, in ns; 0 when unknown. */
 int64_t mlo_http_clock_ahead(struct mlo_http *h, const char *url);
 
+/* For callers that wait for something by a rule of their own. */
+
+/* Says it as the client says its own notices. Any thread. */
+void mlo_http_tell(struct mlo_http *h, const char *fmt, ...) MLO_PRINTF(2, 3);
+/* Until `until` (mlo_time_mono()); ends early as requests do: MLO_EIO with EINTR when stopped, MLO_EREMOTE
+ * past the deadline (0: none). */
+int mlo_http_pause(struct mlo_http *h, int64_t until, int64_t deadline, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- addresses ---- */
 
 struct mlo_url {

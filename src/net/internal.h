@@ -153,7 +153,6 @@ size_t mlo_client_on_bytes(char *bytes, size_t size, size_t n, void *ctx);
 size_t mlo_client_on_read(char *to, size_t size, size_t n, void *ctx);
 
 bool mlo_http_stopped(struct mlo_http *h);
-void mlo_http_tell(struct mlo_http *h, const char *fmt, ...) MLO_PRINTF(2, 3);
 
 /* ring: the span that may be written or read next, outside the lock; then how much of it was. */
 size_t mlo_ring_room(struct mlo_ring *r, char **ret);
@@ -195,8 +194,6 @@ struct mlo_attempt_result {
 /* A failure is ours: a callback's, the deadline's, an interrupt. */
 int mlo_attempt_run(struct mlo_http *h, const struct mlo_attempt *a, struct mlo_attempt_result *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
-/* Waits until `until` (mlo_time_mono()), unless stopped or past the deadline (0: none). */
-int mlo_http_pause(struct mlo_http *h, int64_t until, int64_t deadline, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- hosts.c ---- */
 
