@@ -77,6 +77,7 @@ struct mlo_runpod_trace {
     const char *mark;                         /* of pods and endpoints */
     const char *name;                         /* of the others */
     const struct mlo_runpod_strings *earlier; /* ids of namesakes from before; NULL: there were none */
+    const cJSON *like; /* the request: its plain members must be the same; may be NULL */
 };
 /* The id of what was made, owned by the caller; MLO_ENOTFOUND when there is none. */
 int mlo_runpod_made(struct mlo_runpod *c, const struct mlo_runpod_trace *t, char **ret_id,
