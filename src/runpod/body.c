@@ -1,6 +1,7 @@
 /* Requests out of specs. RunPod refuses unknown members, and some faults only after it has begun to act, so
  * what its rules say of a request is checked here, before anything is sent. */
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <mlopsctl/base/text.h>
@@ -197,7 +198,8 @@ int mlo_runpod_body_shown(const cJSON *body, cJSON **ret, struct mlo_err *err)
     MLO_AUTOWIPE cJSON *copy = cJSON_Duplicate(body, true);
     cJSON *item, *env = cJSON_GetObjectItemCaseSensitive(copy, "env");
     bool done = copy && set_hidden(cJSON_GetObjectItemCaseSensitive(copy, "password"));
-    cJSON_ArrayForEach(item, env) done = done && (strcmp(item->string, MLO_RUNPOD_MARK) == 0 || set_hidden(item));
+    cJSON_ArrayForEach(item, env)
+        done = done && (strcmp(item->string, MLO_RUNPOD_MARK) == 0 || set_hidden(item));
     if (!done)
         return mlo_fail_nomem(err);
     *ret = mlo_steal(&copy);

@@ -69,8 +69,8 @@ static void drop_unknown(cJSON *list)
     }
 }
 
-static int read_catalog(struct mlo_runpod *c, const char *url, const char *key, const struct mlo_shape *s, void *ret,
-                        struct mlo_err *err)
+static int read_catalog(struct mlo_runpod *c, const char *url, const char *key, const struct mlo_shape *s,
+                        void *ret, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *list = NULL;
     int rc = mlo_runpod_list_json(c, url, key, &list, err);
@@ -145,14 +145,16 @@ static const struct mlo_field center_fields[] = {
     {"cpuAvailability", MLO_FIELD_LIST, false, AT(cpus), &place_shape},
 };
 #undef AT
-static const struct mlo_shape center_shape = {MLO_SHAPE("data centre", center_fields, struct mlo_runpod_data_center)};
+static const struct mlo_shape center_shape = {
+    MLO_SHAPE("data centre", center_fields, struct mlo_runpod_data_center)};
 
 void mlo_runpod_data_centers_release(struct mlo_runpod_data_centers *l)
 {
     mlo_shape_release_list(&center_shape, l);
 }
 
-int mlo_runpod_data_center_list(struct mlo_runpod *c, struct mlo_runpod_data_centers *ret, struct mlo_err *err)
+int mlo_runpod_data_center_list(struct mlo_runpod *c, struct mlo_runpod_data_centers *ret,
+                                struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str url;
     mlo_str_init(&url, MLO_RUNPOD_URL_MAX);

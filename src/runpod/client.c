@@ -15,6 +15,8 @@
     "EU-CZ-1 EU-RO-1 EUR-IS-1 EUR-NO-1 US-CA-2 US-GA-2 US-IL-1 US-KS-2 US-MD-1 US-MO-1 US-MO-2 US-NC-1 "     \
     "US-NC-2 US-NE-1 US-WA-1"
 #define LOOK_PAUSE_NS (3 * MLO_NS_PER_S)
+#define SECRET_MIN    4 /* a shorter value would hide half of every message */
+#define SENDS_AT_429  4
 
 /* ---- life ---- */
 
@@ -114,46 +116,33 @@ static bool is_capacity(const struct mlo_http_response *r)
 static void hide(char *text, const char *secret)
 {
     size_t n = strlen(secret);
-    for (char *at = text; n >= 3 && (at = strstr(at, secret)); at += n)
+    for (char *at = text; n >= SECRET_MIN && (at = strstr(at, secret)); at += n)
         memset(at, '*', n);
 }
 
-/* A server may quote what it was sent: values of the environment and passwords must not come back that way. */
-static void hide_sent(const cJSON *sent, struct mlo_err *err)
+/* A server may quote what it was sent: values of the environment and passwords must not come back that way.
+ */
+static void hide_sent(const cJSON *sent, char *text)
 {
     const cJSON *item, *env = mlo_json_at(sent, "env");
     const char *password = mlo_json_text(sent, "password");
     cJSON_ArrayForEach(item, env)
     {
-        if (cJSON_IsString(item))
-            hide(err->msg, item->valuestring);
+        if (cJSON_IsString(item) && strcmp(item->string, MLO_RUNPOD_MARK) != 0)
+            hide(text, item->valuestring);
     }
     if (password)
-        hide(err->msg, password);
+        hide(text, password);
 }
 
-/* The lines of a schema violation say more than its title. */
-static void add_lines(const struct mlo_http_response *r, struct mlo_err *err)
-{
-    struct mlo_err ignored = MLO_ERR_INIT;
-    MLO_AUTOJSON cJSON *doc = NULL;
-    const cJSON *line;
-    int code = err->code;
-    if (!r->body || mlo_json_parse(r->body, r->n, r->n, &doc, &ignored) != 0)
-        return;
-    cJSON_ArrayForEach(line, mlo_json_at(doc, "errors"))
-    {
-        if (cJSON_IsString(line) && !strstr(err->msg, line->valuestring))
-            (void)mlo_fail(err, code, "%s; %.200s", err->msg, line->valuestring);
-    }
-}
-
-static const struct {
+struct advice {
     int status, code; /* code 0: as the HTTP client has it */
     const char *hint;
-} advice[] = {
-    {401, 0, "RunPod refused the key: it takes a REST key (rpa_...), not the one for S3; `mlopsctl doctor` says "
-             "which was found where"},
+};
+static const struct advice advice[] = {
+    {401, 0,
+     "RunPod refused the key: it takes a REST key (rpa_...), not the one for S3; `mlopsctl doctor` says "
+     "which was found where"},
     {402, 0, "the balance of the account is too low: add credit in RunPod's console"},
     {403, 0, "the key lacks the right to do this: make one that has it in RunPod's console"},
     {409, 0, "its state does not allow this now: look at it and try again"},
@@ -162,26 +151,31 @@ static const struct {
     {429, 0, "RunPod counts requests by minute, hour and day: wait, or ask less often"},
 };
 
-int mlo_runpod_fail(const struct mlo_http_response *r, const cJSON *sent, struct mlo_err *err)
+/* The edge in front of the service refuses by 403 too, for other reasons, which the HTTP client knows. */
+static const struct advice *advice_for(const struct mlo_http_response *r)
 {
+    bool edge = r->status == 403 && r->body && strstr(r->body, "error code: ");
+    for (size_t i = 0; i < MLO_COUNT(advice) && !edge; i++)
+        if (advice[i].status == r->status)
+            return &advice[i];
+    return NULL;
+}
+
+int mlo_runpod_fail(struct mlo_http_response *r, const cJSON *sent, struct mlo_err *err)
+{
+    const struct advice *a = advice_for(r);
+    if (r->body)
+        hide_sent(sent, r->body); /* before it is cut to length */
     (void)mlo_http_fail(r, err);
+    hide_sent(sent, err->msg);
     if (is_capacity(r)) {
         err->code = MLO_EUNAVAIL;
-        (void)mlo_hint(err, "nothing of that kind is free now: try another type, data centre or cloud; "
-                            "`mlopsctl runpod gpu` shows what is in stock");
-    } else if (r->status == 422) {
-        add_lines(r, err);
+        return mlo_hint(err, "nothing of that kind is free now: try another type, data centre or cloud; "
+                             "`mlopsctl runpod gpu` shows what is in stock");
     }
-    if (r->status == 403 && r->body && strstr(r->body, "error code: 1010"))
-        (void)mlo_hint(err, "RunPod's edge refused the User-Agent: a proxy on the way may have changed it");
-    else
-        for (size_t i = 0; i < MLO_COUNT(advice); i++)
-            if (advice[i].status == r->status) {
-                err->code = advice[i].code ? advice[i].code : err->code;
-                (void)mlo_hint(err, "%s", advice[i].hint);
-            }
-    hide_sent(sent, err);
-    return err->code;
+    if (a && a->code)
+        err->code = a->code;
+    return a ? mlo_hint(err, "%s", a->hint) : err->code;
 }
 
 /* ---- one request ---- */
@@ -224,10 +218,24 @@ static int print_body(const struct mlo_runpod_request *r, char **ret, size_t *re
     return rc;
 }
 
+/* What the rate limit refused was not done, so it may be sent again even when it would create something. */
+static int do_request(struct mlo_runpod *c, const struct mlo_http_request *req, struct mlo_http_response *ret,
+                      struct mlo_err *err)
+{
+    for (unsigned sent = 1;; sent++) {
+        int rc = mlo_http_do(c->http, req, ret, err);
+        if (rc != 0 || ret->status != 429 || req->flags & MLO_HTTP_REPEATABLE || sent == SENDS_AT_429)
+            return rc;
+        mlo_http_response_release(ret);
+        mlo_runpod_pause(c->look_pause_ns);
+    }
+}
+
 static int send_text(struct mlo_runpod *c, const struct mlo_runpod_request *r, const char *text, size_t n,
                      cJSON **ret, bool *ret_unclear, struct mlo_err *err)
 {
-    static const char *const headers[] = {"Accept", "application/json", "Content-Type", "application/json", NULL};
+    static const char *const headers[] = {"Accept", "application/json", "Content-Type", "application/json",
+                                          NULL};
     static const char *const bare[] = {"Accept", "application/json", NULL};
     struct mlo_http_body body = {.size = n, .read = mlo_http_body_text, .ctx = (void *)(uintptr_t)text};
     struct mlo_http_request req = {.method = r->method,
@@ -242,7 +250,7 @@ static int send_text(struct mlo_runpod *c, const struct mlo_runpod_request *r, c
     struct mlo_http_response resp = {0};
     if (strcmp(r->method, "POST") != 0)
         req.flags |= MLO_HTTP_REPEATABLE;
-    int rc = mlo_http_do(c->http, &req, &resp, err);
+    int rc = do_request(c, &req, &resp, err);
     bool acted = rc == 0 && resp.status >= 200 && resp.status < 300;
     if (rc == 0 && !acted)
         rc = mlo_runpod_fail(&resp, r->body, err);
@@ -279,17 +287,19 @@ void mlo_runpod_pause(int64_t ns)
 
 /* ---- lists ---- */
 
-/* Moves the elements of one page to the end of all. */
-static int take_page(cJSON *page, const char *key, cJSON *all, size_t *count, struct mlo_err *err)
+/* Moves the elements of a further page to the end of the first one's. */
+static int take_page(cJSON *first, cJSON *page, const char *key, size_t *count, struct mlo_err *err)
 {
-    cJSON *list = cJSON_GetObjectItemCaseSensitive(page, key), *item;
+    cJSON *all = cJSON_GetObjectItemCaseSensitive(first, key),
+          *list = cJSON_GetObjectItemCaseSensitive(page, key), *item;
     if (!cJSON_IsArray(list))
         return mlo_fail(err, MLO_EINVALID, "RunPod's answer: the list '%s' is missing", key);
-    while ((item = list->child)) {
-        if (++*count > MLO_RUNPOD_ITEMS_MAX)
-            return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %zu of '%s'", MLO_RUNPOD_ITEMS_MAX, key);
+    *count += (size_t)cJSON_GetArraySize(list);
+    if (*count > MLO_RUNPOD_ITEMS_MAX)
+        return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %zu of '%s'", MLO_RUNPOD_ITEMS_MAX,
+                        key);
+    while (list != all && (item = list->child))
         cJSON_AddItemToArray(all, cJSON_DetachItemViaPointer(list, item));
-    }
     return 0;
 }
 
@@ -313,39 +323,51 @@ static int next_cursor(const cJSON *page, struct mlo_str *cursor, struct mlo_err
     return mlo_str_check(cursor, err);
 }
 
-static int get_page(struct mlo_runpod *c, const char *url, const char *cursor, cJSON **ret, struct mlo_err *err)
+static int get_page(struct mlo_runpod *c, const char *url, const char *cursor, cJSON **ret,
+                    struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str full;
     mlo_str_init(&full, MLO_RUNPOD_URL_MAX);
     mlo_str_add(&full, url);
     mlo_runpod_query(&full, "cursor", *cursor ? cursor : NULL);
     int rc = mlo_str_check(&full, err);
-    return rc != 0 ? rc : mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = "GET", .url = full.ptr}, ret, NULL, err);
+    return rc != 0 ? rc
+                   : mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = "GET", .url = full.ptr}, ret,
+                                    NULL, err);
+}
+
+int mlo_runpod_list_doc(struct mlo_runpod *c, const char *url, const char *key, cJSON **ret,
+                        struct mlo_err *err)
+{
+    MLO_AUTOWIPE cJSON *first = NULL;
+    MLO_AUTOSTR struct mlo_str cursor;
+    size_t count = 0;
+    mlo_str_init(&cursor, MLO_RUNPOD_URL_MAX);
+    for (unsigned pages = 0; pages == 0 || cursor.len; pages++) {
+        MLO_AUTOWIPE cJSON *further = NULL;
+        cJSON **page = pages ? &further : &first;
+        if (pages == MLO_RUNPOD_PAGES_MAX)
+            return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %u pages of '%s'", pages, key);
+        int rc = get_page(c, url, cursor.ptr, page, err);
+        if (rc == 0)
+            rc = take_page(first, *page, key, &count, err);
+        if (rc == 0)
+            rc = next_cursor(*page, &cursor, err);
+        if (rc != 0)
+            return rc;
+    }
+    *ret = mlo_steal(&first);
+    return 0;
 }
 
 int mlo_runpod_list_json(struct mlo_runpod *c, const char *url, const char *key, cJSON **ret,
                          struct mlo_err *err)
 {
-    MLO_AUTOWIPE cJSON *all = cJSON_CreateArray();
-    MLO_AUTOSTR struct mlo_str cursor;
-    size_t count = 0;
-    mlo_str_init(&cursor, MLO_RUNPOD_URL_MAX);
-    if (!all)
-        return mlo_fail_nomem(err);
-    for (unsigned pages = 0; pages == 0 || cursor.len; pages++) {
-        MLO_AUTOWIPE cJSON *page = NULL;
-        if (pages == MLO_RUNPOD_PAGES_MAX)
-            return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %u pages of '%s'", pages, key);
-        int rc = get_page(c, url, cursor.ptr, &page, err);
-        if (rc == 0)
-            rc = take_page(page, key, all, &count, err);
-        if (rc == 0)
-            rc = next_cursor(page, &cursor, err);
-        if (rc != 0)
-            return rc;
-    }
-    *ret = mlo_steal(&all);
-    return 0;
+    MLO_AUTOWIPE cJSON *doc = NULL;
+    int rc = mlo_runpod_list_doc(c, url, key, &doc, err);
+    if (rc == 0)
+        *ret = cJSON_DetachItemFromObjectCaseSensitive(doc, key);
+    return rc;
 }
 
 /* ---- typed ---- */
@@ -368,8 +390,8 @@ static int item_request(struct mlo_runpod *c, const char *method, enum mlo_runpo
     return rc != 0 ? rc : mlo_runpod_ask_shape(c, &r, s, ret, err);
 }
 
-int mlo_runpod_get_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id, const struct mlo_shape *s,
-                         void *ret, struct mlo_err *err)
+int mlo_runpod_get_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id,
+                         const struct mlo_shape *s, void *ret, struct mlo_err *err)
 {
     return item_request(c, "GET", f, id, NULL, s, ret, err);
 }
@@ -388,8 +410,8 @@ int mlo_runpod_family_json(struct mlo_runpod *c, enum mlo_runpod_family f, cJSON
     return rc != 0 ? rc : mlo_runpod_list_json(c, url.ptr, families[f].key, ret, err);
 }
 
-int mlo_runpod_list_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const struct mlo_shape *s, void *ret,
-                          struct mlo_err *err)
+int mlo_runpod_list_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const struct mlo_shape *s,
+                          void *ret, struct mlo_err *err)
 {
     MLO_AUTOWIPE cJSON *list = NULL;
     int rc = mlo_runpod_family_json(c, f, &list, err);
@@ -403,7 +425,8 @@ int mlo_runpod_delete(struct mlo_runpod *c, enum mlo_runpod_family f, const char
     mlo_str_init(&url, MLO_RUNPOD_URL_MAX);
     int rc = mlo_runpod_url(c->api, families[f].path, id, NULL, &url, err);
     if (rc == 0)
-        rc = mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = "DELETE", .url = url.ptr}, NULL, NULL, err);
+        rc = mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = "DELETE", .url = url.ptr}, NULL, NULL,
+                            err);
     if (rc == MLO_ENOTFOUND) {
         *err = MLO_ERR_INIT;
         *ret_there = false;

@@ -146,19 +146,24 @@ static bool is_count(const cJSON *node)
     return v >= 0 && v <= EXACT_MAX && v == floor(v);
 }
 
-static int read_strings(const cJSON *node, struct mlo_runpod_strings *ret, bool *ret_there, struct mlo_err *err)
+/* Texts of an array, or the texts that its objects have under `member`. */
+static int read_strings(const cJSON *node, const char *member, struct mlo_runpod_strings *ret,
+                        bool *ret_there, struct mlo_err *err)
 {
     int n = cJSON_IsArray(node) ? cJSON_GetArraySize(node) : 0;
     const cJSON *item;
     *ret_there = cJSON_IsArray(node);
-    ret->items = n ? mlo_calloc((size_t)n, sizeof *ret->items, err) : NULL;
-    if (n && !ret->items)
+    if (n == 0)
+        return 0;
+    ret->items = mlo_calloc((size_t)n, sizeof *ret->items, err);
+    if (!ret->items)
         return MLO_EIO;
-    cJSON_ArrayForEach(item, n ? node : NULL)
+    cJSON_ArrayForEach(item, node)
     {
-        if (!cJSON_IsString(item))
+        const char *text = member ? mlo_json_text(item, member) : cJSON_GetStringValue(item);
+        if (!text)
             continue;
-        ret->items[ret->n] = mlo_strdup(item->valuestring, err);
+        ret->items[ret->n] = mlo_strdup(text, err);
         if (!ret->items[ret->n])
             return MLO_EIO;
         ret->n++;
@@ -171,10 +176,12 @@ static int read_vars(const cJSON *node, struct mlo_runpod_vars *ret, bool *ret_t
     int n = cJSON_IsObject(node) ? cJSON_GetArraySize(node) : 0;
     const cJSON *item;
     *ret_there = cJSON_IsObject(node);
-    ret->items = n ? mlo_calloc((size_t)n, sizeof *ret->items, err) : NULL;
-    if (n && !ret->items)
+    if (n == 0)
+        return 0;
+    ret->items = mlo_calloc((size_t)n, sizeof *ret->items, err);
+    if (!ret->items)
         return MLO_EIO;
-    cJSON_ArrayForEach(item, n ? node : NULL)
+    cJSON_ArrayForEach(item, node)
     {
         if (!cJSON_IsString(item))
             continue;
@@ -205,13 +212,15 @@ static bool read_stock(const cJSON *node, enum mlo_runpod_stock *ret)
     return false;
 }
 
-static int read_list(const struct mlo_shape *s, const cJSON *node, void *at, bool *ret_there, struct mlo_err *err)
+static int read_list(const struct mlo_shape *s, const cJSON *node, void *at, bool *ret_there,
+                     struct mlo_err *err)
 {
     *ret_there = cJSON_IsArray(node);
     return *ret_there ? mlo_shape_read_list(s, node, at, err) : 0;
 }
 
-static int read_field(const struct mlo_field *f, const cJSON *node, void *at, bool *ret_there, struct mlo_err *err)
+static int read_field(const struct mlo_field *f, const cJSON *node, void *at, bool *ret_there,
+                      struct mlo_err *err)
 {
     switch (f->type) {
     case MLO_FIELD_TEXT:
@@ -237,7 +246,7 @@ static int read_field(const struct mlo_field *f, const cJSON *node, void *at, bo
         *ret_there = read_stock(node, at);
         return 0;
     case MLO_FIELD_STRINGS:
-        return read_strings(node, at, ret_there, err);
+        return read_strings(node, f->member, at, ret_there, err);
     case MLO_FIELD_VARS:
         return read_vars(node, at, ret_there, err);
     case MLO_FIELD_LIST:
@@ -284,7 +293,8 @@ int mlo_shape_read_list(const struct mlo_shape *s, const cJSON *array, void *lis
     if (!cJSON_IsArray(array))
         return mlo_fail(err, MLO_EINVALID, "RunPod's answer: a list of %ss is missing", s->what);
     if (count > MLO_RUNPOD_ITEMS_MAX)
-        return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %zu of a %s", MLO_RUNPOD_ITEMS_MAX, s->what);
+        return mlo_fail(err, MLO_EINVALID, "RunPod's answer: more than %zu of a %s", MLO_RUNPOD_ITEMS_MAX,
+                        s->what);
     l.items = count ? mlo_calloc(count, s->size, err) : NULL;
     if (count && !l.items)
         return MLO_EIO;

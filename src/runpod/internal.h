@@ -43,6 +43,7 @@ struct mlo_field {
     bool required; /* absent or of another type: MLO_EINVALID. Others are as if they were not there */
     size_t offset;
     const struct mlo_shape *shape; /* of LIST */
+    const char *member;            /* of STRINGS: the array holds objects, and this member of each is meant */
 };
 struct mlo_shape {
     const char *what; /* "pod", for messages */
@@ -58,7 +59,8 @@ struct mlo_any_list { /* what every list of the header looks like; copied in and
     .what = (text), .fields = (table), .n = MLO_COUNT(table), .size = sizeof(type)
 
 /* *obj is written on success only. */
-int mlo_shape_read(const struct mlo_shape *s, const cJSON *node, void *obj, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_shape_read(const struct mlo_shape *s, const cJSON *node, void *obj,
+                   struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_shape_release(const struct mlo_shape *s, void *obj);
 /* A JSON array into a list; elements that are null are passed over. */
 int mlo_shape_read_list(const struct mlo_shape *s, const cJSON *array, void *list,
@@ -75,9 +77,9 @@ void mlo_json_wipe_cleanup(cJSON **doc);
 
 struct mlo_runpod_request {
     const char *method, *url;
-    const cJSON *body;    /* NULL: none */
-    size_t max_request;   /* 0: MLO_RUNPOD_REQUEST_MAX */
-    unsigned flags;       /* enum mlo_http_flags; all but POST are made repeatable */
+    const cJSON *body;  /* NULL: none */
+    size_t max_request; /* 0: MLO_RUNPOD_REQUEST_MAX */
+    unsigned flags;     /* enum mlo_http_flags; all but POST are made repeatable */
     int64_t patience_ns;
 };
 /* An answer of the 2xx kind as JSON (*ret NULL when it has no body; ret may be NULL), else the failure with
@@ -94,11 +96,16 @@ int mlo_runpod_url(const char *base, const char *path, const char *id, const cha
                    struct mlo_err *err) MLO_MUST_CHECK;
 /* Appends "?name=value" or "&name=value"; nothing for value NULL. */
 void mlo_runpod_query(struct mlo_str *url, const char *name, const char *value);
-/* A response that is a failure, with hints; `sent` (may be NULL): whose secrets the message must not show. */
-int mlo_runpod_fail(const struct mlo_http_response *r, const cJSON *sent, struct mlo_err *err);
+/* A response that is a failure, with hints; `sent` (may be NULL): whose secrets the message must not show;
+ * they are blotted out in the body too. */
+int mlo_runpod_fail(struct mlo_http_response *r, const cJSON *sent, struct mlo_err *err);
 /* Sleeps, shorter when a signal comes. */
 void mlo_runpod_pause(int64_t ns);
-/* All pages of a list as one JSON array, owner the caller (mlo_json_wipe). url without cursor. */
+/* The first page of a list, with what the others have added to its list. Owner: the caller (mlo_json_wipe).
+ * url without cursor. */
+int mlo_runpod_list_doc(struct mlo_runpod *c, const char *url, const char *key, cJSON **ret,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+/* The list of it alone. */
 int mlo_runpod_list_json(struct mlo_runpod *c, const char *url, const char *key, cJSON **ret,
                          struct mlo_err *err) MLO_MUST_CHECK;
 
@@ -107,8 +114,8 @@ const char *mlo_family_path(enum mlo_runpod_family f);
 const char *mlo_family_key(enum mlo_runpod_family f);
 int mlo_runpod_family_json(struct mlo_runpod *c, enum mlo_runpod_family f, cJSON **ret,
                            struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_runpod_list_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const struct mlo_shape *s, void *ret,
-                          struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_runpod_list_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const struct mlo_shape *s,
+                          void *ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_runpod_get_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id,
                          const struct mlo_shape *s, void *ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_runpod_patch_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id, const cJSON *body,
@@ -146,9 +153,33 @@ void mlo_bb_container(struct mlo_body_builder *b, const struct mlo_runpod_contai
 /* The variable of the mark, beside those of the user. */
 void mlo_bb_mark(struct mlo_body_builder *b, const char *mark);
 
+/* ---- job.c: answers; the document is taken apart ---- */
+
+int mlo_runpod_job_read(cJSON *doc, struct mlo_runpod_job *ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_runpod_stream_read(const cJSON *doc, int (*fn)(void *ctx, const cJSON *output, struct mlo_err *err),
+                           void *ctx, enum mlo_runpod_job_status *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- sse.c: server-sent events (WHATWG HTML, 9.2) out of bytes in any pieces ---- */
+
+#define MLO_SSE_LINE_MAX ((size_t)256 << 10)
+#define MLO_SSE_DATA_MAX ((size_t)1 << 20)
+struct mlo_sse {
+    struct mlo_str line, data, id;
+    bool after_cr; /* a line feed now belongs to the line before */
+    bool started;  /* the byte order mark can no longer come */
+    int (*fn)(void *ctx, const char *id, const char *data, struct mlo_err *err);
+    void *ctx;
+};
+void mlo_sse_init(struct mlo_sse *s,
+                  int (*fn)(void *ctx, const char *id, const char *data, struct mlo_err *err), void *ctx);
+void mlo_sse_release(struct mlo_sse *s);
+/* An event that was not ended by an empty line is dropped when the stream breaks: it comes again. */
+void mlo_sse_restart(struct mlo_sse *s);
+int mlo_sse_feed(struct mlo_sse *s, const void *bytes, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- volume.c ---- */
 
-/* `pattern` with {slot} replaced by the value in lower case. */
+/* `pattern` with `slot` ("{id}") replaced by the value. */
 void mlo_runpod_fill(struct mlo_str *out, const char *pattern, const char *slot, const char *value);
 
 #endif

@@ -44,7 +44,8 @@ static bool is_like(const cJSON *item, const cJSON *like)
     cJSON_ArrayForEach(want, like)
     {
         const cJSON *has = cJSON_GetObjectItemCaseSensitive(item, want->string);
-        bool plain = (cJSON_IsString(want) && cJSON_IsString(has)) || (cJSON_IsNumber(want) && cJSON_IsNumber(has));
+        bool plain = (cJSON_IsString(want) && cJSON_IsString(has)) ||
+                     (cJSON_IsNumber(want) && cJSON_IsNumber(has));
         if (plain && !cJSON_Compare(want, has, true))
             return false;
     }
@@ -84,7 +85,8 @@ static int copy_id(const cJSON *item, char **ret, struct mlo_err *err)
     return *ret ? 0 : MLO_EIO;
 }
 
-int mlo_runpod_made(struct mlo_runpod *c, const struct mlo_runpod_trace *t, char **ret_id, struct mlo_err *err)
+int mlo_runpod_made(struct mlo_runpod *c, const struct mlo_runpod_trace *t, char **ret_id,
+                    struct mlo_err *err)
 {
     MLO_AUTOWIPE cJSON *list = NULL;
     int rc = traced(c, t, &list, err);
@@ -148,8 +150,8 @@ static int look(const struct creation *k, cJSON **ret, struct mlo_err *err)
 }
 
 /*
- * After several sends an earlier one may have come true late. With a mark the twin is ours beyond doubt and is
- * taken away; without one it may be somebody else's, so it is only named.
+ * After several sends an earlier one may have come true late. With a mark the twin is ours beyond doubt and
+ * is taken away; without one it may be somebody else's, so it is only named.
  */
 static int settle_twin(const struct creation *k, const char *id, const char *twin, struct mlo_err *err)
 {
@@ -179,13 +181,15 @@ static int settle_twins(const struct creation *k, const cJSON *kept, struct mlo_
 static int not_known(const struct creation *k, struct mlo_err *err)
 {
     if (k->trace.mark)
-        return mlo_hint(err, "it is not known whether it was made: look for %s=%s in the environment of your %s",
+        return mlo_hint(err,
+                        "it is not known whether it was made: look for %s=%s in the environment of your %s",
                         MLO_RUNPOD_MARK, k->trace.mark, mlo_family_key(k->trace.family));
     return mlo_hint(err, "it is not known whether it was made: look for its name before trying again");
 }
 
 /* *ret_again: nothing came of it, so it may be sent once more. */
-static int send_once(const struct creation *k, unsigned nth, cJSON **ret, bool *ret_again, struct mlo_err *err)
+static int send_once(const struct creation *k, unsigned nth, cJSON **ret, bool *ret_again,
+                     struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
     bool unclear = false;
@@ -283,6 +287,7 @@ int mlo_runpod_find_shape(struct mlo_runpod *c, enum mlo_runpod_family family, c
     if (rc != 0)
         return rc;
     if (!found)
-        return mlo_fail(err, MLO_ENOTFOUND, "there is no %s '%s'", s->what, mlo_shown(word, strlen(word), shown));
+        return mlo_fail(err, MLO_ENOTFOUND, "there is no %s '%s'", s->what,
+                        mlo_shown(word, strlen(word), shown));
     return mlo_shape_read(s, found, ret, err);
 }

@@ -14,10 +14,8 @@
 
 #define AT(member) offsetof(struct mlo_runpod_volume, member)
 static const struct mlo_field fields[] = {
-    {"id", MLO_FIELD_TEXT, true, AT(id)},
-    {"name", MLO_FIELD_TEXT, true, AT(name)},
-    {"size", MLO_FIELD_U64, true, AT(size_gb)},
-    {"dataCenter", MLO_FIELD_TEXT, true, AT(data_center)},
+    {"id", MLO_FIELD_TEXT, true, AT(id)},       {"name", MLO_FIELD_TEXT, true, AT(name)},
+    {"size", MLO_FIELD_U64, true, AT(size_gb)}, {"dataCenter", MLO_FIELD_TEXT, true, AT(data_center)},
     {"type", MLO_FIELD_TEXT, false, AT(type)},
 };
 #undef AT
@@ -53,8 +51,8 @@ int mlo_runpod_volume_list(struct mlo_runpod *c, struct mlo_runpod_volumes *ret,
 static void check_size(struct mlo_body_builder *b, uint64_t gb)
 {
     if (gb < MLO_RUNPOD_VOLUME_MIN_GB || gb > MLO_RUNPOD_VOLUME_MAX_GB)
-        mlo_bb_refuse(b, "a volume has %d to %d GB, not %llu", MLO_RUNPOD_VOLUME_MIN_GB, MLO_RUNPOD_VOLUME_MAX_GB,
-                      (unsigned long long)gb);
+        mlo_bb_refuse(b, "a volume has %d to %d GB, not %llu", MLO_RUNPOD_VOLUME_MIN_GB,
+                      MLO_RUNPOD_VOLUME_MAX_GB, (unsigned long long)gb);
 }
 
 int mlo_runpod_volume_body(const struct mlo_runpod_volume_spec *s, cJSON **ret, struct mlo_err *err)
@@ -73,14 +71,15 @@ int mlo_runpod_volume_body(const struct mlo_runpod_volume_spec *s, cJSON **ret, 
     return mlo_bb_end(&b, ret);
 }
 
-int mlo_runpod_volume_create(struct mlo_runpod *c, const cJSON *body, const struct mlo_runpod_strings *earlier,
-                             struct mlo_runpod_volume *ret, struct mlo_err *err)
+int mlo_runpod_volume_create(struct mlo_runpod *c, const cJSON *body,
+                             const struct mlo_runpod_strings *earlier, struct mlo_runpod_volume *ret,
+                             struct mlo_err *err)
 {
     return mlo_runpod_create(c, MLO_RUNPOD_VOLUMES, body, earlier, &shape, ret, err);
 }
 
-int mlo_runpod_volume_grow(struct mlo_runpod *c, const char *id, uint64_t size_gb, struct mlo_runpod_volume *ret,
-                           struct mlo_err *err)
+int mlo_runpod_volume_grow(struct mlo_runpod *c, const char *id, uint64_t size_gb,
+                           struct mlo_runpod_volume *ret, struct mlo_err *err)
 {
     struct mlo_body_builder b;
     MLO_AUTOBODY cJSON *body = NULL;
@@ -131,8 +130,7 @@ void mlo_runpod_fill(struct mlo_str *out, const char *pattern, const char *slot,
         return;
     }
     mlo_str_addn(out, pattern, (size_t)(at - pattern));
-    for (; *value; value++)
-        mlo_str_addc(out, (char)tolower((unsigned char)*value));
+    mlo_str_add(out, value);
     mlo_str_add(out, at + strlen(slot));
 }
 
@@ -141,11 +139,18 @@ int mlo_runpod_s3_endpoint(const struct mlo_runpod *c, const char *data_center, 
 {
     char shown[MLO_SHOWN];
     if (!is_host_label(data_center) || !has_s3(c, data_center)) {
-        (void)mlo_fail(err, MLO_EUNAVAIL, "the data centre '%s' has no S3, so its volumes are reached from pods alone",
+        (void)mlo_fail(err, MLO_EUNAVAIL,
+                       "the data centre '%s' has no S3, so its volumes are reached from pods alone",
                        mlo_shown(data_center, strlen(data_center), shown));
-        return mlo_hint(err, "these have it: %s; when RunPod has added one, name it in runpod.s3-data-centers",
+        return mlo_hint(err,
+                        "these have it: %s; when RunPod has added one, name it in runpod.s3-data-centers",
                         c->s3_data_centers);
     }
-    mlo_runpod_fill(out, c->s3, "{dc}", data_center);
+    MLO_AUTOFREE char *lower = mlo_strdup(data_center, err);
+    if (!lower)
+        return MLO_EIO;
+    for (char *p = lower; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    mlo_runpod_fill(out, c->s3, "{dc}", lower);
     return mlo_str_check(out, err);
 }
