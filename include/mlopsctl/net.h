@@ -105,7 +105,7 @@ struct mlo_http_request {
     int64_t deadline_ns; /* of the whole, on mlo_time_mono(); 0: none */
 };
 struct mlo_http_response {
-    int status;
+    int status; /* when mlo_http_do fails: of the answer that broke off, 0 when none had begun */
     char *body; /* NUL added; NULL when a sink took it */
     size_t n;
     unsigned attempts; /* sent so often, redirects not counted */

@@ -5,12 +5,6 @@
 
 #include <mlopsctl/base/text.h>
 
-/* Modules that a build may lack. */
-#pragma weak mlo_http_new
-#pragma weak mlo_http_free
-#pragma weak mlo_runpod_new
-#pragma weak mlo_runpod_free
-
 struct mlo_network {
     struct mlo_http *http;
     struct mlo_credentials *credentials;
@@ -19,11 +13,9 @@ struct mlo_network {
 
 static void network_free(struct mlo_network *n)
 {
-    if (n->runpod)
-        mlo_runpod_free(n->runpod);
+    mlo_runpod_free(n->runpod);
     mlo_credentials_free(n->credentials);
-    if (n->http)
-        mlo_http_free(n->http);
+    mlo_http_free(n->http);
     free(n);
 }
 
@@ -93,8 +85,7 @@ int mlo_ctx_http(struct mlo_ctx *ctx, struct mlo_http **ret, struct mlo_err *err
         .ctx = ctx,
     };
     if (!n->http) {
-        int rc = mlo_http_new ? mlo_http_new(&opts, &n->http, err)
-                              : mlo_fail(err, MLO_EUNAVAIL, "built without the network");
+        int rc = mlo_http_new(&opts, &n->http, err);
         if (rc != 0)
             return rc;
         mlo_interrupt_arm();
@@ -153,8 +144,7 @@ int mlo_ctx_runpod(struct mlo_ctx *ctx, struct mlo_runpod **ret, struct mlo_err 
             rc = mlo_ctx_http(ctx, &opts.http, err);
         opts.key = key;
         if (rc == 0)
-            rc = mlo_runpod_new ? mlo_runpod_new(&opts, &n->runpod, err)
-                                : mlo_fail(err, MLO_EUNAVAIL, "built without RunPod");
+            rc = mlo_runpod_new(&opts, &n->runpod, err);
         if (rc != 0)
             return rc;
     }
