@@ -122,6 +122,7 @@ int mlo_ctx_runpod_opts(struct mlo_ctx *ctx, struct mlo_runpod_opts *ret, struct
         .balancer = mlo_config_get(c, "runpod.balancer"),
         .s3 = mlo_config_get(c, "runpod.s3"),
         .s3_data_centers = mlo_config_get(c, "runpod.s3-data-centers"),
+        .look_pause_ns = (int64_t)mlo_config_u64(c, "runpod.poll"),
     };
     return 0;
 }

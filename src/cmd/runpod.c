@@ -47,7 +47,7 @@ int mlo_consent(struct mlo_ctx *ctx, const char *question, struct mlo_err *err)
     return answered_yes(question) ? 0 : mlo_fail(err, MLO_NO, "not confirmed: nothing was done");
 }
 
-int mlo_runpod_pause(struct mlo_ctx *ctx, struct mlo_err *err)
+int mlo_poll_pause(struct mlo_ctx *ctx, struct mlo_err *err)
 {
     const struct mlo_config *c = NULL;
     int rc = mlo_ctx_config(ctx, &c, err);

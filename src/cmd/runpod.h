@@ -22,6 +22,6 @@ char *mlo_time_left(int64_t ns, char buf[MLO_HUMAN_MAX]);
 int mlo_consent(struct mlo_ctx *ctx, const char *question, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* Sleeps between two looks at the service (setting runpod.poll); MLO_EIO when Ctrl-C came. */
-int mlo_runpod_pause(struct mlo_ctx *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_poll_pause(struct mlo_ctx *ctx, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -28,6 +28,8 @@
     X(push)                                                                                                  \
     X(pull)                                                                                                  \
     X(remote)                                                                                                \
+    /* runpod */                                                                                             \
+    X(runpod)                                                                                                \
     /* ledger */                                                                                             \
     X(log)                                                                                                   \
     X(show_run)                                                                                              \

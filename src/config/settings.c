@@ -40,7 +40,7 @@ const struct mlo_setting mlo_settings[] = {
      "inside a pod, where its network volume is mounted; when not set, /runpod-volume and /workspace are "
      "tried",
      NULL},
-    {"runpod.poll", MLO_SET_DURATION, "5s", "the pause between two looks at what is being waited for", NULL},
+    {"runpod.poll", MLO_SET_DURATION, "3s", "the pause between two looks at what is being waited for", NULL},
     {"runpod.proxy", MLO_SET_STRING, "https://{id}-{port}.proxy.runpod.net",
      "address of the HTTP ports of pods, with {id} and {port}", NULL},
     {"runpod.s3", MLO_SET_STRING, NULL,

@@ -61,6 +61,11 @@ void mlo_runpod_free(struct mlo_runpod *c)
     free(c);
 }
 
+int64_t mlo_runpod_time(const struct mlo_runpod *c)
+{
+    return mlo_time_now() + mlo_http_clock_ahead(c->http, c->api);
+}
+
 /* ---- addresses ---- */
 
 static const struct {

@@ -12,6 +12,10 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
         mlopsctl pack model -t credit:1.4.0 -t credit && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
 } >/dev/null || exit 8
 
+# The account of the runpod examples.
+if have python3; then
+    . "$R/tests/tools/runpod.sh" && runpod_start
+fi
 all_commands >"$T/commands"
 # What one of them must or must not find.
 prepare()
