@@ -60,7 +60,7 @@ static int ask_until_there(struct mlo_runpod *c, const struct mlo_http_request *
                      "why not");
         }
         mlo_http_response_release(ret);
-        mlo_runpod_pause(PAUSE_FACTOR * c->look_pause_ns);
+        mlo_runpod_sleep(PAUSE_FACTOR * c->look_pause_ns);
     }
 }
 

@@ -232,7 +232,7 @@ static int do_request(struct mlo_runpod *c, const struct mlo_http_request *req, 
         if (rc != 0 || ret->status != 429 || req->flags & MLO_HTTP_REPEATABLE || sent == SENDS_AT_429)
             return rc;
         mlo_http_response_release(ret);
-        mlo_runpod_pause(c->look_pause_ns);
+        mlo_runpod_sleep(c->look_pause_ns);
     }
 }
 
@@ -284,7 +284,7 @@ int mlo_runpod_ask(struct mlo_runpod *c, const struct mlo_runpod_request *r, cJS
     return rc;
 }
 
-void mlo_runpod_pause(int64_t ns)
+void mlo_runpod_sleep(int64_t ns)
 {
     struct timespec t = {.tv_sec = ns / MLO_NS_PER_S, .tv_nsec = ns % MLO_NS_PER_S};
     (void)nanosleep(&t, NULL);

@@ -100,7 +100,7 @@ void mlo_runpod_query(struct mlo_str *url, const char *name, const char *value);
  * they are blotted out in the body too. */
 int mlo_runpod_fail(struct mlo_http_response *r, const cJSON *sent, struct mlo_err *err);
 /* Sleeps, shorter when a signal comes. */
-void mlo_runpod_pause(int64_t ns);
+void mlo_runpod_sleep(int64_t ns);
 /* The first page of a list, with what the others have added to its list. Owner: the caller (mlo_json_wipe).
  * url without cursor. */
 int mlo_runpod_list_doc(struct mlo_runpod *c, const char *url, const char *key, cJSON **ret,

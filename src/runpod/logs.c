@@ -138,7 +138,7 @@ static int read_all(struct reader *r, struct mlo_err *err)
             return err->code ? err->code
                              : mlo_fail(err, MLO_EREMOTE, "the log ends again and again without a line");
         if (!r->over)
-            mlo_runpod_pause(r->c->look_pause_ns);
+            mlo_runpod_sleep(r->c->look_pause_ns);
     }
     *err = MLO_ERR_INIT;
     return 0;

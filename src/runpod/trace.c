@@ -137,7 +137,7 @@ static int look(const struct creation *k, cJSON **ret, struct mlo_err *err)
     for (unsigned i = 0; i < LOOKS; i++) {
         MLO_AUTOWIPE cJSON *list = NULL;
         if (i > 0)
-            mlo_runpod_pause(k->c->look_pause_ns);
+            mlo_runpod_sleep(k->c->look_pause_ns);
         int rc = traced(k->c, &k->trace, &list, err);
         if (rc != 0)
             return rc;

@@ -99,8 +99,7 @@ static void says_what_failures_mean(void)
         int code;
         const char *message, *hint;
     } cases[] = {
-        {"401 Unauthorized", PROBLEM(401, "missing bearer token"), MLO_EREMOTE, "missing bearer token",
-         "rpa_"},
+        {"401 Unauthorized", PROBLEM(401, "missing bearer token"), MLO_EREMOTE, "missing bearer", "rpa_"},
         {"402 Payment Required", PROBLEM(402, "low"), MLO_EREMOTE, "low", "balance"},
         {"403 Forbidden", PROBLEM(403, "access denied"), MLO_EREMOTE, "access denied", "lacks the right"},
         {"403 Forbidden", "error code: 1010", MLO_EREMOTE, "1010", "User-Agent"},
