@@ -17,6 +17,8 @@
 
 #include "internal.h"
 
+#pragma weak mlo_s3_open_place /* a part that a build may lack */
+
 #define SCHEME       "runpod://"
 #define NAME_MAX_LEN ((size_t)256)
 
@@ -232,7 +234,7 @@ static int no_s3(const char *id, struct mlo_err *err)
 {
     char which[sizeof err->hint];
     snprintf(which, sizeof which, "%s", err->hint);
-    return mlo_hint(err, "in a pod that mounts it, " SCHEME "%s is a folder; from here: %s", id, which);
+    return mlo_hint(err, "in a pod that mounts it, " SCHEME "%s is a folder; %s", id, which);
 }
 
 static int open_s3(struct mlo_runpod *c, const struct mlo_runpod_volume *v, const char *prefix,
@@ -260,7 +262,8 @@ static int open_s3(struct mlo_runpod *c, const struct mlo_runpod_volume *v, cons
         rc = patient_new(o->http, v->id, &p, err);
     if (rc != 0)
         return rc;
-    rc = mlo_s3_open_place(&place, o->http, &p->t, &p->self, err);
+    rc = mlo_s3_open_place ? mlo_s3_open_place(&place, o->http, &p->t, &p->self, err)
+                           : mlo_fail(err, MLO_EUNAVAIL, "built without S3");
     if (rc != 0) {
         patient_close(p);
         return rc;
