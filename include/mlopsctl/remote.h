@@ -104,6 +104,10 @@ int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret,
  * is kept in refs-old; read back. MLO_ECONFLICT. */
 int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                        const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
+/* Could a ref be removed (mlo_remote_ref_set with value NULL)? MLO_EUNAVAIL where the remote does not let it:
+ * some registries. Changes nothing. */
+int mlo_remote_ref_removable(struct mlo_remote *r, const struct mlo_ref *ref,
+                             struct mlo_err *err) MLO_MUST_CHECK;
 typedef int (*mlo_remote_ref_fn)(void *ctx, const char *name, const char *tag,
                                  const struct mlo_remote_ref *ref, struct mlo_err *err);
 int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,

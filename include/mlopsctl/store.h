@@ -166,5 +166,7 @@ int mlo_cache_get(const char *home, const char *kind, const struct mlo_digest *k
                   size_t *ret_len, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_cache_put(const char *home, const char *kind, const struct mlo_digest *key, const void *data,
                   size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+/* What cannot be removed stays: it is a cache. */
+void mlo_cache_remove(const char *home, const char *kind, const struct mlo_digest *key);
 
 #endif

@@ -41,8 +41,12 @@ static int parse_names(struct pull *p, const char *text, const char *as, struct 
     int rc = mlo_ref_parse(text, &p->there, err);
     if (rc == 0)
         rc = mlo_ref_parse(as ? as : text, &p->here, err);
-    if (rc == 0 && (p->there.has_digest || p->here.has_digest))
-        rc = mlo_fail(err, MLO_EUSAGE, "names are pulled, not digests");
+    if (rc == 0 && as && p->here.has_digest)
+        return mlo_fail(err, MLO_EUSAGE, "--as takes a name, not a digest");
+    if (rc == 0 && p->there.has_digest && !p->there.has_tag && !as) {
+        mlo_fail(err, MLO_EUSAGE, "a bundle given by its digest has no tag here");
+        rc = mlo_hint(err, "name it with --as NAME:TAG");
+    }
     return rc;
 }
 
@@ -110,7 +114,7 @@ const struct mlo_command mlo_cmd_pull = {
     .name = "pull",
     .group = "move",
     .summary = "fetch a bundle from a remote",
-    .synopsis = "NAME[:TAG] [REMOTE]",
+    .synopsis = "NAME[:TAG][@DIGEST] [REMOTE]",
     .description =
         "REMOTE is a folder, a URL or a name from mlops.yaml; without it the setting remote.default.\n"
         "What is here already is not fetched again, every chunk and every file is verified, and the\n"

@@ -59,8 +59,13 @@ static int refs_row(void *ctx, const char *name, const char *tag, const struct m
     mlo_cell_text(r, tag);
     mlo_cell_digest(r, &ref->manifest);
     mlo_cell_u64(r, ref->size);
-    mlo_cell_i64(r, ref->time_ns);
-    mlo_cell_text(r, ref->by);
+    if (ref->time_ns != 0) { /* a registry's tag does not say when and by whom */
+        mlo_cell_i64(r, ref->time_ns);
+        mlo_cell_text(r, ref->by);
+    } else {
+        mlo_cell_none(r);
+        mlo_cell_none(r);
+    }
     return 0;
 }
 

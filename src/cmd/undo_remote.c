@@ -52,13 +52,21 @@ static int remote_is(struct mlo_workspace *ws, const struct mlo_effect *e, const
     return rc;
 }
 
+/* Also whether the remote lets it be done, so that what it does not is said before anything is touched. */
 static int remote_check(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
+    struct mlo_remote *r = NULL;
+    struct mlo_ref ref;
     bool same = false;
-    int rc = remote_is(ctx, e, e->after, &same, err);
-    if (rc != 0 || same)
-        return rc;
-    return mlo_fail(err, MLO_ECONFLICT, "'%s' has moved since", e->target);
+    int rc = open_target(ctx, e->target, &r, &ref, err);
+    if (rc == 0)
+        rc = ref_is(r, &ref, e->after, &same, err);
+    if (rc == 0 && !same)
+        rc = mlo_fail(err, MLO_ECONFLICT, "'%s' has moved since", e->target);
+    if (rc == 0 && !e->before)
+        rc = mlo_remote_ref_removable(r, &ref, err);
+    mlo_remote_close(r);
+    return rc;
 }
 
 static int parse_ref(const char *text, struct mlo_remote_ref *room, const struct mlo_remote_ref **ret,

@@ -61,6 +61,8 @@ struct mlo_remote_ops {
     int (*ref_set)(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                    const struct mlo_remote_ref *value, struct mlo_err *err);
     int (*ref_each)(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err);
+    int (*ref_removable)(struct mlo_remote *r, const struct mlo_ref *ref,
+                         struct mlo_err *err); /* NULL: always */
     int (*ref_history)(struct mlo_remote *r, const char *name, const char *tag, mlo_remote_ref_fn fn,
                        void *ctx, struct mlo_err *err); /* NULL: none is kept */
     int (*push)(struct mlo_remote *r, struct mlo_store *s, const struct mlo_digest *manifest,

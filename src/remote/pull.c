@@ -137,6 +137,17 @@ static int get_recipe(struct mlo_remote *r, const char *home, const struct mlo_d
     return rc;
 }
 
+/* A digest beside the name: what the ref must lead to. */
+static int check_digest(const struct mlo_remote *r, const struct mlo_ref *ref,
+                        const struct mlo_remote_ref *at, struct mlo_err *err)
+{
+    char text[MLO_DIGEST_TEXT];
+    if (!ref->has_digest || mlo_digest_eq(&ref->digest, &at->manifest))
+        return 0;
+    return mlo_fail(err, MLO_ENOTFOUND, "'%s:%s' on %s is not that digest: it is %s", ref->name, ref->tag,
+                    r->url, mlo_digest_text(&at->manifest, text));
+}
+
 int mlo_packed_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
                     const struct mlo_sync_opts *o, struct mlo_pulled *ret, struct mlo_sync_stats *stats,
                     struct mlo_err *err)
@@ -146,6 +157,8 @@ int mlo_packed_pull(struct mlo_remote *r, struct mlo_store *s, const struct mlo_
     struct mlo_remote_ref at;
     uint64_t requests = r->requests;
     int rc = mlo_remote_ref_get(r, ref, &at, err);
+    if (rc == 0)
+        rc = check_digest(r, ref, &at, err);
     if (rc == 0)
         rc = get_recipe(r, o->home, &at.recipe, &p.recipe, err);
     if (rc == 0)

@@ -117,6 +117,11 @@ int mlo_remote_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const st
     return r->ops->ref_set(r, ref, expect, value, err);
 }
 
+int mlo_remote_ref_removable(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_err *err)
+{
+    return r->ops->ref_removable ? r->ops->ref_removable(r, ref, err) : 0;
+}
+
 int mlo_remote_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx, struct mlo_err *err)
 {
     return r->ops->ref_each(r, fn, ctx, err);

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *cache_path(const char *home, const char *kind, const struct mlo_digest *key, struct mlo_err *err)
 {
@@ -73,4 +74,12 @@ int mlo_cache_put(const char *home, const char *kind, const struct mlo_digest *k
     int rc = mlo_mkdirs_at(AT_FDCWD, path, 0700, err);
     *slash = '/';
     return rc < 0 ? rc : write_entry(AT_FDCWD, path, data, n, err);
+}
+
+void mlo_cache_remove(const char *home, const char *kind, const struct mlo_digest *key)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    MLO_AUTOFREE char *path = cache_path(home, kind, key, &ignored);
+    if (path)
+        (void)unlink(path);
 }

@@ -60,6 +60,6 @@ test_expect 'a damaged remote is noticed, named and mended' '
 '
 test_expect 'names and places that are not there are said' '
     expect_code 3 mlopsctl pull team/m:nope ./remote && expect_code 3 mlopsctl pull team/m:1 ./nowhere && expect_code 3 mlopsctl push nope:1 ./remote &&
-    expect_code 2 mlopsctl pull "team/m@sha256:$(printf "%064d" 0)" ./remote && expect_code 2 mlopsctl push team/m:1 ./remote --as "BAD NAME"
+    expect_code 2 mlopsctl pull "team/m@sha256:$(printf "%064d" 0)" ./remote && expect_code 3 mlopsctl pull "team/m:1@sha256:$(printf "%064d" 0)" ./remote && expect_code 2 mlopsctl push team/m:1 ./remote --as "BAD NAME"
 '
 test_done

@@ -1,6 +1,6 @@
 # Sourced after lib.sh by tests that talk to RunPod's double:
 #
-#     . "$R/tests/tools/runpod.sh"
+#     . "${0%/*}/../tools/runpod.sh"
 #     runpod_start
 #     test_expect 'makes a volume' 'mlopsctl runpod volume create v --size 10 --dc EU-RO-1 && runpod_strict'
 #     runpod_ctl set '{"no_capacity": ["NVIDIA L4"]}'       (tests/tools/runpod-double.py says what there is)
