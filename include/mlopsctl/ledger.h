@@ -84,6 +84,8 @@ int mlo_run_intend(struct mlo_run *r, const char *kind, const char *target, cons
 int mlo_run_done(struct mlo_run *r, int ordinal, struct mlo_err *err) MLO_MUST_CHECK;
 /* Done, and `after` is what only the doing told (the id that a service gave). */
 int mlo_run_done_as(struct mlo_run *r, int ordinal, const char *after, struct mlo_err *err) MLO_MUST_CHECK;
+/* Done, and nothing brings it back (a removal): as mlo_run_irreversible, but announced before. */
+int mlo_run_done_irreversible(struct mlo_run *r, int ordinal, struct mlo_err *err) MLO_MUST_CHECK;
 /* It did not come to pass, or the same run has taken it back: nothing is left to undo. */
 int mlo_run_reverted(struct mlo_run *r, int ordinal, struct mlo_err *err) MLO_MUST_CHECK;
 /* An effect that cannot be undone (say so to the user before): recorded as irreversible. */
@@ -192,6 +194,9 @@ struct mlo_undo_handler {
     int (*undo)(void *ctx, const struct mlo_effect *e, struct mlo_err *err);
     /* After a crash: did this intended effect happen? *ret_done. NULL: treated as not done and undone. */
     int (*happened)(void *ctx, const struct mlo_effect *e, bool *ret_done, struct mlo_err *err);
+    /* What undoing this destroys or costs, as one line appended for the user to agree to; nothing when
+     * nothing. May be NULL. */
+    int (*loses)(void *ctx, const struct mlo_effect *e, struct mlo_str *out, struct mlo_err *err);
     void *ctx;
 };
 

@@ -85,6 +85,8 @@ int mlo_runpod_made(struct mlo_runpod *c, const struct mlo_runpod_trace *t, char
 /* The ids of all of a family that have this name. */
 int mlo_runpod_namesakes(struct mlo_runpod *c, enum mlo_runpod_family family, const char *name,
                          struct mlo_runpod_strings *ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_runpod_exists(struct mlo_runpod *c, enum mlo_runpod_family family, const char *id, bool *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 /* *ret_there false: it was gone already. A pod's local disk goes with it, an endpoint's own template too. */
 int mlo_runpod_delete(struct mlo_runpod *c, enum mlo_runpod_family family, const char *id, bool *ret_there,
                       struct mlo_err *err) MLO_MUST_CHECK;
@@ -428,10 +430,15 @@ struct mlo_runpod_endpoint_spec { /* borrowed; NULL, 0: not said */
     }
 int mlo_runpod_endpoint_body(const struct mlo_runpod_endpoint_spec *s, bool update, cJSON **ret,
                              struct mlo_err *err) MLO_MUST_CHECK;
-/* The update that brings back, of the members that `update` changes, what `e` has now: for an undo. Values of
- * the environment are never part of it: *ret_lost is true when `update` replaces them. */
-int mlo_runpod_endpoint_former(const struct mlo_runpod_endpoint *e, const cJSON *update, cJSON **ret,
-                               bool *ret_lost, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * The update that would leave one member ("workers", "gpu", "image") as `e` has it: for an undo. Whole
+ * groups, so that the same state has one text. MLO_EUNAVAIL for what cannot be brought back: the environment,
+ * whose values are secrets and are kept nowhere. A templateId stands for MLO_RUNPOD_FROM_TEMPLATE and the
+ * environment.
+ */
+int mlo_runpod_endpoint_member(const struct mlo_runpod_endpoint *e, const char *name, cJSON **ret,
+                               struct mlo_err *err) MLO_MUST_CHECK;
+#define MLO_RUNPOD_FROM_TEMPLATE "image", "args", "disk", "ports", "registry"
 int mlo_runpod_endpoint_create(struct mlo_runpod *c, const cJSON *body, struct mlo_runpod_endpoint *ret,
                                struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_runpod_endpoint_get(struct mlo_runpod *c, const char *id, struct mlo_runpod_endpoint *ret,

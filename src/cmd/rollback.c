@@ -3,9 +3,11 @@
  * a refusal leaves no trace, then inside the run that carries it out, where the store is locked against gc.
  */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ledger_view.h"
+#include "runpod.h"
 
 struct opts {
     bool last, dry_run, cascade, force, partial;
@@ -88,8 +90,10 @@ static int choose_run(struct mlo_ctx *ctx, struct mlo_ledger *l, const struct op
 
 struct summary {
     struct mlo_ctx *ctx;
+    struct mlo_workspace *ws;
     int64_t newest; /* run of the first effect */
     unsigned effects;
+    struct mlo_str losses; /* what cannot be had back afterwards, what it costs: "removes ...; " */
 };
 
 static int show_effect(void *data, const struct mlo_effect *e, struct mlo_err *err)
@@ -107,10 +111,26 @@ static int show_effect(void *data, const struct mlo_effect *e, struct mlo_err *e
     return 0;
 }
 
+static int show_loss(void *data, const struct mlo_effect *e, struct mlo_err *err)
+{
+    struct summary *s = data;
+    size_t n, before = s->losses.len;
+    const struct mlo_undo_handler *h = mlo_undo_handlers(s->ws, &n);
+    for (; n && strcmp(h->kind, e->kind) != 0; n--)
+        h++;
+    int rc = n && h->loses ? h->loses(h->ctx, e, &s->losses, err) : 0;
+    if (rc == 0 && s->losses.len > before) {
+        mlo_report_note(s->ctx->report, "this %s", s->losses.ptr + before);
+        mlo_str_add(&s->losses, "; ");
+    }
+    return rc ? rc : mlo_str_check(&s->losses, err);
+}
+
 static int show_plan(struct summary *s, const struct mlo_undo_plan *plan, struct mlo_err *err)
 {
     mlo_report_table(s->ctx->report, "effects", NULL, columns, MLO_COUNT(columns), NULL);
-    return mlo_undo_plan_each(plan, show_effect, s, err);
+    int rc = mlo_undo_plan_each(plan, show_effect, s, err);
+    return rc ? rc : mlo_undo_plan_each(plan, show_loss, s, err);
 }
 
 /* For reading: which run, and would it work. Shows the plan. */
@@ -125,11 +145,22 @@ static int preview(struct mlo_ctx *ctx, const struct opts *opts, struct summary 
     rc = choose_run(ctx, ws.ledger, opts, ret_run, err);
     if (!rc)
         rc = make_plan(&ws, opts, *ret_run, &plan, err);
+    s->ws = &ws;
     if (!rc)
         rc = show_plan(s, plan, err);
     mlo_undo_plan_free(plan);
     mlo_workspace_close(&ws);
     return rc;
+}
+
+/* What was made elsewhere may hold what exists nowhere else. */
+static int ask(struct summary *s, struct mlo_err *err)
+{
+    char question[MLO_SHOWN * 4];
+    if (!s->losses.len)
+        return 0;
+    snprintf(question, sizeof question, "This %sgo on?", s->losses.ptr);
+    return mlo_consent(s->ctx, question, err);
 }
 
 static int carry_out(struct mlo_workspace *ws, const struct opts *opts, int64_t run, struct mlo_err *err)
@@ -160,7 +191,11 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct summary s = {.ctx = ctx};
     struct mlo_workspace ws = {.ctx = ctx};
     int64_t id = 0, by = 0;
+    mlo_str_init(&s.losses, MLO_STR_MAX);
     int rc = preview(ctx, opts, &s, &id, err);
+    if (!rc && !opts->dry_run)
+        rc = ask(&s, err);
+    mlo_str_release(&s.losses);
     if (!rc && !opts->dry_run) {
         rc = mlo_workspace_begin(ctx, &ws, opts->to ? s.newest : id, err);
         if (rc)

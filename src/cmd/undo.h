@@ -4,6 +4,7 @@
 #define MLOPSCTL_CMD_UNDO_H
 
 #include <mlopsctl/ledger.h>
+#include <mlopsctl/runpod.h>
 
 struct mlo_workspace;
 
@@ -17,5 +18,13 @@ struct mlo_undo_handler mlo_undo_folder_handler(struct mlo_workspace *ws);
 /* Kind "remote-ref": a ref on a remote. target: "<url>#<name>:<tag>"; before and after: the ref's text. */
 #define MLO_EFFECT_REMOTE_REF "remote-ref"
 struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws);
+/* Kinds "runpod-pod", "runpod-endpoint", ...: something made or removed at RunPod (runpod_change.h). */
+struct mlo_undo_handler mlo_undo_runpod_handler(struct mlo_workspace *ws, enum mlo_runpod_family family);
+/* Kind "runpod-endpoint-member": target "<id>.<member>"; before and after: the update that says it
+ * (mlo_runpod_endpoint_member) as text. */
+#define MLO_EFFECT_ENDPOINT_MEMBER "runpod-endpoint-member"
+struct mlo_undo_handler mlo_undo_endpoint_handler(struct mlo_workspace *ws);
+int mlo_endpoint_member_text(const struct mlo_runpod_endpoint *e, const char *member, char **ret,
+                             struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

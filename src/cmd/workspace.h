@@ -12,13 +12,14 @@
 #include <mlopsctl/ledger.h>
 #include <mlopsctl/store.h>
 
+#define MLO_UNDO_KINDS 9
 struct mlo_workspace {
     struct mlo_ctx *ctx;
     char *home;                /* absolute path of .mlops */
     struct mlo_ledger *ledger; /* NULL when reading and there is none yet */
     struct mlo_store *store;   /* likewise */
     struct mlo_run *run;       /* between begin and end */
-    struct mlo_undo_handler handlers[3];
+    struct mlo_undo_handler handlers[MLO_UNDO_KINDS];
     const struct mlo_git_info
         *git; /* borrowed: set before begin by a command that has read it, for the run's record */
 };

@@ -364,6 +364,11 @@ static int settle(struct mlo_run *r, int ordinal, enum mlo_effect_state state, c
     return rc ? rc : mlo_tx_commit(tx, err);
 }
 
+int mlo_run_done_irreversible(struct mlo_run *r, int ordinal, struct mlo_err *err)
+{
+    return settle(r, ordinal, MLO_EFFECT_IRREVERSIBLE, NULL, err);
+}
+
 int mlo_run_done(struct mlo_run *r, int ordinal, struct mlo_err *err)
 {
     return settle(r, ordinal, MLO_EFFECT_DONE, NULL, err);

@@ -423,21 +423,31 @@ int mlo_runpod_list_shape(struct mlo_runpod *c, enum mlo_runpod_family f, const 
     return rc != 0 ? rc : mlo_shape_read_list(s, list, ret, err);
 }
 
-int mlo_runpod_delete(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id, bool *ret_there,
-                      struct mlo_err *err)
+/* Without an answer but whether there was one: *ret false for 404. */
+static int ask_there(struct mlo_runpod *c, const char *method, enum mlo_runpod_family f, const char *id,
+                     bool *ret, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str url;
     mlo_str_init(&url, MLO_RUNPOD_URL_MAX);
     int rc = mlo_runpod_url(c->api, families[f].path, id, NULL, &url, err);
     if (rc == 0)
-        rc = mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = "DELETE", .url = url.ptr}, NULL, NULL,
+        rc = mlo_runpod_ask(c, &(struct mlo_runpod_request){.method = method, .url = url.ptr}, NULL, NULL,
                             err);
-    if (rc == MLO_ENOTFOUND) {
-        *err = MLO_ERR_INIT;
-        *ret_there = false;
-        return 0;
-    }
-    if (rc == 0)
-        *ret_there = true;
-    return rc;
+    if (rc != 0 && rc != MLO_ENOTFOUND)
+        return rc;
+    *ret = rc == 0;
+    *err = MLO_ERR_INIT;
+    return 0;
+}
+
+int mlo_runpod_exists(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id, bool *ret,
+                      struct mlo_err *err)
+{
+    return ask_there(c, "GET", f, id, ret, err);
+}
+
+int mlo_runpod_delete(struct mlo_runpod *c, enum mlo_runpod_family f, const char *id, bool *ret_there,
+                      struct mlo_err *err)
+{
+    return ask_there(c, "DELETE", f, id, ret_there, err);
 }

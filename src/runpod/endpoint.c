@@ -189,7 +189,7 @@ int mlo_runpod_endpoint_body(const struct mlo_runpod_endpoint_spec *s, bool upda
     return mlo_bb_end(&b, ret);
 }
 
-/* ---- what an update changes, as it was ---- */
+/* ---- what an update would have to say to leave a member as it is ---- */
 
 static struct mlo_runpod_words words_of(const struct mlo_runpod_strings *s)
 {
@@ -197,83 +197,100 @@ static struct mlo_runpod_words words_of(const struct mlo_runpod_strings *s)
     return (struct mlo_runpod_words){s->n ? (const char *const *)s->items : none, s->n};
 }
 
-static void former_gpu(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e, const cJSON *gpu)
+static void add_strings(struct mlo_body_builder *b, const char *path, const struct mlo_runpod_strings *s)
 {
-    struct mlo_runpod_words pools = words_of(&e->gpu_pools), out = words_of(&e->gpu_excluded),
-                            cuda = words_of(&e->cuda_versions);
-    if (mlo_json_at(gpu, "pools")) { /* pools sent alone would clear the exclusions */
-        mlo_bb_words(b, "gpu.pools", &pools);
-        mlo_bb_words(b, "gpu.excludedTypes", &out);
-    }
-    if (mlo_json_at(gpu, "count"))
-        mlo_bb_u64(b, "gpu.count", e->gpu_count);
-    if (mlo_json_at(gpu, "allowedCudaVersions"))
-        mlo_bb_words(b, "gpu.allowedCudaVersions", &cuda);
-    if (mlo_json_at(gpu, "minCudaVersion"))
-        mlo_bb_text(b, "gpu.minCudaVersion", e->min_cuda ? e->min_cuda : "");
+    struct mlo_runpod_words words = words_of(s);
+    mlo_bb_words(b, path, &words);
 }
 
-static void former_scaling(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e,
-                           const cJSON *update)
+static void gpu_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
 {
-    const cJSON *workers = mlo_json_at(update, "workers");
-    if (mlo_json_at(update, "scaling") && e->scaling) {
-        mlo_bb_text(b, "scaling.type", e->scaling);
-        if (strcmp(e->scaling, "QUEUE_DELAY") == 0)
-            mlo_bb_node(b, "scaling.queueDelay", cJSON_CreateNumber(e->queue_delay));
-        else
-            mlo_bb_u64(b, "scaling.requestCount", e->request_count);
-    }
-    if (mlo_json_at(workers, "min"))
-        mlo_bb_count(b, "workers.min", e->workers_min);
-    if (mlo_json_at(workers, "max"))
-        mlo_bb_count(b, "workers.max", e->workers_max);
-    if (mlo_json_at(workers, "idleTimeout"))
+    add_strings(b, "gpu.pools", &e->gpu_pools); /* pools sent alone would clear the exclusions */
+    add_strings(b, "gpu.excludedTypes", &e->gpu_excluded);
+    mlo_bb_u64(b, "gpu.count", e->gpu_count);
+    add_strings(b, "gpu.allowedCudaVersions", &e->cuda_versions);
+    mlo_bb_text(b, "gpu.minCudaVersion", e->min_cuda ? e->min_cuda : "");
+}
+
+static void scaling_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
+{
+    mlo_bb_text(b, "scaling.type", e->scaling);
+    if (e->scaling && strcmp(e->scaling, "QUEUE_DELAY") == 0)
+        mlo_bb_node(b, "scaling.queueDelay", cJSON_CreateNumber(e->queue_delay));
+    else
+        mlo_bb_u64(b, "scaling.requestCount", e->request_count);
+}
+
+static void workers_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
+{
+    bool by_requests = e->scaling && strcmp(e->scaling, "REQUEST_COUNT") == 0;
+    mlo_bb_count(b, "workers.min", e->workers_min);
+    mlo_bb_count(b, "workers.max", e->workers_max);
+    if (!by_requests || strcmp(e->type, "QUEUE") != 0) /* else it is refused */
         mlo_bb_u64(b, "workers.idleTimeout", e->idle_timeout_s);
 }
 
-static void former_container(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e,
-                             const cJSON *update)
+static void disk_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
 {
-    struct mlo_runpod_words ports = words_of(&e->ports);
-    if (mlo_json_at(update, "image") || mlo_json_at(update, "templateId"))
-        mlo_bb_text(b, "image", e->image);
-    if (mlo_json_at(update, "args"))
-        mlo_bb_text(b, "args", e->args ? e->args : "");
-    if (mlo_json_at(update, "disk"))
-        mlo_bb_u64(b, "disk", e->disk_gb);
-    if (mlo_json_at(update, "ports"))
-        mlo_bb_words(b, "ports", &ports);
-    if (mlo_json_at(update, "registry"))
-        mlo_bb_node(b, "registry", e->registry ? cJSON_CreateString(e->registry) : cJSON_CreateNull());
+    mlo_bb_u64(b, "disk", e->disk_gb);
 }
 
-int mlo_runpod_endpoint_former(const struct mlo_runpod_endpoint *e, const cJSON *update, cJSON **ret,
-                               bool *ret_lost, struct mlo_err *err)
+static void timeout_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
 {
-    struct mlo_runpod_words centers = words_of(&e->data_centers), volumes = words_of(&e->volumes);
+    mlo_bb_count(b, "timeout", e->timeout_ms);
+}
+
+static void registry_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
+{
+    mlo_bb_node(b, "registry", e->registry ? cJSON_CreateString(e->registry) : cJSON_CreateNull());
+}
+
+static void cpu_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
+{
+    mlo_bb_node(b, "cpu", flavours(e->cpus.items, e->cpus.n));
+}
+
+#define AT(member) offsetof(struct mlo_runpod_endpoint, member)
+static const struct {
+    const char *name;
+    size_t text, strings; /* offsets; 0: of no such kind (0 is the id's) */
+    void (*add)(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e);
+} members[] = {
+    {"name", .text = AT(name)},
+    {"image", .text = AT(image)},
+    {"args", .text = AT(args)},
+    {"flashboot", .text = AT(flashboot)},
+    {"ports", .strings = AT(ports)},
+    {"dataCenterIds", .strings = AT(data_centers)},
+    {"networkVolumes", .strings = AT(volumes)},
+    {"disk", .add = disk_member},
+    {"timeout", .add = timeout_member},
+    {"registry", .add = registry_member},
+    {"gpu", .add = gpu_member},
+    {"cpu", .add = cpu_member},
+    {"scaling", .add = scaling_member},
+    {"workers", .add = workers_member},
+};
+#undef AT
+
+int mlo_runpod_endpoint_member(const struct mlo_runpod_endpoint *e, const char *name, cJSON **ret,
+                               struct mlo_err *err)
+{
     struct mlo_body_builder b;
-    bool env = mlo_json_at(update, "env"), from_template = mlo_json_at(update, "templateId");
+    size_t i = 0;
+    while (i < MLO_COUNT(members) && strcmp(members[i].name, name) != 0)
+        i++;
+    if (i == MLO_COUNT(members))
+        return mlo_fail(err, MLO_EUNAVAIL, "'%s' of an endpoint cannot be brought back", name);
+    const void *text = (const char *)e + members[i].text, *strings = (const char *)e + members[i].strings;
     mlo_bb_begin(&b, err);
-    if (mlo_json_at(update, "name"))
-        mlo_bb_text(&b, "name", e->name);
-    former_container(&b, e, update);
-    former_gpu(&b, e, mlo_json_at(update, "gpu"));
-    if (mlo_json_at(update, "cpu"))
-        mlo_bb_node(&b, "cpu", flavours(e->cpus.items, e->cpus.n));
-    former_scaling(&b, e, update);
-    if (mlo_json_at(update, "timeout"))
-        mlo_bb_count(&b, "timeout", e->timeout_ms);
-    if (mlo_json_at(update, "flashboot"))
-        mlo_bb_text(&b, "flashboot", e->flashboot);
-    if (mlo_json_at(update, "dataCenterIds"))
-        mlo_bb_words(&b, "dataCenterIds", &centers);
-    if (mlo_json_at(update, "networkVolumes"))
-        mlo_bb_words(&b, "networkVolumes", &volumes);
-    int rc = mlo_bb_end(&b, ret);
-    if (rc == 0)
-        *ret_lost = env || from_template;
-    return rc;
+    if (members[i].text)
+        mlo_bb_text(&b, name, *(char *const *)text ? *(char *const *)text : "");
+    if (members[i].strings)
+        add_strings(&b, name, strings);
+    if (members[i].add)
+        members[i].add(&b, e);
+    return mlo_bb_end(&b, ret);
 }
 
 /* ---- calls ---- */
