@@ -1,0 +1,152 @@
+/*
+ * Drift: profiles of tables, and what changed between two of them.
+ *
+ * A profile keeps no row of the table: counts on fixed edges, exact sums, categories with their counts. Edges
+ * come from the reference, so a later pass counts into the same bins, every binned statistic of it is exact,
+ * and profiles of shards merge to the same bytes in any order and split (integers and exact sums only).
+ * docs/statistics.md gives the formulas, docs/profile-format.md the file.
+ */
+#ifndef MLOPSCTL_DRIFT_H
+#define MLOPSCTL_DRIFT_H
+
+#include <mlopsctl/base/hash.h>
+#include <mlopsctl/stats.h>
+#include <mlopsctl/table.h>
+
+/* ---- profiles ---- */
+
+#define MLO_PROFILE_CATEGORIES_MAX ((size_t)10000) /* of a column, with their counts; the rest is "other" */
+#define MLO_PROFILE_BINS_MAX       ((size_t)1024)  /* fine bins of a number column */
+struct mlo_profile;                                /* owned */
+
+struct mlo_profile_opts {
+    const struct mlo_profile *like; /* edges, types and categories of this one; NULL: from the data */
+    unsigned threads;
+    bool exact; /* keep the values (sorted, in memory or temporary files) for KS and Wasserstein without bins
+                 */
+    const char *temporary; /* folder for what does not fit into memory */
+};
+int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+/* MLO_EUSAGE when edges differ. The result does not depend on order or split. */
+int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_profile_free(struct mlo_profile *p);
+
+/* ---- comparing ---- */
+
+enum mlo_column_role {
+    MLO_ROLE_FEATURE,
+    MLO_ROLE_PREDICTION,
+    MLO_ROLE_SCORE,
+    MLO_ROLE_LABEL,
+    MLO_ROLE_TIME,
+    MLO_ROLE_IGNORE
+};
+enum mlo_verdict {
+    MLO_VERDICT_STABLE,
+    MLO_VERDICT_DRIFT,
+    MLO_VERDICT_NEW,      /* only in the current data */
+    MLO_VERDICT_VANISHED, /* only in the reference */
+    MLO_VERDICT_TYPE,     /* number here, text there */
+    MLO_VERDICT_EMPTY,    /* no value on one side or both */
+    MLO_VERDICT_CONSTANT, /* one value on both sides, the same */
+    MLO_VERDICT_IGNORED,
+};
+struct mlo_drift_limits {  /* of one column; from the settings' section `drift` */
+    double psi;            /* alarm above, together with p */
+    double p;              /* adjusted p below */
+    double missing_change; /* points of the missing share, together with p */
+};
+struct mlo_drift_column {
+    const char *name; /* borrowed from the profiles */
+    enum mlo_column_type type;
+    enum mlo_column_role role;
+    enum mlo_verdict verdict;
+    char why[160]; /* "PSI 0.31 above 0.1, adjusted p 2e-16" */
+    uint64_t n_reference, n_current;
+    double missing_reference, missing_current; /* shares */
+    struct mlo_test missing_test;
+    /* On reference-quantile bins with open ends and a missing bin (numbers), or categories with rare ones
+     * pooled. */
+    double psi;
+    struct mlo_noise psi_noise;
+    size_t bins;
+    const double *edges;            /* bins of values only: n_value_bins - 1 inner edges; numbers */
+    const struct mlo_slice *labels; /* categories; borrowed */
+    const uint64_t *counts_reference, *counts_current; /* bins; the last is the missing bin */
+    double js, hellinger, total_variation;
+    struct mlo_test test; /* the one that decides: chi-square homogeneity or KS */
+    double p_adjusted;    /* over the columns of this run: Benjamini-Hochberg */
+    struct mlo_test ks;   /* numbers; from fine bins unless exact: then ks_error is 0 */
+    double ks_error;      /* |D - exact D| at most */
+    double wasserstein;   /* in standard deviations of the reference */
+    struct mlo_moments reference, current;
+    double quantiles_reference[7], quantiles_current[7]; /* 1 5 25 50 75 95 99 % */
+    double outside; /* share of current values beyond the reference's range */
+    struct mlo_slice new_categories[8], vanished_categories[8];
+    uint64_t n_new, n_vanished;
+    double importance; /* 0 when not given */
+};
+struct mlo_drift_fact { /* what is not of one feature: accuracy, calibration, latency, domain classifier */
+    const char *name;   /* "accuracy", "latency_p95_ms" */
+    const char *kind;   /* "concept", "prediction", "quality", "operation" */
+    enum mlo_verdict verdict;
+    double reference, current, limit, p;
+    struct mlo_interval interval; /* of the change */
+    bool estimate;                /* no labels: estimated */
+    char why[200];
+};
+struct mlo_drift_window { /* drift over time */
+    int64_t from_ns, to_ns;
+    uint64_t rows;
+    double share_drifted, worst_psi;
+    const char *worst;
+    enum mlo_verdict verdict;
+};
+struct mlo_drift_report {
+    enum mlo_verdict verdict; /* STABLE or DRIFT */
+    char sentence[256];       /* the verdict for people */
+    uint64_t rows_reference, rows_current, ragged_reference, ragged_current;
+    const char *name_reference, *name_current; /* as the user gave them */
+    double share_drifted, share_limit;
+    struct mlo_drift_column *columns; /* worst first */
+    size_t n_columns;
+    struct mlo_drift_fact *facts;
+    size_t n_facts;
+    struct mlo_drift_window *windows;
+    size_t n_windows;
+    void *owned; /* what the above borrows from */
+};
+void mlo_drift_report_free(struct mlo_drift_report *r);
+
+struct mlo_drift_column_opts {
+    const char *name;
+    enum mlo_column_role role;
+    struct mlo_drift_limits limits; /* a member below 0: the default */
+    double importance;
+};
+struct mlo_drift_opts {
+    struct mlo_drift_limits feature, prediction; /* defaults: psi 0.1 / 0.15, p 0.05, missing 0.05 */
+    double share_limit;                          /* of drifted features for the verdict; 0: any one */
+    const struct mlo_drift_column_opts *columns;
+    size_t n_columns;
+};
+int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_profile *current,
+                      const struct mlo_drift_opts *opts, struct mlo_drift_report **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- the report as text ---- */
+
+int mlo_drift_html(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_drift_junit(const struct mlo_drift_report *r, struct mlo_str *out,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_drift_prometheus(const struct mlo_drift_report *r, struct mlo_str *out,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

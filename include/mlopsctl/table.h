@@ -1,0 +1,91 @@
+/*
+ * Tables: columns out of files, streamed in batches, in bounded memory, on several threads where the form
+ * allows. CSV and TSV (RFC 4180), JSON Lines, Parquet and Arrow IPC (flat columns), our request log; plain,
+ * gzip or zstd; a file, a glob, a folder, or stdin.
+ *
+ * Nothing of the input is trusted: every size is bounded, a line that does not fit is counted and reported by
+ * its number, never guessed.
+ */
+#ifndef MLOPSCTL_TABLE_H
+#define MLOPSCTL_TABLE_H
+
+#include <mlopsctl/base/str.h>
+
+enum mlo_column_type {
+    MLO_COLUMN_NUMBER, /* double */
+    MLO_COLUMN_TEXT,   /* category, identifier, free text: bytes */
+    MLO_COLUMN_BOOL,
+    MLO_COLUMN_TIME, /* nanoseconds since 1970 UTC */
+};
+struct mlo_column {
+    char *name;
+    enum mlo_column_type type;
+    bool integral; /* NUMBER: as far as seen at the head, whole numbers only */
+};
+
+enum mlo_cell { /* state of one cell */
+                MLO_CELL_OK,
+                MLO_CELL_MISSING, /* empty, NULL, or one of the words that pandas reads as missing */
+                MLO_CELL_NAN,     /* NaN, Inf in a number column */
+                MLO_CELL_BAD,     /* not of the column's type: a word in a number column */
+};
+struct mlo_slice {
+    const char *ptr;
+    size_t len;
+};
+struct mlo_batch_column {
+    const uint8_t *cell;           /* enum mlo_cell of each row; NULL: all OK */
+    const double *numbers;         /* NUMBER; BOOL as 0 and 1. 0 where cell is not OK */
+    const int64_t *times;          /* TIME */
+    const struct mlo_slice *texts; /* TEXT; and of every type where cell is BAD. Borrowed for the call */
+    /* TEXT with a dictionary: code of each row, values of the codes; NULL without */
+    const uint32_t *codes;
+    const struct mlo_slice *dictionary;
+    size_t n_dictionary;
+};
+struct mlo_batch {
+    uint64_t sequence;   /* batches of a scan are numbered in order of the input */
+    uint64_t first_row;  /* UINT64_MAX when not known yet (parallel CSV); see mlo_scan_result */
+    uint64_t first_line; /* likewise; 1 is the first line of the file */
+    size_t n_rows, n_columns;
+    const struct mlo_batch_column *columns;
+    const uint64_t *lines; /* offset of each row's line from first_line; NULL: row number */
+};
+
+struct mlo_table_opts {
+    const char *format; /* NULL: by name and content; "csv", "tsv", "jsonl", "parquet", "arrow", "log" */
+    char separator;     /* 0: found out among , ; tab | */
+    bool no_header;
+    /* Given types (from mlops.yaml), by name; others are found out from the head. */
+    const struct mlo_column *types;
+    size_t n_types;
+    const char *const *select; /* only these columns are decoded; NULL: all */
+    size_t n_select;
+    unsigned threads;   /* 0: mlo_cpu_count() */
+    uint64_t max_bytes; /* of decompressed input; 0: 1 TiB */
+};
+struct mlo_table;
+/* paths: files, globs, folders, "-". Reads the heads, finds columns and types. */
+int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
+                   struct mlo_table **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_table_close(struct mlo_table *t);
+/* Borrowed. */
+const struct mlo_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n);
+
+struct mlo_scan_result {
+    uint64_t rows, bytes; /* bytes of decompressed input */
+    uint64_t ragged;      /* lines with too few or too many fields: not part of any batch */
+    struct {
+        uint64_t line;
+        unsigned fields;
+    } first_ragged[8];
+};
+/* fn is called for every batch, from several threads at once (worker < threads tells them apart); a failure
+ * stops. */
+typedef int (*mlo_batch_fn)(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err);
+int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* How many workers fn may hear of. */
+unsigned mlo_table_workers(const struct mlo_table *t);
+
+#endif

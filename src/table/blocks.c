@@ -1,0 +1,130 @@
+#include "blocks.h"
+
+#include <string.h>
+
+#include "delimit.h"
+
+#define BLOCK_BYTES ((size_t)256 << 10) /* fits the second cache with its offsets and numbers */
+
+void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in)
+{
+    *b = (struct mlo_blocks){.input = *in};
+    pthread_mutex_init(&b->lock, NULL);
+}
+
+static int reserve(char **text, size_t *cap, size_t n, struct mlo_err *err)
+{
+    return mlo_grow(text, cap, n + MLO_DELIMIT_PADDING, 1, err);
+}
+
+static size_t whole_records(const struct mlo_blocks *b, const char *text, size_t n)
+{
+    if (b->separator || b->ended)
+        return mlo_delimit_whole(text, n, b->separator, b->ended);
+    const char *nl = memrchr(text, '\n', n);
+    return nl ? (size_t)(nl - text) + 1 : 0;
+}
+
+/* The record does not end in what was read: more, unless it is too long. */
+static int read_more(struct mlo_blocks *b, struct mlo_block *k, size_t want, struct mlo_err *err)
+{
+    size_t got = 0;
+    if (k->n > MLO_TABLE_LINE_MAX)
+        return mlo_fail(err, MLO_EINVALID,
+                        "'%s' line %llu: a record of more than %zu MiB, or a quote that is never closed",
+                        b->input.name, (unsigned long long)b->line + 1, MLO_TABLE_LINE_MAX >> 20);
+    int rc = reserve(&k->text, &k->cap, k->n + want, err);
+    if (rc == 0)
+        rc = mlo_input_read(&b->input, k->text + k->n, want, &got, err);
+    if (rc != 0)
+        return rc;
+    k->n += got;
+    b->ended = got < want;
+    return 0;
+}
+
+static int save_carry(struct mlo_blocks *b, const char *text, size_t n, struct mlo_err *err)
+{
+    int rc = reserve(&b->carry, &b->cap_carry, n, err);
+    if (rc == 0)
+        memcpy(b->carry, text, n);
+    b->n_carry = rc == 0 ? n : 0;
+    return rc;
+}
+
+static int take(struct mlo_blocks *b, struct mlo_block *k, struct mlo_err *err)
+{
+    size_t whole = 0;
+    int rc = reserve(&k->text, &k->cap, b->n_carry, err);
+    if (rc != 0)
+        return rc;
+    memcpy(k->text, b->carry ? b->carry : "", b->n_carry);
+    k->n = b->n_carry;
+    while (whole == 0 && !b->ended) {
+        rc = read_more(b, k, k->n > BLOCK_BYTES ? k->n : BLOCK_BYTES, err);
+        if (rc != 0)
+            return rc;
+        whole = whole_records(b, k->text, k->n);
+    }
+    rc = save_carry(b, k->text + whole, k->n - whole, err);
+    k->n = whole;
+    k->sequence = b->sequence;
+    k->line = b->line;
+    b->line += mlo_count_lines(k->text, whole);
+    b->sequence += whole > 0;
+    b->counted.bytes += whole;
+    return rc;
+}
+
+int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err *err)
+{
+    pthread_mutex_lock(&b->lock);
+    int rc = take(b, ret, err);
+    pthread_mutex_unlock(&b->lock);
+    return rc;
+}
+
+void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields)
+{
+    struct mlo_scan_result *st = &b->counted;
+    pthread_mutex_lock(&b->lock);
+    if (st->ragged < MLO_COUNT(st->first_ragged)) {
+        st->first_ragged[st->ragged].line = line + 1;
+        st->first_ragged[st->ragged].fields = (unsigned)fields;
+    }
+    st->ragged++;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line,
+                         struct mlo_batch *batch)
+{
+    batch->sequence = from->sequence;
+    batch->first_row = UINT64_MAX;
+    batch->first_line = line + 1;
+    pthread_mutex_lock(&b->lock);
+    b->counted.rows += batch->n_rows;
+    pthread_mutex_unlock(&b->lock);
+}
+
+void mlo_blocks_close(struct mlo_blocks *b, struct mlo_scan_result *st)
+{
+    if (st)
+        mlo_scan_result_add(st, &b->counted);
+    mlo_input_close(&b->input);
+    pthread_mutex_destroy(&b->lock);
+    free(b->carry);
+}
+
+size_t mlo_bom_length(const char *text, size_t n)
+{
+    return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+int mlo_text_only(const char *name, const char *text, size_t n, struct mlo_err *err)
+{
+    if (!memchr(text, '\0', n))
+        return 0;
+    mlo_fail(err, MLO_EINVALID, "'%s' is no table: it holds binary data", name);
+    return mlo_hint(err, "tables are CSV, TSV, JSON Lines, Parquet or Arrow files, plain, gzip or zstd");
+}

@@ -1,0 +1,38 @@
+/* Text in blocks of whole records: one thread at a time reads the next one, the others work on theirs
+ * meanwhile. */
+#ifndef MLO_TABLE_BLOCKS_H
+#define MLO_TABLE_BLOCKS_H
+
+#include <pthread.h>
+
+#include "internal.h"
+
+struct mlo_blocks {
+    struct mlo_input input; /* owned */
+    char separator;         /* of fields that may be quoted; 0: a record is a line */
+    pthread_mutex_t lock;   /* all below */
+    char *carry;            /* the start of a record whose end was not read yet */
+    size_t n_carry, cap_carry;
+    bool ended;
+    uint64_t sequence, line;
+    struct mlo_scan_result counted;
+};
+struct mlo_block { /* of one worker, used again */
+    char *text;
+    size_t n, cap;           /* n 0: there is no more */
+    uint64_t sequence, line; /* line: how many were before it */
+};
+void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in); /* takes in */
+int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* A record that is no row of the table. Any thread. */
+void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields);
+/* Number and place of a batch whose first row stands after `line` lines; its rows are counted. */
+void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line,
+                         struct mlo_batch *batch);
+void mlo_blocks_close(struct mlo_blocks *b, struct mlo_scan_result *st); /* st may be NULL */
+
+size_t mlo_bom_length(const char *text, size_t n);
+/* MLO_EINVALID when the head of the file is no text. */
+int mlo_text_only(const char *name, const char *text, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

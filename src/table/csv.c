@@ -1,0 +1,316 @@
+/*
+ * Delimited text. One thread at a time takes the next block of whole records from the file; finding its
+ * fields and reading its numbers, which is nearly all the work, goes on side by side.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "blocks.h"
+#include "delimit.h"
+#include "digits.h"
+
+struct csv_worker {
+    struct mlo_block block;
+    struct mlo_fields fields;
+    struct mlo_rows rows;
+};
+struct csv {
+    struct mlo_blocks in;
+    bool skip_header;
+    struct mlo_column *columns; /* of the file */
+    size_t n_columns;
+    const size_t *want; /* borrowed: columns to decode */
+    const struct mlo_column *as;
+    size_t n_want;
+    struct csv_worker *workers;
+    unsigned n_workers;
+};
+
+/* Where the first record ends that is no blank line. */
+static size_t header_length(const char *text, size_t n, char separator)
+{
+    size_t at = 0;
+    while (at < n && (text[at] == '\n' || text[at] == '\r'))
+        at++;
+    for (size_t end = at; end < n;) {
+        const char *nl = memchr(text + end, '\n', n - end);
+        end = nl ? (size_t)(nl - text) + 1 : n;
+        if (mlo_delimit_whole(text + at, end - at, separator, end == n) > 0)
+            return end;
+    }
+    return n;
+}
+
+/* ---- rows ---- */
+
+struct ragged {
+    struct csv *t;
+    uint64_t first_line;
+};
+
+static void note_ragged(void *ctx, uint64_t line, size_t fields)
+{
+    const struct ragged *r = ctx;
+    mlo_blocks_ragged(&r->t->in, r->first_line + line, fields);
+}
+
+static uint32_t field_start(const struct csv *t, const struct mlo_fields *f, size_t row, size_t i)
+{
+    return i == row * t->n_columns ? f->starts[row] : f->ends[i - 1] + 1;
+}
+
+/* Plain numbers the fast way; returns how many rows were read before one that is none. */
+MLO_DIGITS_FAST static size_t read_numbers(const struct csv *t, struct csv_worker *w, char *text,
+                                           size_t column, size_t row)
+{
+    const struct mlo_fields *f = &w->fields;
+    double *numbers = w->rows.numbers[column];
+    uint8_t *cell = w->rows.cell[column];
+    for (; row < f->n_rows; row++) {
+        size_t i = row * t->n_columns + t->want[column];
+        uint32_t end = f->ends[i];
+        if (end < 16 || !mlo_digits(text + field_start(t, f, row, i), text + end, &numbers[row]))
+            break;
+        cell[row] = MLO_CELL_OK;
+    }
+    return row;
+}
+
+static void read_column(const struct csv *t, struct csv_worker *w, char *text, size_t column)
+{
+    const struct mlo_fields *f = &w->fields;
+    enum mlo_column_type type = t->as[column].type;
+    bool fast = type == MLO_COLUMN_NUMBER && mlo_digits_usable();
+    for (size_t r = 0; r < f->n_rows; r++) {
+        if (fast && (r = read_numbers(t, w, text, column, r)) == f->n_rows)
+            break;
+        size_t i = r * t->n_columns + t->want[column];
+        struct mlo_slice s = mlo_field_text(text, field_start(t, f, r, i), f->ends[i]);
+        mlo_rows_text(&w->rows, type, column, r, s.ptr, s.len);
+    }
+}
+
+/* What stands before the first row of the file. */
+static size_t preamble(const struct csv *t, const struct mlo_block *b)
+{
+    if (b->sequence > 0)
+        return 0;
+    size_t n = mlo_bom_length(b->text, b->n);
+    return t->skip_header ? n + header_length(b->text + n, b->n - n, t->in.separator) : n;
+}
+
+static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
+{
+    size_t from = preamble(t, &w->block);
+    char *text = w->block.text + from;
+    uint64_t line = w->block.line + mlo_count_lines(w->block.text, from);
+    struct ragged ragged = {t, line};
+    int rc = mlo_fields_find(&w->fields, text, w->block.n - from, t->in.separator, t->n_columns, note_ragged,
+                             &ragged, err);
+    if (rc == 0)
+        rc = mlo_rows_reserve(&w->rows, t->as, t->n_want, w->fields.n_rows, err);
+    if (rc != 0)
+        return rc;
+    for (size_t c = 0; c < t->n_want; c++)
+        read_column(t, w, text, c);
+    for (size_t r = 0; r < w->fields.n_rows; r++)
+        w->rows.lines[r] = w->fields.lines[r];
+    mlo_blocks_describe(&t->in, &w->block, line, &w->rows.batch);
+    return 0;
+}
+
+static int csv_next(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err)
+{
+    struct csv *t = self;
+    struct csv_worker *w = &t->workers[worker];
+    int rc = mlo_blocks_take(&t->in, &w->block, err);
+    if (rc == 0 && w->block.n > 0)
+        rc = read_block(t, w, err);
+    if (rc == 0)
+        *ret = w->block.n > 0 ? &w->rows.batch : NULL;
+    return rc;
+}
+
+/* ---- opening: separator, header, types ---- */
+
+static void ignore_ragged(void *ctx, uint64_t line, size_t fields)
+{
+    (void)ctx;
+    (void)line;
+    (void)fields;
+}
+
+/* How many of the first lines have as many fields as the first; 0 when that is one. */
+static int regularity(const char *text, size_t n, char separator, size_t *ret, struct mlo_err *err)
+{
+    struct mlo_fields f = {0};
+    *ret = 0;
+    int rc = mlo_fields_find(&f, text, n, separator, 0, ignore_ragged, NULL, err);
+    size_t columns = 1;
+    while (rc == 0 && f.n_rows && f.ends[columns - 1] < n && text[f.ends[columns - 1]] != '\n')
+        columns++;
+    if (rc == 0 && columns > 1) {
+        rc = mlo_fields_find(&f, text, n, separator, columns, ignore_ragged, NULL, err);
+        *ret = f.n_rows * columns;
+    }
+    mlo_fields_release(&f);
+    return rc;
+}
+
+static int find_separator(const char *text, size_t n, char *ret, struct mlo_err *err)
+{
+    enum { LOOKED_AT = 64 << 10 };
+    static const char candidates[] = {',', '\t', ';', '|'};
+    size_t best = 0, head = n < LOOKED_AT ? n : mlo_delimit_whole(text, LOOKED_AT, ',', false);
+    *ret = ',';
+    for (size_t i = 0; i < sizeof candidates; i++) {
+        size_t score;
+        int rc = regularity(text, head ? head : n, candidates[i], &score, err);
+        if (rc != 0)
+            return rc;
+        if (score > best) {
+            best = score;
+            *ret = candidates[i];
+        }
+    }
+    return 0;
+}
+
+static int name_column(struct csv *t, size_t i, struct mlo_slice s, bool header, struct mlo_err *err)
+{
+    char number[32];
+    snprintf(number, sizeof number, "column%zu", i + 1);
+    t->columns[i].name = header && s.len > 0 ? mlo_memdup0(s.ptr, s.len, err) : mlo_strdup(number, err);
+    return t->columns[i].name ? 0 : MLO_EIO;
+}
+
+/* The first record gives the number of columns and, as a rule, their names. */
+static int read_header(struct csv *t, char *text, size_t n, bool header, struct mlo_err *err)
+{
+    struct mlo_fields f = {0};
+    int rc = mlo_fields_find(&f, text, n, t->in.separator, 0, ignore_ragged, NULL, err);
+    if (rc == 0 && f.n_rows == 0)
+        rc = mlo_fail(err, MLO_EINVALID, "'%s' is empty: not even a header", t->in.input.name);
+    size_t columns = 1;
+    while (rc == 0 && f.ends[columns - 1] < n && text[f.ends[columns - 1]] != '\n')
+        columns++;
+    if (rc == 0 && columns > MLO_TABLE_COLUMNS_MAX)
+        rc = mlo_fail(err, MLO_EINVALID, "'%s' has more than %zu columns", t->in.input.name,
+                      MLO_TABLE_COLUMNS_MAX);
+    t->columns = rc == 0 ? mlo_calloc(columns, sizeof *t->columns, err) : NULL;
+    if (rc == 0 && !t->columns)
+        rc = MLO_EIO;
+    for (size_t i = 0; rc == 0 && i < columns; i++) {
+        uint32_t start = i == 0 ? f.starts[0] : f.ends[i - 1] + 1;
+        t->n_columns = i + 1;
+        rc = name_column(t, i, mlo_field_text(text, start, f.ends[i]), header, err);
+    }
+    mlo_fields_release(&f);
+    return rc;
+}
+
+static int guess_types(struct csv *t, char *text, size_t n, struct mlo_err *err)
+{
+    struct mlo_fields f = {0};
+    MLO_AUTOFREE struct mlo_guess *g = mlo_calloc(t->n_columns, sizeof *g, err);
+    int rc = g ? mlo_fields_find(&f, text, n, t->in.separator, t->n_columns, ignore_ragged, NULL, err)
+               : MLO_EIO;
+    size_t rows = f.n_rows < MLO_TABLE_HEAD_ROWS ? f.n_rows : MLO_TABLE_HEAD_ROWS;
+    for (size_t r = 0; rc == 0 && r < rows; r++)
+        for (size_t c = 0; c < t->n_columns; c++) {
+            size_t i = r * t->n_columns + c;
+            struct mlo_slice s = mlo_field_text(text, c == 0 ? f.starts[r] : f.ends[i - 1] + 1, f.ends[i]);
+            mlo_guess_cell(&g[c], s.ptr, s.len);
+        }
+    for (size_t c = 0; rc == 0 && c < t->n_columns; c++)
+        t->columns[c].type = mlo_guess_type(&g[c], &t->columns[c].integral);
+    mlo_fields_release(&f);
+    return rc;
+}
+
+static int learn(struct csv *t, const struct mlo_table_opts *o, struct mlo_err *err)
+{
+    const char *head;
+    size_t n = 0, from;
+    int rc = mlo_input_peek(&t->in.input, MLO_TABLE_HEAD, &head, &n, err);
+    if (rc != 0)
+        return rc;
+    MLO_AUTOFREE char *text = mlo_calloc(1, n + MLO_DELIMIT_PADDING, err); /* quotes are taken off in place */
+    if (!text)
+        return MLO_EIO;
+    memcpy(text, head, n);
+    rc = mlo_text_only(t->in.input.name, text, n, err);
+    if (rc != 0)
+        return rc;
+    from = mlo_bom_length(text, n);
+    bool ended = n < MLO_TABLE_HEAD;
+    t->in.separator = o->separator;
+    if (!t->in.separator)
+        rc = find_separator(text + from, n - from, &t->in.separator, err);
+    if (rc == 0)
+        n = from + mlo_delimit_whole(text + from, n - from, t->in.separator, ended);
+    if (rc != 0)
+        return rc;
+    t->skip_header = !o->no_header;
+    size_t header = t->skip_header ? header_length(text + from, n - from, t->in.separator) : 0;
+    rc = read_header(t, text + from, n - from, t->skip_header, err);
+    return rc != 0 ? rc : guess_types(t, text + from + header, n - from - header, err);
+}
+
+static void csv_close(void *self, struct mlo_scan_result *st)
+{
+    struct csv *t = self;
+    mlo_blocks_close(&t->in, st);
+    for (unsigned i = 0; i < t->n_workers; i++) {
+        mlo_fields_release(&t->workers[i].fields);
+        mlo_rows_release(&t->workers[i].rows);
+        free(t->workers[i].block.text);
+    }
+    mlo_columns_free(t->columns, t->n_columns);
+    free(t->workers);
+    free(t);
+}
+
+static int csv_open(struct mlo_input *in, const struct mlo_table_opts *o, struct mlo_form_file *ret,
+                    struct mlo_err *err)
+{
+    struct csv *t = mlo_calloc(1, sizeof *t, err);
+    if (!t) {
+        mlo_input_close(in);
+        return MLO_EIO;
+    }
+    mlo_blocks_init(&t->in, in);
+    int rc = learn(t, o, err);
+    if (rc != 0) {
+        csv_close(t, NULL);
+        return rc;
+    }
+    *ret = (struct mlo_form_file){&mlo_form_csv, t, t->columns, t->n_columns};
+    return 0;
+}
+
+static int csv_want(void *self, const size_t *columns, const struct mlo_column *as, size_t n,
+                    unsigned workers, struct mlo_err *err)
+{
+    struct csv *t = self;
+    t->want = columns;
+    t->as = as;
+    t->n_want = n;
+    t->workers = mlo_calloc(workers, sizeof *t->workers, err);
+    t->n_workers = t->workers ? workers : 0;
+    return t->workers ? 0 : MLO_EIO;
+}
+
+static bool csv_sniff(const char *head, size_t n)
+{
+    (void)head;
+    return n > 0; /* text of any kind: asked last */
+}
+
+const struct mlo_form mlo_form_csv = {.name = "csv",
+                                      .extensions = ".csv .tsv .txt .tab .psv",
+                                      .sniff = csv_sniff,
+                                      .open = csv_open,
+                                      .want = csv_want,
+                                      .next = csv_next,
+                                      .close = csv_close};

@@ -1,0 +1,155 @@
+/* Bytes of a file or of stdin, decompressed on the way, never more than the caller allows. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/io.h>
+#include <mlopsctl/base/text.h>
+
+#include "internal.h"
+
+#define PEEK_MAX (MLO_TABLE_HEAD)
+
+int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
+{
+    size_t got = 0;
+    for (ssize_t r = 1; got < n && r > 0;) {
+        r = read(in->fd, (char *)buf + got, n - got);
+        if (r < 0 && errno == EINTR)
+            r = 1;
+        else if (r < 0)
+            return mlo_fail_errno(err, "'%s' cannot be read", in->name);
+        else
+            got += (size_t)r;
+    }
+    *ret_n = got;
+    return 0;
+}
+
+static int read_decoded(struct mlo_input *in, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
+{
+    size_t got = 0, part = 1;
+    while (got < n && part > 0) {
+        int rc = in->how->read(in, in->codec, (char *)buf + got, n - got, &part, err);
+        if (rc != 0)
+            return rc;
+        got += part;
+    }
+    *ret_n = got;
+    return 0;
+}
+
+int mlo_input_read(struct mlo_input *in, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
+{
+    size_t first = in->n_ahead - in->at_ahead < n ? in->n_ahead - in->at_ahead : n, rest = 0;
+    if (first > 0) {
+        memcpy(buf, in->ahead + in->at_ahead, first);
+        in->at_ahead += first;
+    }
+    int rc = 0;
+    if (n > first)
+        rc = in->how ? read_decoded(in, (char *)buf + first, n - first, &rest, err)
+                     : mlo_input_raw(in, (char *)buf + first, n - first, &rest, err);
+    if (rc != 0)
+        return rc;
+    in->out += first + rest;
+    if (in->out > in->max) {
+        mlo_fail(err, MLO_EINVALID, "'%s' holds more than %llu bytes", in->name, (unsigned long long)in->max);
+        return mlo_hint(err,
+                        in->how ? "it may be a decompression bomb" : "raise the limit when it is meant to");
+    }
+    *ret_n = first + rest;
+    return 0;
+}
+
+int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret_n, struct mlo_err *err)
+{
+    size_t got = 0;
+    n = n < PEEK_MAX ? n : PEEK_MAX;
+    char *ahead = mlo_calloc(1, n, err);
+    if (!ahead)
+        return MLO_EIO;
+    int rc = mlo_input_read(in, ahead, n, &got, err);
+    if (rc != 0) {
+        free(ahead);
+        return rc;
+    }
+    free(in->ahead);
+    in->ahead = ahead;
+    in->n_ahead = got;
+    in->at_ahead = 0;
+    in->out = 0;
+    *ret = ahead;
+    *ret_n = got;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static const struct mlo_codec *codec_of(const unsigned char *head, size_t n)
+{
+    static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
+    if (n >= sizeof gzip && memcmp(head, gzip, sizeof gzip) == 0)
+        return &mlo_codec_gzip;
+    if (n >= sizeof zstd && memcmp(head, zstd, sizeof zstd) == 0)
+        return &mlo_codec_zstd;
+    return NULL;
+}
+
+static int open_fd(const char *path, int *ret, struct mlo_err *err)
+{
+    struct stat st;
+    if (strcmp(path, "-") == 0) {
+        *ret = STDIN_FILENO;
+        return 0;
+    }
+    MLO_AUTOCLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return mlo_fail_errno(err, "'%s' cannot be opened", path);
+    if (fstat(fd, &st) != 0)
+        return mlo_fail_errno(err, "'%s'", path);
+    if (S_ISDIR(st.st_mode))
+        return mlo_fail(err, MLO_EUSAGE, "'%s' is a folder", path);
+    *ret = mlo_steal_fd(&fd);
+    return 0;
+}
+
+int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err)
+{
+    struct mlo_input in = {.name = path, .fd = -1, .max = max};
+    unsigned char *head = mlo_calloc(1, 4, err);
+    size_t n = 0;
+    if (!head)
+        return MLO_EIO;
+    int rc = open_fd(path, &in.fd, err);
+    if (rc == 0)
+        rc = mlo_input_raw(&in, head, 4, &n, err);
+    in.ahead = (char *)head; /* raw bytes: the codec, or the reader, takes them first */
+    in.n_ahead = n;
+    if (rc == 0)
+        in.how = codec_of(head, n);
+    if (rc == 0 && in.how)
+        rc = in.how->open(&in, &in.codec, err);
+    if (rc != 0) {
+        mlo_input_close(&in);
+        return rc;
+    }
+    *ret = in;
+    return 0;
+}
+
+bool mlo_input_is_compressed(const struct mlo_input *in)
+{
+    return in->how != NULL;
+}
+
+void mlo_input_close(struct mlo_input *in)
+{
+    if (in->codec)
+        in->how->close(in->codec);
+    if (in->fd > STDERR_FILENO)
+        close(in->fd);
+    free(in->ahead);
+    *in = (struct mlo_input){.fd = -1};
+}

@@ -1,0 +1,114 @@
+/* What the files of this folder share. */
+#ifndef MLO_TABLE_INTERNAL_H
+#define MLO_TABLE_INTERNAL_H
+
+#include <mlopsctl/table.h>
+
+#define MLO_TABLE_COLUMNS_MAX ((size_t)65536)
+#define MLO_TABLE_LINE_MAX    ((size_t)64 << 20) /* one record of text */
+#define MLO_TABLE_FILES_MAX   ((size_t)100000)
+#define MLO_TABLE_HEAD        ((size_t)1 << 20) /* of each file: columns and types are found out from it */
+#define MLO_TABLE_HEAD_ROWS   ((size_t)10000)
+
+/* ---- input.c: bytes of a file, decompressed ---- */
+
+struct mlo_input {
+    const char *name; /* borrowed: for messages */
+    int fd;           /* owned, unless it is stdin */
+    void *codec;      /* of a compressed file */
+    const struct mlo_codec *how;
+    uint64_t out, max; /* bytes given so far, and how many may be */
+    char *ahead;       /* owned: bytes read to look at, given again */
+    size_t n_ahead, at_ahead;
+};
+struct mlo_codec {
+    const char *name;
+    int (*open)(struct mlo_input *in, void **ret, struct mlo_err *err);
+    /* Up to n bytes; *ret_n 0 at the end. */
+    int (*read)(struct mlo_input *in, void *codec, void *buf, size_t n, size_t *ret_n, struct mlo_err *err);
+    void (*close)(void *codec);
+};
+extern const struct mlo_codec mlo_codec_gzip, mlo_codec_zstd;
+/* path "-": stdin. gzip and zstd are known by their first bytes. */
+int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Fills buf as far as the input goes. */
+int mlo_input_read(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The first bytes, at most n; they are read again afterwards. Once, before the first read. */
+int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret_n,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The compressed bytes below a codec. */
+int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_input_is_compressed(const struct mlo_input *in);
+void mlo_input_close(struct mlo_input *in);
+
+/* ---- cell.c: text of a cell to a value ---- */
+
+/* The whole text is a number (surrounding blanks allowed): correctly rounded. NaN and Inf in their usual
+ * spellings. */
+bool mlo_cell_number(const char *s, size_t n, double *ret);
+bool mlo_cell_bool(const char *s, size_t n, double *ret);
+/* ISO 8601 date or date and time (T or blank, fraction, Z or offset; none: UTC). */
+bool mlo_cell_time(const char *s, size_t n, int64_t *ret_ns);
+/* Empty, or one of the words that pandas reads as missing. */
+bool mlo_cell_missing(const char *s, size_t n);
+
+/* Guesses a column's type from the cells of the head. */
+struct mlo_guess {
+    uint64_t cells, numbers, bools, times;
+    bool fraction, code; /* code: digits that are no number: leading zeros, more than a double holds */
+};
+void mlo_guess_cell(struct mlo_guess *g, const char *s, size_t n);
+enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral);
+
+/* ---- rows.c: cells of a batch, column by column, out of text ---- */
+
+struct mlo_rows { /* memory of one worker, used again for every batch */
+    struct mlo_batch batch;
+    struct mlo_batch_column *columns;
+    uint8_t **cell;
+    double **numbers;
+    int64_t **times;
+    struct mlo_slice **texts;
+    uint64_t *lines;
+    size_t n_columns, cap_rows;
+};
+/* Room for n_rows of these columns; the arrays of each type are there, cells all OK. */
+int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_column *columns, size_t n_columns, size_t n_rows,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_rows_release(struct mlo_rows *r);
+/* One cell of column c from text, which must live as long as the batch. */
+void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size_t row, const char *s,
+                   size_t n);
+
+/* ---- forms: csv.c, jsonl.c, parquet.c, arrow.c ---- */
+
+struct mlo_form_file { /* one open file */
+    const struct mlo_form *form;
+    void *self;
+    struct mlo_column *columns; /* owned by self: as found in this file */
+    size_t n_columns;
+};
+struct mlo_form {
+    const char *name, *extensions; /* "csv", ".csv .txt" */
+    /* Could the file be of this form? By its first bytes. */
+    bool (*sniff)(const char *head, size_t n);
+    /* Takes `in` (also when it fails). Fills ret->columns: types found out, those of opts given. */
+    int (*open)(struct mlo_input *in, const struct mlo_table_opts *opts, struct mlo_form_file *ret,
+                struct mlo_err *err);
+    /* The scan decodes these columns of the file only, in this order: before the first next. */
+    int (*want)(void *self, const size_t *columns, const struct mlo_column *as, size_t n, unsigned workers,
+                struct mlo_err *err);
+    /* The next batch, or *ret NULL at the end; it lives until the worker's next call. Any thread, one per
+     * worker. */
+    int (*next)(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err);
+    /* Adds what was counted to `st`. */
+    void (*close)(void *self, struct mlo_scan_result *st);
+};
+extern const struct mlo_form mlo_form_csv, mlo_form_jsonl;
+
+void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
+void mlo_columns_free(struct mlo_column *columns, size_t n);
+
+#endif
