@@ -1,49 +1,36 @@
 /* The table of libarchive's functions; see libarchive.h. */
 #include "libarchive.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
+
+#include <mlopsctl/base/library.h>
 
 static struct {
     pthread_once_t once;
     struct mlo_libarchive table;
     locale_t utf8;
-    char why[256]; /* "" when the table is good */
+    struct mlo_err err;
 } lib = {.once = PTHREAD_ONCE_INIT};
-
-static bool bind(void *handle, const char *symbol, void *slot)
-{
-    void *fn = dlsym(handle, symbol);
-    if (!fn) {
-        snprintf(lib.why, sizeof lib.why, "%s has no %s", MLO_LIBARCHIVE_SONAME, symbol);
-        return false;
-    }
-    memcpy(slot, &fn, sizeof fn); /* ISO C has no cast from object to function pointer */
-    return true;
-}
 
 static void load(void)
 {
-    void *handle = dlopen(MLO_LIBARCHIVE_SONAME, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        snprintf(lib.why, sizeof lib.why, "%s", dlerror());
-        return;
-    }
-#define BIND(name)                                                                                           \
-    if (!bind(handle, "archive_" #name, &lib.table.name))                                                    \
-        return;
-    MLO_LIBARCHIVE_FUNCTIONS(BIND)
-#undef BIND
-    lib.utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    static const struct mlo_library_function functions[] = {
+#define X(name) {"archive_" #name, offsetof(struct mlo_libarchive, name)},
+        MLO_LIBARCHIVE_FUNCTIONS(X)
+#undef X
+    };
+    static const struct mlo_library libarchive = {"libarchive", "libarchive.so.13", "libarchive13", functions,
+                                                  MLO_COUNT(functions)};
+    if (mlo_library_open(&libarchive, &lib.table, &lib.err) == 0)
+        lib.utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
 
 int mlo_libarchive(const struct mlo_libarchive **ret, struct mlo_err *err)
 {
     pthread_once(&lib.once, load);
-    if (*lib.why) {
-        mlo_fail(err, MLO_EUNAVAIL, "cannot open libarchive: %s", lib.why);
-        return mlo_hint(err, "install the package libarchive13");
+    if (lib.err.code) {
+        *err = lib.err;
+        return err->code;
     }
     *ret = &lib.table;
     return 0;

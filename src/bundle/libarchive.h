@@ -11,8 +11,6 @@
 
 #include <mlopsctl/base/mem.h>
 
-#define MLO_LIBARCHIVE_SONAME "libarchive.so.13"
-
 /* Name without its "archive_" prefix. */
 #define MLO_LIBARCHIVE_FUNCTIONS(X)                                                                          \
     X(error_string)                                                                                          \

@@ -43,7 +43,7 @@ def same(group, got, want, what):
     counted[group] = counted.get(group, 0) + 1
     for g, w in zip(got, want):
         tolerance = 1e-9 if not 0 < abs(w) < 1e-12 else 1e-6
-        if not (g == w or (math.isnan(g) and math.isnan(w)) or abs(g - w) <= tolerance * max(abs(w), 1e-300)):
+        if not (g == w or (math.isnan(g) and math.isnan(w)) or abs(g - w) <= max(tolerance * abs(w), 1e-16 if w == 0 else 0)):
             faults.setdefault(group, []).append(f"{what}: got {g!r}, want {w!r}")
 
 
