@@ -122,7 +122,7 @@ int mlo_remote_ref_history(struct mlo_remote *r, const char *name, const char *t
 struct mlo_sync_stats {
     uint64_t bytes_total, bytes_sent, bytes_reused, chunks, chunks_sent, packs_sent, requests;
     bool unchanged;
-    char warning[384]; /* all is done, but the caller should say this; "" when there is nothing to say */
+    char warning[1024]; /* all is done, but the caller should say this; "" when there is nothing to say */
 };
 enum mlo_layout {
     MLO_LAYOUT_PACKS, /* what changed and no more; the default */

@@ -106,6 +106,9 @@ struct mlo_ingest {
     size_t n_ranges;
     void (*progress)(void *ctx, uint64_t done, uint64_t total); /* called in the caller's thread */
     void *progress_ctx;
+    /* Hears every byte in order as it was read, with threads on one of its own; NULL: nobody. */
+    int (*also)(void *ctx, const void *p, size_t n, struct mlo_err *err);
+    void *also_ctx;
     bool dry_run; /* hash only */
 };
 int mlo_store_ingest(struct mlo_store *s, const struct mlo_ingest *in, struct mlo_digest *ret,

@@ -114,6 +114,11 @@ int mlo_sha256_end(struct mlo_sha256 *h, struct mlo_digest *ret, struct mlo_err 
     return 0;
 }
 
+int mlo_sha256_copy(struct mlo_sha256 *to, const struct mlo_sha256 *from, struct mlo_err *err)
+{
+    return EVP_MD_CTX_copy_ex(to->ctx, from->ctx) ? 0 : crypto_fail(err);
+}
+
 int mlo_sha256(const void *p, size_t n, struct mlo_digest *ret, struct mlo_err *err)
 {
     struct mlo_sha256 h;

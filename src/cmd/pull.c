@@ -97,6 +97,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc != 0)
         return rc;
     rc = mlo_workspace_end(&p.ws, fetch(&p, o, err), err);
+    if (rc == 0 && *p.stats.warning)
+        mlo_warn(ctx, "%s", p.stats.warning);
     if (rc == 0)
         report(&p, ctx);
     mlo_remote_close(p.remote);

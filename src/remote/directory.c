@@ -35,6 +35,11 @@ static int open_object(struct directory *d, const char *key, int *ret_fd, uint64
         return rc;
     if (fstat(fd, &st) != 0)
         return mlo_fail_errno(err, "'%s'", key);
+    if (S_ISDIR(st.st_mode)) {
+        mlo_fail(err, MLO_ENOTFOUND, "'%s' is a folder", key);
+        err->sys_errno = EISDIR;
+        return MLO_ENOTFOUND;
+    }
     if (!S_ISREG(st.st_mode))
         return mlo_fail(err, MLO_EINVALID, "'%s' is no regular file", key);
     *ret_size = (uint64_t)st.st_size;

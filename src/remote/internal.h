@@ -15,14 +15,26 @@
 #define MLO_RECIPE_BLOBS_MAX  ((size_t)100000)
 #define MLO_BLOB_SIZE_MAX     ((uint64_t)1 << 50)
 
-/* ---- gear.c, chunk.c ---- */
+/* ---- gear.c, cut.c, chunk.c ---- */
 
 extern const uint64_t mlo_gear[256];
 struct mlo_span {
     uint64_t offset, length;
 };
-/* As mlo_chunk_plan with the tensors' places given: any order, overlapping ones and those beyond the end are
- * passed over. */
+struct mlo_cutter {
+    uint64_t at, size;
+    const struct mlo_span *spans; /* not yet reached */
+    size_t n_spans;
+    uint64_t min, max, mask, whole, piece;
+    uint64_t end, roll_from, may_end, hash; /* of the chunk at hand */
+};
+/* spans: where tensors lie, in any order; borrowed, and sorted here. longest: no chunk is longer. */
+void mlo_cutter_init(struct mlo_cutter *c, struct mlo_span *spans, size_t n, uint64_t size, uint64_t longest);
+/* How many of the next n bytes belong to the chunk at hand, and whether it ends with them. Never 0. */
+size_t mlo_cutter_take(struct mlo_cutter *c, const void *p, size_t n, bool *ret_end);
+/* So many of the next bytes may be taken unseen (p NULL). */
+uint64_t mlo_cutter_blind(const struct mlo_cutter *c);
+/* As mlo_chunk_plan with the tensors' places given. */
 int mlo_chunk_spans(const struct mlo_source *src, struct mlo_span *spans, size_t n, struct mlo_chunk **ret,
                     size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 /* The places of a checkpoint's tensors in its own file (external NULL) or in the external file of that name,
@@ -114,6 +126,9 @@ int mlo_rt_stat(struct mlo_remote *r, const char *key, uint64_t *ret_size,
 /* Puts, then asks for it: an upload counts when the object is there with its size. */
 int mlo_rt_put(struct mlo_remote *r, const char *key, const struct mlo_body *body,
                struct mlo_err *err) MLO_MUST_CHECK;
+/* Puts and no more: for what is read back anyway, or need not be there. */
+int mlo_rt_put_loose(struct mlo_remote *r, const char *key, const char *text, size_t n,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n,
                     struct mlo_err *err) MLO_MUST_CHECK;
 /* Exactly n bytes from `offset` into buf. */
@@ -138,10 +153,18 @@ int mlo_body_text(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret
 
 /* ---- refs.c: heads/<digest of the name>, a copy of the ref of a name that was pushed last ---- */
 
+int mlo_head_key(const char *name, char buf[MLO_KEY_MAX], struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *ret,
                  struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
                  struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- clash.c ---- */
+
+/* MLO_ECONFLICT when a ref that is not there yet cannot come there beside those that are. is_folder: its
+ * place was seen to be one. */
+int mlo_ref_clash(struct mlo_remote *r, const struct mlo_ref *ref, bool is_folder,
+                  struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- history.c ---- */
 
@@ -217,13 +240,18 @@ struct mlo_known {
     struct mlo_known_tag tags[MLO_KNOWN_TAGS_MAX];
     size_t n;
 }; /* newest first */
-/* Of one name on one remote. A missing or damaged cache is an empty one. */
-int mlo_known_load(const char *home, const struct mlo_remote *r, const char *name, struct mlo_known *ret,
-                   struct mlo_err *err) MLO_MUST_CHECK;
+/* Of one name on one remote. A cache that is missing, damaged or cannot be read is an empty one. */
+void mlo_known_load(const char *home, const struct mlo_remote *r, const char *name, struct mlo_known *ret);
 /* Puts the tag in front and saves, together with the recipe's text. */
 int mlo_known_note(const char *home, const struct mlo_remote *r, const struct mlo_ref *ref,
                    const char *recipe, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
-/* From the cache (fetch NULL or home's copy damaged: then from the remote and into the cache). */
+/* Between begin and end a push of the name is under way from here. If it still is when the next one starts,
+ * that one was cut off, and what it has sent is worth asking for. A machine without a cache cannot know:
+ * true. */
+bool mlo_known_unfinished(const char *home, const struct mlo_remote *r, const char *name);
+void mlo_known_begin(const char *home, const struct mlo_remote *r, const char *name);
+void mlo_known_end(const char *home, const struct mlo_remote *r, const char *name);
+/* From the cache of home (NULL: none), else from the remote (NULL: MLO_ENOTFOUND) and into the cache. */
 int mlo_known_recipe(const char *home, struct mlo_remote *fetch, const struct mlo_digest *digest,
                      struct mlo_recipe *ret, struct mlo_err *err) MLO_MUST_CHECK;
 

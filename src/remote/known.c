@@ -38,25 +38,16 @@ static void parse_tags(const char *text, struct mlo_known *ret)
     }
 }
 
-int mlo_known_load(const char *home, const struct mlo_remote *r, const char *name, struct mlo_known *ret,
-                   struct mlo_err *err)
+void mlo_known_load(const char *home, const struct mlo_remote *r, const char *name, struct mlo_known *ret)
 {
     MLO_AUTOFREE char *text = NULL;
+    struct mlo_err ignored = MLO_ERR_INIT;
     struct mlo_digest key;
     size_t n = 0;
     *ret = (struct mlo_known){0};
-    if (!home)
-        return 0;
-    int rc = tags_key(r, name, &key, err);
-    if (rc == 0)
-        rc = mlo_cache_get(home, "remote-tags", &key, TAGS_TEXT_MAX, &text, &n, err);
-    if (rc == MLO_ENOTFOUND || rc == MLO_EINVALID) {
-        *err = MLO_ERR_INIT;
-        return 0;
-    }
-    if (rc == 0)
+    if (home && tags_key(r, name, &key, &ignored) == 0 &&
+        mlo_cache_get(home, "remote-tags", &key, TAGS_TEXT_MAX, &text, &n, &ignored) == 0)
         parse_tags(text, ret);
-    return rc;
 }
 
 static int save_tags(const char *home, const struct mlo_remote *r, const struct mlo_ref *ref,
@@ -67,7 +58,7 @@ static int save_tags(const char *home, const struct mlo_remote *r, const struct 
     struct mlo_digest key;
     char hex[MLO_DIGEST_HEX + 1];
     mlo_str_init(&text, TAGS_TEXT_MAX);
-    int rc = mlo_known_load(home, r, ref->name, &known, err);
+    mlo_known_load(home, r, ref->name, &known);
     mlo_str_addf(&text, "%s %s\n", ref->tag, mlo_digest_hex(recipe, hex));
     for (size_t i = 0, kept = 1; i < known.n && kept < MLO_KNOWN_TAGS_MAX; i++) {
         if (strcmp(known.tags[i].tag, ref->tag) == 0)
@@ -75,8 +66,7 @@ static int save_tags(const char *home, const struct mlo_remote *r, const struct 
         mlo_str_addf(&text, "%s %s\n", known.tags[i].tag, mlo_digest_hex(&known.tags[i].recipe, hex));
         kept++;
     }
-    if (rc == 0)
-        rc = mlo_str_check(&text, err);
+    int rc = mlo_str_check(&text, err);
     if (rc == 0)
         rc = tags_key(r, ref->name, &key, err);
     return rc != 0 ? rc : mlo_cache_put(home, "remote-tags", &key, text.ptr, text.len, err);
@@ -92,6 +82,36 @@ int mlo_known_note(const char *home, const struct mlo_remote *r, const struct ml
     if (rc == 0)
         rc = mlo_cache_put(home, "recipes", &digest, recipe, n, err);
     return rc != 0 ? rc : save_tags(home, r, ref, &digest, err);
+}
+
+/* ---- a push under way ---- */
+
+#define UNFINISHED "remote-unfinished"
+
+bool mlo_known_unfinished(const char *home, const struct mlo_remote *r, const char *name)
+{
+    MLO_AUTOFREE char *text = NULL;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_digest key;
+    size_t n = 0;
+    return !home || tags_key(r, name, &key, &ignored) != 0 ||
+           mlo_cache_get(home, UNFINISHED, &key, TAGS_TEXT_MAX, &text, &n, &ignored) == 0;
+}
+
+void mlo_known_begin(const char *home, const struct mlo_remote *r, const char *name)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_digest key;
+    if (home && tags_key(r, name, &key, &ignored) == 0)
+        (void)!mlo_cache_put(home, UNFINISHED, &key, name, strlen(name), &ignored);
+}
+
+void mlo_known_end(const char *home, const struct mlo_remote *r, const char *name)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_digest key;
+    if (home && tags_key(r, name, &key, &ignored) == 0)
+        mlo_cache_remove(home, UNFINISHED, &key);
 }
 
 /* ---- recipes ---- */
@@ -125,12 +145,11 @@ int mlo_known_recipe(const char *home, struct mlo_remote *fetch, const struct ml
     rc = mlo_rt_get_hashed(fetch, "recipes", digest, MLO_RECIPE_MAX, &text, &n, err);
     if (rc == 0)
         rc = mlo_recipe_parse(text, n, &recipe, err);
-    if (rc == 0 && home)
-        rc = mlo_cache_put(home, "recipes", digest, text, n, err);
-    if (rc != 0) {
-        mlo_recipe_release(&recipe);
+    if (rc != 0)
         return rc;
-    }
+    struct mlo_err ignored = MLO_ERR_INIT;
+    if (home)
+        (void)!mlo_cache_put(home, "recipes", digest, text, n, &ignored);
     *ret = recipe;
     return 0;
 }

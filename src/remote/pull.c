@@ -4,6 +4,8 @@
  */
 #include "internal.h"
 
+#include <stdio.h>
+
 struct puller {
     struct mlo_remote *remote;
     struct mlo_store *store;
@@ -78,9 +80,8 @@ static int pull_manifest(struct puller *p, const struct mlo_digest *d, struct ml
 static int learn_known(struct puller *p, const char *name, struct mlo_err *err)
 {
     struct mlo_known known;
-    int rc = mlo_known_load(p->opts->home, p->remote, name, &known, err);
-    if (rc == 0)
-        rc = mlo_fetch_learn(p->fetch, &p->recipe, err);
+    mlo_known_load(p->opts->home, p->remote, name, &known);
+    int rc = mlo_fetch_learn(p->fetch, &p->recipe, err);
     for (size_t i = 0; rc == 0 && i < known.n; i++) {
         struct mlo_recipe r = {0};
         struct mlo_err ignored = MLO_ERR_INIT;
@@ -92,14 +93,21 @@ static int learn_known(struct puller *p, const char *name, struct mlo_err *err)
     return rc;
 }
 
-static int note(struct puller *p, const struct mlo_ref *ref, struct mlo_err *err)
+/* All is here by now; what only saves time later must not make it fail. */
+static void note(struct puller *p, const struct mlo_ref *ref)
 {
     MLO_AUTOSTR struct mlo_str text;
+    struct mlo_err why = MLO_ERR_INIT;
     mlo_str_init(&text, MLO_RECIPE_MAX);
     if (!p->opts->home || p->opts->dry_run)
-        return 0;
-    int rc = mlo_recipe_format(&p->recipe, &text, err);
-    return rc != 0 ? rc : mlo_known_note(p->opts->home, p->remote, ref, text.ptr, text.len, err);
+        return;
+    int rc = mlo_recipe_format(&p->recipe, &text, &why);
+    if (rc == 0)
+        rc = mlo_known_note(p->opts->home, p->remote, ref, text.ptr, text.len, &why);
+    if (rc != 0)
+        snprintf(p->stats->warning, sizeof p->stats->warning,
+                 "what is on the remote could not be noted here, so the next push may take longer: %s",
+                 why.msg);
 }
 
 static int pull_all(struct puller *p, const struct mlo_ref *ref, const struct mlo_remote_ref *at,
@@ -122,7 +130,9 @@ static int pull_all(struct puller *p, const struct mlo_ref *ref, const struct ml
         if (rc == 0)
             mlo_bundle_release(&b);
     }
-    return rc != 0 ? rc : note(p, ref, err);
+    if (rc == 0)
+        note(p, ref);
+    return rc;
 }
 
 /* What a ref names has to be there: its absence is the remote's fault, not "no such name". */

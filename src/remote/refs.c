@@ -128,72 +128,114 @@ int mlo_packed_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct m
     size_t n = 0;
     ref_key(ref, key);
     int rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
-    if (rc == MLO_ENOTFOUND)
-        return mlo_fail(err, MLO_ENOTFOUND, "'%s:%s' is not on %s", ref->name, ref->tag, r->url);
+    if (rc == MLO_ENOTFOUND) {
+        int cause = err->sys_errno; /* EISDIR: clash.c */
+        mlo_fail(err, MLO_ENOTFOUND, "'%s:%s' is not on %s", ref->name, ref->tag, r->url);
+        err->sys_errno = cause;
+        return MLO_ENOTFOUND;
+    }
     return rc != 0 ? rc : parse_packed(text, n, ret, err);
 }
 
-/* Is the ref what `want` (NULL: nothing) says? */
-static int check_is(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *want,
+struct seen {
+    bool there;
+    struct mlo_remote_ref ref;
+};
+
+static int look(struct mlo_remote *r, const struct mlo_ref *ref, struct seen *ret, struct mlo_err *err)
+{
+    int rc = mlo_remote_ref_get(r, ref, &ret->ref, err);
+    ret->there = rc == 0;
+    if (rc != MLO_ENOTFOUND)
+        return rc;
+    *err = MLO_ERR_INIT;
+    return 0;
+}
+
+static bool is(const struct seen *now, const struct mlo_remote_ref *want)
+{
+    return want ? now->there && ref_eq(&now->ref, want) : !now->there;
+}
+
+static int conflict(const struct mlo_remote *r, const struct mlo_ref *ref, const struct seen *now,
                     const char *when, struct mlo_err *err)
 {
-    struct mlo_remote_ref now;
-    char text[MLO_DIGEST_TEXT];
-    int rc = mlo_remote_ref_get(r, ref, &now, err);
-    if (rc != 0 && rc != MLO_ENOTFOUND)
-        return rc;
-    bool there = rc == 0;
-    *err = MLO_ERR_INIT;
-    if (there == (want != NULL) && (!there || ref_eq(&now, want)))
-        return 0;
-    mlo_fail(err, MLO_ECONFLICT, "'%s:%s' on %s %s: it is now %s", ref->name, ref->tag, r->url, when,
-             there ? mlo_digest_text(&now.manifest, text) : "gone");
-    return mlo_hint(err, "somebody else writes to this name; pull, look, then push again");
+    char digest[MLO_DIGEST_TEXT], time[MLO_RFC3339_MAX];
+    if (now->there)
+        mlo_fail(err, MLO_ECONFLICT, "'%s:%s' on %s %s: '%s' pushed %s there at %s", ref->name, ref->tag,
+                 r->url, when, now->ref.by, mlo_digest_text(&now->ref.manifest, digest),
+                 mlo_time_rfc3339(now->ref.time_ns, time));
+    else
+        mlo_fail(err, MLO_ECONFLICT, "'%s:%s' on %s %s: somebody removed it", ref->name, ref->tag, r->url,
+                 when);
+    return mlo_hint(err, "nothing is lost: pull what is there now, look, and push again if yours is the one");
 }
 
 static int put_ref_text(struct mlo_remote *r, const char *key, const struct mlo_remote_ref *value,
+                        int (*put)(struct mlo_remote *r, const char *key, const char *text, size_t n,
+                                   struct mlo_err *err),
                         struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, MLO_REF_TEXT_MAX);
     int rc = mlo_remote_ref_format(value, &text, err);
-    if (rc != 0)
-        return rc;
-    return mlo_rt_put_text(r, key, text.ptr, text.len, err);
+    return rc != 0 ? rc : put(r, key, text.ptr, text.len, err);
 }
 
-/* A replaced ref stays as one of the name's former ones: history.c. */
+/* One of the name's former refs: history.c. */
 static int keep_old(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *old,
                     struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
     mlo_history_key(ref, old, key);
-    return put_ref_text(r, key, old, err);
+    return put_ref_text(r, key, old, mlo_rt_put_text, err);
 }
 
+/*
+ * Read back. When somebody wrote after us, what we wrote is kept as a former ref: its objects are there, and
+ * so is the way to them.
+ */
+static int check_written(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                         const struct mlo_remote_ref *value, struct mlo_err *err)
+{
+    struct seen now;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    int rc = look(r, ref, &now, err);
+    if (rc != 0 || is(&now, value))
+        return rc;
+    if (is(&now, expect))
+        return mlo_fail(err, MLO_EREMOTE, "%s said that '%s:%s' was written, but shows what was there before",
+                        r->url, ref->name, ref->tag);
+    if (value)
+        (void)!keep_old(r, ref, value, &ignored);
+    return conflict(r, ref, &now, "was written by somebody else at the same time", err);
+}
+
+/* The last look is as close before the write as can be: two writers who both pass it are seen afterwards. */
 int mlo_packed_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                        const struct mlo_remote_ref *value, struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
+    struct seen now;
     ref_key(ref, key);
-    int rc = check_is(r, ref, expect, "has moved", err);
-    if (rc == 0 && expect)
-        rc = keep_old(r, ref, expect, err);
-    if (rc != 0)
-        return rc;
-    if (value) {
-        rc = put_ref_text(r, key, value, err);
-    } else {
+    int rc = expect ? keep_old(r, ref, expect, err) : 0;
+    if (rc == 0)
+        rc = look(r, ref, &now, err);
+    if (rc == 0 && !is(&now, expect))
+        rc = conflict(r, ref, &now, "has moved meanwhile", err);
+    if (rc == 0 && value)
+        rc = put_ref_text(r, key, value, mlo_rt_put_loose, err);
+    if (rc == 0 && !value) {
         r->requests++;
         rc = r->t.remove(r->self, key, err);
     }
-    return rc != 0 ? rc : check_is(r, ref, value, "was written by somebody else at the same time", err);
+    return rc != 0 ? rc : check_written(r, ref, expect, value, err);
 }
 
 /* ---- heads: the last push of a name, for machines that have no cache. A hint: whoever reads it verifies
  * what it names. ---- */
 
-static int head_key(const char *name, char buf[MLO_KEY_MAX], struct mlo_err *err)
+int mlo_head_key(const char *name, char buf[MLO_KEY_MAX], struct mlo_err *err)
 {
     struct mlo_digest d;
     int rc = mlo_sha256(name, strlen(name), &d, err);
@@ -207,7 +249,7 @@ int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *
     char key[MLO_KEY_MAX];
     MLO_AUTOFREE char *text = NULL;
     size_t n = 0;
-    int rc = head_key(name, key, err);
+    int rc = mlo_head_key(name, key, err);
     if (rc == 0)
         rc = mlo_rt_get_text(r, key, MLO_REF_TEXT_MAX, &text, &n, err);
     return rc != 0 ? rc : parse_packed(text, n, ret, err);
@@ -217,8 +259,8 @@ int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote
                  struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
-    int rc = head_key(name, key, err);
-    return rc != 0 ? rc : put_ref_text(r, key, value, err);
+    int rc = mlo_head_key(name, key, err);
+    return rc != 0 ? rc : put_ref_text(r, key, value, mlo_rt_put_loose, err);
 }
 
 /* ---- listing ---- */

@@ -200,11 +200,26 @@ int mlo_body_text(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret
     return 0;
 }
 
+static int text_body(struct mlo_body_text *from, struct mlo_body *ret, struct mlo_err *err)
+{
+    *ret = (struct mlo_body){.size = from->n, .read = mlo_body_text, .ctx = from};
+    return mlo_sha256(from->text, from->n, &ret->digest, err);
+}
+
+int mlo_rt_put_loose(struct mlo_remote *r, const char *key, const char *text, size_t n, struct mlo_err *err)
+{
+    struct mlo_body_text from = {text, n};
+    struct mlo_body body;
+    int rc = text_body(&from, &body, err);
+    r->requests++;
+    return rc != 0 ? rc : r->t.put(r->self, key, &body, err);
+}
+
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n, struct mlo_err *err)
 {
     struct mlo_body_text from = {text, n};
-    struct mlo_body body = {.size = n, .read = mlo_body_text, .ctx = &from};
-    int rc = mlo_sha256(text, n, &body.digest, err);
+    struct mlo_body body;
+    int rc = text_body(&from, &body, err);
     return rc != 0 ? rc : mlo_rt_put(r, key, &body, err);
 }
 

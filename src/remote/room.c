@@ -6,22 +6,23 @@
 
 #define NEARLY_FULL(capacity) ((capacity) - (capacity) / 10)
 
-/* What earlier pushes of this name have there, as far as their recipes tell: never more than what is used. */
-static uint64_t known_there(const struct mlo_plan *p)
+/* What is there already, as far as the recipes of this name tell: never more than what is used. */
+static bool is_plenty(uint64_t capacity, uint64_t there, uint64_t more)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < p->n_places; i++)
-        sum += p->places[i].length;
-    return sum;
+    return capacity == 0 || (more < NEARLY_FULL(capacity) && there < NEARLY_FULL(capacity) - more);
+}
+
+bool mlo_room_plenty(const struct mlo_remote *r, const struct mlo_plan *p)
+{
+    return is_plenty(r->t.capacity, p->bytes_there, p->bytes_read);
 }
 
 int mlo_room_check(const struct mlo_remote *r, const struct mlo_plan *p, struct mlo_sync_stats *stats,
                    struct mlo_err *err)
 {
     char need[MLO_HUMAN_MAX], used[MLO_HUMAN_MAX], all[MLO_HUMAN_MAX];
-    uint64_t there = known_there(p), capacity = r->t.capacity;
-    if (capacity == 0 ||
-        (p->bytes_new < NEARLY_FULL(capacity) && there < NEARLY_FULL(capacity) - p->bytes_new))
+    uint64_t there = p->bytes_there, capacity = r->t.capacity;
+    if (is_plenty(capacity, there, p->bytes_new))
         return 0;
     mlo_human_size(p->bytes_new, need);
     mlo_human_size(there, used);

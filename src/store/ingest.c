@@ -1,9 +1,9 @@
 /*
  * Taking a file in with one read. Four stages pass over the file in chunks: READ fills a ring of buffers, and
- * FILE (digest of the whole), RANGES (digests of tensors) and WRITE (the blob) each consume every chunk in
- * order. A stage is a cursor; a slot of the ring is free again when the slowest consumer has passed it. That
- * bounds memory by the ring, whatever the file's size, and what is written is exactly what was hashed,
- * whatever happens to the file meanwhile.
+ * FILE (digest of the whole), RANGES (digests of tensors), ALSO (whoever else wants to hear) and WRITE (the
+ * blob) each consume every chunk in order. A stage is a cursor; a slot of the ring is free again when the
+ * slowest consumer has passed it. That bounds memory by the ring, whatever the file's size, and what is
+ * written is exactly what was hashed, whatever happens to the file meanwhile.
  *
  * Hashing is what costs: 0.55 s a GB and stream against some 0.1 s for the copies. The whole-file digest is
  * one sequential stream and bounds the time from below, so ranges need no more than one stream beside it, and
@@ -39,7 +39,7 @@
 #define THREADS_MIN ((uint64_t)2 * CHUNK_SMALL) /* smaller files are done before a thread has started */
 #define LABEL_MAX   512
 
-enum stage { READ, FILE_HASH, RANGES, WRITE, N_STAGES };
+enum stage { READ, FILE_HASH, RANGES, ALSO, WRITE, N_STAGES };
 
 struct pipeline {
     const struct mlo_ingest *in;
@@ -138,6 +138,12 @@ static int step_ranges(struct pipeline *p, uint64_t off, uint8_t *data, size_t n
     return 0;
 }
 
+static int step_also(struct pipeline *p, uint64_t off, uint8_t *data, size_t n, struct mlo_err *err)
+{
+    (void)off;
+    return p->in->also(p->in->also_ctx, data, n, err);
+}
+
 static void leave_direct(struct pipeline *p)
 {
     int flags = fcntl(p->dst, F_GETFL);
@@ -175,10 +181,8 @@ static int step_write(struct pipeline *p, uint64_t off, uint8_t *data, size_t n,
 }
 
 static int (*const steps[N_STAGES])(struct pipeline *, uint64_t, uint8_t *, size_t, struct mlo_err *) = {
-    [READ] = step_read,
-    [FILE_HASH] = step_file,
-    [RANGES] = step_ranges,
-    [WRITE] = step_write,
+    [READ] = step_read, [FILE_HASH] = step_file, [RANGES] = step_ranges,
+    [ALSO] = step_also, [WRITE] = step_write,
 };
 
 static int step(struct pipeline *p, enum stage stage, uint64_t k, struct mlo_err *err)
@@ -356,6 +360,7 @@ static int run_pipeline(struct pipeline *p, struct mlo_digest *ret, struct mlo_e
     p->n_chunks = p->size / p->chunk + (p->size % p->chunk != 0 || p->size == 0);
     p->active[READ] = p->active[FILE_HASH] = true;
     p->active[RANGES] = p->in->n_ranges > 0;
+    p->active[ALSO] = p->in->also != NULL;
     p->active[WRITE] = p->dst >= 0;
     int rc = make_ring(p, err);
     if (rc == 0)

@@ -7,6 +7,7 @@
 
 #include "bench.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "../../src/remote/internal.h"
@@ -31,12 +32,13 @@ struct memory {
     struct object *list;
     size_t n, cap;
     unsigned puts, gets, stats, lists;
-    size_t bytes_put, bytes_got, largest_put;
+    size_t bytes_put, bytes_got, largest_put, refuse_above; /* 0: takes all */
     enum fault fault;
     const char *at_key;                               /* prefix; NULL: any */
     int at_call;                                      /* counts down over matching calls; 0 is the first */
     unsigned times;                                   /* so often after each other; 0: once */
     int (*on_put)(struct memory *m, const char *key); /* a second writer */
+    const char *steal_at;                             /* who acts when a key with this prefix is put */
     pthread_mutex_t lock;
 };
 
@@ -106,6 +108,12 @@ BENCH_UNUSED static int mem_put(void *self, const char *key, const struct mlo_bo
     check(mlo_digest_eq(&got, &body->digest), "body has the announced digest");
     pthread_mutex_lock(&m->lock);
     m->puts++;
+    if (m->refuse_above > 0 && body->size > m->refuse_above) {
+        pthread_mutex_unlock(&m->lock);
+        mlo_fail(err, MLO_EREMOTE, "413 Request Entity Too Large");
+        err->sys_errno = EFBIG;
+        return MLO_EREMOTE;
+    }
     m->bytes_put += body->size;
     if (body->size > m->largest_put)
         m->largest_put = body->size;

@@ -10,10 +10,8 @@
 static int room(uint64_t capacity, uint64_t there, uint64_t more, struct mlo_sync_stats *st,
                 struct mlo_err *err)
 {
-    struct mlo_known_place places[2] = {{.length = (uint32_t)(there / 2)},
-                                        {.length = (uint32_t)(there - there / 2)}};
     struct mlo_remote r = {.t = {.capacity = capacity}};
-    struct mlo_plan p = {.bytes_new = more, .places = places, .n_places = 2};
+    struct mlo_plan p = {.bytes_new = more, .bytes_there = there};
     *st = (struct mlo_sync_stats){0};
     *err = MLO_ERR_INIT;
     return mlo_room_check(&r, &p, st, err);

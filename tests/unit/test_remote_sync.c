@@ -308,35 +308,82 @@ static void a_checked_push_sends_again_what_is_gone(void)
 
 /* ---- refs ---- */
 
+struct tags {
+    char text[200];
+};
+
+static int hear_tag(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref,
+                    struct mlo_err *err)
+{
+    struct tags *t = ctx;
+    size_t n = strlen(t->text);
+    (void)err;
+    snprintf(t->text + n, sizeof t->text - n, "%s:%s=%llu ", name, tag, (unsigned long long)ref->size);
+    return 0;
+}
+
 static int steal_ref(struct memory *m, const char *key)
 {
     static const char other[] =
         "{\"schema\":1,\"manifest\":\"sha256:"
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"recipe\":\"sha256:"
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"size\":1,\"time\":\"2026-01-"
-        "02T03:04:05Z\",\"by\":\"x\"}";
-    if (strncmp(key, "refs/", 5) == 0) {
+        "02T03:04:05Z\",\"by\":\"other run 7\"}";
+    if (strncmp(key, m->steal_at, strlen(m->steal_at)) == 0) {
         m->on_put = NULL;
-        store(m, key, other, sizeof other - 1);
+        store(m, "refs/m/1", other, sizeof other - 1);
     }
     return 0;
 }
 
+/* Whether the other one writes before the last look or just after our own write. */
 static void a_second_writer_is_noticed(void)
 {
-    struct memory m;
-    struct place a;
-    struct mlo_digest d;
-    struct mlo_sync_stats st;
-    struct mlo_err err = MLO_ERR_INIT;
-    mem_init(&m);
-    place_up(&a, &m);
-    make_model(&a, 0, &d);
-    m.on_put = steal_ref;
-    int rc = push(&a, &d, "m:1", &st, &err);
-    check(rc == MLO_ECONFLICT || rc == MLO_EREMOTE, "code %d: %s", rc, err.msg);
-    place_down(&a);
-    mem_free(&m);
+    static const char *const at[] = {"packs/", "manifests/", "refs/"};
+    for (size_t i = 0; i < MLO_COUNT(at); i++) {
+        struct memory m;
+        struct place a;
+        struct mlo_digest d;
+        struct mlo_sync_stats st;
+        struct mlo_err err = MLO_ERR_INIT;
+        struct tags former = {""};
+        mem_init(&m);
+        place_up(&a, &m);
+        make_model(&a, 0, &d);
+        m.on_put = steal_ref;
+        m.steal_at = at[i];
+        check_err(push(&a, &d, "m:1", &st, &err), MLO_ECONFLICT, &err, "'other run 7' pushed sha256:aaaa");
+        check(*err.hint, "says what to do");
+        check(strstr(find(&m, "refs/m/1")->data, "other run 7"), "and leaves it");
+        check_ok(mlo_remote_ref_history(a.r, "m", "1", hear_tag, &former, &err), &err);
+        check((*former.text != '\0') == (i == 2), "what was overwritten is kept: %s", former.text);
+        place_down(&a);
+        mem_free(&m);
+    }
+}
+
+static void a_name_and_a_tag_do_not_share_a_path(void)
+{
+    static const struct {
+        const char *first, *second;
+    } pairs[] = {{"a:b", "a/b:t"}, {"a:b", "a/b/c:t"}, {"a/b:t", "a:b"}, {"x/a:b", "x/a/b:latest"}};
+    for (size_t i = 0; i < MLO_COUNT(pairs); i++) {
+        struct memory m;
+        struct place a;
+        struct mlo_digest d;
+        struct mlo_sync_stats st;
+        struct mlo_err err = MLO_ERR_INIT;
+        mem_init(&m);
+        place_up(&a, &m);
+        make_model(&a, 0, &d);
+        check_ok(push(&a, &d, pairs[i].first, &st, &err), &err);
+        unsigned puts = m.puts;
+        check_err(push(&a, &d, pairs[i].second, &st, &err), MLO_ECONFLICT, &err, "cannot stand");
+        check_int(m.puts, puts);
+        check_ok(push(&a, &d, "a:B", &st, &err), &err);
+        place_down(&a);
+        mem_free(&m);
+    }
 }
 
 static void a_ref_moves_only_from_where_it_was(void)
@@ -350,8 +397,8 @@ static void a_ref_moves_only_from_where_it_was(void)
     mem_init(&m);
     place_up(&a, &m);
     check_ok(mlo_remote_ref_set(a.r, &ref, NULL, &one, &err), &err);
-    check_err(mlo_remote_ref_set(a.r, &ref, NULL, &two, &err), MLO_ECONFLICT, &err, "has moved");
-    check_err(mlo_remote_ref_set(a.r, &ref, &two, &one, &err), MLO_ECONFLICT, &err, "has moved");
+    check_err(mlo_remote_ref_set(a.r, &ref, NULL, &two, &err), MLO_ECONFLICT, &err, "has moved meanwhile");
+    check_err(mlo_remote_ref_set(a.r, &ref, &two, &one, &err), MLO_ECONFLICT, &err, "has moved meanwhile");
     check_ok(mlo_remote_ref_set(a.r, &ref, &one, &two, &err), &err);
     size_t old = 0;
     for (size_t i = 0; i < m.n; i++)
@@ -363,20 +410,6 @@ static void a_ref_moves_only_from_where_it_was(void)
     check_err(mlo_remote_ref_get(a.r, &ref, &now, &err), MLO_ENOTFOUND, &err, "team/m:1");
     place_down(&a);
     mem_free(&m);
-}
-
-struct tags {
-    char text[200];
-};
-
-static int hear_tag(void *ctx, const char *name, const char *tag, const struct mlo_remote_ref *ref,
-                    struct mlo_err *err)
-{
-    struct tags *t = ctx;
-    size_t n = strlen(t->text);
-    (void)err;
-    snprintf(t->text + n, sizeof t->text - n, "%s:%s=%llu ", name, tag, (unsigned long long)ref->size);
-    return 0;
 }
 
 static void former_refs_are_listed_newest_first(void)
@@ -551,6 +584,32 @@ static void a_folder_is_a_remote(void)
     bench_down(&b);
 }
 
+static void a_name_and_a_tag_do_not_share_a_path_in_a_folder(void)
+{
+    static const char *const pairs[][2] = {{"a:b", "a/b:t"}, {"a/b/c:t", "a:b"}};
+    for (size_t i = 0; i < MLO_COUNT(pairs); i++) {
+        struct bench a;
+        struct mlo_digest d;
+        struct mlo_remote *r = NULL;
+        struct mlo_sync_stats st;
+        struct mlo_err err = MLO_ERR_INIT;
+        struct mlo_ref first = ref_of(pairs[i][0]), second = ref_of(pairs[i][1]);
+        struct mlo_sync_opts o = {0};
+        struct mlo_pulled got = {0};
+        char folder[700];
+        bench_up(&a);
+        bench_tiny(a.tree, "model.safetensors");
+        check(bench_pack(&a, &d), "packed");
+        snprintf(folder, sizeof folder, "%s/remote", a.root);
+        check_ok(mlo_remote_open(folder, &(struct mlo_remote_opts){.create = true}, &r, &err), &err);
+        check_ok(mlo_push(r, a.store, &d, &first, &o, &st, &err), &err);
+        check_err(mlo_push(r, a.store, &d, &second, &o, &st, &err), MLO_ECONFLICT, &err, "cannot stand");
+        check_err(mlo_pull(r, a.store, &second, &o, &got, &st, &err), MLO_ENOTFOUND, &err, "is not on");
+        mlo_remote_close(r);
+        bench_down(&a);
+    }
+}
+
 static void links_in_a_folder_remote_are_not_followed(void)
 {
     struct bench a, b;
@@ -592,6 +651,8 @@ int main(void)
     run(what_is_gone_is_the_remotes_fault);
     run(a_checked_push_sends_again_what_is_gone);
     run(a_second_writer_is_noticed);
+    run(a_name_and_a_tag_do_not_share_a_path);
+    run(a_name_and_a_tag_do_not_share_a_path_in_a_folder);
     run(a_ref_moves_only_from_where_it_was);
     run(former_refs_are_listed_newest_first);
     run(the_caller_hears_before_the_ref_moves);

@@ -38,6 +38,8 @@ void mlo_sha256_free(struct mlo_sha256 *h);
 int mlo_sha256_begin(struct mlo_sha256 *h, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_sha256_update(struct mlo_sha256 *h, const void *p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_sha256_end(struct mlo_sha256 *h, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* `to` goes on from where `from` is; both have been made by mlo_sha256_new. */
+int mlo_sha256_copy(struct mlo_sha256 *to, const struct mlo_sha256 *from, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_sha256(const void *p, size_t n, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* A set of digests (open addressing); for reachability and deduplication. */
