@@ -275,19 +275,34 @@ static int pick(const cJSON *list, const char *word, const cJSON **ret, struct m
     return twin ? two_fit(word, named, twin, err) : 0;
 }
 
+static int none_fits(const cJSON *list, const char *word, const char *what, struct mlo_err *err)
+{
+    struct mlo_nearest near = {.word = word};
+    char shown[MLO_SHOWN];
+    const cJSON *item;
+    mlo_fail(err, MLO_ENOTFOUND, "there is no %s '%s'", what, mlo_shown(word, strlen(word), shown));
+    cJSON_ArrayForEach(item, list)
+    {
+        const char *name = mlo_json_text(item, "name");
+        if (name)
+            mlo_nearest_offer(&near, name);
+    }
+    if (!near.best)
+        return err->code;
+    return mlo_hint(err, "did you mean '%s'?", mlo_shown(near.best, strlen(near.best), shown));
+}
+
 int mlo_runpod_find_shape(struct mlo_runpod *c, enum mlo_runpod_family family, const char *word,
                           const struct mlo_shape *s, void *ret, struct mlo_err *err)
 {
     MLO_AUTOWIPE cJSON *list = NULL;
     const cJSON *found = NULL;
-    char shown[MLO_SHOWN];
     int rc = mlo_runpod_family_json(c, family, &list, err);
     if (rc == 0)
         rc = pick(list, word, &found, err);
     if (rc != 0)
         return rc;
     if (!found)
-        return mlo_fail(err, MLO_ENOTFOUND, "there is no %s '%s'", s->what,
-                        mlo_shown(word, strlen(word), shown));
+        return none_fits(list, word, s->what, err);
     return mlo_shape_read(s, found, ret, err);
 }

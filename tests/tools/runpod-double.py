@@ -27,8 +27,10 @@ CONTROL
     ctl DIR clock +N|freeze|run|tick=N    N seconds on; stand still; go; N seconds on with each request
     ctl DIR log POD LINE...    lines in a pod's (or worker's) log
     ctl DIR get WHAT           pods, volumes, endpoints, templates, registries, jobs, switches, clock, requests
-    ctl DIR strict [reset]     the violations
+    ctl DIR strict [reset]     the violations; reset forgets them
     ctl DIR put volume JSON    a volume as if made earlier ("id" may be given)
+    ctl DIR call METHOD PATH [JSON] [HEADER: VALUE...]    a request as a client with all rights: status, headers, body;
+                               1 when it is no success ("Authorization:" asks without a key)
     ctl DIR bill JSON          one more billing row: {"family":"pods","id":...,"time":ISO,"gpuAmount":1.5}
 """
 import base64
@@ -2018,9 +2020,24 @@ def serve(folder, seed):
     server.serve_forever(poll_interval=0.1)
 
 
+def call(url, method, path, body=None, *more):
+    headers = {"User-Agent": "test/1", "Authorization": "Bearer rpa_double_full"}
+    if body:
+        headers["Content-Type"] = "application/json"
+    for name, _, value in (line.partition(":") for line in more):
+        headers[name] = value.strip()
+    c = http.client.HTTPConnection(url.hostname, url.port, timeout=20)
+    c.request(method, path, body or None, {k: v for k, v in headers.items() if v})
+    r = c.getresponse()
+    print(r.status, *(f"\n{k}: {v}" for k, v in r.getheaders()), "\n\n", r.read().decode(), sep="")
+    sys.exit(0 if r.status < 300 else 1)
+
+
 def ctl(folder, command, *args):
     with open(os.path.join(folder, "url")) as f:
         url = urllib.parse.urlsplit(f.read().strip())
+    if command == "call":
+        call(url, *args)
     body = {
         "set": lambda: json.loads(args[0]),
         "clock": lambda: {"how": args[0]},
@@ -2035,7 +2052,7 @@ def ctl(folder, command, *args):
     r = c.getresponse()
     answer = json.loads(r.read())
     print(json.dumps(answer, indent=1))
-    if r.status != 200 or (command == "strict" and answer["violations"]):
+    if r.status != 200 or (command == "strict" and answer["violations"] and "reset" not in args):
         sys.exit(1)
 
 

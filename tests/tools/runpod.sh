@@ -1,6 +1,6 @@
 # Sourced after lib.sh by tests that talk to RunPod's double:
 #
-#     . "${0%/*}/../tools/runpod.sh"
+#     . "$R/tests/tools/runpod.sh"
 #     runpod_start
 #     test_expect 'makes a volume' 'mlopsctl runpod volume create v --size 10 --dc EU-RO-1 && runpod_strict'
 #     runpod_ctl set '{"no_capacity": ["NVIDIA L4"]}'       (tests/tools/runpod-double.py says what there is)
@@ -25,8 +25,8 @@ runpod_start()
     RUNPOD_API_KEY=rpa_double_full
     MLOPSCTL_RUNPOD_API=$RUNPOD_URL/v2
     MLOPSCTL_RUNPOD_JOBS=$RUNPOD_URL/jobs/v2
-    MLOPSCTL_RUNPOD_BALANCER=$RUNPOD_URL/lb/{id}
-    MLOPSCTL_RUNPOD_PROXY=$RUNPOD_URL/proxy/{id}/{port}
+    MLOPSCTL_RUNPOD_BALANCER="$RUNPOD_URL/lb/{id}"
+    MLOPSCTL_RUNPOD_PROXY="$RUNPOD_URL/proxy/{id}/{port}"
     MLOPSCTL_RUNPOD_POLL=50ms
     export MLOPSCTL_RUNPOD_PROXY MLOPSCTL_RUNPOD_POLL RUNPOD_URL RUNPOD_API_KEY MLOPSCTL_RUNPOD_API MLOPSCTL_RUNPOD_JOBS MLOPSCTL_RUNPOD_BALANCER
 }

@@ -1,7 +1,5 @@
 /* Whether a push fits where the size of the place is known. */
-#include "tap.h"
-
-#include <string.h>
+#include "bench.h"
 
 #include "../../src/remote/plan.h"
 
@@ -50,10 +48,39 @@ static void what_fits_is_not_talked_about(void)
     check_str(st.warning, "");
 }
 
+static void a_push_asks_before_it_sends(void)
+{
+    char folder[600];
+    struct bench b;
+    struct mlo_transport t;
+    void *self = NULL;
+    char *url = NULL;
+    struct mlo_remote *r = NULL;
+    struct mlo_digest d;
+    struct mlo_ref ref;
+    struct mlo_sync_stats st;
+    struct mlo_err err = MLO_ERR_INIT;
+    bench_up(&b);
+    bench_tiny(b.tree, "model.safetensors");
+    check(bench_pack(&b, &d), "packed");
+    struct mlo_sync_opts o = {.home = b.home};
+    snprintf(folder, sizeof folder, "%s/remote", tap_tmpdir());
+    check_ok(mlo_directory_open(folder, true, &t, &self, &url, &err), &err);
+    t.capacity = 50;
+    check_ok(mlo_remote_over(&t, self, url, &r, &err), &err);
+    check_ok(mlo_ref_parse("m:1", &ref, &err), &err);
+    check_err(mlo_push(r, b.store, &d, &ref, &o, &st, &err), MLO_EREMOTE, &err, "will not fit");
+    check(rmdir(folder) == 0, "nothing was sent");
+    mlo_remote_close(r);
+    free(url);
+    bench_down(&b);
+}
+
 int main(void)
 {
     run(what_cannot_fit_is_refused);
     run(what_may_not_fit_is_said);
     run(what_fits_is_not_talked_about);
+    run(a_push_asks_before_it_sends);
     return done_testing();
 }
