@@ -60,6 +60,7 @@ struct mlo_remote_opts {                 /* what the kinds need; borrowed for th
     bool create;                         /* make the folder of a folder remote */
     struct mlo_http *http;               /* NULL: only folders can be opened */
     struct mlo_credentials *credentials; /* likewise */
+    const char *home; /* its cache remembers uploads in parts, so that they can be gone on with; NULL: no */
     struct mlo_s3_settings {
         const char *endpoint; /* NULL: Amazon's for the region */
         const char *region;   /* NULL: the credentials', else us-east-1 */

@@ -5,10 +5,13 @@
 
 #include <mlopsctl/base/text.h>
 
+#include "workspace.h"
+
 struct mlo_network {
     struct mlo_http *http;
     struct mlo_credentials *credentials;
     struct mlo_runpod *runpod;
+    char *home; /* of mlo_ctx_remote_opts */
 };
 
 static void network_free(struct mlo_network *n)
@@ -202,6 +205,16 @@ static int s3_settings(struct mlo_ctx *ctx, const struct mlo_config *c, const ch
     return rc;
 }
 
+static int home_of(struct mlo_ctx *ctx, const char **ret, struct mlo_err *err)
+{
+    struct mlo_network *n = network_of(ctx, err);
+    if (!n)
+        return err->code;
+    int rc = n->home ? 0 : mlo_home_find(ctx, &n->home, err);
+    *ret = n->home;
+    return rc;
+}
+
 int mlo_ctx_remote_opts(struct mlo_ctx *ctx, const char *url, const char *name, struct mlo_remote_opts *ret,
                         struct mlo_err *err)
 {
@@ -220,6 +233,8 @@ int mlo_ctx_remote_opts(struct mlo_ctx *ctx, const char *url, const char *name, 
         rc = mlo_ctx_credentials(ctx, &o.credentials, err);
     if (rc == 0)
         rc = mlo_ctx_http(ctx, &o.http, err);
+    if (rc == 0)
+        rc = home_of(ctx, &o.home, err);
     if (rc != 0)
         return rc;
     o.mounted_volume = mlo_env_get(ctx->env, "RUNPOD_VOLUME_ID");

@@ -186,6 +186,7 @@ int mlo_s3_open(const char *url, const struct mlo_remote_opts *o, struct mlo_tra
 struct mlo_s3_place {
     const char *endpoint, *region, *bucket, *prefix;
     struct mlo_s3_key key; /* copied */
+    const char *home;      /* as of mlo_remote_opts */
     bool virtual_host;     /* bucket in the host name; else path-style */
     bool runpod;           /* the quirks of RunPod's gateway: docs/runpod.md */
 };

@@ -32,7 +32,7 @@ test_expect 'remote refs, ls and check tell what is there' '
     mlopsctl remote refs ./remote >out && grep -q "^team/m  *1 " out && grep -q "^team/m  *2 " out && mlopsctl remote check --deep ./remote | grep -q "no faults" &&
     printf "remotes:\n  prod:\n    url: %s/remote\n" "$PWD" >mlops.yaml && mlopsctl remote ls | grep -q "^prod .*/remote" &&
     mlopsctl remote refs prod | grep -q team/m && mlopsctl push team/m:1 prod | grep -q already &&
-    expect_code 3 mlopsctl remote refs nothing 2>err && grep -q "./nothing" err && expect_code 7 mlopsctl push team/m:1 s3://bucket/x &&
+    expect_code 3 mlopsctl remote refs nothing 2>err && grep -q "./nothing" err && expect_code 7 mlopsctl push team/m:1 gs://bucket/x &&
     MLOPSCTL_REMOTE_DEFAULT=prod mlopsctl pull team/m:1 --home "$T/three" && expect_code 2 mlopsctl push team/m:1
 '
 test_expect 'a first push is taken back by rollback, and brought back by rolling that back' '
