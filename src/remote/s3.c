@@ -278,6 +278,10 @@ static int read_address(const char *url, struct address *a, struct mlo_err *err)
     const char *query = prefix[m] ? prefix + m + 1 : NULL;
     if (n == 0)
         return mlo_fail(err, MLO_EUSAGE, "the address names no bucket");
+    if (memchr(bucket, '@', n)) {
+        mlo_fail(err, MLO_EUSAGE, "the address holds a key");
+        return mlo_hint(err, "keys come from the environment or a file: see mlopsctl-credentials(5)");
+    }
     for (; m && prefix[m - 1] == '/'; m--)
         ;
     if (!(a->bucket = mlo_memdup0(bucket, n, err)) || !(a->prefix = mlo_memdup0(prefix, m, err)))
