@@ -182,7 +182,7 @@ static int start_thread(struct mlo_http *h, struct mlo_err *err)
 static int start_locked(struct mlo_http *h, struct mlo_err *err)
 {
     const struct libcurl *curl;
-    if (mlo_libcurl(&curl, err))
+    if (mlo_libcurl(&curl, err) || mlo_trust_complete(&h->trust, curl, err))
         return err->code;
     CURLM *multi = curl->curl_multi_init();
     if (!multi)
@@ -297,8 +297,9 @@ static int copy(const char **text, struct mlo_err *err)
 
 static int copy_opts(struct mlo_http *h, const struct mlo_http_opts *opts, struct mlo_err *err)
 {
-    const char **texts[] = {&h->opts.user_agent, &h->opts.ca_file, &h->opts.proxy, &h->opts.no_proxy};
+    const char **texts[] = {&h->opts.user_agent, &h->opts.proxy, &h->opts.no_proxy};
     h->opts = *opts;
+    h->opts.ca_file = NULL; /* read once, into h->trust */
     if (!h->opts.user_agent)
         h->opts.user_agent = "mlopsctl/" MLO_VERSION;
     if (!h->opts.connections)
@@ -316,10 +317,11 @@ static int copy_opts(struct mlo_http *h, const struct mlo_http_opts *opts, struc
 
 static void release(struct mlo_http *h)
 {
-    const char *const texts[] = {h->opts.user_agent, h->opts.ca_file, h->opts.proxy, h->opts.no_proxy};
+    const char *const texts[] = {h->opts.user_agent, h->opts.proxy, h->opts.no_proxy};
     for (size_t i = 0; i < MLO_COUNT(texts); i++)
         free((void *)(uintptr_t)texts[i]);
     mlo_hosts_release(&h->hosts);
+    mlo_trust_release(&h->trust);
     pthread_mutex_destroy(&h->lock);
     pthread_mutex_destroy(&h->notice_lock);
     pthread_cond_destroy(&h->slot_free);
@@ -335,7 +337,7 @@ int mlo_http_new(const struct mlo_http_opts *opts, struct mlo_http **ret, struct
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->notice_lock, NULL);
     mlo_cond_init(&h->slot_free);
-    if (copy_opts(h, opts, err)) {
+    if (copy_opts(h, opts, err) || mlo_trust_init(&h->trust, opts->ca_file, err)) {
         release(h);
         return err->code;
     }

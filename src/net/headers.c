@@ -130,6 +130,12 @@ const char *mlo_http_header(const struct mlo_http_response *r, const char *name)
 
 /* ---- what they say ---- */
 
+bool mlo_status_is_transient(int status)
+{
+    return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504) ||
+           (status >= 520 && status <= 527); /* Cloudflare's */
+}
+
 /* Decimal digits at *s, at most UINT64_MAX; false without any. */
 static bool number(const char **s, uint64_t *ret)
 {

@@ -61,7 +61,7 @@ static int64_t wanted_pause(const struct mlo_http_headers *head, int64_t server_
 {
     int64_t wait = 0, window = 0;
     const char *after = mlo_headers_get(head, "retry-after"), *limit = mlo_headers_get(head, "ratelimit");
-    if (after && (head->status == 429 || head->status == 503) && !mlo_retry_after(after, server_now, &wait))
+    if (after && mlo_status_is_transient(head->status) && !mlo_retry_after(after, server_now, &wait))
         wait = 0;
     if (limit)
         window = mlo_rate_limit_wait(limit);

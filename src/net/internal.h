@@ -65,6 +65,8 @@ int64_t mlo_rate_limit_wait(const char *text);
 bool mlo_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last, uint64_t *ret_total);
 /* The same for "bytes (star)/100", of a 416. */
 bool mlo_content_range_unsatisfied(const char *text, uint64_t *ret_total);
+/* 408, 429 and the answers of servers and gateways in trouble: the same request may succeed later. */
+bool mlo_status_is_transient(int status);
 bool mlo_content_length(const char *text, uint64_t *ret);
 
 /* ---- hosts.c: what is known of the origins we talked to ---- */
@@ -84,10 +86,25 @@ struct mlo_hosts {
     size_t n, cap;
 };
 
+/* ---- trust.c ---- */
+
+struct mlo_trust {
+    char *pem; /* the user's file, later with the system's bundle behind it; NULL: no file was named */
+    size_t n;
+    bool complete;
+    bool bundle; /* the system's can be read */
+};
+int mlo_trust_init(struct mlo_trust *t, const char *ca_file, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_trust_release(struct mlo_trust *t);
+/* Once libcurl is open, which knows where the system has its bundle. */
+int mlo_trust_complete(struct mlo_trust *t, const struct libcurl *curl, struct mlo_err *err) MLO_MUST_CHECK;
+/* t outlives the handle. */
+CURLcode mlo_trust_set(const struct mlo_trust *t, const struct libcurl *curl, CURL *easy);
+
 /* ---- client.c ---- */
 
 #define MLO_PIECE ((size_t)256 << 10)
-#define MLO_RING  (4 * MLO_PIECE)
+#define MLO_RING  (3 * MLO_PIECE)
 
 /* Bytes between two threads. One side only puts, the other only takes; positions change under the transfer's
  * lock, the caller's side moves its bytes outside it. */
@@ -126,6 +143,7 @@ struct mlo_transfer {
 struct mlo_http {
     struct mlo_http_opts opts; /* strings owned */
     struct mlo_hosts hosts;
+    struct mlo_trust trust;
     pthread_mutex_t notice_lock;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t slot_free;

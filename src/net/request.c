@@ -321,12 +321,6 @@ static int one_attempt(struct call *c, struct mlo_attempt_result *ret, struct ml
 
 /* ---- again? ---- */
 
-static bool is_transient(int status)
-{
-    return status == 429 || status == 408 || status == 500 || (status >= 502 && status <= 504) ||
-           (status >= 520 && status <= 527);
-}
-
 /* A refusal that may only be because our clock was off when we signed; now the host's is known. */
 static bool clock_was_off(struct call *c)
 {
@@ -367,7 +361,7 @@ static bool is_permanent(CURLcode code)
 static enum verdict judge_broken(struct call *c, const struct mlo_attempt_result *r)
 {
     bool repeatable = c->req->flags & MLO_HTTP_REPEATABLE;
-    bool resumable = !c->got || strcmp(c->req->method, "GET") == 0;
+    bool resumable = !c->got || (strcmp(c->req->method, "GET") == 0 && !(c->req->flags & MLO_HTTP_STREAM));
     if (r->left)
         c->unclear = true;
     if ((r->end == MLO_ATTEMPT_BROKEN && is_permanent(r->code)) || (r->left && !repeatable) || !resumable ||
@@ -392,8 +386,8 @@ static enum verdict judge_answer(struct call *c, struct mlo_attempt_result *r)
         return AGAIN_AT_ONCE;
     if (status >= 500 && status != 501)
         c->unclear = true;
-    if (!is_transient(status) || !(c->req->flags & MLO_HTTP_REPEATABLE) || c->req->flags & MLO_HTTP_ONCE ||
-        !attempts_left(c, r))
+    if (!mlo_status_is_transient(status) || !(c->req->flags & MLO_HTTP_REPEATABLE) ||
+        c->req->flags & MLO_HTTP_ONCE || !attempts_left(c, r))
         return ACCEPT;
     return AGAIN;
 }

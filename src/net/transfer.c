@@ -11,8 +11,8 @@
 #include <time.h>
 
 #define TICK_NS           (MLO_NS_PER_S / 10) /* how often a waiting caller looks at stop and deadline */
-#define CONNECT_MS        30000L
-#define CURL_BUFFER       (512L << 10) /* the largest that libcurl 7.88 takes */
+#define CONNECT_MS        20000L
+#define CURL_BUFFER       (256L << 10)
 #define STALL_BYTES_PER_S 1024
 
 void mlo_cond_init(pthread_cond_t *c)
@@ -39,20 +39,25 @@ static int interrupted(struct mlo_err *err)
     return err->code;
 }
 
-static int check_time(struct mlo_http *h, int64_t deadline, struct mlo_err *err)
+/* host: who is waited for, NULL when it is no request. */
+static int check_time(struct mlo_http *h, const char *host, int64_t deadline, struct mlo_err *err)
 {
     if (mlo_http_stopped(h))
         return interrupted(err);
-    if (deadline && mlo_time_mono() >= deadline)
-        return mlo_fail(err, MLO_EREMOTE, "no result within the time given");
-    return 0;
+    if (!deadline || mlo_time_mono() < deadline)
+        return 0;
+    if (host)
+        mlo_fail(err, MLO_EREMOTE, "'%s' brought no result within the time allowed", host);
+    else
+        mlo_fail(err, MLO_EREMOTE, "no result within the time allowed");
+    return mlo_hint(err, "try again later, or allow more time");
 }
 
 int mlo_http_pause(struct mlo_http *h, int64_t until, int64_t deadline, struct mlo_err *err)
 {
     for (;;) {
         int64_t now = mlo_time_mono();
-        if (check_time(h, deadline, err))
+        if (check_time(h, NULL, deadline, err))
             return err->code;
         if (now >= until)
             return 0;
@@ -62,14 +67,14 @@ int mlo_http_pause(struct mlo_http *h, int64_t until, int64_t deadline, struct m
     }
 }
 
-static int take_slot(struct mlo_http *h, int64_t deadline, struct mlo_err *err)
+static int take_slot(struct mlo_http *h, const struct mlo_attempt *a, struct mlo_err *err)
 {
     int rc = 0;
     pthread_mutex_lock(&h->lock);
     while (h->running >= h->opts.connections && !rc) {
         mlo_cond_wait_until(&h->slot_free, &h->lock, mlo_time_mono() + TICK_NS);
         pthread_mutex_unlock(&h->lock);
-        rc = check_time(h, deadline, err);
+        rc = check_time(h, a->url->host, a->req->deadline_ns, err);
         pthread_mutex_lock(&h->lock);
     }
     h->running += !rc;
@@ -156,14 +161,10 @@ static CURLcode set_way(struct mlo_transfer *t, const struct mlo_attempt *a)
     SET(CURLOPT_PROXY, proxy ? o->proxy : "");
     SET(CURLOPT_NOPROXY, proxy && o->no_proxy ? o->no_proxy : "");
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    SET(CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(CURLOPT_SSL_VERIFYHOST, 2L);
-    if (o->ca_file)
-        SET(CURLOPT_CAINFO, o->ca_file);
     /* A request that must not be done twice takes no pooled connection: libcurl would send it again by
      * itself when such a one turns out to be dead. */
     SET(CURLOPT_FRESH_CONNECT, a->req->flags & MLO_HTTP_REPEATABLE ? 0L : 1L);
-    return rc;
+    return rc ? rc : mlo_trust_set(&t->h->trust, curl, t->easy);
 }
 
 static CURLcode set_all(struct mlo_transfer *t, const struct mlo_attempt *a)
@@ -367,7 +368,7 @@ static int drive(struct drive *d, enum mlo_attempt_end *ret, struct mlo_err *err
         pthread_mutex_lock(&d->t->lock);
         unsigned work = wait_for_work(d);
         pthread_mutex_unlock(&d->t->lock);
-        if (check_time(d->t->h, d->a->req->deadline_ns, err))
+        if (check_time(d->t->h, d->a->url->host, d->a->req->deadline_ns, err))
             return err->code;
         int rc = do_work(d, work, err);
         if (rc)
@@ -417,7 +418,7 @@ static int run_transfer(struct mlo_transfer *t, const struct mlo_attempt *a, str
     describe(t, ret);
     if (t->failure.code) { /* of the client's thread: worth more than what it led to */
         *err = t->failure;
-        return err->code;
+        return mlo_wrap(err, "'%s'", a->url->host);
     }
     return rc == MLO_TRANSFER_ENOUGH ? 0 : rc;
 }
@@ -426,7 +427,7 @@ int mlo_attempt_run(struct mlo_http *h, const struct mlo_attempt *a, struct mlo_
                     struct mlo_err *err)
 {
     struct mlo_transfer t;
-    if (mlo_client_start(h, err) || take_slot(h, a->req->deadline_ns, err))
+    if (mlo_client_start(h, err) || take_slot(h, a, err))
         return err->code;
     *ret = (struct mlo_attempt_result){0};
     int rc = transfer_init(&t, h, a, err);
