@@ -97,7 +97,7 @@ struct mlo_http_request {
      */
     uint64_t max_body;
     unsigned flags; /* enum mlo_http_flags */
-    /* 0: 10. Fruitless ones in a row: one that brought a sink 1 MiB does not count; 4 for reaching a host
+    /* 0: 10. Fruitless ones in a row: one that brought a sink 1 MiB does not count; 3 for reaching a host
      * that has never answered. Requests that are not repeatable are sent again only when they never left. */
     unsigned attempts;
     int64_t patience_ns; /* until the answer's first byte, after the body is sent; 0: 120 s */

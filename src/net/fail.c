@@ -267,8 +267,9 @@ int mlo_attempt_fail(const struct mlo_attempt_result *r, const struct mlo_http_r
     if (r->end != MLO_ATTEMPT_BROKEN)
         return fail_slow(r, req, host, err);
     switch ((int)r->code) {
-    case CURLE_OUT_OF_MEMORY:
-        return mlo_fail_nomem(err);
+    case CURLE_OUT_OF_MEMORY: /* libcurl before 8.6 also says so of a header line above 100 KB */
+        return r->left ? mlo_fail(err, MLO_EREMOTE, "'%s' answered with a header line that is too long", host)
+                       : mlo_fail_nomem(err);
     case CURLE_COULDNT_RESOLVE_HOST:
         mlo_fail(err, MLO_EREMOTE, "cannot find the host '%s'", host);
         return mlo_hint(err, "check the address and the network");

@@ -14,9 +14,8 @@
 
 #include <mlopsctl/base/text.h>
 
-#define ATTEMPTS_USUAL 10
-#define ATTEMPTS_UNKNOWN                                                                                     \
-    4 /* at reaching a host that has never answered: a wrong name should not take a minute */
+#define ATTEMPTS_USUAL   10
+#define ATTEMPTS_UNKNOWN 3 /* at a host that has never answered: a wrong name should not take a minute */
 #define BACKOFF_MAX      (30 * MLO_NS_PER_S)
 #define WAIT_MAX         (3600 * MLO_NS_PER_S) /* a server that asks for more is taken at its word: no */
 #define NOTICE_FROM      (60 * MLO_NS_PER_S)
@@ -275,16 +274,24 @@ static int follow(struct call *c, struct mlo_err *err)
     return check_way(c, err);
 }
 
+/* A pause until `until`; the user hears of a long one. */
+static int rest(struct call *c, int64_t until, struct mlo_err *err)
+{
+    int64_t wait = until - mlo_time_mono(), asked = mlo_hosts_get(&c->h->hosts, &c->url).not_before;
+    char shown[MLO_HUMAN_MAX];
+    if (wait > NOTICE_FROM && mlo_hosts_wait_is_news(&c->h->hosts, &c->url, asked))
+        mlo_http_tell(c->h, "waiting %s: '%s' limits the rate of requests",
+                      mlo_human_duration((uint64_t)wait, shown), c->url.host);
+    return mlo_http_pause(c->h, until, c->req->deadline_ns, err);
+}
+
+/* It said before that it wants to be left alone for a while. */
 static int wait_for_host(struct call *c, struct mlo_err *err)
 {
     int64_t until = mlo_hosts_get(&c->h->hosts, &c->url).not_before, now = mlo_time_mono();
-    char shown[MLO_HUMAN_MAX];
     if (c->req->flags & MLO_HTTP_ONCE || until <= now || until - now > WAIT_MAX)
         return 0;
-    if (until - now > NOTICE_FROM && mlo_hosts_wait_is_news(&c->h->hosts, &c->url, until))
-        mlo_http_tell(c->h, "waiting %s: '%s' limits the rate of requests",
-                      mlo_human_duration((uint64_t)(until - now), shown), c->url.host);
-    return mlo_http_pause(c->h, until, c->req->deadline_ns, err);
+    return rest(c, until, err);
 }
 
 static int one_hop(struct call *c, struct mlo_attempt_result *ret, struct mlo_err *err)
@@ -440,7 +447,7 @@ static int attempt_all(struct call *c, struct mlo_attempt_result *r, struct mlo_
         bool fits = pause_fits(c, &until);
         if (v == GIVE_UP || (v == AGAIN && !fits))
             return r->end == MLO_ATTEMPT_COMPLETE ? 0 : mlo_attempt_fail(r, c->req, c->url.host, c->got, err);
-        if (v == AGAIN && mlo_http_pause(c->h, until, c->req->deadline_ns, err))
+        if (v == AGAIN && rest(c, until, err))
             return err->code;
     }
 }
@@ -503,8 +510,6 @@ int mlo_http_do(struct mlo_http *h, const struct mlo_http_request *req, struct m
     snprintf(ret->host, sizeof ret->host, "%s", c.url.host ? c.url.host : "");
     if (!rc)
         rc = give_answer(&c, ret, err);
-    else
-        ret->status = c.head ? c.head->status : 0;
     call_release(&c);
     return rc;
 }

@@ -377,7 +377,7 @@ static int drive(struct drive *d, enum mlo_attempt_end *ret, struct mlo_err *err
             *ret = d->t->result == CURLE_OK && d->head_told ? MLO_ATTEMPT_COMPLETE : MLO_ATTEMPT_BROKEN;
             return 0;
         }
-        if (!work && too_slow(d, ret))
+        if (too_slow(d, ret))
             return MLO_TRANSFER_ENOUGH;
     }
 }

@@ -76,6 +76,39 @@ static inline int net_body(void *ctx, uint64_t offset, void *buf, size_t cap, si
     return 0;
 }
 
+/* A server that gives these answers in turn, the last one for ever. "RESET" and "CLOSE" end the connection.
+ */
+struct net_script {
+    const char *answers[16];
+};
+
+static inline void net_play(struct http_exchange *x)
+{
+    const struct net_script *s = x->ctx;
+    const char *answer = s->answers[0];
+    for (unsigned i = 1; i < x->number && i < 16 && s->answers[i]; i++)
+        answer = s->answers[i];
+    if (strcmp(answer, "RESET") == 0)
+        http_reset(x);
+    else if (strcmp(answer, "CLOSE") == 0)
+        x->close = true;
+    else if ((x->close = strncmp(answer, "CUT ", 4) == 0))
+        http_text(x, answer + 4);
+    else
+        http_text(x, answer);
+}
+
+/* One request to the server; the answer stays in n->res until the next. */
+static inline int net_do(struct net_test *n, const char *path, struct mlo_http_request req)
+{
+    mlo_http_response_release(&n->res);
+    n->err = MLO_ERR_INIT;
+    req.url = net_url(n, path);
+    if (!req.method)
+        req.method = "GET";
+    return mlo_http_do(n->http, &req, &n->res, &n->err);
+}
+
 static inline void net_end(struct net_test *n)
 {
     mlo_http_response_release(&n->res);
