@@ -215,8 +215,8 @@ void mlo_client_stop(struct mlo_http *h)
         return;
     pthread_mutex_lock(&h->lock);
     h->quit = true;
+    h->curl->curl_multi_wakeup(h->multi); /* under the lock: once it is seen, the thread frees `multi` */
     pthread_mutex_unlock(&h->lock);
-    h->curl->curl_multi_wakeup(h->multi);
     pthread_join(h->thread, NULL);
 }
 

@@ -241,6 +241,8 @@ static int fail_certificate(const struct mlo_attempt_result *r, const char *host
     mlo_fail(err, MLO_EREMOTE, "the certificate of '%s' is refused: %s", host, r->why);
     if (strstr(r->why, "subject name") || strstr(r->why, "alternative"))
         return mlo_hint(err, "the certificate is for another name: check the address");
+    if (strstr(r->why, "expired") || strstr(r->why, "not yet valid"))
+        return mlo_hint(err, "check the clock of this machine, or tell who runs the host");
     return mlo_hint(err,
                     "if a private authority signed it, give that authority's certificate as the CA file");
 }
@@ -279,6 +281,9 @@ int mlo_attempt_fail(const struct mlo_attempt_result *r, const struct mlo_http_r
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
         return fail_certificate(r, host, err);
+    case CURLE_SSL_CONNECT_ERROR:
+        mlo_fail(err, MLO_EREMOTE, "cannot agree on TLS with '%s': %s", host, r->why);
+        return mlo_hint(err, "check the address and port: does this server speak https?");
     case CURLE_SSL_CACERT_BADFILE:
         mlo_fail(err, MLO_EREMOTE, "the CA file cannot be used: %s", r->why);
         return mlo_hint(err, "it must hold certificates in PEM form");

@@ -199,6 +199,22 @@ void http_server_start(struct http_server *s, http_handler handler, void *ctx)
         abort();
 }
 
+unsigned http_server_requests(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    unsigned n = s->requests;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+unsigned http_server_connections(struct http_server *s)
+{
+    pthread_mutex_lock(&s->lock);
+    unsigned n = s->connections;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
 void http_server_stop(struct http_server *s)
 {
     shutdown(s->fd, SHUT_RDWR);

@@ -44,6 +44,8 @@ struct http_server {
 };
 
 void http_server_start(struct http_server *s, http_handler handler, void *ctx);
+unsigned http_server_requests(struct http_server *s);
+unsigned http_server_connections(struct http_server *s);
 /* Ends every connection; returns when all threads have ended. */
 void http_server_stop(struct http_server *s);
 

@@ -97,7 +97,7 @@ static void answers_without_bodies(void)
         check_str(n.res.body, "");
         mlo_http_response_release(&n.res);
     }
-    check_int(n.server->connections, 1);
+    check_int(http_server_connections(n.server), 1);
     net_end(&n);
 }
 

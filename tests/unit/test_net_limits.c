@@ -273,7 +273,7 @@ static void connections_are_kept(void)
     struct net_test n = net_begin(net_play, &script);
     for (int i = 0; i < 20; i++)
         check_ok(net_do(&n, "/", (struct mlo_http_request){.flags = MLO_HTTP_REPEATABLE}), &n.err);
-    check_int(n.server->connections, 1);
+    check_int(http_server_connections(n.server), 1);
     net_end(&n);
 }
 

@@ -85,7 +85,7 @@ static void a_create_is_not_sent_twice(void)
             check_err(rc, MLO_EREMOTE, &n.err, "127.0.0.1");
         check_int(n.res.attempts, 1);
         check(n.res.unclear == (i != 2), "%s", ends[i]); /* 429: it did nothing */
-        check_int(n.server->requests, 2);
+        check_int(http_server_requests(n.server), 2);
         net_end(&n);
     }
 }

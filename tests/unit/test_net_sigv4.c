@@ -1,13 +1,12 @@
 /*
- * Signature V4 against what others published: AWS's own suite ("aws-sig-v4-test-suite", get-vanilla) and the
- * worked examples of the S3 API Reference ("Authenticating Requests: Using the Authorization Header").
+ * Signature V4 against what others published: AWS's own suite ("aws-sig-v4-test-suite", get-vanilla), the
+ * worked examples of the S3 API Reference ("Authenticating Requests: Using the Authorization Header"), and
+ * requests that botocore signed (sigv4_cases.txt, made by tests/tools/make-sigv4-cases.py).
  */
+#include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/time.h>
-#include <mlopsctl/net.h>
-
-#include "tap.h"
+#include "net_help.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -88,11 +87,124 @@ static void s3_get_of_a_subresource(void)
           "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
 }
 
+/* ---- botocore's ---- */
+
+#define FIELDS_MAX 40
+
+static size_t split(char *line, char *fields[static FIELDS_MAX + 1])
+{
+    size_t n = 0;
+    line[strcspn(line, "\n")] = '\0';
+    for (char *p = line; p && n < FIELDS_MAX; n++) {
+        fields[n] = p;
+        p = strchr(p, '\t');
+        if (p)
+            *p++ = '\0';
+    }
+    fields[n] = NULL;
+    return n;
+}
+
+/* "20150830T123600Z" -> "2015-08-30T12:36:00Z" */
+static void spread_time(const char *s, char out[32])
+{
+    snprintf(out, 32, "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", s, s + 4, s + 6, s + 9, s + 11, s + 13);
+}
+
+static void as_botocore_signs(void)
+{
+    static const char path[] = "tests/unit/sigv4_cases.txt";
+    FILE *f = fopen(path, "r");
+    char line[8192], *field[FIELDS_MAX + 1], time[32];
+    unsigned n = 0;
+    if (!check(f != NULL, "%s", path))
+        return;
+    while (fgets(line, sizeof line, f)) {
+        if (!check(split(line, field) >= 14))
+            break;
+        const struct mlo_sigv4 k = {"AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+                                    strcmp(field[4], "-") ? field[4] : NULL, field[3], "s3"};
+        spread_time(field[6], time);
+        signs(&k, field[0], field[1], strcmp(field[2], "-") ? field[2] : NULL, (const char *const *)field + 8,
+              field[5], time, field[7]);
+        n++;
+    }
+    fclose(f);
+    check_int(n, 100);
+}
+
+/* ---- on an attempt ---- */
+
+static char authorization[1024], host[256], date[64], payload[128];
+static int sign_attempt(void *ctx, struct mlo_http_attempt *a, struct mlo_err *err)
+{
+    a->time_ns = 1369353600 * MLO_NS_PER_S; /* 2013-05-24 */
+    return mlo_sigv4_sign(ctx, a, EMPTY, err);
+}
+
+static void keep(struct http_exchange *x)
+{
+    http_header_of(x, "Authorization", authorization, sizeof authorization);
+    http_header_of(x, "Host", host, sizeof host);
+    http_header_of(x, "x-amz-date", date, sizeof date);
+    http_header_of(x, "x-amz-content-sha256", payload, sizeof payload);
+    http_answer(x, "200 OK", "", "");
+}
+
+/* What arrives is what was signed: the same function over what the server saw gives the same value. */
+static void what_arrives_is_what_was_signed(void)
+{
+    static const char *const headers[] = {"X-Amz-Meta-Kind", "a  b", "Content-Type", "text/plain", NULL};
+    const struct mlo_sigv4 k = {"AKIAIOSFODNN7EXAMPLE", "secret", "token", "us-east-1", "s3"};
+    struct net_test n = net_begin(keep, NULL);
+    struct mlo_http_request req = {
+        .method = "GET", .headers = headers, .sign = sign_attempt, .sign_ctx = (void *)(uintptr_t)&k};
+    check_ok(net_do(&n, "/a%20b/../c?x=1&b", req), &n.err);
+    const char *const seen[] = {"host",
+                                host,
+                                "x-amz-date",
+                                date,
+                                "x-amz-content-sha256",
+                                payload,
+                                "x-amz-meta-kind",
+                                "a  b",
+                                "x-amz-security-token",
+                                "token",
+                                NULL};
+    MLO_AUTOSTR struct mlo_str want;
+    mlo_str_init(&want, 4096);
+    check_ok(
+        mlo_sigv4(&k, "GET", "/a%20b/../c", "x=1&b", seen, EMPTY, 1369353600 * MLO_NS_PER_S, &want, &n.err),
+        &n.err);
+    check_str(authorization, want.ptr);
+    check_str(date, "20130524T000000Z");
+    check(strstr(host, "127.0.0.1:") == host);
+    check(!strstr(authorization, "secret"));
+    net_end(&n);
+}
+
+static int sign_once(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    static const char *const headers[] = {"host", "h", "x-amz-date", "20130524T000000Z", NULL};
+    MLO_AUTOSTR struct mlo_str out;
+    mlo_str_init(&out, 4096);
+    return mlo_sigv4(&s3, "GET", "/", "a=b", headers, EMPTY, 0, &out, &err);
+}
+
+static void survives_allocation_failures(void)
+{
+    check(each_alloc_failure(sign_once) > 4);
+}
+
 int main(void)
 {
     run(vanilla);
     run(s3_get_of_a_range);
     run(s3_put);
     run(s3_get_of_a_subresource);
+    run(as_botocore_signs);
+    run(what_arrives_is_what_was_signed);
+    run(survives_allocation_failures);
     return done_testing();
 }
