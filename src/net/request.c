@@ -510,6 +510,8 @@ int mlo_http_do(struct mlo_http *h, const struct mlo_http_request *req, struct m
     snprintf(ret->host, sizeof ret->host, "%s", c.url.host ? c.url.host : "");
     if (!rc)
         rc = give_answer(&c, ret, err);
+    else
+        ret->status = c.head ? c.head->status : 0;
     call_release(&c);
     return rc;
 }

@@ -174,6 +174,7 @@ static void only_what_may_be_repeated_is_resumed(void)
     struct mlo_http_request req = get_into(&sink);
     req.flags = 0;
     check_err(net_do(&n, "/", req), MLO_EREMOTE, &n.err, "broke off after 1000 bytes");
+    check_int(n.res.status, 200);
     check_int(http_server_requests(n.server), 1);
     net_end(&n);
     n = net_begin(serve_file, &f);
