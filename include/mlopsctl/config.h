@@ -71,4 +71,23 @@ int mlo_config_each(const struct mlo_config *c, const char *prefix,
                     int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err), void *ctx,
                     struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * The text of a settings file with one entry more or less in a section, everything else (comments too) as it
+ * was. What comes out is read again and compared before it is given: where the way the file is written does
+ * not allow that (a section in braces), MLO_EUNAVAIL with the lines to write by hand. `file` stands in
+ * messages.
+ *
+ * keys: "url", "s3://models", ..., NULL: the entry is `section.name` with these below it. MLO_ECONFLICT when
+ * there is one of that name. name and keys: a-z, A-Z, 0-9, - and _.
+ */
+int mlo_config_add_entry(const char *file, const char *text, size_t n, const char *section, const char *name,
+                         const char *const *keys, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* MLO_ENOTFOUND when there is none. */
+int mlo_config_remove_entry(const char *file, const char *text, size_t n, const char *section,
+                            const char *name, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* The values below section.name of one file's text: fn hears key and value. */
+int mlo_config_read_entry(const char *file, const char *text, size_t n, const char *section, const char *name,
+                          int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err),
+                          void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+
 #endif

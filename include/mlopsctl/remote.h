@@ -32,9 +32,10 @@ struct mlo_body { /* bytes to send, by offset, so that they can be sent again; n
     void *ctx;
 };
 struct mlo_transport {
-    const char *kind;  /* "directory" */
-    unsigned parallel; /* transfers worth running at once: so many calls may come side by side */
-    uint64_t max_put;  /* the largest object that one put takes; 0: no limit is known */
+    const char *kind;     /* "directory" */
+    const char *endpoint; /* where its service is, borrowed until close; NULL: none */
+    unsigned parallel;    /* transfers worth running at once: so many calls may come side by side */
+    uint64_t max_put;     /* the largest object that one put takes; 0: no limit is known */
     uint64_t
         capacity; /* bytes that the whole place can hold, what others have there included; 0: not known */
     /* MLO_ENOTFOUND when the key is not there. */
@@ -71,6 +72,8 @@ struct mlo_remote_opts {                 /* what the kinds need; borrowed for th
     const char *mounted_volume;    /* inside a pod: the id of its volume (RUNPOD_VOLUME_ID); NULL: none */
     const char *mount;             /* and where it is; NULL: /runpod-volume, /workspace are tried */
 };
+/* Is it a folder or an address of a kind that is known here? */
+bool mlo_remote_is_known(const char *url);
 /* A folder: PATH or file://PATH; s3://BUCKET[/PREFIX]; runpod://VOLUME[/PREFIX]; oci://HOST/REPOSITORY. */
 int mlo_remote_open(const char *url, const struct mlo_remote_opts *opts, struct mlo_remote **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;

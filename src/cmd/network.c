@@ -7,7 +7,10 @@
 
 #include "workspace.h"
 
+#define QUERIES_MAX ((size_t)1 << 20) /* bytes of all queries of a command */
+
 struct mlo_network {
+    struct mlo_arena queries; /* of addresses: options point into it */
     struct mlo_http *http;
     struct mlo_credentials *credentials;
     struct mlo_runpod *runpod;
@@ -19,6 +22,7 @@ static void network_free(struct mlo_network *n)
     mlo_runpod_free(n->runpod);
     mlo_credentials_free(n->credentials);
     mlo_http_free(n->http);
+    mlo_arena_release(&n->queries);
     free(n);
 }
 
@@ -27,6 +31,8 @@ static struct mlo_network *network_of(struct mlo_ctx *ctx, struct mlo_err *err)
     if (!ctx->network) {
         ctx->network = mlo_calloc(1, sizeof *ctx->network, err);
         ctx->network_free = network_free;
+        if (ctx->network)
+            mlo_arena_init(&ctx->network->queries, QUERIES_MAX);
     }
     return ctx->network;
 }
@@ -158,6 +164,62 @@ int mlo_ctx_runpod(struct mlo_ctx *ctx, struct mlo_runpod **ret, struct mlo_err 
 
 /* ---- remotes ---- */
 
+static const char **s3_key(struct mlo_s3_settings *s3, const char *key, size_t n)
+{
+    const struct {
+        const char *key, **to;
+    } keys[] = {{"endpoint", &s3->endpoint},
+                {"region", &s3->region},
+                {"profile", &s3->profile},
+                {"style", &s3->style}};
+    for (size_t i = 0; i < MLO_COUNT(keys); i++)
+        if (strlen(keys[i].key) == n && memcmp(keys[i].key, key, n) == 0)
+            return keys[i].to;
+    return NULL;
+}
+
+/* "%3A" is ":", in place. */
+static void decode(char *text)
+{
+    char *to = text;
+    for (const char *p = text; *p; p++, to++) {
+        unsigned byte;
+        int n = 0;
+        if (*p == '%' && sscanf(p + 1, "%2x%n", &byte, &n) == 1 && n == 2 && byte) {
+            *to = (char)byte;
+            p += 2;
+        } else {
+            *to = *p;
+        }
+    }
+    *to = '\0';
+}
+
+/* "endpoint=URL&region=R" */
+static int take_query(struct mlo_ctx *ctx, const char *query, struct mlo_s3_settings *s3, struct mlo_err *err)
+{
+    struct mlo_network *n = network_of(ctx, err);
+    char *text = n ? mlo_arena_strndup(&n->queries, query, strlen(query), err) : NULL;
+    if (!text)
+        return err->code;
+    for (char *next = NULL; text; text = next) {
+        next = strchr(text, '&');
+        if (next)
+            *next++ = '\0';
+        size_t len = strcspn(text, "=");
+        const char **to = text[len] ? s3_key(s3, text, len) : NULL;
+        if (!to) {
+            mlo_fail(err, MLO_EUSAGE, "the query of the remote's address is not understood");
+            return mlo_hint(err,
+                            "it may have endpoint=URL, region=R, profile=P and style=path, with & between");
+        }
+        decode(text + len + 1);
+        if (!*to)
+            *to = text + len + 1;
+    }
+    return 0;
+}
+
 struct own_keys {
     const char *name;
     struct mlo_s3_settings *s3;
@@ -171,15 +233,9 @@ static int take_own_key(void *ctx, const char *key, const char *value, struct ml
     (void)err;
     if (strncmp(key, o->name, n) != 0 || key[n] != '.')
         return 0;
-    const struct {
-        const char *key, **to;
-    } keys[] = {{"endpoint", &o->s3->endpoint},
-                {"region", &o->s3->region},
-                {"profile", &o->s3->profile},
-                {"style", &o->s3->style}};
-    for (size_t i = 0; i < MLO_COUNT(keys); i++)
-        if (strcmp(key + n + 1, keys[i].key) == 0 && !*keys[i].to)
-            *keys[i].to = value;
+    const char **to = s3_key(o->s3, key + n + 1, strlen(key + n + 1));
+    if (to && !*to)
+        *to = value;
     return 0;
 }
 
@@ -189,20 +245,34 @@ static void fill(const char **to, const char *value)
         *to = value;
 }
 
-static int s3_settings(struct mlo_ctx *ctx, const struct mlo_config *c, const char *name,
+static int check_style(const char *style, struct mlo_err *err)
+{
+    static const char *const styles[] = {"auto", "path", "virtual-host"};
+    char shown[MLO_SHOWN];
+    for (size_t i = 0; i < MLO_COUNT(styles); i++)
+        if (strcmp(style, styles[i]) == 0)
+            return 0;
+    return mlo_fail(err, MLO_EUSAGE, "the style of an s3:// remote is auto, path or virtual-host, not '%s'",
+                    mlo_shown(style, strlen(style), shown));
+}
+
+static int s3_settings(struct mlo_ctx *ctx, const struct mlo_config *c, const char *url, const char *name,
                        struct mlo_s3_settings *ret, struct mlo_err *err)
 {
     static const char *const endpoints[] = {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"};
     static const char *const regions[] = {"AWS_REGION", "AWS_DEFAULT_REGION"};
     struct own_keys own = {name, ret};
-    int rc = name ? mlo_config_each(c, "remotes", take_own_key, &own, err) : 0;
+    const char *query = strncmp(url, "s3://", 5) == 0 ? strchr(url, '?') : NULL;
+    int rc = query ? take_query(ctx, query + 1, ret, err) : 0;
+    if (rc == 0 && name)
+        rc = mlo_config_each(c, "remotes", take_own_key, &own, err);
     fill(&ret->endpoint, mlo_config_get(c, "s3.endpoint"));
     fill(&ret->endpoint, first_of(ctx, endpoints, MLO_COUNT(endpoints)));
     fill(&ret->region, mlo_config_get(c, "s3.region"));
     fill(&ret->region, first_of(ctx, regions, MLO_COUNT(regions)));
     fill(&ret->profile, mlo_config_get(c, "s3.profile"));
     fill(&ret->style, mlo_config_get(c, "s3.style"));
-    return rc;
+    return rc != 0 ? rc : check_style(ret->style, err);
 }
 
 static int home_of(struct mlo_ctx *ctx, const char **ret, struct mlo_err *err)
@@ -226,7 +296,7 @@ int mlo_ctx_remote_opts(struct mlo_ctx *ctx, const char *url, const char *name, 
     }
     int rc = mlo_ctx_config(ctx, &c, err);
     if (rc == 0)
-        rc = s3_settings(ctx, c, name, &o.s3, err);
+        rc = s3_settings(ctx, c, url, name, &o.s3, err);
     if (rc == 0)
         rc = mlo_ctx_runpod_opts(ctx, &o.runpod, err);
     if (rc == 0)

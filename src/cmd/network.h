@@ -26,9 +26,10 @@ int mlo_ctx_runpod(struct mlo_ctx *ctx, struct mlo_runpod **ret, struct mlo_err 
 int mlo_ctx_runpod_opts(struct mlo_ctx *ctx, struct mlo_runpod_opts *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
- * What opening `url` needs. name: a configured remote whose own keys (remotes.NAME.endpoint, region, profile,
- * style) are stronger than s3.* and AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION, AWS_DEFAULT_REGION;
- * may be NULL. For a folder nothing is filled in and nothing made. Text is borrowed from ctx.
+ * What opening `url` needs. The query of an s3:// address (endpoint, region, profile, style; remotes.h) is
+ * stronger than the own keys of the configured remote `name` (remotes.NAME.endpoint and so on; NULL: none),
+ * these than s3.*, and these than AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION.
+ * For a folder nothing is filled in and nothing made. Text is borrowed from ctx.
  */
 int mlo_ctx_remote_opts(struct mlo_ctx *ctx, const char *url, const char *name, struct mlo_remote_opts *ret,
                         struct mlo_err *err) MLO_MUST_CHECK;

@@ -54,7 +54,7 @@ static int fetch(struct pull *p, const struct opts *o, struct mlo_err *err)
 {
     struct mlo_ctx *ctx = p->ws.ctx;
     char name[MLO_REF_TEXT];
-    int rc = mlo_remote_choose(ctx, ctx->n_args > 1 ? ctx->args[1] : NULL, false, &p->remote, err);
+    int rc = mlo_remote_choose(ctx, ctx->n_args > 1 ? ctx->args[1] : NULL, false, NULL, &p->remote, err);
     if (rc != 0)
         return rc;
     struct mlo_progress *progress = mlo_progress_start(ctx, "pulling", 0);
@@ -64,6 +64,8 @@ static int fetch(struct pull *p, const struct opts *o, struct mlo_err *err)
                                  .progress_ctx = progress};
     rc = mlo_pull(p->remote, p->ws.store, &p->there, &sync, &p->pulled, &p->stats, err);
     mlo_progress_end(progress);
+    if (rc == 0 && *p->stats.warning)
+        mlo_warn(ctx, "%s", p->stats.warning);
     if (rc == 0)
         rc = mlo_run_move_name_any(p->ws.run, "tag", mlo_ref_text(&p->here, name), &p->pulled.manifest, err);
     for (size_t i = 0; rc == 0 && i < p->pulled.n_referrers; i++)
@@ -101,6 +103,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_warn(ctx, "%s", p.stats.warning);
     if (rc == 0)
         report(&p, ctx);
+    else
+        mlo_remote_stopped(err);
     mlo_remote_close(p.remote);
     free(p.pulled.referrers);
     return rc;
@@ -108,6 +112,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 
 static const struct mlo_example examples[] = {
     {"A version from a folder", "mlopsctl pull credit:1.4.0 ./models"},
+    {"From a bucket", "mlopsctl pull credit:1.4.0 s3://models/credit"},
     {"Under another name here", "mlopsctl pull credit:1.4.0 ./models --as candidate"},
     {0},
 };
@@ -118,7 +123,9 @@ const struct mlo_command mlo_cmd_pull = {
     .summary = "fetch a bundle from a remote",
     .synopsis = "NAME[:TAG][@DIGEST] [REMOTE]",
     .description =
-        "REMOTE is a folder, a URL or a name from mlops.yaml; without it the setting remote.default.\n"
+        "REMOTE is a folder, s3://BUCKET[/PREFIX], runpod://VOLUME[/PREFIX], oci://HOST/REPOSITORY or a "
+        "name\n"
+        "from mlops.yaml; without it the setting remote.default. Keys: see mlopsctl-credentials(5).\n"
         "What is here already is not fetched again, every chunk and every file is verified, and the\n"
         "name moves last. `mlopsctl rollback` moves it back.",
     .opts = opts_table,

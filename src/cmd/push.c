@@ -11,7 +11,7 @@
 #include "workspace.h"
 
 struct opts {
-    const char *as;
+    const char *as, *layout;
     uint64_t parallel;
     bool dry_run, check;
 };
@@ -30,6 +30,12 @@ static const struct mlo_opt opts_table[] = {
      .offset = offsetof(struct opts, parallel),
      .min = 1,
      .max = 64},
+    {.name = "layout",
+     .type = MLO_OPT_CHOICE,
+     .arg = "HOW",
+     .help = "packs sends only what changed; files puts plain files there, for programs that read a folder",
+     .choices = "packs|files",
+     .offset = offsetof(struct opts, layout)},
     {.name = "check",
      .type = MLO_OPT_FLAG,
      .help = "ask for what earlier pushes left there, and send again what is gone",
@@ -45,6 +51,7 @@ static const struct mlo_opt opts_table[] = {
 struct push {
     struct mlo_workspace ws;
     struct mlo_remote *remote;
+    char *address;      /* full: what a rollback opens */
     struct mlo_ref ref; /* on the remote */
     struct mlo_digest manifest;
     struct mlo_sync_stats stats;
@@ -63,7 +70,7 @@ static int intend(void *ctx, const struct mlo_remote_ref *before, const struct m
     mlo_str_init(&target, MLO_STR_MAX);
     mlo_str_init(&was, MLO_STR_MAX);
     mlo_str_init(&is, MLO_STR_MAX);
-    mlo_str_addf(&target, "%s#%s", mlo_remote_url(p->remote), mlo_ref_text(&p->ref, name));
+    mlo_str_addf(&target, "%s#%s", p->address, mlo_ref_text(&p->ref, name));
     int rc = mlo_str_check(&target, err);
     if (rc == 0 && before)
         rc = mlo_remote_ref_format(before, &was, err);
@@ -107,27 +114,32 @@ static int send(struct push *p, const struct opts *o, struct mlo_err *err)
     if (rc == 0)
         rc = mlo_signatures_of(&p->ws, &p->manifest, &signatures, err);
     if (rc == 0)
-        rc = mlo_remote_choose(ctx, ctx->n_args > 1 ? ctx->args[1] : NULL, !o->dry_run, &p->remote, err);
+        rc = mlo_remote_choose(ctx, ctx->n_args > 1 ? ctx->args[1] : NULL, !o->dry_run, &p->address,
+                               &p->remote, err);
     if (rc == 0) {
         if (p->ws.run)
             say_by(p, by, sizeof by);
         struct mlo_progress *progress = mlo_progress_start(ctx, "pushing", 0);
-        struct mlo_sync_opts sync = {.home = p->ws.home,
-                                     .parallel = (unsigned)o->parallel,
-                                     .dry_run = o->dry_run,
-                                     .check = o->check,
-                                     .progress = mlo_progress_adapter,
-                                     .progress_ctx = progress,
-                                     .before_ref = intend,
-                                     .before_ref_ctx = p,
-                                     .by = by,
-                                     .referrers = signatures.list,
-                                     .n_referrers = signatures.n};
+        struct mlo_sync_opts sync = {
+            .home = p->ws.home,
+            .parallel = (unsigned)o->parallel,
+            .dry_run = o->dry_run,
+            .layout = o->layout && strcmp(o->layout, "files") == 0 ? MLO_LAYOUT_FILES : MLO_LAYOUT_PACKS,
+            .check = o->check,
+            .progress = mlo_progress_adapter,
+            .progress_ctx = progress,
+            .before_ref = intend,
+            .before_ref_ctx = p,
+            .by = by,
+            .referrers = signatures.list,
+            .n_referrers = signatures.n};
         rc = mlo_push(p->remote, p->ws.store, &p->manifest, &p->ref, &sync, &p->stats, err);
         mlo_progress_end(progress);
     }
     if (rc == 0 && p->ordinal >= 0)
         rc = mlo_run_done(p->ws.run, p->ordinal, err);
+    if (rc == 0 && *p->stats.warning)
+        mlo_warn(ctx, "%s", p->stats.warning);
     free(signatures.list);
     return rc;
 }
@@ -170,12 +182,18 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_warn(ctx, "%s", p.stats.warning);
     if (rc == 0)
         report(&p, ctx, o->dry_run);
+    else
+        mlo_remote_stopped(err);
     mlo_remote_close(p.remote);
+    free(p.address);
     return rc;
 }
 
 static const struct mlo_example examples[] = {
     {"To a folder, for instance a mounted volume", "mlopsctl push credit:1.4.0 ./models"},
+    {"To a bucket", "mlopsctl push credit:1.4.0 s3://models/credit"},
+    {"To a RunPod volume, as files that a program reads there",
+     "mlopsctl push credit:1.4.0 runpod://models --layout files"},
     {"What would be sent", "mlopsctl push --dry-run credit:1.4.0 ./models"},
     {"Under another name there", "mlopsctl push credit:1.4.0 ./models --as credit:prod"},
     {0},
@@ -187,7 +205,9 @@ const struct mlo_command mlo_cmd_push = {
     .summary = "send a bundle to a remote",
     .synopsis = "NAME[:TAG] [REMOTE]",
     .description =
-        "REMOTE is a folder, a URL or a name from mlops.yaml; without it the setting remote.default.\n"
+        "REMOTE is a folder, s3://BUCKET[/PREFIX], runpod://VOLUME[/PREFIX], oci://HOST/REPOSITORY or a "
+        "name\n"
+        "from mlops.yaml; without it the setting remote.default. Keys: see mlopsctl-credentials(5).\n"
         "Only chunks that the remote lacks are sent: of a fine-tuned model the tensors that changed.\n"
         "A push that was cut off goes on where it stopped. `mlopsctl rollback` takes the name back.",
     .opts = opts_table,

@@ -1,6 +1,7 @@
 /* See remotes.h. */
 #include "remotes.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include <mlopsctl/base/secret.h>
@@ -64,36 +65,112 @@ static int choose_word(struct mlo_ctx *ctx, const char *word, const char **ret, 
     return mlo_hint(err, "give a path or a name of mlops.yaml's `remotes`, or set remote.default");
 }
 
-int mlo_remote_at(struct mlo_ctx *ctx, const char *url, const char *name, bool create,
-                  struct mlo_remote **ret, struct mlo_err *err)
+static int unknown_name(const char *word, struct mlo_err *err)
 {
-    struct mlo_remote_opts opts = {0};
-    int rc = mlo_ctx_remote_opts(ctx, url, name, &opts, err);
-    opts.create = create;
-    return rc != 0 ? rc : mlo_remote_open(url, &opts, ret, err);
+    char shown[MLO_SHOWN];
+    mlo_shown(word, strlen(word), shown);
+    mlo_fail(err, MLO_ENOTFOUND, "no remote is called '%s'", shown);
+    return mlo_hint(err, "for a folder say ./%s; `mlopsctl remote ls` lists the names of mlops.yaml", shown);
 }
 
-int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, struct mlo_remote **ret,
-                      struct mlo_err *err)
+int mlo_remote_find(struct mlo_ctx *ctx, const char *word, char **ret_url, char **ret_name,
+                    struct mlo_err *err)
 {
     int rc = choose_word(ctx, word, &word, err);
     if (rc != 0)
         return rc;
-    if (strchr(word, '/') || word[0] == '.')
-        return mlo_remote_at(ctx, word, NULL, create, ret, err);
-    struct lookup l = {.word = word};
-    rc = mlo_remote_names(ctx, take_url, &l, err);
-    MLO_AUTOFREE char *url = l.url;
+    bool is_address = strchr(word, '/') || word[0] == '.';
+    struct lookup l = {.word = word, .url = is_address ? mlo_strdup(word, err) : NULL};
+    if (is_address && !l.url)
+        return MLO_EIO;
+    rc = is_address ? 0 : mlo_remote_names(ctx, take_url, &l, err);
+    if (rc == 0 && !l.url)
+        rc = unknown_name(word, err);
+    char *name = rc != 0 || is_address ? NULL : mlo_strdup(word, err);
+    if (rc != 0 || (!is_address && !name)) {
+        free(l.url);
+        return rc != 0 ? rc : MLO_EIO;
+    }
+    *ret_url = l.url;
+    *ret_name = name;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+/* As it may stand in a query: what would end or begin something there is written %XX. */
+static void add_value(struct mlo_str *out, char *between, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    mlo_str_addf(out, "%c%s=", *between, key);
+    for (; *value; value++)
+        if (isalnum((unsigned char)*value) || strchr("-._~/:", *value))
+            mlo_str_addc(out, *value);
+        else
+            mlo_str_addf(out, "%%%02X", (unsigned)(unsigned char)*value);
+    *between = '&';
+}
+
+static char *full_address(const struct mlo_remote *r, const struct mlo_s3_settings *s3, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str s;
+    char between = '?';
+    mlo_str_init(&s, MLO_STR_MAX);
+    mlo_str_add(&s, mlo_remote_url(r));
+    if (strncmp(s.ptr, "s3://", 5) == 0) {
+        add_value(&s, &between, "endpoint", s3->endpoint);
+        add_value(&s, &between, "region", s3->region);
+        add_value(&s, &between, "profile", s3->profile);
+        add_value(&s, &between, "style", strcmp(s3->style, "auto") == 0 ? NULL : s3->style);
+    }
+    return mlo_str_check(&s, err) != 0 ? NULL : mlo_str_detach(&s, NULL);
+}
+
+int mlo_remote_at(struct mlo_ctx *ctx, const char *url, const char *name, bool create, char **ret_address,
+                  struct mlo_remote **ret, struct mlo_err *err)
+{
+    struct mlo_remote_opts opts = {0};
+    struct mlo_remote *r = NULL;
+    size_t n = strncmp(url, "s3://", 5) == 0 ? strcspn(url, "?") : strlen(url);
+    MLO_AUTOFREE char *bare = mlo_memdup0(url, n, err);
+    if (!bare)
+        return MLO_EIO;
+    int rc = mlo_ctx_remote_opts(ctx, url, name, &opts, err);
+    opts.create = create;
+    if (rc == 0)
+        rc = mlo_remote_open(bare, &opts, &r, err);
+    char *address = rc == 0 && ret_address ? full_address(r, &opts.s3, err) : NULL;
+    if (rc == 0 && ret_address && !address) {
+        mlo_remote_close(r);
+        rc = MLO_EIO;
+    }
     if (rc != 0)
         return rc;
-    if (url)
-        return mlo_remote_at(ctx, url, word, create, ret, err);
-    MLO_AUTOSTR struct mlo_str shown;
-    mlo_str_init(&shown, sizeof err->msg);
-    mlo_escape(&shown, word, strlen(word));
-    mlo_fail(err, MLO_ENOTFOUND, "no remote is called '%s'", shown.ptr);
-    return mlo_hint(err, "for a folder say ./%s; `mlopsctl remote ls` lists the names of mlops.yaml",
-                    shown.ptr);
+    if (ret_address)
+        *ret_address = address;
+    *ret = r;
+    return 0;
+}
+
+int mlo_remote_choose(struct mlo_ctx *ctx, const char *word, bool create, char **ret_address,
+                      struct mlo_remote **ret, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *url = NULL;
+    MLO_AUTOFREE char *name = NULL;
+    int rc = mlo_remote_find(ctx, word, &url, &name, err);
+    if (rc == 0 && ctx->token_file && strncmp(url, "runpod://", 9) != 0) {
+        mlo_fail(err, MLO_EUSAGE, "--token-file gives a RunPod API key, and this remote is none of RunPod's");
+        return mlo_hint(err, "mlopsctl-credentials(5) says where keys of other services are looked for");
+    }
+    return rc != 0 ? rc : mlo_remote_at(ctx, url, name, create, ret_address, ret, err);
+}
+
+int mlo_remote_stopped(struct mlo_err *err)
+{
+    if (!mlo_interrupted())
+        return err->code;
+    return mlo_hint(err, "run the same command again: it goes on where it was stopped");
 }
 
 void mlo_report_sync(struct mlo_report *r, const struct mlo_sync_stats *st)

@@ -15,9 +15,14 @@ struct mlo_undo_handler mlo_undo_file_handler(struct mlo_workspace *ws);
 /* Kind "folder": an unpacked bundle. target: absolute path; after: the manifest's "sha256:...". */
 #define MLO_EFFECT_FOLDER "folder"
 struct mlo_undo_handler mlo_undo_folder_handler(struct mlo_workspace *ws);
-/* Kind "remote-ref": a ref on a remote. target: "<url>#<name>:<tag>"; before and after: the ref's text. */
+/* Kind "remote-ref": a ref on a remote. target: "<address>#<name>:<tag>"; before and after: the ref's text.
+ */
 #define MLO_EFFECT_REMOTE_REF "remote-ref"
 struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws);
+/* Kind "remote-name": an entry of `remotes` in a settings file. target: "<path>#<name>"; before and after:
+ * its keys as a JSON object. */
+#define MLO_EFFECT_REMOTE_NAME "remote-name"
+struct mlo_undo_handler mlo_undo_remote_name_handler(struct mlo_workspace *ws);
 /* Kinds "runpod-pod", "runpod-endpoint", ...: something made or removed at RunPod (runpod_change.h). */
 struct mlo_undo_handler mlo_undo_runpod_handler(struct mlo_workspace *ws, enum mlo_runpod_family family);
 /* Kind "runpod-endpoint-member": target "<id>.<member>"; before and after: the update that says it

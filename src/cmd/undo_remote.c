@@ -17,7 +17,7 @@ static int open_target(struct mlo_workspace *ws, const char *target, struct mlo_
     if (!url)
         return MLO_EIO;
     int rc = mlo_ref_parse(hash + 1, ref, err);
-    return rc != 0 ? rc : mlo_remote_at(ws->ctx, url, NULL, false, ret, err);
+    return rc != 0 ? rc : mlo_remote_at(ws->ctx, url, NULL, false, NULL, ret, err);
 }
 
 /* Is the ref what `text` (NULL: nothing) says? */
@@ -57,13 +57,15 @@ static int remote_check(void *ctx, const struct mlo_effect *e, struct mlo_err *e
 {
     struct mlo_remote *r = NULL;
     struct mlo_ref ref;
-    bool same = false;
+    bool same = false, as_before = false;
     int rc = open_target(ctx, e->target, &r, &ref, err);
     if (rc == 0)
         rc = ref_is(r, &ref, e->after, &same, err);
-    if (rc == 0 && !same)
+    if (rc == 0 && !same) /* a push that was cut off before its last step has nothing to undo */
+        rc = ref_is(r, &ref, e->before, &as_before, err);
+    if (rc == 0 && !same && !as_before)
         rc = mlo_fail(err, MLO_ECONFLICT, "'%s' has moved since", e->target);
-    if (rc == 0 && !e->before)
+    if (rc == 0 && same && !e->before)
         rc = mlo_remote_ref_removable(r, &ref, err);
     mlo_remote_close(r);
     return rc;

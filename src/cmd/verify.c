@@ -111,7 +111,7 @@ static int open_sources(struct job *j, struct mlo_err *err)
         struct mlo_err why = MLO_ERR_INIT;
         s->from = from->items[i];
         s->here = access(s->from, F_OK) == 0;
-        int rc = mlo_remote_choose(j->ctx, s->from, false, &s->remote, &why);
+        int rc = mlo_remote_choose(j->ctx, s->from, false, NULL, &s->remote, &why);
         if (rc && !s->here) {
             *err = why;
             return mlo_wrap(err, "--repair '%s'", s->from);

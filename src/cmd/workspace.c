@@ -157,9 +157,10 @@ const struct mlo_undo_handler *mlo_undo_handlers(struct mlo_workspace *ws, size_
     ws->handlers[0] = mlo_undo_file_handler(ws);
     ws->handlers[1] = mlo_undo_folder_handler(ws);
     ws->handlers[2] = mlo_undo_remote_handler(ws);
-    ws->handlers[3] = mlo_undo_endpoint_handler(ws);
+    ws->handlers[3] = mlo_undo_remote_name_handler(ws);
+    ws->handlers[4] = mlo_undo_endpoint_handler(ws);
     for (size_t f = MLO_RUNPOD_PODS; f <= MLO_RUNPOD_VOLUMES; f++)
-        ws->handlers[4 + f] = mlo_undo_runpod_handler(ws, (enum mlo_runpod_family)f);
+        ws->handlers[5 + f] = mlo_undo_runpod_handler(ws, (enum mlo_runpod_family)f);
     *ret_n = MLO_COUNT(ws->handlers);
     return ws->handlers;
 }

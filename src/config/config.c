@@ -1,5 +1,6 @@
 /* Settings put together: files from weak to strong, then the environment; where each value came from is kept
  * beside it. */
+#include <ctype.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -113,7 +114,7 @@ static void variable_name(const char *key, char *out, size_t size)
 {
     size_t n = (size_t)snprintf(out, size, "MLOPSCTL_");
     for (; *key && n + 1 < size; key++)
-        out[n++] = *key >= 'a' && *key <= 'z' ? (char)(*key - 'a' + 'A') : '_';
+        out[n++] = (char)(isalnum((unsigned char)*key) ? toupper((unsigned char)*key) : '_');
     out[n] = '\0';
 }
 

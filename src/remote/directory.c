@@ -62,8 +62,11 @@ static int open_parent(struct directory *d, const char *key, int *ret_fd, const 
     int rc = mlo_path_check(key, strlen(key), err);
     if (rc != 0)
         return rc;
-    if (!slash)
-        return mlo_fail(err, MLO_EINVALID, "key '%s' has no folder", key);
+    if (!slash) {
+        *ret_fd = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+        *ret_name = key;
+        return *ret_fd < 0 ? mlo_fail_errno(err, "'%s'", key) : 0;
+    }
     MLO_AUTOFREE char *parent = mlo_memdup0(key, (size_t)(slash - key), err);
     if (!parent)
         return MLO_EIO;

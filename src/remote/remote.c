@@ -65,7 +65,7 @@ static int open_packed(const char *url, const struct mlo_remote_opts *o, struct 
     return rc != 0 ? rc : mlo_remote_over(&t, self, canonical, ret, err);
 }
 
-static bool is_known(const char *url)
+bool mlo_remote_is_known(const char *url)
 {
     static const char *const schemes[] = {"file://", "s3://", "runpod://", "oci://"};
     for (size_t i = 0; i < MLO_COUNT(schemes); i++)
@@ -80,7 +80,7 @@ int mlo_remote_open(const char *url, const struct mlo_remote_opts *o, struct mlo
     MLO_AUTOSTR struct mlo_str shown;
     mlo_str_init(&shown, sizeof err->msg);
     mlo_redact(&shown, url, strlen(url));
-    if (!is_known(url)) {
+    if (!mlo_remote_is_known(url)) {
         mlo_fail(err, MLO_EUNAVAIL, "remote '%s': this kind is not known here", shown.ptr);
         return mlo_hint(err, "a remote is a folder, s3://BUCKET, runpod://VOLUME or oci://HOST/REPOSITORY");
     }

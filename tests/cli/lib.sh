@@ -7,8 +7,8 @@
 #     '
 #     test_done
 #
-# Each test file has a scratch folder ($T/work) with an empty .mlops as current folder, its own HOME, no MLOPSCTL_*
-# variables, no colour, SOURCE_DATE_EPOCH fixed. $MLOPSCTL is the program under test; `mlopsctl` runs it. $G is the
+# Each test file has a scratch folder ($T/work) with an empty .mlops as current folder, its own HOME, no MLOPSCTL_*,
+# AWS_*, RUNPOD_* or proxy variables, no colour, SOURCE_DATE_EPOCH fixed. $MLOPSCTL is the program under test; `mlopsctl` runs it. $G is the
 # folder of golden files, $R the repository. Each body runs in a subshell and must end with status 0.
 # shellcheck shell=sh
 
@@ -22,7 +22,9 @@ export PLAIN
 T=$(mktemp -d "${TMPDIR:-/tmp}/mlo-cli-XXXXXX")
 trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 trap 'exit 130' INT TERM
-for v in $(env | sed -n 's/^\(MLOPSCTL_[A-Z_]*\)=.*/\1/p'); do unset "$v"; done
+for v in $(env | sed -nE 's/^((MLOPSCTL|AWS|RUNPOD|DOCKER|REGISTRY)_[A-Z0-9_]*|(no|all|https?)_proxy|(NO|ALL|HTTPS?)_PROXY|SSL_CERT_FILE|CURL_CA_BUNDLE|XDG_RUNTIME_DIR)=.*/\1/p'); do
+    unset "$v"
+done
 export MLOPSCTL G R T
 export HOME="$T/home" XDG_CONFIG_HOME="$T/home/.config" XDG_DATA_HOME="$T/home/.local/share" LC_ALL=C.UTF-8 TZ=UTC
 export NO_COLOR=1 SOURCE_DATE_EPOCH=1767225600 GIT_CONFIG_NOSYSTEM=1 GIT_CEILING_DIRECTORIES="$T"
