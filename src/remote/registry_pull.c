@@ -16,6 +16,7 @@
 #define RESUME_MIN   ((uint64_t)8 << 20) /* smaller blobs are sooner fetched again */
 #define RESUME_GRAIN ((uint64_t)1 << 20) /* what was written last may not have reached the disk */
 #define READ_BYTES   ((size_t)1 << 20)
+#define BLOB_TRIES   3
 
 struct puller {
     struct mlo_registry *registry;
@@ -112,22 +113,14 @@ static int damaged(const struct incoming *in, struct mlo_err *err)
                     in->p->registry->host, mlo_digest_text(&in->b->digest, text));
 }
 
-/* What an earlier run left may be bad, so a wrong digest counts only when all bytes are of this run. */
 static int fill(struct incoming *in, bool resumed, struct mlo_err *err)
 {
     bool good = false;
     int rc = mlo_sha256_new(&in->hash, err);
     if (rc == 0 && resumed)
         rc = hash_begun(in, err);
-    bool had = in->at > 0;
     if (rc == 0)
         rc = stream(in, &good, err);
-    if (rc == 0 && !good && had) {
-        in->at = 0;
-        rc = mlo_sha256_begin(&in->hash, err);
-        if (rc == 0)
-            rc = stream(in, &good, err);
-    }
     if (rc == 0 && !good)
         rc = damaged(in, err);
     mlo_sha256_free(&in->hash);
@@ -149,7 +142,7 @@ static int fetch_large(struct puller *p, const struct wanted *b, struct mlo_err 
         return rc;
     in.fd = mlo_partial_fd(file);
     rc = fill(&in, mlo_partial_resumed(file), err);
-    if (rc == MLO_EINVALID) { /* the wrong bytes are of no use to a later run */
+    if (rc == MLO_EINVALID) { /* wrong bytes, perhaps those that an earlier run left, are of no use */
         mlo_partial_discard(file);
         return rc;
     }
@@ -190,12 +183,23 @@ static int fetch_small(struct puller *p, const struct wanted *b, struct mlo_err 
     return rc;
 }
 
+/* Bytes that do not hash right are fetched again: a wire or a cache between may have spoilt them. */
+static int fetch(struct puller *p, const struct wanted *b, struct mlo_err *err)
+{
+    for (unsigned tries = 1;; tries++) {
+        int rc = b->size < RESUME_MIN ? fetch_small(p, b, err) : fetch_large(p, b, err);
+        if (rc != MLO_EINVALID || tries >= BLOB_TRIES)
+            return rc;
+        *err = MLO_ERR_INIT;
+    }
+}
+
 static int fetch_one(void *ctx, size_t i, struct mlo_err *err)
 {
     struct puller *p = ctx;
     const struct wanted *b = &p->want[i];
     char text[MLO_DIGEST_TEXT];
-    int rc = b->size < RESUME_MIN ? fetch_small(p, b, err) : fetch_large(p, b, err);
+    int rc = fetch(p, b, err);
     if (rc != 0)
         return mlo_wrap(err, "blob %s", mlo_digest_text(&b->digest, text));
     pthread_mutex_lock(&p->lock);
@@ -438,7 +442,7 @@ static int replace_blob(struct puller *p, const struct mlo_registry_manifest *m,
         struct wanted b = {*blob, m->oci.list[i].size};
         if (b.size > MLO_BLOB_SIZE_MAX)
             return mlo_fail(err, MLO_EINVALID, "the manifest names more bytes than can be");
-        return b.size < RESUME_MIN ? fetch_small(p, &b, err) : fetch_large(p, &b, err);
+        return fetch(p, &b, err);
     }
     return mlo_fail(err, MLO_ENOTFOUND, "%s is not part of this version on %s", mlo_digest_text(blob, text),
                     url);

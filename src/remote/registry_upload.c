@@ -34,6 +34,8 @@ struct session {
     bool whole;         /* in one request */
     bool mount_tried, bad_digest, no_chunks, done;
     bool unsure;         /* how far it came is to be asked */
+    bool misplaced;      /* the last chunk was not where the registry wants one */
+    bool refused;        /* for the moment: nothing of it was looked at */
     struct mlo_err last; /* of the failures in a row */
 };
 
@@ -99,7 +101,7 @@ static int be_unsure(struct session *s, const struct mlo_err *why, struct mlo_er
 /* A session may be lost, stand elsewhere or break; a refusal stays one. */
 static int failed(struct session *s, const struct mlo_http_response *r, struct mlo_err *err)
 {
-    static const int open[] = {400, 404, 408, 416, 422, 429};
+    static const int open[] = {400, 404, 408, 416, 422};
     struct mlo_err why = MLO_ERR_INIT;
     bool again = r->status >= 500;
     for (size_t i = 0; i < MLO_COUNT(open); i++)
@@ -107,6 +109,11 @@ static int failed(struct session *s, const struct mlo_http_response *r, struct m
     mlo_registry_fail(s->u->registry, r, &why);
     if (again)
         return be_unsure(s, &why, err);
+    s->refused = r->status == 429;
+    if (s->refused) {
+        s->last = why;
+        return 0;
+    }
     *err = why;
     return why.code;
 }
@@ -329,9 +336,10 @@ static uint64_t chunk_size(const struct session *s)
     return left < size ? left : size;
 }
 
-static bool refuses_chunks(int status)
+/* 400 has other meanings too, once something has been taken. */
+static bool refuses_chunks(int status, uint64_t offset)
 {
-    return status == 400 || status == 405 || status == 416 || status == 501;
+    return status == 405 || status == 501 || (offset == 0 && status == 400);
 }
 
 static int send_chunk(struct session *s, struct mlo_err *err)
@@ -352,11 +360,12 @@ static int send_chunk(struct session *s, struct mlo_err *err)
         rc = take_chunk(s, n, &r, err);
     } else if (r.status == 413 && lower_limits(s, n)) {
         s->unsure = true;
-    } else if (s->offset == 0 && !s->no_chunks && refuses_chunks(r.status)) {
+    } else if (!s->no_chunks && refuses_chunks(r.status, s->offset)) {
         s->whole = s->no_chunks = s->unsure = true;
         close_session(s);
     } else {
-        rc = failed(s, &r, err); /* 416 among them: the registry says where it stands */
+        s->misplaced = r.status == 416; /* the registry says where it stands */
+        rc = failed(s, &r, err);
     }
     mlo_http_response_release(&r);
     return rc;
@@ -380,7 +389,7 @@ static int ask_session(struct session *s, struct mlo_err *err)
     if (range && (!mlo_upload_range(range, &has) || has == 1))
         has = 0; /* "0-0" is also what many say of an empty session */
     rc = 0;
-    if (alive && has <= s->u->size) {
+    if (alive && has <= s->u->size && (has == 0 || !s->no_chunks)) {
         rc = take_location(s, s->location, &r, err);
         s->offset = has;
         s->whole = s->whole && has == 0;
@@ -401,7 +410,12 @@ static int recover(struct session *s, struct mlo_err *err)
     s->done = there;
     if (there || !s->location)
         return 0;
-    return ask_session(s, err);
+    rc = ask_session(s, err);
+    if (s->misplaced &&
+        s->offset == 0) /* it was where it should be: this registry takes no chunks so large */
+        s->whole = s->no_chunks = true;
+    s->misplaced = false;
+    return rc;
 }
 
 /* Twice as long with each failure in a row. */
@@ -436,12 +450,13 @@ static int run_steps(struct session *s, struct mlo_err *err)
     int rc = 0;
     while (rc == 0 && !s->done) {
         bool was_unsure = s->unsure;
+        s->refused = false;
         rc = step(s, err);
         if (s->offset > s->reached) {
             s->reached = s->offset;
             failures = 0;
         }
-        if (rc != 0 || !s->unsure || was_unsure)
+        if (rc != 0 || was_unsure || (!s->unsure && !s->refused))
             continue;
         if (++failures > FAILURES_MAX) {
             *err = s->last;

@@ -4,7 +4,7 @@
 #     registry_stop
 # shellcheck shell=sh disable=SC2034
 
-registry_pids=
+# Process ids are kept in files: test bodies run in subshells.
 registry_start()
 {
     registry_folder=$T/registry-$1
@@ -17,7 +17,7 @@ registry_start()
 	END
     [ -z "${2:-}" ] || printf '%s\n' "$2" >>"$registry_folder/config.yml"
     docker-registry serve "$registry_folder/config.yml" >"$registry_folder/log" 2>&1 &
-    registry_pids="$registry_pids $!"
+    echo $! >>"$T/registry.pids"
     i=0
     while ! registry=$(grep -o 'listening on 127.0.0.1:[0-9]*' "$registry_folder/log") && [ $i -lt 100 ]; do
         i=$((i + 1))
@@ -26,11 +26,17 @@ registry_start()
     registry=${registry#listening on }
     [ -n "$registry" ]
 }
+# kill_listed FILE: the processes whose ids it holds.
+kill_listed()
+{
+    [ -e "$1" ] || return 0
+    while read -r registry_pid; do kill "$registry_pid" 2>/dev/null; done <"$1"
+    rm -f "$1"
+}
 registry_stop()
 {
-    # shellcheck disable=SC2086 # a list
-    [ -z "$registry_pids" ] || kill $registry_pids 2>/dev/null
-    registry_pids=
+    kill_listed "$T/registry.pids"
+    kill_listed "$T/double.pids"
 }
 trap 'registry_stop; chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 
@@ -46,4 +52,26 @@ registry_forget()
 {
     hex=$(sha256sum "$1" | cut -c1-64)
     rm -r "$registry_folder/data/docker/registry/v2/blobs/sha256/$(printf %.2s "$hex")/$hex"
+}
+
+# double_start [FAULT...]: the strict double (tests/tools/registry-double.py) in place of the one before; sets $registry, its log
+# is $double_log.
+double_start()
+{
+    kill_listed "$T/double.pids"
+    double=$(mktemp -d "$T/double-XXXXXX") double_log=$double/log
+    python3 "$R/tests/tools/registry-double.py" "$double/port" "$double_log" "$@" >"$double/err" 2>&1 &
+    echo $! >>"$T/double.pids"
+    i=0
+    while [ ! -e "$double/port" ] && [ $i -lt 200 ]; do
+        i=$((i + 1))
+        sleep 0.05
+    done
+    read -r double_port _ <"$double/port" || { cat "$double/err"; return 1; }
+    registry=127.0.0.1:$double_port
+}
+# What the client has done that no client may do.
+double_is_content()
+{
+    ! grep FAULT: "$double_log"
 }
