@@ -35,3 +35,24 @@ s3_new_bucket()
     s3_name=b-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
     s3 bucket "$s3_name" >&2 && echo "$s3_name"
 }
+
+# ---- the same server behind a proxy that goes wrong (tests/tools/faulty-s3.py says how) ----
+
+# faulty_start [OPTIONS]: starts it and points the settings at it.
+faulty_start()
+{
+    python3 "$R/tests/tools/faulty-s3.py" serve "$T/faulty" "$RGW_URL" "$@" >/dev/null 2>"$T/faulty.err" &
+    faulty_tries=0
+    until [ -e "$T/faulty/url" ]; do
+        faulty_tries=$((faulty_tries + 1))
+        [ "$faulty_tries" -lt 200 ] || {
+            echo "Bail out! the faulty proxy does not start: $(cat "$T/faulty.err")"
+            exit 1
+        }
+        sleep 0.05
+    done
+    AWS_ENDPOINT_URL=$(cat "$T/faulty/url")
+    export AWS_ENDPOINT_URL
+}
+faulty_rules() { python3 "$R/tests/tools/faulty-s3.py" rules "$T/faulty" "$1"; }
+faulty_asked() { python3 "$R/tests/tools/faulty-s3.py" asked "$T/faulty" "$1"; }
