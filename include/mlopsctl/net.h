@@ -28,6 +28,8 @@ struct mlo_http_opts {
     const char *no_proxy;   /* hosts, as curl's NOPROXY */
     bool allow_plain;       /* http:// also beyond the loopback */
     int64_t backoff_ns;     /* first pause's ceiling, doubled up to 30 s; 0: 0.5 s */
+    int64_t patience_ns;    /* of requests that say none; 0: 120 s */
+    int64_t stall_ns;       /* likewise; 0: 30 s */
     /* What a person should know while it goes on: a wait above a minute, a Sunset header (once per host). Any
      * thread, one at a time. May be NULL. */
     void (*notice)(void *ctx, const char *text);
@@ -100,8 +102,8 @@ struct mlo_http_request {
     /* 0: 10. Fruitless ones in a row: one that brought a sink 1 MiB does not count; 3 for reaching a host
      * that has never answered. Requests that are not repeatable are sent again only when they never left. */
     unsigned attempts;
-    int64_t patience_ns; /* until the answer's first byte, after the body is sent; 0: 120 s */
-    int64_t stall_ns;    /* less than 1 KiB/s for so long is a failure of the attempt; 0: 30 s */
+    int64_t patience_ns; /* until the answer's first byte, after the body is sent; 0: the client's */
+    int64_t stall_ns;    /* less than 1 KiB/s for so long is a failure of the attempt; 0: the client's */
     int64_t deadline_ns; /* of the whole, on mlo_time_mono(); 0: none */
 };
 struct mlo_http_response {

@@ -88,6 +88,8 @@ int mlo_ctx_http(struct mlo_ctx *ctx, struct mlo_http **ret, struct mlo_err *err
         .ca_file = ca_file_of(ctx, c),
         .proxy = proxy_of(ctx, c),
         .no_proxy = first_of(ctx, no_proxy, MLO_COUNT(no_proxy)),
+        .patience_ns = (int64_t)mlo_config_u64(c, "net.patience"),
+        .stall_ns = (int64_t)mlo_config_u64(c, "net.stall"),
         .allow_plain = mlo_config_bool(c, "net.allow-plain"),
         .notice = say_notice,
         .stop = is_stopped,

@@ -8,6 +8,8 @@
 
 #define CONNECTIONS_USUAL 16
 #define BACKOFF_USUAL     (MLO_NS_PER_S / 2)
+#define STALL_USUAL       (30 * MLO_NS_PER_S)
+#define PATIENCE_USUAL    (120 * MLO_NS_PER_S)
 #define POLL_MS           1000 /* wakeups make it shorter */
 
 /* ---- rings ---- */
@@ -306,6 +308,10 @@ static int copy_opts(struct mlo_http *h, const struct mlo_http_opts *opts, struc
         h->opts.connections = CONNECTIONS_USUAL;
     if (!h->opts.backoff_ns)
         h->opts.backoff_ns = BACKOFF_USUAL;
+    if (!h->opts.stall_ns)
+        h->opts.stall_ns = STALL_USUAL;
+    if (!h->opts.patience_ns)
+        h->opts.patience_ns = PATIENCE_USUAL;
     for (size_t i = 0; i < MLO_COUNT(texts); i++)
         if (copy(texts[i], err)) {
             for (; i < MLO_COUNT(texts); i++)

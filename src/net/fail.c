@@ -117,7 +117,7 @@ static void add_element(struct mlo_str *out, const char *body, const char *open,
     if (!end)
         return;
     s += strlen(open);
-    mlo_str_add(out, out->len ? ": " : "");
+    mlo_str_add(out, out->len && end > s ? ": " : "");
     add_unescaped(out, s, (size_t)(end - s) < SHOWN_MAX ? (size_t)(end - s) : SHOWN_MAX);
 }
 
@@ -247,27 +247,21 @@ static int fail_certificate(const struct mlo_attempt_result *r, const char *host
                     "if a private authority signed it, give that authority's certificate as the CA file");
 }
 
-static int fail_slow(const struct mlo_attempt_result *r, const struct mlo_http_request *req, const char *host,
-                     struct mlo_err *err)
+static int fail_slow(const struct mlo_attempt_result *r, const char *host, struct mlo_err *err)
 {
-    bool stalled = r->end == MLO_ATTEMPT_STALLED;
     char human[MLO_HUMAN_MAX];
-    int64_t set = stalled ? req->stall_ns : req->patience_ns, limit = set       ? set
-                                                                      : stalled ? MLO_STALL_USUAL
-                                                                                : MLO_PATIENCE_USUAL;
-    mlo_human_duration((uint64_t)limit, human);
-    if (stalled)
+    mlo_human_duration((uint64_t)r->limit, human);
+    if (r->end == MLO_ATTEMPT_STALLED)
         mlo_fail(err, MLO_EREMOTE, "'%s' moved less than 1 KiB/s for %s", host, human);
     else
         mlo_fail(err, MLO_EREMOTE, "'%s' did not answer within %s", host, human);
     return mlo_hint(err, "check the network, or try again later");
 }
 
-int mlo_attempt_fail(const struct mlo_attempt_result *r, const struct mlo_http_request *req, const char *host,
-                     uint64_t got, struct mlo_err *err)
+int mlo_attempt_fail(const struct mlo_attempt_result *r, const char *host, uint64_t got, struct mlo_err *err)
 {
     if (r->end != MLO_ATTEMPT_BROKEN)
-        return fail_slow(r, req, host, err);
+        return fail_slow(r, host, err);
     switch ((int)r->code) {
     case CURLE_OUT_OF_MEMORY: /* libcurl before 8.6 also says so of a header line above 100 KB */
         return r->left ? mlo_fail(err, MLO_EREMOTE, "'%s' answered with a header line that is too long", host)

@@ -183,8 +183,6 @@ void mlo_ring_took(struct mlo_ring *r, size_t n);
 /* What an attempt sends, and who hears the answer. Both callbacks: 0, MLO_TRANSFER_ENOUGH to end well, or a
  * failure. */
 #define MLO_TRANSFER_ENOUGH 1
-#define MLO_STALL_USUAL     (30 * MLO_NS_PER_S)
-#define MLO_PATIENCE_USUAL  (120 * MLO_NS_PER_S)
 struct mlo_attempt {
     const struct mlo_http_request *req;
     const struct mlo_url *url;
@@ -203,6 +201,7 @@ enum mlo_attempt_end {
 };
 struct mlo_attempt_result {
     enum mlo_attempt_end end;
+    int64_t limit; /* STALLED, SILENT: how long that was, in ns */
     CURLcode code;
     long os_errno;
     bool left;   /* at least a part of the request went out */
@@ -228,7 +227,6 @@ bool mlo_hosts_wait_is_news(struct mlo_hosts *t, const struct mlo_url *u, int64_
 /* ---- fail.c ---- */
 
 /* Why there was no complete answer, as an error with a hint; `got` bytes of it had come. */
-int mlo_attempt_fail(const struct mlo_attempt_result *r, const struct mlo_http_request *req, const char *host,
-                     uint64_t got, struct mlo_err *err);
+int mlo_attempt_fail(const struct mlo_attempt_result *r, const char *host, uint64_t got, struct mlo_err *err);
 
 #endif

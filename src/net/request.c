@@ -446,7 +446,7 @@ static int attempt_all(struct call *c, struct mlo_attempt_result *r, struct mlo_
             return 0;
         bool fits = pause_fits(c, &until);
         if (v == GIVE_UP || (v == AGAIN && !fits))
-            return r->end == MLO_ATTEMPT_COMPLETE ? 0 : mlo_attempt_fail(r, c->req, c->url.host, c->got, err);
+            return r->end == MLO_ATTEMPT_COMPLETE ? 0 : mlo_attempt_fail(r, c->url.host, c->got, err);
         if (v == AGAIN && rest(c, until, err))
             return err->code;
     }

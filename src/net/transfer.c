@@ -405,13 +405,14 @@ static int run_transfer(struct mlo_transfer *t, const struct mlo_attempt *a, str
 {
     struct drive d = {.t = t,
                       .a = a,
-                      .patience = or_usual(a->req->patience_ns, MLO_PATIENCE_USUAL),
-                      .stall = or_usual(a->req->stall_ns, MLO_STALL_USUAL),
+                      .patience = or_usual(a->req->patience_ns, t->h->opts.patience_ns),
+                      .stall = or_usual(a->req->stall_ns, t->h->opts.stall_ns),
                       .sent = mlo_time_mono(),
                       .sending = t->out_left > 0};
     ret->end = MLO_ATTEMPT_COMPLETE;
     mlo_client_ask(t, MLO_ASK_START);
     int rc = drive(&d, &ret->end, err);
+    ret->limit = ret->end == MLO_ATTEMPT_STALLED ? d.stall : d.patience;
     if (rc)
         cancel(t);
     mlo_client_forget(t);
