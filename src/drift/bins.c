@@ -1,0 +1,99 @@
+#include "internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define FINE_BINS ((size_t)256) /* of a column with more values: no KS gap can hide in more than 1/256 */
+
+void mlo_bins_release(struct mlo_bins *b)
+{
+    free(b->edges);
+    free(b->cells);
+    *b = (struct mlo_bins){0};
+}
+
+/* Where each cell's search begins. The cell of a value never decreases with the value, so an edge of an
+ * earlier cell is never above a value of a later one. */
+static int index_cells(struct mlo_bins *b, struct mlo_err *err)
+{
+    b->cells = mlo_calloc(MLO_BINS_CELLS, sizeof *b->cells, err);
+    if (!b->cells)
+        return MLO_EIO;
+    if (b->n_edges > 1) {
+        double width = b->edges[b->n_edges - 1] - b->edges[0];
+        b->low = b->edges[0];
+        b->scale = isfinite(width) && width > 0 ? MLO_BINS_CELLS / width : 0;
+        if (!isfinite(b->scale))
+            b->scale = 0;
+    }
+    size_t at = 0;
+    for (size_t cell = 0; cell < MLO_BINS_CELLS; cell++) {
+        while (at < b->n_edges && mlo_bins_cell(b, b->edges[at]) < cell)
+            at++;
+        b->cells[cell] = (uint16_t)at;
+    }
+    return 0;
+}
+
+int mlo_bins_from_edges(const double *edges, size_t n, bool each_value, struct mlo_bins *ret,
+                        struct mlo_err *err)
+{
+    struct mlo_bins b = {.n_edges = n, .each_value = each_value};
+    b.edges = mlo_calloc(n + 1, sizeof *b.edges, err);
+    if (!b.edges)
+        return MLO_EIO;
+    if (n > 0)
+        memcpy(b.edges, edges, n * sizeof *edges);
+    int rc = index_cells(&b, err);
+    if (rc != 0) {
+        mlo_bins_release(&b);
+        return rc;
+    }
+    *ret = b;
+    return 0;
+}
+
+/* The different values of a sorted sample, when they are at most `max`; else 0. */
+static size_t different_values(const double *sorted, size_t n, double *ret, size_t max)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && sorted[i] == sorted[i - 1])
+            continue;
+        if (found == max)
+            return 0;
+        ret[found++] = sorted[i];
+    }
+    return found;
+}
+
+static size_t quantile_edges(const double *sorted, size_t n, double *ret)
+{
+    size_t found = 0;
+    for (size_t i = 1; i < FINE_BINS; i++) {
+        double e = mlo_quantile_sorted(sorted, n, (double)i / FINE_BINS);
+        if (found == 0 || e > ret[found - 1])
+            ret[found++] = e;
+    }
+    return found;
+}
+
+int mlo_bins_from_sample(double *sample, size_t n, struct mlo_bins *ret, struct mlo_err *err)
+{
+    double edges[FINE_BINS];
+    MLO_AUTOFREE double *scratch = mlo_calloc(n + 1, sizeof *scratch, err);
+    if (!scratch)
+        return MLO_EIO;
+    mlo_sort_doubles(sample, n, scratch);
+    size_t found = different_values(sample, n, edges, FINE_BINS);
+    bool each_value = found > 0 || n == 0;
+    if (!each_value)
+        found = quantile_edges(sample, n, edges);
+    return mlo_bins_from_edges(edges, found, each_value, ret, err);
+}
+
+bool mlo_bins_equal(const struct mlo_bins *a, const struct mlo_bins *b)
+{
+    return a->n_edges == b->n_edges && a->each_value == b->each_value &&
+           (a->n_edges == 0 || memcmp(a->edges, b->edges, a->n_edges * sizeof *a->edges) == 0);
+}

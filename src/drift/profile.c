@@ -1,0 +1,146 @@
+/* What a profile is made of, merging, and what follows from its sums. */
+#include "internal.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+void mlo_profile_free(struct mlo_profile *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < p->n_columns; i++) {
+        struct mlo_profile_column *c = &p->columns[i];
+        free(c->name);
+        free(c->counts);
+        mlo_bins_release(&c->bins);
+        mlo_categories_release(&c->categories);
+    }
+    free(p->columns);
+    free(p);
+}
+
+int mlo_profile_new(const struct mlo_column *columns, size_t n, struct mlo_profile **ret, struct mlo_err *err)
+{
+    struct mlo_profile *p = mlo_calloc(1, sizeof *p, err);
+    if (!p)
+        return MLO_EIO;
+    p->columns = mlo_calloc(n, sizeof *p->columns, err);
+    for (size_t i = 0; p->columns && i < n; i++) {
+        struct mlo_profile_column *c = &p->columns[i];
+        p->n_columns = i + 1;
+        c->type = columns[i].type;
+        c->integral = columns[i].integral;
+        c->min = INFINITY;
+        c->max = -INFINITY;
+        mlo_categories_init(&c->categories);
+        c->name = mlo_strdup(columns[i].name, err);
+        if (!c->name)
+            break;
+    }
+    if (p->n_columns < n || (n > 0 && !p->columns[n - 1].name)) {
+        mlo_profile_free(p);
+        return MLO_EIO;
+    }
+    *ret = p;
+    return 0;
+}
+
+int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
+                         struct mlo_err *err)
+{
+    c->counts = mlo_calloc(bins->n_edges + 1, sizeof *c->counts, err);
+    if (!c->counts)
+        return MLO_EIO;
+    c->centre = centre;
+    return mlo_bins_from_edges(bins->edges, bins->n_edges, bins->each_value, &c->bins, err);
+}
+
+static int copy_shape(struct mlo_profile_column *to, const struct mlo_profile_column *from,
+                      struct mlo_err *err)
+{
+    to->type = from->type;
+    to->integral = from->integral;
+    return from->counts ? mlo_profile_set_bins(to, &from->bins, from->centre, err) : 0;
+}
+
+int mlo_profile_like(const struct mlo_profile *p, struct mlo_profile **ret, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_column *columns = mlo_calloc(p->n_columns, sizeof *columns, err);
+    struct mlo_profile *like = NULL;
+    if (!columns)
+        return MLO_EIO;
+    for (size_t i = 0; i < p->n_columns; i++)
+        columns[i] = (struct mlo_column){.name = p->columns[i].name, .type = p->columns[i].type};
+    int rc = mlo_profile_new(columns, p->n_columns, &like, err);
+    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
+        rc = copy_shape(&like->columns[i], &p->columns[i], err);
+    if (rc != 0) {
+        mlo_profile_free(like);
+        return rc;
+    }
+    *ret = like;
+    return 0;
+}
+
+const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_columns; i++)
+        if (strcmp(p->columns[i].name, name) == 0)
+            return &p->columns[i];
+    return NULL;
+}
+
+/* ---- merging ---- */
+
+static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, struct mlo_err *err)
+{
+    bool same = a->n_columns == b->n_columns;
+    for (size_t i = 0; same && i < a->n_columns; i++) {
+        const struct mlo_profile_column *x = &a->columns[i], *y = &b->columns[i];
+        same = strcmp(x->name, y->name) == 0 && x->type == y->type && x->centre == y->centre &&
+               !x->counts == !y->counts && mlo_bins_equal(&x->bins, &y->bins);
+        if (!same) {
+            mlo_fail(err, MLO_EUSAGE, "the profiles count column '%s' in different bins", x->name);
+            return mlo_hint(err, "make the profiles of all shards with --like the same reference profile");
+        }
+    }
+    return same ? 0 : mlo_fail(err, MLO_EUSAGE, "the profiles have different columns");
+}
+
+static int merge_column(struct mlo_profile_column *to, const struct mlo_profile_column *from,
+                        struct mlo_err *err)
+{
+    to->n += from->n;
+    to->missing += from->missing;
+    to->nan += from->nan;
+    to->bad += from->bad;
+    to->min = from->min < to->min ? from->min : to->min;
+    to->max = from->max > to->max ? from->max : to->max;
+    for (size_t i = 0; to->counts && i <= to->bins.n_edges; i++)
+        to->counts[i] += from->counts[i];
+    mlo_exact_sum_merge(&to->sum, &from->sum);
+    mlo_exact_sum_merge(&to->squares, &from->squares);
+    return mlo_categories_merge(&to->categories, &from->categories, err);
+}
+
+int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other, struct mlo_err *err)
+{
+    int rc = check_same(into, other, err);
+    for (size_t i = 0; rc == 0 && i < into->n_columns; i++)
+        rc = merge_column(&into->columns[i], &other->columns[i], err);
+    into->rows += rc == 0 ? other->rows : 0;
+    into->ragged += rc == 0 ? other->ragged : 0;
+    return rc;
+}
+
+void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments *ret)
+{
+    struct mlo_moments m = {.n = c->n, .min = c->min, .max = c->max};
+    if (c->n > 0) {
+        double n = (double)c->n, shift = mlo_exact_sum_value(&c->sum) / n;
+        m.mean = c->centre + shift;
+        m.variance = fmax(0, mlo_exact_sum_value(&c->squares) / n - shift * shift);
+    }
+    *ret = m;
+}

@@ -1,0 +1,225 @@
+/*
+ * A profile out of a table, in one pass on several threads. Edges come from the first batches of the
+ * reference: who gets one of them keeps its numbers; when all are there the edges are made and the numbers
+ * counted, and those who were faster wait so long. Every worker counts into a profile of its own; they are
+ * added up at the end.
+ */
+#include "internal.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+#define SAMPLE_BATCHES ((uint64_t)64)
+
+struct sample { /* numbers of one column in the first batches */
+    double *values;
+    size_t n, cap;
+};
+struct scan {
+    const struct mlo_profile_opts *opts;
+    struct mlo_profile **parts; /* of each worker */
+    unsigned workers;
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t ready;
+    struct sample *samples; /* of each column */
+    size_t n_samples;
+    uint64_t sampled; /* batches */
+    bool edges, failed;
+};
+
+/* ---- cells ---- */
+
+static double value_of(const struct mlo_batch_column *b, size_t row)
+{
+    return b->numbers ? b->numbers[row] : (double)b->times[row];
+}
+
+/* Counts the row's state; true when there is a value. */
+static inline bool has_value(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t row)
+{
+    switch (b->cell ? (enum mlo_cell)b->cell[row] : MLO_CELL_OK) {
+    case MLO_CELL_OK:
+        return true;
+    case MLO_CELL_MISSING:
+        c->missing++;
+        return false;
+    case MLO_CELL_NAN:
+        c->nan++;
+        return false;
+    case MLO_CELL_BAD:
+        c->bad++;
+        return false;
+    }
+    return false;
+}
+
+static void count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++)
+        if (has_value(c, b, r))
+            mlo_profile_count(c, value_of(b, r));
+}
+
+static int count_texts(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows,
+                       struct mlo_err *err)
+{
+    for (size_t r = 0; r < rows; r++) {
+        if (!has_value(c, b, r))
+            continue;
+        struct mlo_slice s = b->codes ? b->dictionary[b->codes[r]] : b->texts[r];
+        int rc = mlo_categories_add(&c->categories, s.ptr, s.len, 1, err);
+        if (rc != 0)
+            return rc;
+        c->n++;
+    }
+    return 0;
+}
+
+/* ---- the sample ---- */
+
+static int keep_numbers(struct sample *s, struct mlo_profile_column *c, const struct mlo_batch_column *b,
+                        size_t rows, struct mlo_err *err)
+{
+    int rc = mlo_grow(&s->values, &s->cap, s->n + rows, sizeof *s->values, err);
+    for (size_t r = 0; rc == 0 && r < rows; r++)
+        if (has_value(c, b, r))
+            s->values[s->n++] = value_of(b, r);
+    return rc;
+}
+
+static int make_bins(struct scan *s, size_t column, struct mlo_err *err)
+{
+    struct sample *sample = &s->samples[column];
+    struct mlo_bins bins = {0};
+    int rc = mlo_bins_from_sample(sample->values, sample->n, &bins, err);
+    double centre = rc == 0 && sample->n > 0 ? sample->values[sample->n / 2] : 0; /* sorted now */
+    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
+        rc = mlo_profile_set_bins(&s->parts[w]->columns[column], &bins, centre, err);
+    mlo_bins_release(&bins);
+    struct mlo_profile_column *c = &s->parts[0]->columns[column];
+    for (size_t i = 0; rc == 0 && i < sample->n; i++)
+        mlo_profile_count(c, sample->values[i]);
+    free(sample->values);
+    *sample = (struct sample){0};
+    return rc;
+}
+
+/* All first batches are here, or the table has no more. Nobody counts yet. */
+static int make_edges(struct scan *s, struct mlo_err *err)
+{
+    for (size_t i = 0; i < s->parts[0]->n_columns; i++) {
+        int rc = s->parts[0]->columns[i].type != MLO_COLUMN_TEXT ? make_bins(s, i, err) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    s->edges = true;
+    return 0;
+}
+
+static int keep_batch(struct scan *s, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct mlo_profile *p = s->parts[worker];
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
+        if (p->columns[i].type != MLO_COLUMN_TEXT)
+            rc = keep_numbers(&s->samples[i], &p->columns[i], &b->columns[i], b->n_rows, err);
+    if (rc == 0 && ++s->sampled == SAMPLE_BATCHES)
+        rc = make_edges(s, err);
+    s->failed = s->failed || rc != 0;
+    if (s->edges || s->failed)
+        pthread_cond_broadcast(&s->ready);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static int wait_for_edges(struct scan *s, struct mlo_err *err)
+{
+    pthread_mutex_lock(&s->lock);
+    while (!s->edges && !s->failed)
+        pthread_cond_wait(&s->ready, &s->lock);
+    bool failed = s->failed;
+    pthread_mutex_unlock(&s->lock);
+    return failed ? mlo_fail(err, MLO_EIO, "another thread failed") : 0;
+}
+
+/* ---- a batch ---- */
+
+static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct scan *s = ctx;
+    struct mlo_profile *p = s->parts[worker];
+    bool first = !s->opts->like && b->sequence < SAMPLE_BATCHES;
+    int rc = s->opts->like ? 0 : first ? keep_batch(s, worker, b, err) : wait_for_edges(s, err);
+    for (size_t i = 0; rc == 0 && i < p->n_columns; i++) {
+        struct mlo_profile_column *c = &p->columns[i];
+        if (c->type == MLO_COLUMN_TEXT)
+            rc = count_texts(c, &b->columns[i], b->n_rows, err);
+        else if (!first)
+            count_numbers(c, &b->columns[i], b->n_rows);
+    }
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **ret, struct mlo_err *err)
+{
+    size_t n;
+    const struct mlo_column *columns = mlo_table_columns(t, &n);
+    return s->opts->like ? mlo_profile_like(s->opts->like, ret, err) : mlo_profile_new(columns, n, ret, err);
+}
+
+static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)
+{
+    int rc = 0;
+    for (unsigned w = 1; rc == 0 && w < s->workers; w++)
+        rc = mlo_profile_merge(s->parts[0], s->parts[w], err);
+    for (size_t i = 0; rc == 0 && i < s->parts[0]->n_columns; i++)
+        rc = mlo_categories_settle(&s->parts[0]->columns[i].categories, err);
+    s->parts[0]->rows = st->rows;
+    s->parts[0]->ragged = st->ragged;
+    return rc;
+}
+
+static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
+{
+    struct mlo_scan_result st = {0};
+    int rc = 0;
+    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
+        rc = make_part(s, t, &s->parts[w], err);
+    if (rc == 0)
+        s->samples = mlo_calloc(s->parts[0]->n_columns + 1, sizeof *s->samples, err);
+    if (rc == 0 && !s->samples)
+        rc = MLO_EIO;
+    s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
+    if (rc == 0)
+        rc = mlo_table_scan(t, count_batch, s, &st, err);
+    if (rc == 0 && !s->opts->like && !s->edges)
+        rc = make_edges(s, err);
+    return rc != 0 ? rc : add_up(s, &st, err);
+}
+
+int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
+                      struct mlo_err *err)
+{
+    struct scan s = {.opts = opts, .workers = mlo_table_workers(t)};
+    s.parts = mlo_calloc(s.workers, sizeof *s.parts, err);
+    if (!s.parts)
+        return MLO_EIO;
+    pthread_mutex_init(&s.lock, NULL);
+    pthread_cond_init(&s.ready, NULL);
+    int rc = scan_table(&s, t, err);
+    if (rc == 0)
+        *ret = mlo_steal(&s.parts[0]);
+    for (size_t i = 0; i < s.n_samples; i++)
+        free(s.samples[i].values);
+    for (unsigned w = 0; w < s.workers; w++)
+        mlo_profile_free(s.parts[w]);
+    pthread_cond_destroy(&s.ready);
+    pthread_mutex_destroy(&s.lock);
+    free(s.samples);
+    free(s.parts);
+    return rc;
+}

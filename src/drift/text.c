@@ -1,0 +1,365 @@
+/*
+ * The profile's file: one JSON document, the same bytes for the same profile (docs/profile-format.md).
+ * Numbers are written so that they read back as the same double; exact sums as their pieces in hexadecimal.
+ */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include <mlopsctl/base/json.h>
+#include <mlopsctl/base/text.h>
+
+#define PROFILE_SCHEMA 1
+#define PROFILE_MAX    ((size_t)1 << 30)
+#define SUM_LIMBS      (sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t))
+
+static const char *const type_names[] = {[MLO_COLUMN_NUMBER] = "number",
+                                         [MLO_COLUMN_TEXT] = "text",
+                                         [MLO_COLUMN_BOOL] = "bool",
+                                         [MLO_COLUMN_TIME] = "time"};
+
+/* ---- writing ---- */
+
+static void put_double(struct mlo_str *out, double v)
+{
+    if (isfinite(v))
+        mlo_str_addf(out, "%.17g", v);
+    else
+        mlo_str_add(out, "null");
+}
+
+static void put_text(struct mlo_str *out, const char *s, size_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    bool valid = mlo_utf8_valid(s, n);
+    mlo_str_addc(out, '"');
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c == '"' || c == '\\') {
+            mlo_str_addc(out, '\\');
+            mlo_str_addc(out, (char)c);
+        } else if (c < 0x20 || c == 0x7f) {
+            mlo_str_addf(out, "\\u00%c%c", hex[c >> 4], hex[c & 15]);
+        } else if (c >= 0x80 && !valid) {
+            mlo_str_add(out, "\\ufffd");
+        } else {
+            mlo_str_addc(out, (char)c);
+        }
+    }
+    mlo_str_addc(out, '"');
+}
+
+/* The pieces that are not zero, as "place:value". */
+static void put_sum(struct mlo_str *out, const struct mlo_exact_sum *sum)
+{
+    struct mlo_exact_sum s = {0};
+    const char *comma = "";
+    mlo_exact_sum_merge(&s, sum); /* carries passed on: one spelling */
+    mlo_str_addc(out, '"');
+    for (size_t i = 0; i < SUM_LIMBS; i++)
+        if (s.limb[i]) {
+            mlo_str_addf(out, "%s%zx:%" PRIx64, comma, i, s.limb[i]);
+            comma = ",";
+        }
+    mlo_str_addc(out, '"');
+}
+
+static void put_numbers(struct mlo_str *out, const struct mlo_profile_column *c)
+{
+    mlo_str_addf(out, ",\"each_value\":%s,\"edges\":[", c->bins.each_value ? "true" : "false");
+    for (size_t i = 0; i < c->bins.n_edges; i++) {
+        mlo_str_add(out, i ? "," : "");
+        put_double(out, c->bins.edges[i]);
+    }
+    mlo_str_add(out, "],\"counts\":[");
+    for (size_t i = 0; i <= c->bins.n_edges; i++)
+        mlo_str_addf(out, "%s%" PRIu64, i ? "," : "", c->counts[i]);
+    mlo_str_add(out, "],\"centre\":");
+    put_double(out, c->centre);
+    mlo_str_add(out, ",\"sum\":");
+    put_sum(out, &c->sum);
+    mlo_str_add(out, ",\"squares\":");
+    put_sum(out, &c->squares);
+    mlo_str_add(out, ",\"min\":");
+    put_double(out, c->min);
+    mlo_str_add(out, ",\"max\":");
+    put_double(out, c->max);
+}
+
+static int put_categories(struct mlo_str *out, const struct mlo_categories *c, struct mlo_err *err)
+{
+    MLO_AUTOFREE const struct mlo_category **list = NULL;
+    int rc = mlo_categories_sorted(c, &list, err);
+    if (rc != 0)
+        return rc;
+    mlo_str_addf(
+        out, ",\"overflowed\":%s,\"threshold\":\"%016" PRIx64 "\",\"left_out\":%" PRIu64 ",\"categories\":[",
+        c->overflowed ? "true" : "false", c->threshold, c->left_out);
+    for (size_t i = 0; i < c->count; i++) {
+        size_t stored = strlen(list[i]->text);
+        mlo_str_add(out, i ? ",[" : "[");
+        put_text(out, list[i]->text, stored);
+        mlo_str_addf(out, ",%" PRIu64 ",\"%016" PRIx64 "\",%" PRIu32 "]", list[i]->count, list[i]->hash,
+                     list[i]->length);
+    }
+    mlo_str_addc(out, ']');
+    return 0;
+}
+
+static int put_column(struct mlo_str *out, const struct mlo_profile_column *c, struct mlo_err *err)
+{
+    int rc = 0;
+    mlo_str_add(out, "{\"name\":");
+    put_text(out, c->name, strlen(c->name));
+    mlo_str_addf(out,
+                 ",\"type\":\"%s\",\"integral\":%s,\"n\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"nan\":%" PRIu64
+                 ",\"bad\":%" PRIu64,
+                 type_names[c->type], c->integral ? "true" : "false", c->n, c->missing, c->nan, c->bad);
+    if (c->type == MLO_COLUMN_TEXT)
+        rc = put_categories(out, &c->categories, err);
+    else
+        put_numbers(out, c);
+    mlo_str_addc(out, '}');
+    return rc;
+}
+
+int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct mlo_err *err)
+{
+    mlo_str_addf(out,
+                 "{\"schema\":%d,\"kind\":\"mlopsctl-profile\",\"rows\":%" PRIu64 ",\"ragged\":%" PRIu64
+                 ",\"columns\":[",
+                 PROFILE_SCHEMA, p->rows, p->ragged);
+    for (size_t i = 0; i < p->n_columns; i++) {
+        mlo_str_add(out, i ? ",\n" : "\n");
+        int rc = put_column(out, &p->columns[i], err);
+        if (rc != 0)
+            return rc;
+    }
+    mlo_str_add(out, "]}\n");
+    return mlo_str_check(out, err);
+}
+
+/* ---- reading ---- */
+
+static int get_u64(const cJSON *o, const char *key, uint64_t *ret, struct mlo_err *err)
+{
+    return mlo_json_u64(o, key, ret, err);
+}
+
+static int get_type(const cJSON *o, enum mlo_column_type *ret, struct mlo_err *err)
+{
+    const char *name = mlo_json_text(o, "type");
+    for (size_t i = 0; name && i < MLO_COUNT(type_names); i++)
+        if (strcmp(type_names[i], name) == 0) {
+            *ret = (enum mlo_column_type)i;
+            return 0;
+        }
+    return mlo_fail(err, MLO_EINVALID, "has a column of no known type");
+}
+
+static int get_hex(const char *text, uint64_t *ret, struct mlo_err *err)
+{
+    char *end;
+    if (!text || strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+        return mlo_fail(err, MLO_EINVALID, "a hash is no hexadecimal number of 16 digits");
+    *ret = strtoull(text, &end, 16);
+    return 0;
+}
+
+static int get_sum(const cJSON *o, const char *key, struct mlo_exact_sum *ret, struct mlo_err *err)
+{
+    const char *p = mlo_json_text(o, key);
+    struct mlo_exact_sum s = {0};
+    while (p && *p) {
+        char *end;
+        unsigned long long at = strtoull(p, &end, 16);
+        if (end == p || *end != ':' || at >= SUM_LIMBS)
+            return mlo_fail(err, MLO_EINVALID, "'%s' is malformed", key);
+        p = end + 1;
+        s.limb[at] = strtoull(p, &end, 16);
+        if (end == p || (*end && *end != ',') || (at + 1 < SUM_LIMBS && s.limb[at] > UINT32_MAX))
+            return mlo_fail(err, MLO_EINVALID, "'%s' is malformed", key);
+        p = *end ? end + 1 : end;
+    }
+    *ret = s;
+    return p ? 0 : mlo_fail(err, MLO_EINVALID, "has no '%s'", key);
+}
+
+static int get_double(const cJSON *o, const char *key, double missing, double *ret, struct mlo_err *err)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
+    if (!v || (!cJSON_IsNumber(v) && !cJSON_IsNull(v)))
+        return mlo_fail(err, MLO_EINVALID, "'%s' is no number", key);
+    *ret = cJSON_IsNumber(v) ? v->valuedouble : missing;
+    return 0;
+}
+
+static int get_edges(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    double edges[MLO_PROFILE_BINS_MAX];
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "edges"), *e;
+    struct mlo_bins bins = {0};
+    size_t n = 0;
+    double centre = 0;
+    cJSON_ArrayForEach(e, list)
+    {
+        if (!cJSON_IsNumber(e) || n == MLO_PROFILE_BINS_MAX - 1 || (n > 0 && e->valuedouble <= edges[n - 1]))
+            return mlo_fail(err, MLO_EINVALID, "edges do not ascend, or are too many");
+        edges[n++] = e->valuedouble;
+    }
+    int rc = cJSON_IsArray(list) ? get_double(o, "centre", 0, &centre, err)
+                                 : mlo_fail(err, MLO_EINVALID, "has no edges");
+    if (rc == 0)
+        rc = mlo_bins_from_edges(edges, n, mlo_json_true(o, "each_value"), &bins, err);
+    if (rc == 0)
+        rc = mlo_profile_set_bins(c, &bins, centre, err);
+    mlo_bins_release(&bins);
+    return rc;
+}
+
+static int get_counts(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "counts"), *e;
+    uint64_t sum = 0;
+    size_t i = 0;
+    cJSON_ArrayForEach(e, list)
+    {
+        if (!cJSON_IsNumber(e) || i > c->bins.n_edges || e->valuedouble < 0 ||
+            e->valuedouble > 9007199254740992.0 || e->valuedouble != floor(e->valuedouble))
+            return mlo_fail(err, MLO_EINVALID, "counts are malformed");
+        c->counts[i] = (uint64_t)e->valuedouble;
+        sum += c->counts[i++];
+    }
+    if (i != c->bins.n_edges + 1 || sum != c->n)
+        return mlo_fail(err, MLO_EINVALID, "counts do not add up");
+    return 0;
+}
+
+static int get_numbers(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    int rc = get_edges(o, c, err);
+    if (rc == 0)
+        rc = get_counts(o, c, err);
+    if (rc == 0)
+        rc = get_sum(o, "sum", &c->sum, err);
+    if (rc == 0)
+        rc = get_sum(o, "squares", &c->squares, err);
+    if (rc == 0)
+        rc = get_double(o, "min", INFINITY, &c->min, err);
+    return rc != 0 ? rc : get_double(o, "max", -INFINITY, &c->max, err);
+}
+
+/* [text, count, hash, length]: of a text that was cut, length and hash are those of the whole. */
+static int get_category(const cJSON *row, struct mlo_categories *c, struct mlo_err *err)
+{
+    const cJSON *text = cJSON_GetArrayItem(row, 0), *count = cJSON_GetArrayItem(row, 1),
+                *hash = cJSON_GetArrayItem(row, 2), *length = cJSON_GetArrayItem(row, 3);
+    uint64_t h = 0;
+    if (!cJSON_IsString(text) || !cJSON_IsNumber(count) || !cJSON_IsNumber(length) ||
+        count->valuedouble < 1 || count->valuedouble > 9007199254740992.0 || length->valuedouble < 0 ||
+        length->valuedouble > UINT32_MAX)
+        return mlo_fail(err, MLO_EINVALID, "a category is malformed");
+    int rc = get_hex(cJSON_GetStringValue(hash), &h, err);
+    return rc != 0 ? rc
+                   : mlo_categories_restore(c, h, text->valuestring, (uint32_t)length->valuedouble,
+                                            (uint64_t)count->valuedouble, err);
+}
+
+static int get_categories(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "categories"), *e;
+    struct mlo_categories *k = &c->categories;
+    size_t n = 0;
+    k->overflowed = mlo_json_true(o, "overflowed");
+    int rc = get_hex(mlo_json_text(o, "threshold"), &k->threshold, err);
+    if (rc == 0)
+        rc = get_u64(o, "left_out", &k->left_out, err);
+    cJSON_ArrayForEach(e, list)
+    {
+        if (rc == 0 && ++n > MLO_PROFILE_CATEGORIES_MAX)
+            rc = mlo_fail(err, MLO_EINVALID, "more than %zu categories", MLO_PROFILE_CATEGORIES_MAX);
+        if (rc == 0)
+            rc = get_category(e, k, err);
+    }
+    return rc;
+}
+
+static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    c->integral = mlo_json_true(o, "integral");
+    int rc = get_u64(o, "n", &c->n, err);
+    if (rc == 0)
+        rc = get_u64(o, "missing", &c->missing, err);
+    if (rc == 0)
+        rc = get_u64(o, "nan", &c->nan, err);
+    if (rc == 0)
+        rc = get_u64(o, "bad", &c->bad, err);
+    if (rc != 0)
+        return rc;
+    return c->type == MLO_COLUMN_TEXT ? get_categories(o, c, err) : get_numbers(o, c, err);
+}
+
+static int get_shape(const cJSON *list, struct mlo_profile **ret, struct mlo_err *err)
+{
+    size_t n = (size_t)cJSON_GetArraySize(list), i = 0;
+    MLO_AUTOFREE struct mlo_column *columns = mlo_calloc(n + 1, sizeof *columns, err);
+    const cJSON *o;
+    if (!columns)
+        return MLO_EIO;
+    cJSON_ArrayForEach(o, list)
+    {
+        const char *name = mlo_json_text(o, "name");
+        int rc = name ? get_type(o, &columns[i].type, err)
+                      : mlo_fail(err, MLO_EINVALID, "has a column without name");
+        if (rc != 0)
+            return rc;
+        columns[i].name = cJSON_GetObjectItemCaseSensitive(o, "name")->valuestring;
+        i++;
+    }
+    return mlo_profile_new(columns, n, ret, err);
+}
+
+static int get_profile(const cJSON *doc, struct mlo_profile **ret, struct mlo_err *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(doc, "columns"), *o;
+    const char *kind = mlo_json_text(doc, "kind");
+    struct mlo_profile *p = NULL;
+    uint64_t schema = 0;
+    size_t i = 0;
+    if (!kind || strcmp(kind, "mlopsctl-profile") != 0 || !cJSON_IsArray(list))
+        return mlo_fail(err, MLO_EINVALID, "is no profile");
+    int rc = get_u64(doc, "schema", &schema, err);
+    if (rc == 0 && schema != PROFILE_SCHEMA)
+        return mlo_fail(err, MLO_EUNAVAIL, "schema %" PRIu64 " is not known; this program reads %d", schema,
+                        PROFILE_SCHEMA);
+    if (rc == 0)
+        rc = get_shape(list, &p, err);
+    if (rc == 0)
+        rc = get_u64(doc, "rows", &p->rows, err);
+    if (rc == 0)
+        rc = get_u64(doc, "ragged", &p->ragged, err);
+    cJSON_ArrayForEach(o, list)
+    {
+        if (rc == 0)
+            rc = get_column(o, &p->columns[i], err);
+        if (rc == 0)
+            i++;
+    }
+    if (rc != 0) {
+        mlo_profile_free(p);
+        return rc;
+    }
+    *ret = p;
+    return 0;
+}
+
+int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret, struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *doc = NULL;
+    int rc = mlo_json_parse(text, n, PROFILE_MAX, &doc, err);
+    if (rc == 0)
+        rc = get_profile(doc, ret, err);
+    return rc != 0 ? mlo_wrap(err, "profile") : 0;
+}
