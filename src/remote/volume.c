@@ -17,8 +17,6 @@
 
 #include "internal.h"
 
-#pragma weak mlo_s3_open_place /* a part that a build may lack */
-
 #define SCHEME       "runpod://"
 #define NAME_MAX_LEN ((size_t)256)
 
@@ -262,8 +260,7 @@ static int open_s3(struct mlo_runpod *c, const struct mlo_runpod_volume *v, cons
         rc = patient_new(o->http, v->id, &p, err);
     if (rc != 0)
         return rc;
-    rc = mlo_s3_open_place ? mlo_s3_open_place(&place, o->http, &p->t, &p->self, err)
-                           : mlo_fail(err, MLO_EUNAVAIL, "built without S3");
+    rc = mlo_s3_open_place(&place, o->http, &p->t, &p->self, err);
     if (rc != 0) {
         patient_close(p);
         return rc;

@@ -12,6 +12,7 @@ test_expect 'the strongest place wins and is named' '
     mlopsctl config --show-origin | grep -q "^gc.retention .*mlops.yaml:3$" &&
     [ "$(MLOPSCTL_GC_RETENTION=30d mlopsctl config gc.retention)" = 30d ] &&
     [ "$(MLOPSCTL_GC_RETENTION=30d mlopsctl config gc.retention --json | json .origin)" = "environment MLOPSCTL_GC_RETENTION" ] &&
+    [ "$(MLOPSCTL_S3_REGION=eu-west-1 mlopsctl config s3.region)" = eu-west-1 ] &&
     [ "$(mlopsctl config gc.retention --json | json .origin)" = "$T/work/mlops.yaml:3" ]
 '
 test_expect 'a relative XDG_CONFIG_HOME counts for nothing' '
