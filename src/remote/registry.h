@@ -35,7 +35,7 @@ struct mlo_registry_quirks {
 };
 const struct mlo_registry_quirks *mlo_registry_quirks(const char *host);
 
-/* ---- registry_challenge.c: what the other side says about who may ask (pure) ---- */
+/* ---- registry_answers.c: what the other side says about who may ask (pure) ---- */
 
 enum mlo_auth_scheme { MLO_AUTH_NONE, MLO_AUTH_BASIC, MLO_AUTH_BEARER };
 struct mlo_challenge { /* owned; NULL: not said */
@@ -52,6 +52,10 @@ int mlo_token_parse(const char *text, size_t n, char **ret_token, uint64_t *ret_
 /* The target of rel="next" in a Link value (RFC 8288), as it stands there; MLO_ENOTFOUND. Owner: the caller.
  */
 int mlo_link_next(const char *text, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* A page of names: {"tags": [...]}; what is no text in it is passed over. */
+int mlo_names_parse(const char *text, size_t n, const char *member,
+                    int (*fn)(void *ctx, const char *name, struct mlo_err *err), void *ctx,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* "0-1023" (also "bytes=0-1023") of an upload's Range header: how many bytes have arrived. */
 bool mlo_upload_range(const char *text, uint64_t *ret);
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include <mlopsctl/base/json.h>
-
 /* ---- pages ---- */
 
 struct listing {
@@ -16,21 +14,13 @@ struct listing {
     struct mlo_digest_set pages;
 };
 
-static int take_names(struct listing *l, const char *text, size_t n, struct mlo_err *err)
+static int take_name(void *ctx, const char *name, struct mlo_err *err)
 {
-    MLO_AUTOJSON cJSON *doc = NULL;
-    int rc = mlo_json_parse(text, n, (size_t)MLO_REGISTRY_PAGE_MAX, &doc, err);
-    if (rc != 0)
-        return mlo_wrap(err, "%s: list of %s", l->g->host, l->member);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(doc, l->member);
-    for (const cJSON *node = list ? list->child : NULL; rc == 0 && node; node = node->next) {
-        if (++l->n > MLO_REGISTRY_LIST_MAX)
-            return mlo_fail(err, MLO_EINVALID, "%s lists more than %zu %s", l->g->host, MLO_REGISTRY_LIST_MAX,
-                            l->member);
-        if (cJSON_IsString(node))
-            rc = l->fn(l->ctx, node->valuestring, err);
-    }
-    return rc;
+    struct listing *l = ctx;
+    if (++l->n > MLO_REGISTRY_LIST_MAX)
+        return mlo_fail(err, MLO_EINVALID, "%s lists more than %zu %s", l->g->host, MLO_REGISTRY_LIST_MAX,
+                        l->member);
+    return l->fn(l->ctx, name, err);
 }
 
 /* The next page's address, NULL when this was the last. Elsewhere, or one that was read before, is a fault.
@@ -75,7 +65,7 @@ static int one_page(struct listing *l, const char *scope, const char *url, char 
     if (rc == 0 && r.status != 200)
         rc = mlo_registry_fail(l->g, &r, err);
     if (rc == 0)
-        rc = take_names(l, r.body ? r.body : "", r.n, err);
+        rc = mlo_names_parse(r.body ? r.body : "", r.n, l->member, take_name, l, err);
     if (rc == 0)
         rc = next_page(l, url, &r, ret_next, err);
     mlo_http_response_release(&r);

@@ -230,25 +230,41 @@ int mlo_token_parse(const char *text, size_t n, char **ret_token, uint64_t *ret_
 
 /* ---- Link, Range ---- */
 
-/* Parameters of one link, up to the comma that ends it; `rel` may name several words. */
+/* "last next" holds "next". */
+static bool has_word(const char *p, size_t n, const char *want)
+{
+    for (const char *end = p + n; p < end;) {
+        size_t length = strcspn(p, " \";,");
+        if (p + length <= end && is_word(p, length, want))
+            return true;
+        p += length + 1;
+    }
+    return false;
+}
+
+/* One parameter of a link, ;name=value or ;name="value"; returns what follows it. */
+static const char *read_parameter(const char *p, bool *next)
+{
+    const char *name = p;
+    size_t n = token_length(p);
+    p += n;
+    if (n == 0 || *p != '=')
+        return n == 0 && *p ? p + 1 : p;
+    bool quoted = *++p == '"';
+    size_t length = strcspn(p + quoted, quoted ? "\"" : ",; \t");
+    if (is_word(name, n, "rel") && has_word(p + quoted, length, "next"))
+        *next = true;
+    p += quoted + length;
+    return p + (quoted && *p == '"');
+}
+
+/* The parameters of one link, up to the comma that ends it. */
 static bool is_next(const char *p, const char **ret_end)
 {
-    bool next = false, quoted = false;
-    const char *at = p;
-    for (; *at && (quoted || *at != ','); at++)
-        quoted = quoted != (*at == '"');
-    for (const char *rel = p; rel + 4 <= at; rel++) {
-        if (strncasecmp(rel, "rel=", 4) != 0)
-            continue;
-        const char *value = rel + 4 + (rel[4] == '"');
-        size_t n = strcspn(value, "\";,");
-        for (const char *word = value; word < value + n; word += strspn(word, " ")) {
-            size_t length = strcspn(word, " \";,");
-            next = next || is_word(word, length, "next");
-            word += length;
-        }
-    }
-    *ret_end = at;
+    bool next = false;
+    for (p += strspn(p, " \t;"); *p && *p != ','; p += strspn(p, " \t;"))
+        p = read_parameter(p, &next);
+    *ret_end = p;
     return next;
 }
 
@@ -281,4 +297,21 @@ bool mlo_upload_range(const char *text, uint64_t *ret)
         return false;
     *ret = last + 1;
     return true;
+}
+
+/* ---- lists ---- */
+
+int mlo_names_parse(const char *text, size_t n, const char *member,
+                    int (*fn)(void *ctx, const char *name, struct mlo_err *err), void *ctx,
+                    struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *doc = NULL;
+    int rc = mlo_json_parse(text, n, (size_t)MLO_REGISTRY_PAGE_MAX, &doc, err);
+    if (rc != 0)
+        return mlo_fail(err, MLO_EREMOTE, "the list of %s is no JSON", member);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(doc, member); /* null: none */
+    for (const cJSON *node = list ? list->child : NULL; rc == 0 && node; node = node->next)
+        if (cJSON_IsString(node))
+            rc = fn(ctx, node->valuestring, err);
+    return rc;
 }
