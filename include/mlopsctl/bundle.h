@@ -170,6 +170,9 @@ void mlo_bundle_release(struct mlo_bundle *b);
  * the family has none worth reading (MLO_FAMILY_ARTIFACT). */
 int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t config_n, const char *extra,
                      size_t extra_n, struct mlo_bundle *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* A model's manifest alone: types, sizes, paths safe and once. For those who are about to fetch what it
+ * names. */
+int mlo_manifest_check(const char *text, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 /* The blobs that any OCI manifest names, a model's or a signature's: itself, config, layers. */
 typedef int (*mlo_blob_fn)(void *ctx, const struct mlo_digest *d, uint64_t size, struct mlo_err *err);
 int mlo_manifest_each_blob(struct mlo_store *s, const struct mlo_digest *manifest, mlo_blob_fn fn, void *ctx,

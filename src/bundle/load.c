@@ -440,6 +440,18 @@ int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t 
     return rc;
 }
 
+int mlo_manifest_check(const char *text, size_t n, struct mlo_err *err)
+{
+    struct mlo_bundle b = {0};
+    int rc = parse_manifest(text, n, &b, err);
+    if (rc == 0)
+        rc = files_of_layers(&b, err);
+    if (rc == 0)
+        rc = sort_files(&b, err);
+    mlo_bundle_release(&b);
+    return rc;
+}
+
 int mlo_bundle_load(struct mlo_store *s, const struct mlo_digest *manifest, struct mlo_bundle *ret,
                     struct mlo_err *err)
 {

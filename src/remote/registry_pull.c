@@ -327,6 +327,8 @@ static int find_manifest(struct puller *p, const struct mlo_ref *ref, const char
         rc = choose(p, &m, err);
     if (rc == 0 && m.oci.family == MLO_FAMILY_NONE)
         rc = not_a_model(p, &m.oci, err);
+    else if (rc == 0)
+        rc = mlo_manifest_check(m.text, m.n, err);
     if (rc == 0)
         *ret = m;
     else
