@@ -115,11 +115,12 @@ static void add_value(struct mlo_str *out, char *between, const char *key, const
 static char *full_address(const struct mlo_remote *r, const struct mlo_s3_settings *s3, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str s;
-    char between = '?';
+    bool has_endpoint = strchr(mlo_remote_url(r), '?') != NULL; /* one that is not Amazon's */
+    char between = has_endpoint ? '&' : '?';
     mlo_str_init(&s, MLO_STR_MAX);
     mlo_str_add(&s, mlo_remote_url(r));
     if (strncmp(s.ptr, "s3://", 5) == 0) {
-        add_value(&s, &between, "endpoint", s3->endpoint);
+        add_value(&s, &between, "endpoint", has_endpoint ? NULL : s3->endpoint);
         add_value(&s, &between, "region", s3->region);
         add_value(&s, &between, "profile", s3->profile);
         add_value(&s, &between, "style", strcmp(s3->style, "auto") == 0 ? NULL : s3->style);

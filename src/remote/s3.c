@@ -224,58 +224,24 @@ int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struc
     return 0;
 }
 
-/* ---- s3://BUCKET[/PREFIX][?endpoint=URL] ---- */
+/* ---- s3://BUCKET[/PREFIX] ---- */
 
 struct address {
-    char *bucket, *prefix, *endpoint; /* endpoint NULL: not in the address */
+    char *bucket, *prefix;
 };
 
 static void address_release(struct address *a)
 {
     free(a->bucket);
     free(a->prefix);
-    free(a->endpoint);
-}
-
-static int hex_digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower(c) - 'a' + 10 : -1;
-}
-
-/* In place: %XX as the byte it stands for; a NUL is left as it was. */
-static void decode(char *s)
-{
-    char *to = s;
-    for (; *s; s++) {
-        int high = s[0] == '%' ? hex_digit(s[1]) : -1, low = high >= 0 ? hex_digit(s[2]) : -1;
-        bool coded = low >= 0 && (high || low);
-        *to++ = coded ? (char)(high << 4 | low) : *s;
-        s += coded ? 2 : 0;
-    }
-    *to = '\0';
-}
-
-static int read_query(const char *query, struct address *a, struct mlo_err *err)
-{
-    char shown[MLO_SHOWN];
-    if (strncmp(query, "endpoint=", 9) != 0 || strchr(query, '&')) {
-        mlo_fail(err, MLO_EUSAGE, "'?%s' is not understood", mlo_shown(query, strlen(query), shown));
-        return mlo_hint(err, "an address is " SCHEME "BUCKET[/PREFIX][?endpoint=URL]");
-    }
-    a->endpoint = mlo_strdup(query + 9, err);
-    if (!a->endpoint)
-        return MLO_EIO;
-    decode(a->endpoint);
-    return 0;
 }
 
 static int read_address(const char *url, struct address *a, struct mlo_err *err)
 {
     const char *bucket = url + strlen(SCHEME);
-    size_t n = strcspn(bucket, "/?");
+    size_t n = strcspn(bucket, "/");
     const char *prefix = bucket + n + (bucket[n] == '/');
-    size_t m = strcspn(prefix, "?");
-    const char *query = prefix[m] ? prefix + m + 1 : NULL;
+    size_t m = strlen(prefix);
     if (n == 0)
         return mlo_fail(err, MLO_EUSAGE, "the address names no bucket");
     if (memchr(bucket, '@', n)) {
@@ -286,10 +252,11 @@ static int read_address(const char *url, struct address *a, struct mlo_err *err)
         ;
     if (!(a->bucket = mlo_memdup0(bucket, n, err)) || !(a->prefix = mlo_memdup0(prefix, m, err)))
         return MLO_EIO;
-    return query ? read_query(query, a, err) : 0;
+    return 0;
 }
 
-/* Undo comes back with this text alone, so an endpoint that is not Amazon's is part of it. */
+/* The same bucket name at two services is two remotes, so an endpoint that is not Amazon's is part of the
+ * name. */
 static int canonical(const struct mlo_s3_place *p, char **ret, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str url;
@@ -338,7 +305,7 @@ static int open_address(const struct address *a, const struct mlo_remote_opts *o
     int rc = mlo_credentials_s3(o->credentials, o->s3.profile, &p.key, err);
     if (rc != 0)
         return rc;
-    p.endpoint = first(a->endpoint, o->s3.endpoint, NULL);
+    p.endpoint = o->s3.endpoint;
     p.region = first(o->s3.region, p.key.region, "us-east-1");
     p.virtual_host = wants_virtual_host(o->s3.style, &p);
     rc = canonical(&p, &url, err);

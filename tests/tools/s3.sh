@@ -1,6 +1,6 @@
 # Sourced after lib.sh by tests that need a real S3 server:
 #
-#     . "${0%/*}/../tools/s3.sh"
+#     . "$R/tests/tools/s3.sh"
 #     s3_start                          starts radosgw, or finds the one that all tests of a run share; skips the whole
 #                                       file when it is not installed
 #     s3_bucket=$(s3_new_bucket)        a bucket of this test alone
