@@ -43,6 +43,7 @@ void mlo_host_clock(struct mlo_host_clock *ret);
 #define MLO_LIBRARY_VERSION 64
 enum mlo_libver {
     MLO_LIBVER_TEXT,
+    MLO_LIBVER_WORD, /* the first of a text */
     MLO_LIBVER_TEXT_OF_INT,
     MLO_LIBVER_THREE_INTS
 }; /* what its version function looks like */

@@ -4,6 +4,7 @@
  */
 #include <dlfcn.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <mlopsctl/host.h>
 
@@ -17,6 +18,8 @@ const struct mlo_host_library mlo_host_libraries[] = {
     {"libarchive", "libarchive.so.13", "archive_version_string", MLO_LIBVER_TEXT, false,
      "pack, export and import"},
     {"libgit2", "libgit2.so.1.5", "git_libgit2_version", MLO_LIBVER_THREE_INTS, false, "provenance from git"},
+    {"libcurl", "libcurl.so.4", "curl_version", MLO_LIBVER_WORD, false, "remotes and RunPod"},
+    {"expat", "libexpat.so.1", "XML_ExpatVersion", MLO_LIBVER_TEXT, true, "answers of S3"},
 };
 const size_t mlo_n_host_libraries = MLO_COUNT(mlo_host_libraries);
 
@@ -34,6 +37,7 @@ static bool ask(const struct mlo_host_library *lib, union symbol s, char ret[MLO
     int v[3] = {0};
     switch (lib->how) {
     case MLO_LIBVER_TEXT:
+    case MLO_LIBVER_WORD:
         text = s.text();
         break;
     case MLO_LIBVER_TEXT_OF_INT:
@@ -47,6 +51,8 @@ static bool ask(const struct mlo_host_library *lib, union symbol s, char ret[MLO
     if (!text)
         return false;
     snprintf(ret, MLO_LIBRARY_VERSION, "%s", text);
+    if (lib->how == MLO_LIBVER_WORD)
+        ret[strcspn(ret, " ")] = '\0';
     return true;
 }
 
