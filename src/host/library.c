@@ -58,7 +58,8 @@ static bool ask(const struct mlo_host_library *lib, union symbol s, char ret[MLO
 
 bool mlo_host_library_version(const struct mlo_host_library *lib, bool load, char ret[MLO_LIBRARY_VERSION])
 {
-    void *handle = dlopen(lib->soname, RTLD_LAZY | RTLD_LOCAL | (load ? 0 : RTLD_NOLOAD));
+    /* Kept once open: what libcurl pulls in leaks when it is unloaded. */
+    void *handle = dlopen(lib->soname, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE | (load ? 0 : RTLD_NOLOAD));
     if (!handle)
         return false;
     union symbol s = {.object = dlsym(handle, lib->symbol)};
