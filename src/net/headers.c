@@ -208,11 +208,13 @@ static bool month(const char **s, int *ret)
     return false;
 }
 
+#define YEAR_MAX 2261 /* the last that fits into nanoseconds */
+
 static bool year(const char **s, struct tm *t)
 {
     uint64_t y;
     const char *start = *s;
-    if (!number(s, &y) || y > 9999)
+    if (!number(s, &y) || y > YEAR_MAX)
         return false;
     if (*s - start == 2) /* RFC 850: the nearest such year that has been or is soon */
         y += y < 70 ? 2000 : 1900;

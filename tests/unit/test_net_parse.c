@@ -23,6 +23,7 @@ static void dates(void)
                                       "Sun, 06 Nov 1900 08:49:37 GMT",
                                       "Sun, 006 Nov 1994 08:49:37 GMT",
                                       "Sun Nov 6 08:49:37",
+                                      "Sun Nov  6 08:49:37 3994",
                                       "1994-11-06T08:49:37Z"};
     int64_t ns = 0;
     for (size_t i = 0; i < MLO_COUNT(same); i++) {
