@@ -69,8 +69,23 @@ void mlo_client_forget(struct mlo_transfer *t)
 
 /* ---- the thread ---- */
 
+/* Once for all that a round brought, rather than for every few kilobytes. */
+static void tell_news(struct mlo_http *h)
+{
+    while (h->news) {
+        struct mlo_transfer *t = h->news;
+        h->news = t->next_news;
+        t->has_news = false;
+        pthread_mutex_lock(&t->lock);
+        pthread_cond_signal(&t->changed);
+        pthread_mutex_unlock(&t->lock);
+    }
+}
+
+/* The caller may free the transfer as soon as it sees this. */
 static void finish(struct mlo_transfer *t, CURLcode result)
 {
+    tell_news(t->h); /* so that it is on no list of ours */
     pthread_mutex_lock(&t->lock);
     t->result = result;
     t->done = true;
@@ -125,19 +140,6 @@ static bool answer_all(struct mlo_http *h)
     bool quit = h->quit;
     pthread_mutex_unlock(&h->lock);
     return !quit;
-}
-
-/* Once for all that a round brought, rather than for every few kilobytes. */
-static void tell_news(struct mlo_http *h)
-{
-    while (h->news) {
-        struct mlo_transfer *t = h->news;
-        h->news = t->next_news;
-        t->has_news = false;
-        pthread_mutex_lock(&t->lock);
-        pthread_cond_signal(&t->changed);
-        pthread_mutex_unlock(&t->lock);
-    }
 }
 
 static void reap(struct mlo_http *h)
