@@ -9,7 +9,8 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 
-extern const struct mlo_command mlo_cmd_runpod_gpu;
+extern const struct mlo_command mlo_cmd_runpod_gpu, mlo_cmd_runpod_volume, mlo_cmd_runpod_template,
+    mlo_cmd_runpod_registry, mlo_cmd_runpod_endpoint;
 
 char *mlo_usd(double usd, char buf[MLO_USD_MAX])
 {
@@ -41,7 +42,7 @@ int mlo_consent(struct mlo_ctx *ctx, const char *question, struct mlo_err *err)
     if (ctx->yes)
         return 0;
     if (ctx->json || !ctx->tty_err || !isatty(STDIN_FILENO)) {
-        mlo_fail(err, MLO_EUSAGE, "this needs consent, and nobody is there to ask");
+        mlo_fail(err, MLO_EUSAGE, "this needs consent, and nobody is there to ask: %s", question);
         return mlo_hint(err, "--yes gives it");
     }
     return answered_yes(question) ? 0 : mlo_fail(err, MLO_NO, "not confirmed: nothing was done");
@@ -61,8 +62,8 @@ int mlo_poll_pause(struct mlo_ctx *ctx, struct mlo_err *err)
 }
 
 static const struct mlo_command *const verbs[] = {
-    &mlo_cmd_runpod_gpu,
-    NULL,
+    &mlo_cmd_runpod_volume,   &mlo_cmd_runpod_gpu,      &mlo_cmd_runpod_endpoint,
+    &mlo_cmd_runpod_template, &mlo_cmd_runpod_registry, NULL,
 };
 
 const struct mlo_command mlo_cmd_runpod = {

@@ -171,9 +171,9 @@ int mlo_runpod_remove(struct mlo_ctx *ctx, enum mlo_runpod_family family, const 
                       const char *detail, bool *ret_there, struct mlo_err *err)
 {
     struct mlo_creation gone = {.family = family, .name = name, .detail = detail};
-    struct mlo_workspace ws;
+    struct mlo_workspace ws = {0};
     struct mlo_runpod *c = NULL;
-    int ordinal;
+    int ordinal = 0;
     MLO_AUTOFREE char *note = NULL;
     MLO_AUTOSTR struct mlo_str target;
     mlo_str_init(&target, MLO_STR_MAX);
@@ -208,23 +208,24 @@ int mlo_guard_check(const struct mlo_guard *g, double price, struct mlo_err *err
 }
 
 int mlo_show_request(struct mlo_ctx *ctx, const char *method, const char *path, const cJSON *body,
-                     struct mlo_err *err)
+                     double price, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *shown = NULL;
     int rc = mlo_runpod_body_shown(body, &shown, err);
     if (rc != 0)
         return rc;
     if (!ctx->json) {
-        MLO_AUTOFREE char *text = cJSON_Print(shown);
-        if (!text)
-            return mlo_fail_nomem(err);
-        mlo_report_say(ctx->report, "would send %s %s", method, path);
-        mlo_report_raw(ctx->report, "body", text);
-        return 0;
+        MLO_AUTOFREE char *pretty = cJSON_Print(shown);
+        MLO_AUTOSTR struct mlo_str text;
+        mlo_str_init(&text, MLO_STR_MAX);
+        mlo_str_addf(&text, "%s %s\n%s\n", method, path, pretty ? pretty : "");
+        mlo_report_raw(ctx->report, "request", text.ptr);
+        return pretty ? mlo_str_check(&text, err) : mlo_fail_nomem(err);
     }
     mlo_report_text(ctx->report, "method", "method", method);
     mlo_report_text(ctx->report, "path", "path", path);
     mlo_report_json(ctx->report, "body", mlo_steal(&shown));
+    mlo_report_double(ctx->report, "price_hour", "USD an hour", price);
     mlo_report_bool(ctx->report, "dry_run", "dry run", true);
     return 0;
 }

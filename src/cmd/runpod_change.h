@@ -54,26 +54,26 @@ struct mlo_guard {
     double max_price, max_total; /* USD an hour; USD in 30 days; 0: none */
     bool dry_run;
 };
-#define MLO_GUARD_OPTS(type, member)                                                                         \
+#define MLO_GUARD_OPTS(opts_struct, at)                                                                      \
     {.name = "max-price",                                                                                    \
      .type = MLO_OPT_DOUBLE,                                                                                 \
      .arg = "USD",                                                                                           \
      .help = "the most that it may cost an hour; what costs more is not done",                               \
-     .offset = offsetof(type, member.max_price)},                                                            \
+     .offset = offsetof(opts_struct, at.max_price)},                                                         \
         {.name = "max-total",                                                                                \
          .type = MLO_OPT_DOUBLE,                                                                             \
          .arg = "USD",                                                                                       \
          .help = "the most that it may cost in 30 days",                                                     \
-         .offset = offsetof(type, member.max_total)},                                                        \
+         .offset = offsetof(opts_struct, at.max_total)},                                                     \
     {                                                                                                        \
         .name = "dry-run", .letter = 'n', .type = MLO_OPT_FLAG,                                              \
         .help = "show the request and its price, send nothing that changes anything",                        \
-        .offset = offsetof(type, member.dry_run)                                                             \
+        .offset = offsetof(opts_struct, at.dry_run)                                                          \
     }
 /* USD an hour; NAN: not known, which no limit lets pass. */
 int mlo_guard_check(const struct mlo_guard *g, double price, struct mlo_err *err) MLO_MUST_CHECK;
-/* What would be sent, without its secrets. */
+/* What would be sent, without its secrets; price: USD an hour, NAN when there is none or it is not known. */
 int mlo_show_request(struct mlo_ctx *ctx, const char *method, const char *path, const cJSON *body,
-                     struct mlo_err *err) MLO_MUST_CHECK;
+                     double price, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -95,7 +95,7 @@ static void check_create(struct mlo_body_builder *b, const struct mlo_runpod_end
 static void check_any(struct mlo_body_builder *b, const struct mlo_runpod_endpoint_spec *s, bool update)
 {
     static const char *const modes[] = {"OFF", "FLASHBOOT", "PRIORITY_FLASHBOOT", NULL};
-    if (update && (s->type || s->mark))
+    if (update && s->type)
         mlo_bb_refuse(b, "the type of an endpoint is fixed when it is created");
     if (s->queue_delay > 0 && s->request_count)
         mlo_bb_refuse(b,

@@ -131,7 +131,7 @@ static bool is_power_of_two(uint64_t n)
 static void check_update(struct mlo_body_builder *b, const struct mlo_runpod_pod_spec *s)
 {
     if (s->gpu || s->gpu_count || s->cpu || s->vcpus || s->cloud || s->data_centers.items || s->volume ||
-        s->mark || s->cuda_versions.items || s->min_cuda || s->min_ram_per_gpu || s->min_vcpus_per_gpu)
+        s->cuda_versions.items || s->min_cuda || s->min_ram_per_gpu || s->min_vcpus_per_gpu)
         mlo_bb_refuse(b, "hardware, place and volume of a pod are fixed when it is created");
     if (s->ssh || s->jupyter || s->container.entrypoint.items || s->container.command.items)
         mlo_bb_refuse(b, "ssh, jupyter, entrypoint and command of a pod are fixed when it is created");
