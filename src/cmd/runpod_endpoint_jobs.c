@@ -159,10 +159,13 @@ static int report_job(struct mlo_ctx *ctx, struct mlo_runpod_job *j, struct mlo_
     if (ctx->json && j->output) {
         mlo_report_json(r, "output", mlo_steal(&j->output));
     } else if (j->output) {
-        MLO_AUTOFREE char *text = cJSON_Print(j->output);
-        if (!text)
+        MLO_AUTOFREE char *pretty = cJSON_Print(j->output);
+        MLO_AUTOSTR struct mlo_str text;
+        mlo_str_init(&text, MLO_STR_MAX);
+        mlo_str_addf(&text, "%s\n", pretty ? pretty : "");
+        mlo_report_raw(r, "output", text.ptr);
+        if (!pretty || mlo_str_check(&text, err))
             return mlo_fail_nomem(err);
-        mlo_report_text(r, "output", "output", text);
     }
     return mlo_runpod_job_final(j) && j->status != MLO_RUNPOD_JOB_COMPLETED ? MLO_NO : 0;
 }
