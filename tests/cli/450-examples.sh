@@ -17,6 +17,13 @@ if have python3; then
     . "$R/tests/tools/runpod.sh" && runpod_start
 fi
 all_commands >"$T/commands"
+# an_endpoint NAME TYPE: unless there is one of that name.
+an_endpoint()
+{
+    mlopsctl runpod endpoint ls | grep -q " $1 " ||
+        mlopsctl runpod endpoint create "$1" --type "$2" --image i --pool AMPERE_16 --port 8000/http -e PORT=8000 >/dev/null
+}
+a_balancer() { an_endpoint credit load-balancer; }
 # What one of them must or must not find.
 prepare()
 {
@@ -25,6 +32,13 @@ prepare()
     'ledger restore') mlopsctl ledger backup ledger-copy.db >/dev/null ;;
     'remote rm') mlopsctl remote add prod ./models >/dev/null ;;
     rollback | show-run | log) mlopsctl untag credit:champion >/dev/null ;;
+    'runpod endpoint releases' | 'runpod endpoint workers') a_balancer ;;
+    'runpod endpoint call') echo '{}' >request.json && a_balancer ;;
+    'runpod endpoint run' | 'runpod endpoint status' | 'runpod endpoint cancel')
+        echo '{"a":1}' >job.json && an_endpoint batch queue ;;
+    'runpod template create') export TOKEN=t ;;
+    'runpod template rm') mlopsctl runpod template ls | grep -q credit || mlopsctl runpod template create credit --image i >/dev/null ;;
+    'runpod registry add') echo t >token.txt ;;
     esac
 }
 # The status that an example ends with, when it is not 0: a "no" is an answer.
@@ -32,6 +46,7 @@ answer()
 {
     case $1 in
     'mlopsctl diff '*) echo 1 ;;
+    *'volume du '* | *' --logs x1y2z3' | *' batch 5b1e8c1a-u1') echo 3 ;; # no S3 key; no such worker or job
     'mlopsctl pu'*s3://* | 'mlopsctl pu'*runpod://*) echo 3 ;; # there is no key here; tests/cli/23* speak to services
     *) echo 0 ;;
     esac
