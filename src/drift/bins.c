@@ -70,7 +70,7 @@ static size_t different_values(const double *sorted, size_t n, double *ret, size
 static size_t quantile_edges(const double *sorted, size_t n, double *ret)
 {
     size_t found = 0;
-    for (size_t i = 1; i < FINE_BINS; i++) {
+    for (size_t i = 0; i < FINE_BINS; i++) {
         double e = mlo_quantile_sorted(sorted, n, (double)i / FINE_BINS);
         if (found == 0 || e > ret[found - 1])
             ret[found++] = e;
@@ -80,7 +80,7 @@ static size_t quantile_edges(const double *sorted, size_t n, double *ret)
 
 int mlo_bins_from_sample(double *sample, size_t n, struct mlo_bins *ret, struct mlo_err *err)
 {
-    double edges[FINE_BINS];
+    double edges[FINE_BINS + 1];
     MLO_AUTOFREE double *scratch = mlo_calloc(n + 1, sizeof *scratch, err);
     if (!scratch)
         return MLO_EIO;
@@ -89,6 +89,8 @@ int mlo_bins_from_sample(double *sample, size_t n, struct mlo_bins *ret, struct 
     bool each_value = found > 0 || n == 0;
     if (!each_value)
         found = quantile_edges(sample, n, edges);
+    if (n > 0)
+        edges[found++] = nextafter(sample[n - 1], INFINITY); /* beyond: more than was seen */
     return mlo_bins_from_edges(edges, found, each_value, ret, err);
 }
 

@@ -7,7 +7,8 @@
 
 /* ---- bins.c: fixed edges, and finding a value's bin fast ---- */
 
-/* Bin i holds edges[i-1] <= v < edges[i]; the first and the last are open. */
+/* Bin i holds edges[i-1] <= v < edges[i]; the first and the last are open: what lies beyond the reference's
+ * sample. */
 struct mlo_bins {
     double *edges;
     size_t n_edges;
@@ -96,9 +97,6 @@ struct mlo_profile {
 };
 int mlo_profile_new(const struct mlo_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
-/* Same columns and edges, nothing counted. */
-int mlo_profile_like(const struct mlo_profile *p, struct mlo_profile **ret,
-                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name);
@@ -112,6 +110,21 @@ static inline void mlo_profile_count(struct mlo_profile_column *c, double v)
     c->min = v < c->min ? v : c->min;
     c->max = v > c->max ? v : c->max;
 }
+/* From the bins: exact where each value has its own, else interpolated within one. */
+double mlo_profile_quantile(const struct mlo_profile_column *c, double q);
 void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments *ret);
+
+/* ---- number.c, text_drift.c: one column of both profiles ---- */
+
+struct mlo_pair {
+    const struct mlo_profile_column *reference, *current;
+};
+/* Fill psi, counts and all that follows from them; counts and edges are allocated: the report frees them. */
+int mlo_compare_numbers(const struct mlo_pair *p, struct mlo_drift_column *ret,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_compare_texts(const struct mlo_pair *p, struct mlo_drift_column *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+/* From counts: psi and its noise, js, hellinger, total variation, chi-square. */
+void mlo_compare_counts(struct mlo_drift_column *c);
 
 #endif

@@ -56,33 +56,6 @@ int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bi
     return mlo_bins_from_edges(bins->edges, bins->n_edges, bins->each_value, &c->bins, err);
 }
 
-static int copy_shape(struct mlo_profile_column *to, const struct mlo_profile_column *from,
-                      struct mlo_err *err)
-{
-    to->type = from->type;
-    to->integral = from->integral;
-    return from->counts ? mlo_profile_set_bins(to, &from->bins, from->centre, err) : 0;
-}
-
-int mlo_profile_like(const struct mlo_profile *p, struct mlo_profile **ret, struct mlo_err *err)
-{
-    MLO_AUTOFREE struct mlo_column *columns = mlo_calloc(p->n_columns, sizeof *columns, err);
-    struct mlo_profile *like = NULL;
-    if (!columns)
-        return MLO_EIO;
-    for (size_t i = 0; i < p->n_columns; i++)
-        columns[i] = (struct mlo_column){.name = p->columns[i].name, .type = p->columns[i].type};
-    int rc = mlo_profile_new(columns, p->n_columns, &like, err);
-    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
-        rc = copy_shape(&like->columns[i], &p->columns[i], err);
-    if (rc != 0) {
-        mlo_profile_free(like);
-        return rc;
-    }
-    *ret = like;
-    return 0;
-}
-
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name)
 {
     for (size_t i = 0; i < p->n_columns; i++)
@@ -143,4 +116,31 @@ void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments 
         m.variance = fmax(0, mlo_exact_sum_value(&c->squares) / n - shift * shift);
     }
     *ret = m;
+}
+
+/* ---- quantiles ---- */
+
+static double bin_low(const struct mlo_profile_column *c, size_t i)
+{
+    return i == 0 ? c->min : c->bins.edges[i - 1] > c->min ? c->bins.edges[i - 1] : c->min;
+}
+
+static double bin_high(const struct mlo_profile_column *c, size_t i)
+{
+    return i == c->bins.n_edges ? c->max : c->bins.edges[i] < c->max ? c->bins.edges[i] : c->max;
+}
+
+double mlo_profile_quantile(const struct mlo_profile_column *c, double q)
+{
+    double rank = q * (double)(c->n > 0 ? c->n - 1 : 0), before = 0;
+    for (size_t i = 0; i <= c->bins.n_edges; i++) {
+        double n = (double)c->counts[i];
+        if (n > 0 && rank < before + n) {
+            bool one_value = c->bins.each_value && i > 0 && i < c->bins.n_edges;
+            double low = bin_low(c, i), share = (rank - before + 0.5) / n;
+            return one_value ? low : low + (bin_high(c, i) - low) * share;
+        }
+        before += n;
+    }
+    return c->max;
 }

@@ -164,11 +164,26 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
 
 /* ---- the whole ---- */
 
+/* A column that the reference has in the same type counts into its bins; any other only what needs none. */
+static int take_bins(const struct mlo_profile *like, struct mlo_profile_column *c, struct mlo_err *err)
+{
+    static const struct mlo_bins none;
+    const struct mlo_profile_column *from = mlo_profile_find(like, c->name);
+    if (c->type == MLO_COLUMN_TEXT)
+        return 0;
+    if (from && from->type == c->type)
+        return mlo_profile_set_bins(c, &from->bins, from->centre, err);
+    return mlo_profile_set_bins(c, &none, 0, err);
+}
+
 static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **ret, struct mlo_err *err)
 {
     size_t n;
     const struct mlo_column *columns = mlo_table_columns(t, &n);
-    return s->opts->like ? mlo_profile_like(s->opts->like, ret, err) : mlo_profile_new(columns, n, ret, err);
+    int rc = mlo_profile_new(columns, n, ret, err);
+    for (size_t i = 0; rc == 0 && s->opts->like && i < n; i++)
+        rc = take_bins(s->opts->like, &(*ret)->columns[i], err);
+    return rc;
 }
 
 static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)

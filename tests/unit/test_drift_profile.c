@@ -74,7 +74,7 @@ static void shards_merge_to_the_same_bytes(void)
     char header[64], line[256];
     check(fgets(header, sizeof header, in) != NULL);
     for (int i = 0; i < 3; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "s%d.csv", i);
         out[i] = fopen(path(name), "w");
         fputs(header, out[i]);

@@ -1,0 +1,326 @@
+/*
+ * Two profiles side by side. An alarm needs size and significance: PSI above its limit, and the chi-square
+ * test on the same bins, adjusted over all columns of the run, below its level. Nothing aborts: what cannot
+ * be compared gets a verdict that says why.
+ */
+#include "internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct mlo_drift_limits feature_limits = {.psi = 0.1, .p = 0.05, .missing_change = 0.05};
+static const struct mlo_drift_limits prediction_limits = {.psi = 0.15, .p = 0.05, .missing_change = 0.05};
+
+/* ---- numbers of one column ---- */
+
+/* Bins that hold something on either side. */
+static size_t used_bins(const struct mlo_drift_column *c)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < c->bins; i++)
+        used += c->counts_reference[i] + c->counts_current[i] > 0;
+    return used;
+}
+
+void mlo_compare_counts(struct mlo_drift_column *c)
+{
+    const uint64_t *a = c->counts_reference, *b = c->counts_current;
+    uint64_t packed_a[64], packed_b[64], n = 0, m = 0;
+    size_t used = used_bins(c), at = 0;
+    for (size_t i = 0; i < c->bins; i++) {
+        n += a[i];
+        m += b[i];
+        if (a[i] + b[i] > 0 &&
+            at < MLO_COUNT(packed_a)) { /* an empty bin is no bin: half a count would be noise */
+            packed_a[at] = a[i];
+            packed_b[at++] = b[i];
+        }
+    }
+    c->psi = mlo_psi(packed_a, packed_b, at, MLO_ZERO_HALF);
+    mlo_psi_noise(c->psi, n, m, used, &c->psi_noise);
+    c->js = mlo_js_divergence(packed_a, packed_b, at);
+    c->hellinger = mlo_hellinger(packed_a, packed_b, at);
+    c->total_variation = mlo_total_variation(packed_a, packed_b, at);
+    mlo_chi2_homogeneity(packed_a, packed_b, at, true, &c->test);
+}
+
+static uint64_t rows_of(const struct mlo_profile_column *c)
+{
+    return c->n + c->missing + c->nan + c->bad;
+}
+
+static void compare_missing(const struct mlo_pair *p, struct mlo_drift_column *c)
+{
+    enum { FEW = 5 };
+    uint64_t n = rows_of(p->reference), m = rows_of(p->current), ka = n - p->reference->n,
+             kb = m - p->current->n;
+    c->missing_reference = n ? (double)ka / (double)n : 0;
+    c->missing_current = m ? (double)kb / (double)m : 0;
+    double pooled = (double)(ka + kb) / (double)(n + m ? n + m : 1), smaller = (double)(n < m ? n : m);
+    if (smaller * fmin(pooled, 1 - pooled) < FEW)
+        mlo_fisher((const uint64_t[4]){ka, n - ka, kb, m - kb}, &c->missing_test);
+    else
+        mlo_two_proportions(ka, n, kb, m, &c->missing_test);
+}
+
+static bool is_constant(const struct mlo_profile_column *c)
+{
+    return c->type == MLO_COLUMN_TEXT ? c->categories.count <= 1 && !c->categories.overflowed
+                                      : c->min >= c->max;
+}
+
+static bool is_same_value(const struct mlo_pair *p)
+{
+    if (p->reference->type != MLO_COLUMN_TEXT)
+        return p->reference->min <= p->current->min && p->reference->min >= p->current->min;
+    for (size_t i = 0; i < p->reference->categories.cap; i++) {
+        const struct mlo_category *k = &p->reference->categories.slots[i];
+        if (k->text)
+            return mlo_categories_find(&p->current->categories, k->text, strlen(k->text)) != NULL;
+    }
+    return false;
+}
+
+/* Nearly every row has its own text: a name of the row, of which no two samples can be alike. */
+static bool is_identifier(const struct mlo_profile_column *c)
+{
+    return c->type == MLO_COLUMN_TEXT && c->n > 100 &&
+           mlo_categories_distinct(&c->categories) > 0.9 * (double)c->n;
+}
+
+static int compare_values(const struct mlo_pair *p, struct mlo_drift_column *c, struct mlo_err *err)
+{
+    if (c->type == MLO_COLUMN_TEXT)
+        return mlo_compare_texts(p, c, err);
+    if (mlo_bins_equal(&p->reference->bins, &p->current->bins))
+        return mlo_compare_numbers(p, c, err);
+    mlo_fail(err, MLO_EUSAGE, "column '%s' is counted in other bins than the reference's", c->name);
+    return mlo_hint(err, "make the current profile with `mlopsctl profile --like REFERENCE`");
+}
+
+#define SAY(c, v, ...)                                                                                       \
+    do {                                                                                                     \
+        (c)->verdict = (v);                                                                                  \
+        snprintf((c)->why, sizeof(c)->why, __VA_ARGS__);                                                     \
+    } while (0)
+
+static int compare_column(const struct mlo_pair *p, struct mlo_drift_column *c, struct mlo_err *err)
+{
+    static const char *const words[] = {[MLO_COLUMN_NUMBER] = "numbers",
+                                        [MLO_COLUMN_TEXT] = "text",
+                                        [MLO_COLUMN_BOOL] = "truth values",
+                                        [MLO_COLUMN_TIME] = "times"};
+    const struct mlo_profile_column *a = p->reference, *b = p->current;
+    c->type = a->type;
+    c->n_reference = a->n;
+    c->n_current = b->n;
+    compare_missing(p, c);
+    if (a->n + a->bad == 0 || b->n + b->bad == 0)
+        SAY(c, MLO_VERDICT_EMPTY, "no value in %s",
+            a->n   ? "the current data"
+            : b->n ? "the reference"
+                   : "either");
+    else if (a->type != b->type)
+        SAY(c, MLO_VERDICT_TYPE, "%s in the reference, %s now", words[a->type], words[b->type]);
+    else if (b->bad > b->n || a->n == 0)
+        SAY(c, MLO_VERDICT_TYPE, "most values are no %s any more", words[a->type]);
+    else if (a->type == MLO_COLUMN_TIME)
+        SAY(c, MLO_VERDICT_IGNORED, "times pass");
+    else if (is_identifier(a))
+        SAY(c, MLO_VERDICT_IGNORED, "an identifier: nearly every row has its own value");
+    else if (is_constant(a) && is_constant(b) && is_same_value(p) && a->n == rows_of(a) && b->n == rows_of(b))
+        SAY(c, MLO_VERDICT_CONSTANT, "one value, the same");
+    else
+        return compare_values(p, c, err);
+    return 0;
+}
+
+/* ---- verdicts ---- */
+
+static const struct mlo_drift_column_opts *opts_of(const struct mlo_drift_opts *o, const char *name)
+{
+    for (size_t i = 0; i < o->n_columns; i++)
+        if (strcmp(o->columns[i].name, name) == 0)
+            return &o->columns[i];
+    return NULL;
+}
+
+static double pick(double own, double general, double standard)
+{
+    return own >= 0 ? own : general > 0 ? general : standard;
+}
+
+static struct mlo_drift_limits limits_of(const struct mlo_drift_opts *o, const struct mlo_drift_column *c)
+{
+    const struct mlo_drift_column_opts *own = opts_of(o, c->name);
+    bool prediction = c->role == MLO_ROLE_PREDICTION || c->role == MLO_ROLE_SCORE;
+    const struct mlo_drift_limits *general = prediction ? &o->prediction : &o->feature;
+    const struct mlo_drift_limits *standard = prediction ? &prediction_limits : &feature_limits;
+    return (struct mlo_drift_limits){
+        .psi = pick(own ? own->limits.psi : -1, general->psi, standard->psi),
+        .p = pick(own ? own->limits.p : -1, general->p, standard->p),
+        .missing_change = pick(own ? own->limits.missing_change : -1, general->missing_change,
+                               standard->missing_change),
+    };
+}
+
+static bool is_compared(const struct mlo_drift_column *c)
+{
+    return c->counts_reference != NULL;
+}
+
+static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c, double missing_p)
+{
+    struct mlo_drift_limits l = limits_of(o, c);
+    double change = fabs(c->missing_current - c->missing_reference);
+    if (c->psi > l.psi && c->p_adjusted < l.p)
+        SAY(c, MLO_VERDICT_DRIFT, "PSI %.3f above %g, adjusted p %.2g", c->psi, l.psi, c->p_adjusted);
+    else if (change > l.missing_change && missing_p < l.p)
+        SAY(c, MLO_VERDICT_DRIFT, "missing values went from %.1f %% to %.1f %%", 100 * c->missing_reference,
+            100 * c->missing_current);
+    else if (c->psi > l.psi)
+        SAY(c, MLO_VERDICT_STABLE, "PSI %.3f is within the noise of so few rows (95 %%: %.3f)", c->psi,
+            c->psi_noise.level95);
+    else
+        SAY(c, MLO_VERDICT_STABLE, "PSI %.3f", c->psi);
+}
+
+/* p-values of all columns are adjusted together: one list for the distributions, one for the missing shares.
+ */
+static int judge_all(struct mlo_drift_report *r, const struct mlo_drift_opts *o, struct mlo_err *err)
+{
+    MLO_AUTOFREE double *p = mlo_calloc(2 * r->n_columns + 1, sizeof *p, err);
+    size_t n = 0;
+    if (!p)
+        return MLO_EIO;
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (is_compared(&r->columns[i])) {
+            p[n] = r->columns[i].test.p;
+            p[r->n_columns + n++] = r->columns[i].missing_test.p;
+        }
+    int rc = mlo_benjamini_hochberg(p, n, err);
+    if (rc == 0)
+        rc = mlo_benjamini_hochberg(p + r->n_columns, n, err);
+    n = 0;
+    for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
+        if (is_compared(&r->columns[i])) {
+            r->columns[i].p_adjusted = p[n];
+            judge(o, &r->columns[i], p[r->n_columns + n++]);
+        }
+    return rc;
+}
+
+/* ---- the report ---- */
+
+static bool is_alarm(const struct mlo_drift_column *c)
+{
+    return c->role != MLO_ROLE_IGNORE &&
+           (c->verdict == MLO_VERDICT_DRIFT || c->verdict == MLO_VERDICT_VANISHED ||
+            c->verdict == MLO_VERDICT_TYPE || (c->verdict == MLO_VERDICT_EMPTY && c->n_reference > 0));
+}
+
+static int worst_first(const void *a, const void *b)
+{
+    const struct mlo_drift_column *x = a, *y = b;
+    int alarm = is_alarm(y) - is_alarm(x);
+    if (alarm)
+        return alarm;
+    double gx = is_compared(x) ? x->psi : -1, gy = is_compared(y) ? y->psi : -1;
+    return gx != gy ? (gx < gy ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+static void conclude(struct mlo_drift_report *r, const struct mlo_drift_opts *o)
+{
+    size_t alarms = 0, compared = 0;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        alarms += is_alarm(&r->columns[i]);
+        compared += is_compared(&r->columns[i]) || is_alarm(&r->columns[i]);
+    }
+    r->share_limit = o->share_limit;
+    r->share_drifted = compared ? (double)alarms / (double)compared : 0;
+    r->verdict = alarms > 0 && r->share_drifted >= o->share_limit ? MLO_VERDICT_DRIFT : MLO_VERDICT_STABLE;
+    if (alarms == 0)
+        snprintf(r->sentence, sizeof r->sentence, "no drift: none of %zu columns changed beyond its limits",
+                 compared);
+    else
+        snprintf(r->sentence, sizeof r->sentence, "%s: %zu of %zu columns changed, most of all %.80s (%.80s)",
+                 r->verdict == MLO_VERDICT_DRIFT ? "drift" : "no drift", alarms, compared, r->columns[0].name,
+                 r->columns[0].why);
+}
+
+void mlo_drift_report_free(struct mlo_drift_report *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        struct mlo_drift_column *c = &r->columns[i];
+        free((void *)(uintptr_t)c->edges);
+        free((void *)(uintptr_t)c->labels);
+        free((void *)(uintptr_t)c->counts_reference);
+        free((void *)(uintptr_t)c->counts_current);
+    }
+    free(r->columns);
+    free(r->facts);
+    free(r->windows);
+    free(r);
+}
+
+static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const char *name,
+                                            const struct mlo_drift_opts *o)
+{
+    struct mlo_drift_column *c = &r->columns[r->n_columns++];
+    const struct mlo_drift_column_opts *own = opts_of(o, name);
+    *c = (struct mlo_drift_column){.name = name, .test = {.p = 1}, .missing_test = {.p = 1}, .p_adjusted = 1};
+    c->role = own ? own->role : MLO_ROLE_FEATURE;
+    c->importance = own ? own->importance : 0;
+    return c;
+}
+
+static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
+                       const struct mlo_drift_opts *o, struct mlo_drift_report *r, struct mlo_err *err)
+{
+    for (size_t i = 0; i < a->n_columns; i++) {
+        struct mlo_pair p = {&a->columns[i], mlo_profile_find(b, a->columns[i].name)};
+        struct mlo_drift_column *c = next_column(r, a->columns[i].name, o);
+        int rc = 0;
+        if (c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME)
+            SAY(c, MLO_VERDICT_IGNORED, "as the settings say");
+        else if (!p.current)
+            SAY(c, MLO_VERDICT_VANISHED, "not in the current data");
+        else
+            rc = compare_column(&p, c, err);
+        if (rc != 0)
+            return rc;
+    }
+    for (size_t i = 0; i < b->n_columns; i++)
+        if (!mlo_profile_find(a, b->columns[i].name)) {
+            struct mlo_drift_column *c = next_column(r, b->columns[i].name, o);
+            SAY(c, MLO_VERDICT_NEW, "not in the reference");
+        }
+    return 0;
+}
+
+int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_profile *current,
+                      const struct mlo_drift_opts *opts, struct mlo_drift_report **ret, struct mlo_err *err)
+{
+    struct mlo_drift_report *r = mlo_calloc(1, sizeof *r, err);
+    if (!r)
+        return MLO_EIO;
+    r->rows_reference = reference->rows;
+    r->rows_current = current->rows;
+    r->ragged_reference = reference->ragged;
+    r->ragged_current = current->ragged;
+    r->columns = mlo_calloc(reference->n_columns + current->n_columns + 1, sizeof *r->columns, err);
+    int rc = r->columns ? compare_all(reference, current, opts, r, err) : MLO_EIO;
+    if (rc == 0)
+        rc = judge_all(r, opts, err);
+    if (rc != 0) {
+        mlo_drift_report_free(r);
+        return rc;
+    }
+    qsort(r->columns, r->n_columns, sizeof *r->columns, worst_first);
+    conclude(r, opts);
+    *ret = r;
+    return 0;
+}
