@@ -5,18 +5,31 @@
 
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
+#include <mlopsctl/remote.h>
 
 #define SHORT_DIGEST   12 /* hex digits, as in the tables of other commands */
 #define CHANGES_LISTED 3
 
+/* The digest that a value is, or leads to: that of a remote ref. */
+static bool digest_of(const char *value, struct mlo_digest *ret)
+{
+    struct mlo_err not_one = MLO_ERR_INIT;
+    struct mlo_remote_ref ref;
+    if (mlo_digest_parse(value, ret, &not_one) == 0)
+        return true;
+    if (*value != '{' || mlo_remote_ref_parse(value, strlen(value), &ref, &not_one) != 0)
+        return false;
+    *ret = ref.manifest;
+    return true;
+}
+
 void mlo_view_value(const struct mlo_ctx *ctx, const char *value)
 {
     struct mlo_digest d;
-    struct mlo_err not_one;
     char hex[MLO_DIGEST_HEX + 1];
     if (!value) {
         mlo_cell_none(ctx->report);
-    } else if (!ctx->json && mlo_digest_parse(value, &d, &not_one) == 0) {
+    } else if (!ctx->json && digest_of(value, &d)) {
         mlo_digest_hex(&d, hex)[SHORT_DIGEST] = '\0';
         mlo_cell_text(ctx->report, hex);
     } else {

@@ -4,8 +4,8 @@
 
 #include "workspace.h"
 
-/* A value of an effect in one cell: digests short in text and whole in JSON, other text as it is; NULL:
- * nothing. */
+/* A value of an effect in one cell: digests short in text and whole in JSON (of a remote ref that of its
+ * manifest), other text as it is; NULL: nothing. */
 void mlo_view_value(const struct mlo_ctx *ctx, const char *value);
 /* "done", "irreversible", ... */
 const char *mlo_view_state(enum mlo_effect_state state);

@@ -42,6 +42,21 @@ static const struct mlo_column ls_columns[] = {
     {"type", "TYPE", MLO_CELL_TEXT}, {"price_month", "$/MONTH", MLO_CELL_DOUBLE},
     {"s3", "S3", MLO_CELL_BOOL},
 };
+static const struct mlo_column ls_text_columns[] = {
+    {"id", "ID", MLO_CELL_TEXT},     {"name", "NAME", MLO_CELL_TEXT},
+    {"size_gb", "GB", MLO_CELL_U64}, {"data_center", "IN", MLO_CELL_TEXT},
+    {"type", "TYPE", MLO_CELL_TEXT}, {"price_month", "$/MONTH", MLO_CELL_TEXT},
+    {"s3", "S3", MLO_CELL_BOOL},
+};
+
+static void cell_price(const struct mlo_ctx *ctx, double usd)
+{
+    char text[MLO_USD_MAX];
+    if (ctx->json)
+        mlo_cell_double(ctx->report, usd);
+    else
+        mlo_cell_text(ctx->report, mlo_usd(usd, text));
+}
 
 static bool has_s3(const struct mlo_runpod *c, const char *data_center)
 {
@@ -61,7 +76,8 @@ static int run_ls(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = mlo_runpod_volume_list(c, &l, err);
     if (rc != 0)
         return rc;
-    mlo_report_table(ctx->report, "volumes", NULL, ls_columns, MLO_COUNT(ls_columns), "no network volumes");
+    mlo_report_table(ctx->report, "volumes", NULL, ctx->json ? ls_columns : ls_text_columns,
+                     MLO_COUNT(ls_columns), "no network volumes");
     for (size_t i = 0; i < l.n; i++) {
         const struct mlo_runpod_volume *v = &l.items[i];
         mlo_cell_text(ctx->report, v->id);
@@ -69,7 +85,7 @@ static int run_ls(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_cell_u64(ctx->report, v->size_gb);
         mlo_cell_text(ctx->report, v->data_center);
         mlo_cell_text(ctx->report, v->type);
-        mlo_cell_double(ctx->report, mlo_runpod_volume_price(v->size_gb, v->type));
+        cell_price(ctx, mlo_runpod_volume_price(v->size_gb, v->type));
         mlo_cell_u64(ctx->report, has_s3(c, v->data_center));
     }
     mlo_runpod_volumes_release(&l);
