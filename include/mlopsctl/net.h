@@ -158,6 +158,8 @@ void mlo_url_release(struct mlo_url *u);
 int mlo_url_resolve(const char *base, const char *reference, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Appends with every byte outside A-Z a-z 0-9 - . _ ~ percent-encoded, "/" too unless kept. */
 void mlo_url_encode(struct mlo_str *out, const char *text, size_t n, bool keep_slash);
+/* In place: %XX as the byte it stands for; a NUL is left as it was. */
+void mlo_url_decode(char *s);
 
 /* ---- AWS Signature Version 4, header form ---- */
 

@@ -32,10 +32,9 @@ struct mlo_body { /* bytes to send, by offset, so that they can be sent again; n
     void *ctx;
 };
 struct mlo_transport {
-    const char *kind;     /* "directory" */
-    const char *endpoint; /* where its service is, borrowed until close; NULL: none */
-    unsigned parallel;    /* transfers worth running at once: so many calls may come side by side */
-    uint64_t max_put;     /* the largest object that one put takes; 0: no limit is known */
+    const char *kind;  /* "directory" */
+    unsigned parallel; /* transfers worth running at once: so many calls may come side by side */
+    uint64_t max_put;  /* the largest object that one put takes; 0: no limit is known */
     uint64_t
         capacity; /* bytes that the whole place can hold, what others have there included; 0: not known */
     /* MLO_ENOTFOUND when the key is not there. */
@@ -53,6 +52,9 @@ struct mlo_transport {
     int (*list)(void *self, const char *prefix,
                 int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx,
                 struct mlo_err *err);
+    /* How far the service's clock is ahead of ours, in ns, by what it last said; 0 when that is not known.
+     * NULL where there is no other clock. */
+    int64_t (*clock_ahead)(void *self);
     void (*close)(void *self);
 };
 

@@ -23,6 +23,7 @@ static void network_free(struct mlo_network *n)
     mlo_credentials_free(n->credentials);
     mlo_http_free(n->http);
     mlo_arena_release(&n->queries);
+    free(n->home);
     free(n);
 }
 
@@ -180,23 +181,6 @@ static const char **s3_key(struct mlo_s3_settings *s3, const char *key, size_t n
     return NULL;
 }
 
-/* "%3A" is ":", in place. */
-static void decode(char *text)
-{
-    char *to = text;
-    for (const char *p = text; *p; p++, to++) {
-        unsigned byte;
-        int n = 0;
-        if (*p == '%' && sscanf(p + 1, "%2x%n", &byte, &n) == 1 && n == 2 && byte) {
-            *to = (char)byte;
-            p += 2;
-        } else {
-            *to = *p;
-        }
-    }
-    *to = '\0';
-}
-
 /* "endpoint=URL&region=R" */
 static int take_query(struct mlo_ctx *ctx, const char *query, struct mlo_s3_settings *s3, struct mlo_err *err)
 {
@@ -215,7 +199,7 @@ static int take_query(struct mlo_ctx *ctx, const char *query, struct mlo_s3_sett
             return mlo_hint(err,
                             "it may have endpoint=URL, region=R, profile=P and style=path, with & between");
         }
-        decode(text + len + 1);
+        mlo_url_decode(text + len + 1);
         if (!*to)
             *to = text + len + 1;
     }

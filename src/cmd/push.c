@@ -191,6 +191,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 
 static const struct mlo_example examples[] = {
     {"To a folder, for instance a mounted volume", "mlopsctl push credit:1.4.0 ./models"},
+    {"To a bucket", "mlopsctl push credit:1.4.0 s3://models/credit"},
     {"To a RunPod volume, as files that a program reads there",
      "mlopsctl push credit:1.4.0 runpod://models --layout files"},
     {"What would be sent", "mlopsctl push --dry-run credit:1.4.0 ./models"},

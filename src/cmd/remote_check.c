@@ -13,7 +13,8 @@
 #include "remote.h"
 #include "remotes.h"
 
-#define PROBE_SIZE ((size_t)8 << 20)
+#define PROBE_SIZE     ((size_t)8 << 20)
+#define CLOCK_CLOSE_NS (2 * MLO_NS_PER_S) /* a Date header says whole seconds */
 
 struct opts {
     bool deep, read_only;
@@ -214,19 +215,20 @@ static int say_probe(struct mlo_ctx *ctx, struct probe *p, struct mlo_err *err)
 
 /* ---- what the place says of itself ---- */
 
-static void say_clock(struct mlo_ctx *ctx, struct mlo_http *http, const char *endpoint)
+static void say_clock(struct mlo_ctx *ctx, const struct probe *p)
 {
-    int64_t ahead = http && endpoint ? mlo_http_clock_ahead(http, endpoint) : 0;
-    char text[MLO_HUMAN_MAX], line[MLO_HUMAN_MAX + 16];
+    int64_t ahead = p->t.clock_ahead ? p->t.clock_ahead(p->self) : 0, off = ahead < 0 ? -ahead : ahead;
+    char duration[MLO_HUMAN_MAX], text[MLO_HUMAN_MAX + 16] = "as ours";
     if (ahead == 0)
         return;
     if (ctx->json) {
         mlo_report_double(ctx->report, "clock_ahead_seconds", "clock", (double)ahead / (double)MLO_NS_PER_S);
         return;
     }
-    mlo_human_duration((uint64_t)(ahead < 0 ? -ahead : ahead), text);
-    snprintf(line, sizeof line, "%s %s of ours", text, ahead < 0 ? "behind" : "ahead");
-    mlo_report_text(ctx->report, "clock_ahead_seconds", "its clock", line);
+    if (off > CLOCK_CLOSE_NS)
+        snprintf(text, sizeof text, "%s %s ours", mlo_human_duration((uint64_t)off, duration),
+                 ahead < 0 ? "behind" : "ahead of");
+    mlo_report_text(ctx->report, "clock_ahead_seconds", "its clock", text);
 }
 
 static int say_place(struct mlo_ctx *ctx, const char *url, struct mlo_remote_opts *o, bool read_only,
@@ -244,7 +246,7 @@ static int say_place(struct mlo_ctx *ctx, const char *url, struct mlo_remote_opt
     if (!read_only)
         rc = say_probe(ctx, &p, err);
     if (rc == 0)
-        say_clock(ctx, o->http, p.t.endpoint);
+        say_clock(ctx, &p);
     p.t.close(p.self);
     free(p.bytes);
     return rc;

@@ -1,7 +1,6 @@
 /* See remotes.h. */
 #include "remotes.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include <mlopsctl/base/secret.h>
@@ -98,32 +97,26 @@ int mlo_remote_find(struct mlo_ctx *ctx, const char *word, char **ret_url, char 
 
 /* ---- opening ---- */
 
-/* As it may stand in a query: what would end or begin something there is written %XX. */
-static void add_value(struct mlo_str *out, char *between, const char *key, const char *value)
+static void add_value(struct mlo_str *out, const char *key, const char *value)
 {
     if (!value)
         return;
-    mlo_str_addf(out, "%c%s=", *between, key);
-    for (; *value; value++)
-        if (isalnum((unsigned char)*value) || strchr("-._~/:", *value))
-            mlo_str_addc(out, *value);
-        else
-            mlo_str_addf(out, "%%%02X", (unsigned)(unsigned char)*value);
-    *between = '&';
+    mlo_str_addf(out, "%c%s=", strchr(out->ptr, '?') ? '&' : '?', key);
+    mlo_url_encode(out, value, strlen(value), true);
 }
 
+/* The remote's own URL says an endpoint that is not Amazon's. */
 static char *full_address(const struct mlo_remote *r, const struct mlo_s3_settings *s3, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str s;
-    bool has_endpoint = strchr(mlo_remote_url(r), '?') != NULL; /* one that is not Amazon's */
-    char between = has_endpoint ? '&' : '?';
     mlo_str_init(&s, MLO_STR_MAX);
     mlo_str_add(&s, mlo_remote_url(r));
     if (strncmp(s.ptr, "s3://", 5) == 0) {
-        add_value(&s, &between, "endpoint", has_endpoint ? NULL : s3->endpoint);
-        add_value(&s, &between, "region", s3->region);
-        add_value(&s, &between, "profile", s3->profile);
-        add_value(&s, &between, "style", strcmp(s3->style, "auto") == 0 ? NULL : s3->style);
+        if (!strchr(s.ptr, '?')) /* Amazon's, of another kind than the usual */
+            add_value(&s, "endpoint", s3->endpoint);
+        add_value(&s, "region", s3->region);
+        add_value(&s, "profile", s3->profile);
+        add_value(&s, "style", strcmp(s3->style, "auto") == 0 ? NULL : s3->style);
     }
     return mlo_str_check(&s, err) != 0 ? NULL : mlo_str_detach(&s, NULL);
 }

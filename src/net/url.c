@@ -163,6 +163,23 @@ void mlo_url_encode(struct mlo_str *out, const char *text, size_t n, bool keep_s
     }
 }
 
+static int hex_digit(char c)
+{
+    return isdigit((unsigned char)c) ? c - '0' : isxdigit((unsigned char)c) ? tolower(c) - 'a' + 10 : -1;
+}
+
+void mlo_url_decode(char *s)
+{
+    char *to = s;
+    for (; *s; s++) {
+        int high = s[0] == '%' ? hex_digit(s[1]) : -1, low = high >= 0 ? hex_digit(s[2]) : -1;
+        bool coded = low >= 0 && (high || low);
+        *to++ = coded ? (char)(high << 4 | low) : *s;
+        s += coded ? 2 : 0;
+    }
+    *to = '\0';
+}
+
 /* ---- references, RFC 3986 section 5.2 ---- */
 
 /* Section 5.2.4, on a path that begins with "/". */

@@ -194,6 +194,15 @@ static int check_place(const struct mlo_s3_place *p, struct mlo_err *err)
     return rc;
 }
 
+static int64_t s3_clock_ahead(void *self)
+{
+    struct mlo_s3 *s = self;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    MLO_AUTOSTR struct mlo_str url;
+    mlo_str_init(&url, URL_MAX);
+    return mlo_s3_url(s, NULL, NULL, &url, &ignored) ? 0 : mlo_http_clock_ahead(s->http, url.ptr);
+}
+
 int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struct mlo_transport *ret,
                       void **ret_self, struct mlo_err *err)
 {
@@ -203,6 +212,7 @@ int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struc
                                                    .get = mlo_s3_get,
                                                    .remove = mlo_s3_remove,
                                                    .list = mlo_s3_list,
+                                                   .clock_ahead = s3_clock_ahead,
                                                    .close = s3_close};
     int rc = check_place(p, err);
     struct mlo_s3 *s = rc == 0 ? mlo_calloc(1, sizeof *s, err) : NULL;

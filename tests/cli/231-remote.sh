@@ -2,7 +2,7 @@
 # Names of remotes, and whether a remote can be used.
 . "${0%/*}/lib.sh"
 
-run_id() { mlopsctl log --json -n 1 | jq -s -r '.[0] | .run // .id // .runs[0].run // .runs[0].id'; }
+run_id() { mlopsctl log --json -n 1 | jq -r '.runs[0].run'; }
 
 tiny_model m.safetensors
 mlopsctl pack m.safetensors -t m:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat "$T/log")"
