@@ -48,7 +48,7 @@ test_expect 'a wrong key, one that may only read, and an unknown bucket are told
 test_expect 'check tells who we are there, the clock, the speed, and that a key may only read' '
     AWS_PROFILE=lab mlopsctl remote check "s3://$b/ours" --json >j && json ".writable and .upload_bytes_per_second > 0 and (.credentials | endswith(\"/.aws/credentials [lab]\"))" <j && json "has(\"clock_ahead_seconds\")" <j &&
     AWS_ACCESS_KEY_ID=$RGW_RO_KEY AWS_SECRET_ACCESS_KEY=$RGW_RO_SECRET mlopsctl remote check "s3://$b/ours" --json >j && json ".writable == false and (.write_error | test(\"denies access\"))" <j &&
-    [ -z "$(AWS_ACCESS_KEY_ID=$RGW_KEY AWS_SECRET_ACCESS_KEY=$RGW_SECRET s3 ls "$b" ours/probe)" ]
+    [ -z "$(s3 ls "$b/ours/probe")" ]
 '
 
 # ---- rollback over the network ----
