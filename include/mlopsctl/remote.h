@@ -4,11 +4,14 @@
  * registry has its own protocol, in which a tag is the ref. docs/design.md section 5 fixes the layout:
  *
  *   <prefix>/packs/sha256/ab/<digest>      chunks, concatenated to 32-64 MiB
- *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset,
- * length) <prefix>/manifests/sha256/ab/<digest>  manifest bytes <prefix>/refs/<name>/<tag> {manifest, recipe,
- * size, time, by}; written last; the replaced one stays in refs-old/<name>/<tag>.<n>
+ *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset, length)
+ *   <prefix>/manifests/sha256/ab/<digest>  manifest bytes
+ *   <prefix>/refs/<name>/<tag>             {manifest, recipe, size, time, by}; written last
+ *   <prefix>/refs-old/<name>/<tag>.<n>     each ref that was replaced
  *   <prefix>/heads/sha256/ab/<digest>      copy of the ref of a name (its digest) that was pushed last: a
- * machine without a cache learns from it
+ *                                          machine without a cache learns from it
+ *   <prefix>/files/<name>/<tag>/<path>     plain files, with MLO_LAYOUT_FILES, and
+ *   <prefix>/lists/<name>/<tag>            the list of them
  *
  * Nothing on a remote is trusted: sizes bounded, paths checked, every chunk verified.
  */
@@ -98,6 +101,7 @@ struct mlo_remote_ref {
     uint64_t size;
     int64_t time_ns;
     char by[128];
+    bool files; /* layout of plain files */
 };
 int mlo_remote_ref_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_remote_ref *ret,
                        struct mlo_err *err) MLO_MUST_CHECK;

@@ -23,6 +23,8 @@ void mlo_store_close(struct mlo_store *s);
 /* Folder for temporaries of this process (a run's folder, same file system); borrowed. Needed before the
  * first write. */
 void mlo_store_set_tmp(struct mlo_store *s, const char *folder);
+/* That folder, for what else the run has to put down; NULL before it was set. */
+const char *mlo_store_tmp(const struct mlo_store *s);
 
 /* Shared for adding, exclusive for gc. Held until unlock or close; a second call changes the kind, giving the
  * first up meanwhile. wait_ms as in mlo_lock_fd. */

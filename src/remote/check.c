@@ -1,4 +1,4 @@
-/* Is all there that a remote's refs lead to? Each pack is asked for once, whoever uses it. */
+/* Is all there that a remote's refs lead to? */
 #include "internal.h"
 
 #include <string.h>
@@ -10,8 +10,9 @@ struct checker {
     void *ctx;
     uint64_t refs;
     bool faulty;
-    const char *name, *tag;     /* of the ref in hand */
-    struct mlo_digest_set good; /* packs (with deep: chunks) that have been looked at */
+    const char *name, *tag; /* of the ref in hand */
+    struct mlo_ref ref;
+    struct mlo_digest_set good; /* chunks in packs that have been looked at */
 };
 
 /* Missing and damaged objects are reported; other failures end the check. */
@@ -25,29 +26,31 @@ static int fault(struct checker *c, const char *key, int rc, struct mlo_err *err
     return c->fn(c->ctx, &f, err);
 }
 
-static int check_pack(struct checker *c, const struct mlo_digest *pack, uint64_t need, struct mlo_err *err)
+/* The pack or file that the piece lies in has to reach so far. */
+static int check_source(struct checker *c, const struct mlo_recipe *r, const struct mlo_piece *last,
+                        struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
     uint64_t size = 0;
-    int rc = mlo_rt_stat(c->remote, mlo_rt_key("packs", pack, key), &size, err);
-    if (rc == 0 && size < need)
+    int rc = mlo_rt_stat(c->remote, mlo_piece_key(r, &c->ref, last, key), &size, err);
+    if (rc == 0 && size < last->offset + last->length)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' is too short", key);
     return rc != 0 ? fault(c, key, rc, err) : 0;
 }
 
-/* How far each pack must reach for this recipe. */
-static int check_packs(struct checker *c, const struct mlo_recipe *r, struct mlo_err *err)
+static int check_sources(struct checker *c, const struct mlo_recipe *r, struct mlo_err *err)
 {
-    MLO_AUTOFREE uint64_t *need = mlo_calloc(r->n_packs + 1, sizeof *need, err);
-    int rc = need ? 0 : MLO_EIO;
+    size_t n = r->n_packs + r->n_files;
+    MLO_AUTOFREE const struct mlo_piece **last = mlo_calloc(n + 1, sizeof(struct mlo_piece *), err);
+    int rc = last ? 0 : MLO_EIO;
     for (size_t i = 0; rc == 0 && i < r->n_pieces; i++) {
-        const struct mlo_piece *p = &r->pieces[i];
-        uint64_t end = (uint64_t)p->offset + p->length;
-        need[p->pack] = end > need[p->pack] ? end : need[p->pack];
+        const struct mlo_piece *p = &r->pieces[i], *was = last[p->source];
+        if (!was || p->offset + p->length > was->offset + was->length)
+            last[p->source] = p;
     }
-    for (size_t i = 0; rc == 0 && i < r->n_packs; i++)
-        if (need[i] > 0)
-            rc = check_pack(c, &r->packs[i], need[i], err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (last[i])
+            rc = check_source(c, r, last[i], err);
     return rc;
 }
 
@@ -55,16 +58,17 @@ static int check_piece(struct checker *c, const struct mlo_recipe *r, const stru
                        struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
-    struct mlo_digest got;
-    bool is_new = false;
-    int rc = mlo_digest_set_add(&c->good, &p->digest, &is_new, err);
+    struct mlo_digest got, once = p->digest;
+    bool is_new = true;
+    for (size_t i = 0; p->source < r->n_packs && i < sizeof once.b; i++) /* of a pack, whoever uses it */
+        once.b[i] ^= r->packs[p->source].b[i];
+    int rc = p->source < r->n_packs ? mlo_digest_set_add(&c->good, &once, &is_new, err) : 0;
     if (rc != 0 || !is_new)
         return rc;
     MLO_AUTOFREE char *buf = malloc(p->length);
     if (!buf)
         return mlo_fail_nomem(err);
-    rc = mlo_rt_get_range(c->remote, mlo_rt_key("packs", &r->packs[p->pack], key), p->offset, buf, p->length,
-                          err);
+    rc = mlo_rt_get_range(c->remote, mlo_piece_key(r, &c->ref, p, key), p->offset, buf, p->length, err);
     if (rc == 0)
         rc = mlo_sha256(buf, p->length, &got, err);
     if (rc == 0 && !mlo_digest_eq(&got, &p->digest))
@@ -84,7 +88,7 @@ static int check_recipe(struct checker *c, const struct mlo_remote_ref *ref, str
         return fault(c, mlo_rt_key("recipes", &ref->recipe, key), rc, err);
     }
     if (!c->deep)
-        rc = check_packs(c, &r, err);
+        rc = check_sources(c, &r, err);
     for (size_t i = 0; rc == 0 && c->deep && i < r.n_pieces; i++)
         rc = check_piece(c, &r, &r.pieces[i], err);
     mlo_recipe_release(&r);
@@ -100,6 +104,8 @@ static int check_ref(void *ctx, const char *name, const char *tag, const struct 
     size_t n = 0;
     c->name = name;
     c->tag = tag;
+    snprintf(c->ref.name, sizeof c->ref.name, "%s", name);
+    snprintf(c->ref.tag, sizeof c->ref.tag, "%s", tag);
     c->refs++;
     int rc = mlo_rt_get_hashed(c->remote, "manifests", &ref->manifest, MLO_MANIFEST_MAX, &text, &n, err);
     if (rc != 0)

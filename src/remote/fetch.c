@@ -19,15 +19,16 @@ static bool lacks(struct mlo_store *s, const struct mlo_recipe_blob *b)
     return !mlo_store_has(s, &b->digest, &size) || size != b->size;
 }
 
-int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_recipe *recipe,
-                  const struct mlo_sync_opts *o, struct mlo_sync_stats *stats, struct mlo_fetch **ret,
-                  struct mlo_err *err)
+int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                  const struct mlo_recipe *recipe, const struct mlo_sync_opts *o,
+                  struct mlo_sync_stats *stats, struct mlo_fetch **ret, struct mlo_err *err)
 {
     struct mlo_fetch *f = mlo_calloc(1, sizeof *f, err);
     if (!f)
         return MLO_EIO;
     *f = (struct mlo_fetch){.remote = r,
                             .store = s,
+                            .ref = ref,
                             .recipe = recipe,
                             .opts = o,
                             .stats = stats,
@@ -111,7 +112,7 @@ static bool joins(const struct mlo_fetch *f, const struct mlo_fetch_job *job, co
     if (from)
         return mlo_digest_eq(&job->from.blob, &from->blob) && job->from.offset + job->bytes == from->offset;
     const struct mlo_piece *first = &f->recipe->pieces[job->first];
-    return first->pack == p->pack && (uint64_t)first->offset + job->bytes == p->offset;
+    return first->source == p->source && first->offset + job->bytes == p->offset;
 }
 
 static const struct mlo_local *local_copy(const struct mlo_fetch *f, const struct mlo_piece *p)

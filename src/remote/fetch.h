@@ -36,6 +36,7 @@ struct mlo_assembly { /* a blob in the making */
 struct mlo_fetch {
     struct mlo_remote *remote;
     struct mlo_store *store;
+    const struct mlo_ref *ref; /* whose recipe it is */
     const struct mlo_recipe *recipe;
     const struct mlo_sync_opts *opts;
     struct mlo_sync_stats *stats;

@@ -13,6 +13,8 @@
 #define MLO_RECIPE_MAX        ((size_t)512 << 20)
 #define MLO_RECIPE_CHUNKS_MAX ((size_t)4 << 20)
 #define MLO_RECIPE_BLOBS_MAX  ((size_t)100000)
+#define MLO_RECIPE_FILES_MAX  ((size_t)100000)
+#define MLO_FILE_PATH_MAX     ((size_t)700) /* of a plain file, so that its key fits */
 #define MLO_BLOB_SIZE_MAX     ((uint64_t)1 << 50)
 
 /* ---- gear.c, cut.c, chunk.c ---- */
@@ -141,7 +143,7 @@ int mlo_rt_get_text(struct mlo_remote *r, const char *key, size_t max, char **re
 int mlo_rt_get_hashed(struct mlo_remote *r, const char *kind, const struct mlo_digest *digest, size_t max,
                       char **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 /* "packs/sha256/ab/<digest>"; kind "packs", "recipes" or "manifests". */
-#define MLO_KEY_MAX 512
+#define MLO_KEY_MAX 1100 /* S3 takes 1,024 bytes */
 char *mlo_rt_key(const char *kind, const struct mlo_digest *d, char buf[MLO_KEY_MAX]);
 
 /* A body's read over bytes in memory. */
@@ -153,11 +155,48 @@ int mlo_body_text(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret
 
 /* ---- refs.c: heads/<digest of the name>, a copy of the ref of a name that was pushed last ---- */
 
+/* As mlo_packed_ref_set, and without a look at plain files. */
+int mlo_ref_move(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                 const struct mlo_remote_ref *value, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_key(const char *name, char buf[MLO_KEY_MAX], struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_get(struct mlo_remote *r, const char *name, struct mlo_remote_ref *ret,
                  struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_head_put(struct mlo_remote *r, const char *name, const struct mlo_remote_ref *value,
                  struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- files.c: plain files, and the list of them ---- */
+
+/* What lies below files/<name>/<tag>/ now: lists/<name>/<tag>. `complete` when all files of the manifest are
+ * there and no others. */
+struct mlo_file_list {
+    struct mlo_digest manifest;
+    bool complete;
+    struct mlo_recipe_file *files; /* sorted by path */
+    size_t n, cap;
+};
+extern const struct mlo_digest mlo_file_unknown; /* of a file whose content nobody can tell */
+void mlo_file_list_release(struct mlo_file_list *l);
+/* MLO_ENOTFOUND when there is none. */
+int mlo_file_list_get(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_file_list *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_file_list_put(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_file_list *l,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_file_list_parse(const char *text, size_t n, struct mlo_file_list *ret,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+/* Keeps the order; a path twice is MLO_EINVALID. */
+int mlo_file_list_add(struct mlo_file_list *l, const char *path, const struct mlo_digest *digest,
+                      uint64_t size, struct mlo_err *err) MLO_MUST_CHECK;
+/* The entry of the path; NULL when there is none. */
+struct mlo_recipe_file *mlo_file_list_at(const struct mlo_file_list *l, const char *path);
+/* Is this very content there? */
+bool mlo_file_list_has(const struct mlo_file_list *l, const struct mlo_recipe_file *f);
+/* "files/<name>/<tag>/<path>" */
+char *mlo_file_key(const struct mlo_ref *ref, const char *path, char buf[MLO_KEY_MAX]);
+/* Removes the files that are there and not among those that stay. */
+int mlo_files_remove(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_file_list *there,
+                     const struct mlo_file_list *stay, struct mlo_err *err) MLO_MUST_CHECK;
+/* The list says no longer that its files are the tag's. They stay, for a later push to take up. */
+int mlo_files_retire(struct mlo_remote *r, const struct mlo_ref *ref, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- clash.c ---- */
 
@@ -203,9 +242,14 @@ int mlo_registry_open(const char *url, const struct mlo_remote_opts *o, struct m
 
 struct mlo_piece { /* a chunk and where it lies */
     struct mlo_digest digest;
-    uint32_t pack;   /* index into packs */
+    uint32_t source; /* index into packs, and beyond them into files */
     uint32_t length; /* at most MLO_CHUNK_WHOLE */
-    uint32_t offset; /* in the pack */
+    uint64_t offset; /* there */
+};
+struct mlo_recipe_file { /* a plain file below files/<name>/<tag>/ */
+    char *path;
+    struct mlo_digest digest;
+    uint64_t size;
 };
 struct mlo_recipe_blob {
     struct mlo_digest digest;
@@ -218,6 +262,8 @@ struct mlo_recipe {
     size_t n_referrers, referrers_cap;
     struct mlo_digest *packs;
     size_t n_packs, packs_cap;
+    struct mlo_recipe_file *files; /* sorted by path; in the layout of plain files only */
+    size_t n_files, files_cap;
     struct mlo_recipe_blob *blobs;
     size_t n_blobs, blobs_cap; /* all but the manifest itself; sorted by digest, each once */
     struct mlo_piece *pieces;
@@ -228,6 +274,14 @@ void mlo_recipe_release(struct mlo_recipe *r);
 int mlo_recipe_format(const struct mlo_recipe *r, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
 /* Strict: everything in range, pieces fill their blobs exactly. */
 int mlo_recipe_parse(const char *text, size_t n, struct mlo_recipe *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Takes nothing: the path is copied. */
+int mlo_recipe_add_file(struct mlo_recipe *r, const char *path, const struct mlo_digest *digest,
+                        uint64_t size, struct mlo_err *err) MLO_MUST_CHECK;
+/* Do packs alone hold the blob? Files may be replaced by a later push, packs never. */
+bool mlo_recipe_packed(const struct mlo_recipe *r, const struct mlo_recipe_blob *b);
+/* The key of the piece's source; ref: whose recipe it is. */
+char *mlo_piece_key(const struct mlo_recipe *r, const struct mlo_ref *ref, const struct mlo_piece *p,
+                    char buf[MLO_KEY_MAX]);
 const struct mlo_recipe_blob *mlo_recipe_find(const struct mlo_recipe *r, const struct mlo_digest *blob);
 
 /* ---- known.c: recipes this machine has seen ---- */
@@ -259,9 +313,9 @@ int mlo_known_recipe(const char *home, struct mlo_remote *fetch, const struct ml
 /* ---- fetch.c: blobs out of pieces ---- */
 
 struct mlo_fetch; /* gathers pieces from the remote and from other blobs of the store */
-int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_recipe *recipe,
-                  const struct mlo_sync_opts *o, struct mlo_sync_stats *stats, struct mlo_fetch **ret,
-                  struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_fetch_new(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                  const struct mlo_recipe *recipe, const struct mlo_sync_opts *o,
+                  struct mlo_sync_stats *stats, struct mlo_fetch **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Pieces of blobs that `known` describes and the store has need not come over the wire. Before fetch_blobs.
  */
 int mlo_fetch_learn(struct mlo_fetch *f, const struct mlo_recipe *known, struct mlo_err *err) MLO_MUST_CHECK;

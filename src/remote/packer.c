@@ -17,7 +17,7 @@ struct mlo_packer {
     size_t number;            /* of it in the plan */
     struct mlo_sha256 chunk, pack_hash, before, spare;
     /* the blob at hand */
-    size_t blob;
+    size_t blob, file_plus_1; /* of a plain file only the chunks' digests are wanted */
     struct mlo_cutter cutter;
     uint64_t start; /* of the chunk at hand */
 };
@@ -107,13 +107,14 @@ static int add_piece(struct mlo_packer *k, const struct mlo_digest *digest, uint
 static int begin_chunk(struct mlo_packer *k, struct mlo_err *err)
 {
     int rc = mlo_sha256_begin(&k->chunk, err);
-    return rc != 0 || k->pack.n == 0 ? rc : mlo_sha256_copy(&k->before, &k->pack_hash, err);
+    return rc != 0 || k->pack.n == 0 || k->file_plus_1 > 0 ? rc
+                                                           : mlo_sha256_copy(&k->before, &k->pack_hash, err);
 }
 
 static int hash_chunk(struct mlo_packer *k, const void *p, size_t n, struct mlo_err *err)
 {
     int rc = mlo_sha256_update(&k->chunk, p, n, err);
-    return rc != 0 || k->pack.n == 0 ? rc : mlo_sha256_update(&k->pack_hash, p, n, err);
+    return rc != 0 || k->pack.n == 0 || k->file_plus_1 > 0 ? rc : mlo_sha256_update(&k->pack_hash, p, n, err);
 }
 
 /* The chunk is new: into the pack, or into the next one when it does not fit. */
@@ -131,12 +132,26 @@ static int put_new(struct mlo_packer *k, const struct mlo_digest *digest, uint32
     return rc != 0 ? rc : add_piece(k, digest, length, ret, err);
 }
 
+static int end_file_chunk(struct mlo_packer *k, struct mlo_err *err)
+{
+    struct mlo_digest digest;
+    uint64_t start = k->start;
+    int rc = mlo_sha256_end(&k->chunk, &digest, err);
+    k->start = k->cutter.at;
+    k->plan->on_known(k->plan->ctx, k->cutter.at - start);
+    return rc != 0 ? rc
+                   : mlo_plan_use_file(k->plan, &digest, k->file_plus_1 - 1, start,
+                                       (uint32_t)(k->cutter.at - start), err);
+}
+
 static int end_chunk(struct mlo_packer *k, struct mlo_err *err)
 {
     struct mlo_plan *p = k->plan;
     uint32_t length = (uint32_t)(k->cutter.at - k->start);
     struct mlo_digest digest;
     size_t at;
+    if (k->file_plus_1 > 0)
+        return end_file_chunk(k, err);
     int rc = mlo_sha256_copy(&k->spare, &k->chunk, err);
     if (rc == 0)
         rc = mlo_sha256_end(&k->spare, &digest, err);
@@ -199,9 +214,10 @@ int mlo_packer_blob(struct mlo_packer *k, size_t blob, struct mlo_span *spans, s
                             .also_ctx = k,
                             .dry_run = true};
     k->blob = blob;
+    k->file_plus_1 = b->file_plus_1;
     k->start = 0;
     if (size == b->size) {
-        mlo_cutter_init(&k->cutter, spans, n, size, k->plan->pack_max);
+        mlo_cutter_init(&k->cutter, spans, n, size, b->file_plus_1 > 0 ? MLO_PACK_MAX : k->plan->pack_max);
         rc = mlo_store_ingest(k->plan->store, &in, &got, &size, err);
     }
     if (rc != 0)

@@ -1,6 +1,8 @@
 /* See plan.h. */
 #include "plan.h"
 
+#include <string.h>
+
 static void forget_plan(struct mlo_plan *p)
 {
     mlo_recipe_release(&p->recipe);
@@ -80,7 +82,9 @@ static int know_recipe(struct mlo_plan *p, const struct mlo_recipe *r, struct ml
     for (size_t i = 0; rc == 0 && i < r->n_blobs; i++)
         for (size_t j = r->blobs[i].first; rc == 0 && j < r->blobs[i].first + r->blobs[i].n; j++) {
             const struct mlo_piece *piece = &r->pieces[j];
-            rc = know_piece(p, &piece->digest, &r->packs[piece->pack], piece->offset, piece->length, err);
+            if (piece->source < r->n_packs)
+                rc = know_piece(p, &piece->digest, &r->packs[piece->source], (uint32_t)piece->offset,
+                                piece->length, err);
         }
     return rc;
 }
@@ -98,12 +102,13 @@ static int index_known(struct mlo_plan *p, struct mlo_err *err)
     return rc;
 }
 
-/* The recipe that describes the blob; NULL when none does. */
+/* The recipe that describes the blob; NULL when none does. Of a plain file only the cuts are of use, of any
+ * other blob only what lies in packs. */
 static const struct mlo_recipe *describer(const struct mlo_plan *p, const struct mlo_plan_blob *b)
 {
     for (size_t i = 0; i < p->n_known; i++) {
         const struct mlo_recipe_blob *known = mlo_recipe_find(&p->known[i], &b->digest);
-        if (known && known->size == b->size)
+        if (known && known->size == b->size && (b->file_plus_1 > 0 || mlo_recipe_packed(&p->known[i], known)))
             return &p->known[i];
     }
     return NULL;
@@ -124,7 +129,7 @@ static int add_blob(void *ctx, const struct mlo_digest *d, uint64_t size, struct
         return 0;
     int rc = mlo_grow(&p->blobs, &p->blobs_cap, p->n_blobs + 1, sizeof *p->blobs, err);
     if (rc == 0)
-        p->blobs[p->n_blobs++] = (struct mlo_plan_blob){*d, size};
+        p->blobs[p->n_blobs++] = (struct mlo_plan_blob){.digest = *d, .size = size};
     return rc;
 }
 
@@ -154,6 +159,34 @@ static int add_referrers(struct mlo_plan *p, const struct mlo_digest *list, size
     return rc;
 }
 
+static int plan_blob_cmp(const void *key, const void *blob)
+{
+    return mlo_digest_cmp(key, &((const struct mlo_plan_blob *)blob)->digest);
+}
+
+/* In the layout of plain files all files are listed, and the blobs that are files lie in them. */
+static int gather_files(struct mlo_plan *p, const struct mlo_bundle *b, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < b->n_layers; i++)
+        if (b->layers[i].packing != MLO_PACKING_RAW && !b->extra)
+            rc = mlo_fail(
+                err, MLO_EUNAVAIL,
+                "the bundle holds archives and does not say which files are in them, so they cannot "
+                "become plain files");
+    for (size_t i = 0; rc == 0 && i < b->n_files; i++) {
+        const struct mlo_file *f = &b->files[i];
+        if (strlen(f->path) > MLO_FILE_PATH_MAX)
+            return mlo_fail(err, MLO_EINVALID, "path '%.80s...' is too long for a plain file", f->path);
+        rc = mlo_recipe_add_file(&p->recipe, f->path, &f->digest, f->size, err);
+        struct mlo_plan_blob *blob = bsearch(&f->digest, p->blobs, p->n_blobs, sizeof *p->blobs,
+                                             plan_blob_cmp);
+        if (rc == 0 && blob && blob->file_plus_1 == 0)
+            blob->file_plus_1 = p->recipe.n_files;
+    }
+    return rc;
+}
+
 static int gather_blobs(struct mlo_plan *p, const struct mlo_digest *manifest,
                         const struct mlo_digest *referrers, size_t n, struct mlo_err *err)
 {
@@ -178,47 +211,72 @@ static int gather_blobs(struct mlo_plan *p, const struct mlo_digest *manifest,
 
 /* ---- the recipe ---- */
 
-int mlo_plan_use(struct mlo_plan *p, const struct mlo_digest *chunk, const struct mlo_place *place,
-                 struct mlo_err *err)
+static int add_piece(struct mlo_plan *p, const struct mlo_piece *piece, struct mlo_err *err)
 {
     struct mlo_recipe *r = &p->recipe;
-    struct mlo_plan_pack *pack = &p->packs[place->pack];
     if (r->n_pieces >= MLO_RECIPE_CHUNKS_MAX)
         return mlo_fail(err, MLO_EINVALID, "bundle has more than %zu chunks", MLO_RECIPE_CHUNKS_MAX);
     int rc = mlo_grow(&r->pieces, &r->pieces_cap, r->n_pieces + 1, sizeof *r->pieces, err);
-    if (rc != 0)
-        return rc;
-    if (pack->number_plus_1 == 0)
-        pack->number_plus_1 = ++r->n_packs; /* digests follow when all are known */
-    r->pieces[r->n_pieces++] = (struct mlo_piece){.digest = *chunk,
-                                                  .pack = (uint32_t)(pack->number_plus_1 - 1),
-                                                  .offset = place->offset,
-                                                  .length = place->length};
-    return 0;
+    if (rc == 0)
+        r->pieces[r->n_pieces++] = *piece;
+    return rc;
 }
 
-static int name_packs(struct mlo_plan *p, struct mlo_err *err)
+int mlo_plan_use(struct mlo_plan *p, const struct mlo_digest *chunk, const struct mlo_place *place,
+                 struct mlo_err *err)
+{
+    struct mlo_plan_pack *pack = &p->packs[place->pack];
+    if (pack->number_plus_1 == 0)
+        pack->number_plus_1 = ++p->recipe.n_packs; /* digests follow when all are known */
+    const struct mlo_piece piece = {.digest = *chunk,
+                                    .source = (uint32_t)(pack->number_plus_1 - 1),
+                                    .offset = place->offset,
+                                    .length = place->length};
+    return add_piece(p, &piece, err);
+}
+
+/* Files are numbered behind the packs, whose number is not yet known: IN_FILE marks them until it is. */
+#define IN_FILE ((uint32_t)1 << 31)
+
+int mlo_plan_use_file(struct mlo_plan *p, const struct mlo_digest *chunk, size_t file, uint64_t offset,
+                      uint32_t length, struct mlo_err *err)
+{
+    const struct mlo_piece piece = {
+        .digest = *chunk, .source = IN_FILE | (uint32_t)file, .offset = offset, .length = length};
+    return add_piece(p, &piece, err);
+}
+
+static int name_sources(struct mlo_plan *p, struct mlo_err *err)
 {
     struct mlo_recipe *r = &p->recipe;
     int rc = mlo_grow(&r->packs, &r->packs_cap, r->n_packs + 1, sizeof *r->packs, err);
     for (size_t i = 0; rc == 0 && i < p->n_packs; i++)
         if (p->packs[i].number_plus_1 > 0)
             r->packs[p->packs[i].number_plus_1 - 1] = p->packs[i].digest;
+    for (size_t i = 0; i < r->n_pieces; i++)
+        if (r->pieces[i].source & IN_FILE)
+            r->pieces[i].source = (uint32_t)r->n_packs + (r->pieces[i].source & ~IN_FILE);
     return rc;
 }
 
 /* A blob that some known recipe describes is copied from there, unread. */
-static int copy_blob(struct mlo_plan *p, const struct mlo_recipe *from, const struct mlo_digest *blob,
+static int copy_blob(struct mlo_plan *p, const struct mlo_recipe *from, const struct mlo_plan_blob *blob,
                      struct mlo_err *err)
 {
-    const struct mlo_recipe_blob *b = mlo_recipe_find(from, blob);
+    const struct mlo_recipe_blob *b = mlo_recipe_find(from, &blob->digest);
+    uint64_t offset = 0;
     int rc = 0;
     for (size_t i = b->first; rc == 0 && i < b->first + b->n; i++) {
         const struct mlo_piece *piece = &from->pieces[i];
-        struct mlo_place place = {.offset = piece->offset, .length = piece->length};
-        rc = known_pack(p, &from->packs[piece->pack], &place.pack, err);
-        if (rc == 0)
-            rc = mlo_plan_use(p, &piece->digest, &place, err);
+        struct mlo_place place = {.offset = (uint32_t)piece->offset, .length = piece->length};
+        if (blob->file_plus_1 > 0) {
+            rc = mlo_plan_use_file(p, &piece->digest, blob->file_plus_1 - 1, offset, piece->length, err);
+        } else {
+            rc = known_pack(p, &from->packs[piece->source], &place.pack, err);
+            if (rc == 0)
+                rc = mlo_plan_use(p, &piece->digest, &place, err);
+        }
+        offset += piece->length;
     }
     return rc;
 }
@@ -240,7 +298,7 @@ static int plan_blob(struct mlo_plan *p, struct mlo_packer *k, const struct mlo_
     struct mlo_recipe *r = &p->recipe;
     struct mlo_recipe_blob b = {.digest = p->blobs[i].digest, .size = p->blobs[i].size, .first = r->n_pieces};
     const struct mlo_recipe *known = describer(p, &p->blobs[i]);
-    int rc = known ? copy_blob(p, known, &b.digest, err) : read_blob(p, k, l, i, err);
+    int rc = known ? copy_blob(p, known, &p->blobs[i], err) : read_blob(p, k, l, i, err);
     if (rc == 0)
         rc = mlo_grow(&r->blobs, &r->blobs_cap, r->n_blobs + 1, sizeof *r->blobs, err);
     if (rc != 0)
@@ -280,12 +338,14 @@ int mlo_plan_make(struct mlo_plan *p, const struct mlo_digest *manifest, const s
         return rc;
     forget_plan(p);
     rc = gather_blobs(p, manifest, referrers, n, err);
+    if (rc == 0 && p->files)
+        rc = gather_files(p, &bundle, err);
     if (rc == 0)
         rc = index_known(p, err);
     if (rc == 0)
         rc = plan_blobs(p, &bundle, err);
     if (rc == 0)
-        rc = name_packs(p, err);
+        rc = name_sources(p, err);
     mlo_bundle_release(&bundle);
     return rc;
 }

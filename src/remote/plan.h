@@ -24,12 +24,14 @@ struct mlo_new_pack {
 struct mlo_plan_blob {
     struct mlo_digest digest;
     uint64_t size;
+    size_t file_plus_1; /* the recipe's file that it is; 0: it goes into packs */
 };
 
 struct mlo_plan {
     struct mlo_store *store;
     unsigned threads;
     uint64_t pack_max; /* no pack is larger */
+    bool files;        /* layout of plain files */
     /* bytes_there and bytes_read are known, nothing has been read. */
     int (*on_start)(void *ctx, struct mlo_err *err);
     /* Takes the pack, which is whole and hashed. Any thread, one at a time. */
@@ -47,6 +49,7 @@ struct mlo_plan {
     size_t n_blobs, blobs_cap;         /* sorted, each once; without the manifest */
     uint64_t bytes_total, bytes_there; /* there: chunks that known recipes describe */
     uint64_t bytes_read, bytes_new;    /* read: blobs that no known recipe describes */
+    uint64_t bytes_files;              /* of plain files that have to be sent; set by the caller */
     size_t n_new_packs, n_new_pieces;
     struct mlo_recipe recipe;
     struct mlo_plan_pack {
@@ -74,6 +77,9 @@ int mlo_plan_make(struct mlo_plan *p, const struct mlo_digest *manifest, const s
 /* A chunk of the blob at hand lies there. */
 int mlo_plan_use(struct mlo_plan *p, const struct mlo_digest *chunk, const struct mlo_place *place,
                  struct mlo_err *err) MLO_MUST_CHECK;
+/* Or there, in a plain file. */
+int mlo_plan_use_file(struct mlo_plan *p, const struct mlo_digest *chunk, size_t file, uint64_t offset,
+                      uint32_t length, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_plan_add_pack(struct mlo_plan *p, size_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* packer.c */

@@ -115,7 +115,7 @@ static int pull_all(struct puller *p, const struct mlo_ref *ref, const struct ml
 {
     if (!mlo_digest_eq(&p->recipe.manifest, &at->manifest))
         return mlo_fail(err, MLO_EINVALID, "the remote's recipe is of another manifest");
-    int rc = mlo_fetch_new(p->remote, p->store, &p->recipe, p->opts, p->stats, &p->fetch, err);
+    int rc = mlo_fetch_new(p->remote, p->store, ref, &p->recipe, p->opts, p->stats, &p->fetch, err);
     if (rc == 0)
         rc = learn_known(p, ref->name, err);
     if (rc == 0)
@@ -202,8 +202,8 @@ static int replace_manifest(struct mlo_remote *r, struct mlo_store *s, const str
     return rc != 0 ? rc : mlo_store_put(s, text, n, &got, err);
 }
 
-static int fetch_one(struct mlo_remote *r, struct mlo_store *s, const struct mlo_recipe *recipe,
-                     const struct mlo_digest *blob, struct mlo_err *err)
+static int fetch_one(struct mlo_remote *r, struct mlo_store *s, const struct mlo_ref *ref,
+                     const struct mlo_recipe *recipe, const struct mlo_digest *blob, struct mlo_err *err)
 {
     const struct mlo_sync_opts opts = {0};
     struct mlo_sync_stats stats = {0};
@@ -213,7 +213,7 @@ static int fetch_one(struct mlo_remote *r, struct mlo_store *s, const struct mlo
     if (!b)
         return mlo_fail(err, MLO_ENOTFOUND, "%s is not part of this version on the remote",
                         mlo_digest_text(blob, text));
-    int rc = mlo_fetch_new(r, s, recipe, &opts, &stats, &f, err);
+    int rc = mlo_fetch_new(r, s, ref, recipe, &opts, &stats, &f, err);
     if (rc == 0)
         rc = mlo_fetch_blobs(f, &b, 1, true, err);
     mlo_fetch_free(f);
@@ -231,7 +231,7 @@ int mlo_packed_fetch_blob(struct mlo_remote *r, struct mlo_store *s, const struc
     if (rc == 0)
         rc = get_recipe(r, NULL, &at.recipe, &recipe, err);
     if (rc == 0)
-        rc = fetch_one(r, s, &recipe, blob, err);
+        rc = fetch_one(r, s, ref, &recipe, blob, err);
     mlo_recipe_release(&recipe);
     return rc;
 }

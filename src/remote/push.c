@@ -18,13 +18,12 @@
 
 /* ---- progress ---- */
 
-/* So many bytes of those that had to be read are known to be there, or sent. */
-static void count(struct mlo_pusher *p, uint64_t bytes)
+void mlo_push_count(struct mlo_pusher *p, uint64_t bytes)
 {
     pthread_mutex_lock(&p->lock);
     p->done += bytes;
     if (p->opts->progress)
-        p->opts->progress(p->opts->progress_ctx, p->done, p->plan.bytes_read);
+        p->opts->progress(p->opts->progress_ctx, p->done, p->total);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -33,14 +32,16 @@ static int hear_start(void *ctx, struct mlo_err *err)
 {
     struct mlo_pusher *p = ctx;
     (void)err;
+    p->plan.bytes_files = p->files ? mlo_push_files_bytes(p->files) : 0;
+    p->total = p->plan.bytes_read + p->plan.bytes_files;
     p->measuring = p->opts->dry_run || (!p->measured && !mlo_room_plenty(p->remote, &p->plan));
-    count(p, 0);
+    mlo_push_count(p, 0);
     return 0;
 }
 
 static void hear_known(void *ctx, uint64_t bytes)
 {
-    count(ctx, bytes);
+    mlo_push_count(ctx, bytes);
 }
 
 /* ---- putting ---- */
@@ -103,7 +104,7 @@ static int read_pack(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *
     if (rc != 0)
         return rc;
     if (offset + n > r->counted) { /* what is sent again counts once */
-        count(r->pusher, offset + n - r->counted);
+        mlo_push_count(r->pusher, offset + n - r->counted);
         r->counted = offset + n;
     }
     *ret_n = n;
@@ -138,7 +139,7 @@ static int send_pack(void *ctx, struct mlo_new_pack *pack, struct mlo_err *err)
     mlo_cleanup_close(&r.fd);
     if (rc != 0)
         return rc;
-    count(p, pack->size - r.counted);
+    mlo_push_count(p, pack->size - r.counted);
     return keep_sent(p, pack, sent, err);
 }
 
@@ -236,6 +237,8 @@ static void note_done(struct mlo_pusher *p, const struct mlo_remote_ref *after)
     struct mlo_err why = MLO_ERR_INIT;
     if (mlo_head_put(p->remote, p->ref->name, after, &why) != 0)
         warn(p, "the head could not be written, so other machines may send more than they need to", &why);
+    if (p->has_before && p->before.files && !p->files && mlo_files_retire(p->remote, p->ref, &why) != 0)
+        warn(p, "the list of plain files still says that they are this tag's", &why);
     if (mlo_known_note(home, p->remote, p->ref, p->recipe_text.ptr, p->recipe_text.len, &why) != 0)
         warn(p, "what is on the remote could not be noted here, so the next push may take longer", &why);
     mlo_known_end(home, p->remote, p->ref->name);
@@ -247,12 +250,15 @@ static int send_ref(struct mlo_pusher *p, const struct mlo_digest *manifest, str
     struct mlo_remote_ref after = {.manifest = *manifest,
                                    .recipe = p->recipe_digest,
                                    .size = p->plan.bytes_total,
+                                   .files = p->files != NULL,
                                    .time_ns = mlo_time_now() / MLO_NS_PER_S * MLO_NS_PER_S};
     const struct mlo_remote_ref *before = p->has_before ? &p->before : NULL;
     snprintf(after.by, sizeof after.by, "%s", o->by ? o->by : "");
     int rc = o->before_ref ? o->before_ref(o->before_ref_ctx, before, &after, err) : 0;
+    if (rc == 0 && p->files)
+        rc = mlo_push_files(p->files, err);
     if (rc == 0)
-        rc = mlo_remote_ref_set(p->remote, p->ref, before, &after, err);
+        rc = mlo_ref_move(p->remote, p->ref, p->has_before ? before : NULL, &after, err);
     if (rc == 0)
         note_done(p, &after);
     return rc;
@@ -262,11 +268,12 @@ static void report_plan(struct mlo_pusher *p)
 {
     const struct mlo_plan *plan = &p->plan;
     p->stats->bytes_total = plan->bytes_total;
-    p->stats->bytes_reused = plan->bytes_total - plan->bytes_new;
+    uint64_t more = plan->bytes_new + plan->bytes_files;
+    p->stats->bytes_reused = plan->bytes_total > more ? plan->bytes_total - more : 0;
     p->stats->chunks = plan->recipe.n_pieces;
     if (!p->opts->dry_run)
         return;
-    p->stats->bytes_sent = plan->bytes_new;
+    p->stats->bytes_sent = more;
     p->stats->chunks_sent = plan->n_new_pieces;
     p->stats->packs_sent = plan->n_new_packs;
 }
@@ -295,6 +302,7 @@ static void release(struct mlo_pusher *p)
     mlo_plan_release(&p->plan);
     mlo_str_release(&p->recipe_text);
     mlo_digest_set_release(&p->there);
+    mlo_push_files_free(p->files);
     for (size_t i = 0; i < p->n_sent; i++)
         mlo_new_pack_release(&p->sent[i]);
     free(p->sent);
@@ -316,7 +324,10 @@ int mlo_packed_push(struct mlo_remote *r, struct mlo_store *s, const struct mlo_
     p.plan.on_known = hear_known;
     p.plan.ctx = &p;
     mlo_str_init(&p.recipe_text, MLO_RECIPE_MAX);
+    p.plan.files = o->layout == MLO_LAYOUT_FILES;
     int rc = mlo_survey(&p, err);
+    if (rc == 0 && p.plan.files)
+        rc = mlo_push_files_new(&p, manifest, &p.files, err);
     if (rc == 0) {
         stats.unchanged = mlo_survey_unchanged(&p, manifest);
         if (!stats.unchanged)

@@ -25,7 +25,8 @@ static bool add_origin(cJSON *doc, const struct mlo_remote_ref *ref)
 {
     char when[MLO_RFC3339_MAX];
     return cJSON_AddStringToObject(doc, "time", mlo_time_rfc3339(ref->time_ns, when)) &&
-           cJSON_AddStringToObject(doc, "by", ref->by);
+           cJSON_AddStringToObject(doc, "by", ref->by) &&
+           (!ref->files || cJSON_AddStringToObject(doc, "layout", "files"));
 }
 
 int mlo_remote_ref_format(const struct mlo_remote_ref *ref, struct mlo_str *out, struct mlo_err *err)
@@ -55,6 +56,9 @@ static int read_digest(const cJSON *doc, const char *key, struct mlo_digest *ret
 static int read_origin(const cJSON *doc, struct mlo_remote_ref *ref, struct mlo_err *err)
 {
     const char *when = mlo_json_text(doc, "time"), *by = mlo_json_text(doc, "by");
+    const char *layout = mlo_json_text(doc, "layout");
+    if (layout && strcmp(layout, "files") != 0)
+        return mlo_fail(err, MLO_EUNAVAIL, "its layout is not known to this program");
     int rc = read_digest(doc, "recipe", &ref->recipe, err);
     if (rc == 0 && !has_recipe(ref))
         rc = mlo_fail(err, MLO_EINVALID, "its recipe is nothing's digest");
@@ -62,9 +66,11 @@ static int read_origin(const cJSON *doc, struct mlo_remote_ref *ref, struct mlo_
         rc = when ? mlo_time_parse(when, &ref->time_ns, err) : mlo_fail(err, MLO_EINVALID, "has no time");
     if (rc == 0 && (!by || strlen(by) >= sizeof ref->by))
         rc = mlo_fail(err, MLO_EINVALID, "does not say by whom");
-    if (rc == 0)
-        memcpy(ref->by, by, strlen(by));
-    return rc;
+    if (rc != 0)
+        return rc;
+    memcpy(ref->by, by, strlen(by));
+    ref->files = layout != NULL;
+    return 0;
 }
 
 static int read_ref(const cJSON *doc, struct mlo_remote_ref *ret, struct mlo_err *err)
@@ -98,7 +104,8 @@ int mlo_remote_ref_parse(const char *text, size_t n, struct mlo_remote_ref *ret,
 static bool ref_eq(const struct mlo_remote_ref *a, const struct mlo_remote_ref *b)
 {
     return mlo_digest_eq(&a->manifest, &b->manifest) && mlo_digest_eq(&a->recipe, &b->recipe) &&
-           a->size == b->size && a->time_ns == b->time_ns && strcmp(a->by, b->by) == 0;
+           a->size == b->size && a->time_ns == b->time_ns && strcmp(a->by, b->by) == 0 &&
+           a->files == b->files;
 }
 
 /* As parse, of a remote that keeps packs: without a recipe nobody knows where the bytes are. */
@@ -212,8 +219,8 @@ static int check_written(struct mlo_remote *r, const struct mlo_ref *ref, const 
 }
 
 /* The last look is as close before the write as can be: two writers who both pass it are seen afterwards. */
-int mlo_packed_ref_set(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
-                       const struct mlo_remote_ref *value, struct mlo_err *err)
+int mlo_ref_move(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
+                 const struct mlo_remote_ref *value, struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
     struct seen now;

@@ -14,20 +14,20 @@ static bool is_plenty(uint64_t capacity, uint64_t there, uint64_t more)
 
 bool mlo_room_plenty(const struct mlo_remote *r, const struct mlo_plan *p)
 {
-    return is_plenty(r->t.capacity, p->bytes_there, p->bytes_read);
+    return is_plenty(r->t.capacity, p->bytes_there, p->bytes_read + p->bytes_files);
 }
 
 int mlo_room_check(const struct mlo_remote *r, const struct mlo_plan *p, struct mlo_sync_stats *stats,
                    struct mlo_err *err)
 {
     char need[MLO_HUMAN_MAX], used[MLO_HUMAN_MAX], all[MLO_HUMAN_MAX];
-    uint64_t there = p->bytes_there, capacity = r->t.capacity;
-    if (is_plenty(capacity, there, p->bytes_new))
+    uint64_t there = p->bytes_there, more = p->bytes_new + p->bytes_files, capacity = r->t.capacity;
+    if (is_plenty(capacity, there, more))
         return 0;
-    mlo_human_size(p->bytes_new, need);
+    mlo_human_size(more, need);
     mlo_human_size(there, used);
     mlo_human_size(capacity, all);
-    if (p->bytes_new > capacity || there > capacity - p->bytes_new) {
+    if (more > capacity || there > capacity - more) {
         mlo_fail(err, MLO_EREMOTE,
                  "this will not fit: %s to send, at least %s are there, and %s are all there is", need, used,
                  all);

@@ -10,7 +10,8 @@
 
 #define KNOWN_TAGS_ASKED 4 /* other tags of the name, one request each */
 
-/* With o->check: forgets what lies in packs that are not there as the recipe says. */
+/* With o->check: forgets what lies in packs that are not there as the recipe says. Plain files are looked at
+ * elsewhere. */
 static int forget_missing(struct mlo_pusher *p, struct mlo_recipe *r, struct mlo_err *err)
 {
     MLO_AUTOFREE uint64_t *sizes = mlo_calloc(r->n_packs + 1, sizeof *sizes, err);
@@ -27,8 +28,11 @@ static int forget_missing(struct mlo_pusher *p, struct mlo_recipe *r, struct mlo
     for (size_t i = 0; i < r->n_blobs; i++) {
         struct mlo_recipe_blob b = r->blobs[i];
         bool whole = true;
-        for (size_t j = b.first; j < b.first + b.n; j++)
-            whole = whole && (uint64_t)r->pieces[j].offset + r->pieces[j].length <= sizes[r->pieces[j].pack];
+        for (size_t j = b.first; j < b.first + b.n; j++) {
+            const struct mlo_piece *piece = &r->pieces[j];
+            whole = whole &&
+                    (piece->source >= r->n_packs || piece->offset + piece->length <= sizes[piece->source]);
+        }
         if (whole)
             r->blobs[kept++] = b;
     }
@@ -118,7 +122,9 @@ static bool has_referrer(const struct mlo_recipe *r, const struct mlo_digest *d)
 bool mlo_survey_unchanged(const struct mlo_pusher *p, const struct mlo_digest *manifest)
 {
     const struct mlo_recipe *r = p->plan.n_known ? &p->plan.known[0] : NULL;
-    if (!p->has_before || p->incomplete || !r || !mlo_digest_eq(&p->before.manifest, manifest) ||
+    bool files = p->opts->layout == MLO_LAYOUT_FILES;
+    if (!p->has_before || p->before.files != files || (files && !mlo_push_files_unchanged(p->files)) ||
+        p->incomplete || !r || !mlo_digest_eq(&p->before.manifest, manifest) ||
         !mlo_digest_eq(&r->manifest, manifest) || r->n_referrers != p->opts->n_referrers)
         return false;
     for (size_t i = 0; i < p->opts->n_referrers; i++)

@@ -44,8 +44,8 @@ static int hear(void *ctx, const void *p, size_t n, struct mlo_err *err)
 int mlo_wire_damaged(struct mlo_fetch *f, const struct mlo_piece *p, const char *how, struct mlo_err *err)
 {
     char key[MLO_KEY_MAX];
-    mlo_fail(err, MLO_EINVALID, "'%s' on %s is damaged at byte %" PRIu32 ": %s",
-             mlo_rt_key("packs", &f->recipe->packs[p->pack], key), f->remote->url, p->offset, how);
+    mlo_fail(err, MLO_EINVALID, "'%s' on %s is damaged at byte %" PRIu64 ": %s",
+             mlo_piece_key(f->recipe, f->ref, p, key), f->remote->url, p->offset, how);
     return mlo_hint(err,
                     "from a machine that has the bundle, `mlopsctl push --check` sends again what is gone");
 }
@@ -56,7 +56,7 @@ static int ask(struct wire *w, const struct mlo_piece *p, struct mlo_err *why, s
     struct mlo_fetch *f = w->fetch;
     uint64_t from = w->at, want = w->end - w->at;
     char key[MLO_KEY_MAX];
-    mlo_rt_key("packs", &f->recipe->packs[p->pack], key);
+    mlo_piece_key(f->recipe, f->ref, p, key);
     f->remote->requests++;
     mlo_fail(why, MLO_EINVALID, "it ends early");
     int rc = f->remote->t.get(f->remote->self, key, p->offset, want, want, hear, w, err);

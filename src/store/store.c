@@ -146,6 +146,11 @@ void mlo_store_set_tmp(struct mlo_store *s, const char *folder)
     s->tmp = folder;
 }
 
+const char *mlo_store_tmp(const struct mlo_store *s)
+{
+    return s->tmp;
+}
+
 /* ---- locking and batches ---- */
 
 static int open_lock_file(struct mlo_store *s, struct mlo_err *err)

@@ -11,7 +11,10 @@ static void check_in_range(const struct mlo_recipe *r)
         uint64_t sum = 0;
         for (size_t j = 0; j < r->blobs[i].n; j++) {
             const struct mlo_piece *p = &r->pieces[r->blobs[i].first + j];
-            if (p->pack >= r->n_packs || p->length == 0 || (uint64_t)p->offset + p->length > MLO_PACK_MAX)
+            uint64_t end = p->source < r->n_packs ? MLO_PACK_MAX : 0;
+            if (p->source >= r->n_packs && p->source - r->n_packs < r->n_files)
+                end = r->files[p->source - r->n_packs].size;
+            if (p->length == 0 || p->offset + p->length > end)
                 __builtin_trap();
             sum += p->length;
         }

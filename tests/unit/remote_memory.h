@@ -34,6 +34,7 @@ struct memory {
     unsigned puts, gets, stats, lists;
     size_t bytes_put, bytes_got, largest_put, refuse_above; /* 0: takes all */
     enum fault fault;
+    bool only_puts;                                   /* fault only these */
     const char *at_key;                               /* prefix; NULL: any */
     int at_call;                                      /* counts down over matching calls; 0 is the first */
     unsigned times;                                   /* so often after each other; 0: once */
@@ -138,7 +139,7 @@ BENCH_UNUSED static int mem_get(void *self, const char *key, uint64_t offset, ui
     (void)max; /* the caller must not rely on us */
     pthread_mutex_lock(&m->lock);
     m->gets++;
-    bool bad = hit(m, key);
+    bool bad = !m->only_puts && hit(m, key);
     struct object *o = find(m, key);
     if (o && offset <= o->n) {
         n = length == UINT64_MAX || length > o->n - offset ? o->n - offset : length;

@@ -31,7 +31,7 @@ static void a_recipe_is_read_and_written_alike(void)
     check_int(r.n_blobs, 2);
     check_int(r.n_pieces, 2);
     check_int(r.blobs[0].size, 30);
-    check(r.pieces[1].pack == 1 && r.pieces[1].offset == 7 && r.pieces[1].length == 20, "second piece");
+    check(r.pieces[1].source == 1 && r.pieces[1].offset == 7 && r.pieces[1].length == 20, "second piece");
     check(mlo_recipe_find(&r, &r.blobs[1].digest) == &r.blobs[1], "found");
     check(mlo_recipe_find(&r, &r.pieces[0].digest) == NULL, "not found");
     check_ok(mlo_recipe_format(&r, &out, &err), &err);
@@ -81,7 +81,7 @@ static void a_newer_schema_is_said(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_recipe r = {0};
-    check_err(parse("{\"schema\":2,\"x\":1}", &r, &err), MLO_EUNAVAIL, &err, "schema 2");
+    check_err(parse("{\"schema\":3,\"x\":1}", &r, &err), MLO_EUNAVAIL, &err, "schema 3");
 }
 
 static void every_cut_of_a_recipe_is_refused(void)
