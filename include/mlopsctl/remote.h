@@ -4,7 +4,7 @@
  * registry has its own protocol, in which a tag is the ref. docs/design.md section 5 fixes the layout:
  *
  *   <prefix>/packs/sha256/ab/<digest>      chunks, concatenated to 32-64 MiB
- *   <prefix>/recipes/sha256/ab/<digest>    per manifest: every blob as a list of (chunk, pack, offset, length)
+ *   <prefix>/recipes/sha256/ab/<digest>    per manifest: the chunks of every blob, and where they lie
  *   <prefix>/manifests/sha256/ab/<digest>  manifest bytes
  *   <prefix>/refs/<name>/<tag>             {manifest, recipe, size, time, by}; written last
  *   <prefix>/refs-old/<name>/<tag>.<n>     each ref that was replaced

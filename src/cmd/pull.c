@@ -64,8 +64,6 @@ static int fetch(struct pull *p, const struct opts *o, struct mlo_err *err)
                                  .progress_ctx = progress};
     rc = mlo_pull(p->remote, p->ws.store, &p->there, &sync, &p->pulled, &p->stats, err);
     mlo_progress_end(progress);
-    if (rc == 0 && *p->stats.warning)
-        mlo_warn(ctx, "%s", p->stats.warning);
     if (rc == 0)
         rc = mlo_run_move_name_any(p->ws.run, "tag", mlo_ref_text(&p->here, name), &p->pulled.manifest, err);
     for (size_t i = 0; rc == 0 && i < p->pulled.n_referrers; i++)

@@ -138,8 +138,6 @@ static int send(struct push *p, const struct opts *o, struct mlo_err *err)
     }
     if (rc == 0 && p->ordinal >= 0)
         rc = mlo_run_done(p->ws.run, p->ordinal, err);
-    if (rc == 0 && *p->stats.warning)
-        mlo_warn(ctx, "%s", p->stats.warning);
     free(signatures.list);
     return rc;
 }
