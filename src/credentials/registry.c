@@ -100,13 +100,13 @@ static int of_entry(struct mlo_credentials *c, const struct mlo_docker_entry *e,
     return rc != 0 ? mlo_wrap(err, "login for '%s'", host) : 0;
 }
 
-/* Takes path, which may be NULL. */
-static int of_file(struct mlo_credentials *c, char *path, const char *host, struct mlo_login *ret,
+/* Takes the path, which may be NULL. */
+static int of_file(struct mlo_credentials *c, char *taken, const char *host, struct mlo_login *ret,
                    bool *ret_found, struct mlo_err *err)
 {
     struct mlo_docker_entry e;
     char *text = NULL, shown[MLO_SHOWN];
-    MLO_AUTOFREE char *owned = path;
+    MLO_AUTOFREE char *path = taken;
     size_t n = 0;
     int rc = path ? mlo_secret_read(path, MLO_CREDENTIALS_FILE_MAX, false, &text, &n, err) : MLO_ENOTFOUND;
     if (rc == MLO_ENOTFOUND) {

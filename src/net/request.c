@@ -280,8 +280,8 @@ static int rest(struct call *c, int64_t until, struct mlo_err *err)
     int64_t wait = until - mlo_time_mono(), asked = mlo_hosts_get(&c->h->hosts, &c->url).not_before;
     char shown[MLO_HUMAN_MAX];
     if (wait > NOTICE_FROM && mlo_hosts_wait_is_news(&c->h->hosts, &c->url, asked))
-        mlo_http_tell(c->h, "waiting %s: '%s' limits the rate of requests",
-                      mlo_human_duration((uint64_t)wait, shown), c->url.host);
+        mlo_http_tell(c->h, "waiting %s: '%s' asks for a pause", mlo_human_duration((uint64_t)wait, shown),
+                      c->url.host);
     return mlo_http_pause(c->h, until, c->req->deadline_ns, err);
 }
 

