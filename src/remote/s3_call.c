@@ -340,14 +340,11 @@ static int fail_other(const struct mlo_s3 *s, const char *key, const struct mlo_
 {
     char shown[MLO_SHOWN];
     mlo_http_fail(r, err);
-    mlo_wrap(err, "'%s'", shown_key(s, key, shown));
-    if (err->code == MLO_EUSAGE) /* a 400 says that this program asked wrongly, not its user */
-        err->code = MLO_EREMOTE;
-    return err->code;
+    return mlo_wrap(err, "'%s'", shown_key(s, key, shown));
 }
 
-int mlo_s3_fail(struct mlo_s3 *s, const char *key, const struct mlo_http_response *r,
-                enum mlo_s3_trouble trouble, struct mlo_err *err)
+static int say(struct mlo_s3 *s, const char *key, const struct mlo_http_response *r,
+               enum mlo_s3_trouble trouble, struct mlo_err *err)
 {
     char shown[MLO_SHOWN];
     shown_key(s, key, shown);
@@ -389,4 +386,13 @@ int mlo_s3_fail(struct mlo_s3 *s, const char *key, const struct mlo_http_respons
         break;
     }
     return fail_other(s, key, r, err);
+}
+
+int mlo_s3_fail(struct mlo_s3 *s, const char *key, const struct mlo_http_response *r,
+                enum mlo_s3_trouble trouble, struct mlo_err *err)
+{
+    say(s, key, r, trouble, err);
+    if (err->code == MLO_EUSAGE) /* a 400 says that this program asked wrongly, not its user */
+        err->code = MLO_EREMOTE;
+    return err->code;
 }

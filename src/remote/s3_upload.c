@@ -30,7 +30,7 @@
 #define ANSWER_LEAST_NS (300 * MLO_NS_PER_S)
 #define ANSWER_MOST_NS  (7200 * MLO_NS_PER_S)
 #define MERGE_LEAST_NS  (60 * MLO_NS_PER_S)
-#define REFUSED_NS      (5 * MLO_NS_PER_S) /* after an answer that it was probably never heard */
+#define REFUSED_NS      (2 * MLO_NS_PER_S) /* after an answer that it was probably never heard */
 #define POLL_MOST_NS    (5 * MLO_NS_PER_S)
 
 struct upload {
@@ -561,7 +561,8 @@ static int resume(struct upload *u, bool *ret_done, struct mlo_err *err)
 /* What a failure leaves: a session that can be gone on with, or none. */
 static void leave(struct upload *u)
 {
-    if (u->id && (u->trouble == MLO_S3_FULL || u->trouble == MLO_S3_DENIED || !u->s->home))
+    bool useless = u->trouble == MLO_S3_FULL || u->trouble == MLO_S3_LARGE || u->trouble == MLO_S3_DENIED;
+    if (u->id && (useless || !u->s->home))
         abort_session(u);
 }
 
