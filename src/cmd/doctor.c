@@ -13,7 +13,8 @@
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/host.h>
 
-#include "context.h"
+#include "network.h"
+#include "remotes.h"
 #include "table.h"
 #include "workspace.h"
 
@@ -249,45 +250,122 @@ static void check_gpu(struct findings *f)
 
 /* ---- surroundings ---- */
 
-static bool is_set(const struct mlo_ctx *ctx, const char *name)
+/* What was found, or why not: none at all is worth a note, one that cannot be used a warning. */
+static void find_key(struct findings *f, const char *check, int rc, const char *origin,
+                     const struct mlo_err *e)
 {
-    const char *value = mlo_env_get(ctx->env, name);
-    return value && *value;
+    if (rc == 0)
+        find(f, check, OK, NULL, "%s", origin);
+    else
+        find(f, check, rc == MLO_ENOTFOUND ? NOTE : WARN, *e->hint ? e->hint : "see mlopsctl-credentials(5)",
+             "%s", rc == MLO_ENOTFOUND ? "none" : e->msg);
 }
 
-static bool home_has(const struct mlo_ctx *ctx, const char *file)
+static void check_runpod_keys(struct findings *f, struct mlo_credentials *c)
 {
-    const char *home = mlo_env_get(ctx->env, "HOME");
+    struct mlo_err err = MLO_ERR_INIT, pair_err = MLO_ERR_INIT;
+    struct mlo_s3_key pair = {0};
+    const char *key = NULL, *origin = NULL;
+    int rc = mlo_credentials_runpod(c, &key, &origin, &err);
+    find_key(f, "RunPod credentials", rc, origin, &err);
+    int pair_rc = mlo_credentials_runpod_s3(c, &pair, &pair_err);
+    if (rc == 0 || pair_rc != MLO_ENOTFOUND) /* of no use to somebody without RunPod */
+        find_key(f, "RunPod S3 credentials", pair_rc, pair.origin, &pair_err);
+}
+
+static bool is_file_at(struct mlo_ctx *ctx, const char *variable, const char *below)
+{
+    const char *folder = mlo_env_get(ctx->env, variable);
     char path[MLO_PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/%s", home ? home : "", file);
-    return home && n > 0 && (size_t)n < sizeof path && access(path, R_OK) == 0;
+    int n = snprintf(path, sizeof path, "%s/%s", folder ? folder : "", below);
+    return folder && *folder && n > 0 && (size_t)n < sizeof path && access(path, R_OK) == 0;
 }
 
-/* Only whether they are there: no value is read. */
+/* Logins are by host: only whether there are any. No program that keeps passwords is run. */
+static void check_logins(struct findings *f)
+{
+    static const char *const places[][2] = {{"DOCKER_CONFIG", "config.json"},
+                                            {"HOME", ".docker/config.json"},
+                                            {"XDG_RUNTIME_DIR", "containers/auth.json"}};
+    const char *auth_file = mlo_env_get(f->ctx->env, "REGISTRY_AUTH_FILE");
+    bool there = auth_file && access(auth_file, R_OK) == 0;
+    for (size_t i = 0; i < MLO_COUNT(places); i++)
+        there |= is_file_at(f->ctx, places[i][0], places[i][1]);
+    find(f, "registry credentials", there ? OK : NOTE,
+         "needed for private registries only: `docker login` or `skopeo login`", "%s",
+         there ? "there" : "none");
+}
+
+/* Whether they are there and where; no value is shown, nobody is asked. */
 static void check_credentials(struct findings *f)
 {
-    const struct mlo_ctx *ctx = f->ctx;
-    bool id = is_set(ctx, "AWS_ACCESS_KEY_ID"), secret = is_set(ctx, "AWS_SECRET_ACCESS_KEY");
-    if (id != secret)
-        find(f, "S3 credentials", WARN, "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-             "only one of the two variables is set");
-    else if (id)
-        find(f, "S3 credentials", OK, NULL, "in the environment");
-    else if (home_has(ctx, ".aws/credentials"))
-        find(f, "S3 credentials", OK, NULL, "~/.aws/credentials");
+    struct mlo_credentials *c = NULL;
+    struct mlo_s3_key pair = {0};
+    struct mlo_err err = MLO_ERR_INIT;
+    if (mlo_ctx_credentials(f->ctx, &c, &err) < 0) {
+        find_err(f, "credentials", &err, "see mlopsctl-credentials(5)");
+        return;
+    }
+    int rc = mlo_credentials_s3(c, NULL, &pair, &err);
+    find_key(f, "S3 credentials", rc, pair.origin, &err);
+    check_runpod_keys(f, c);
+    check_logins(f);
+}
+
+/* ---- with --online ---- */
+
+static void check_runpod_online(struct findings *f)
+{
+    struct mlo_runpod *client = NULL;
+    struct mlo_runpod_volumes volumes = {0};
+    struct mlo_err err = MLO_ERR_INIT;
+    int rc = mlo_ctx_runpod(f->ctx, &client, &err);
+    if (rc == MLO_ENOTFOUND)
+        return;
+    if (rc == 0)
+        rc = mlo_runpod_volume_list(client, &volumes, &err);
+    if (rc == 0)
+        find(f, "RunPod online", OK, NULL, "the API key is taken; %zu volumes", volumes.n);
     else
-        find(f, "S3 credentials", NOTE,
-             "needed for s3:// and runpod:// remotes only: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-             "none");
-    bool runpod = is_set(ctx, "RUNPOD_API_KEY");
-    find(f, "RunPod credentials", runpod ? OK : NOTE,
-         "needed for pods, endpoints and volumes only: RUNPOD_API_KEY", "%s",
-         runpod ? "in the environment" : "none");
-    bool docker = home_has(ctx, ".docker/config.json") || is_set(ctx, "DOCKER_CONFIG") ||
-                  is_set(ctx, "REGISTRY_AUTH_FILE");
-    find(f, "registry credentials", docker ? OK : NOTE,
-         "needed for private registries only: `docker login` or `skopeo login`", "%s",
-         docker ? "there" : "none");
+        find_err(f, "RunPod online", &err, "look at the key and at the network");
+    mlo_runpod_volumes_release(&volumes);
+}
+
+/* Asks for a name that nobody has: the answer "not there" shows that the remote answers and knows us. */
+static int check_remote_online(void *ctx, const char *name, const char *url, struct mlo_err *err)
+{
+    struct findings *f = ctx;
+    struct mlo_ref nobody = {0};
+    struct mlo_remote_ref ref;
+    struct mlo_remote *r = NULL;
+    struct mlo_err why = MLO_ERR_INIT;
+    MLO_AUTOSTR struct mlo_str check;
+    mlo_str_init(&check, TEXT_MAX);
+    mlo_str_addf(&check, "remote %s", name);
+    int rc = mlo_ref_parse("mlopsctl-doctor:online", &nobody, err);
+    if (rc == 0)
+        rc = mlo_str_check(&check, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_remote_at(f->ctx, url, name, false, NULL, &r, &why);
+    bool opened = rc == 0;
+    if (opened)
+        rc = mlo_remote_ref_get(r, &nobody, &ref, &why);
+    if (rc == 0 || (opened && rc == MLO_ENOTFOUND))
+        find(f, check.ptr, OK, NULL, "%s answers; `mlopsctl remote check %s` tells more", mlo_remote_url(r),
+             name);
+    else
+        find_err(f, check.ptr, &why, "see mlopsctl-remote(1)");
+    mlo_remote_close(r);
+    return 0;
+}
+
+static void check_online(struct findings *f)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    check_runpod_online(f);
+    if (mlo_remote_names(f->ctx, check_remote_online, f, &err) != 0)
+        find_err(f, "remotes", &err, "see mlops.yaml(5)");
 }
 
 static void check_place(struct findings *f)
@@ -309,6 +387,10 @@ static void check_place(struct findings *f)
         find(f, "place", OK, NULL, "no container, pod or CI job");
 }
 
+struct opts {
+    bool online;
+};
+
 static const struct mlo_column columns[] = {
     {"check", "CHECK", MLO_CELL_TEXT},
     {"status", "STATUS", MLO_CELL_TEXT},
@@ -318,8 +400,8 @@ static const struct mlo_column columns[] = {
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
+    const struct opts *o = options;
     struct findings f = {.ctx = ctx};
-    (void)options;
     mlo_str_init(&f.advice, MLO_STR_MAX);
     mlo_report_table(ctx->report, "checks", NULL, columns, MLO_COUNT(columns) - !ctx->json, NULL);
     check_state(&f);
@@ -330,6 +412,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     check_gpu(&f);
     check_credentials(&f);
     check_place(&f);
+    if (o->online)
+        check_online(&f);
     int rc = mlo_str_check(&f.advice, err);
     if (f.advice.len)
         mlo_report_note(ctx->report, "what to do:%s\n", f.advice.ptr);
@@ -341,8 +425,17 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     return rc < 0 ? rc : f.count[FAIL] ? MLO_NO : 0;
 }
 
+static const struct mlo_opt opts_table[] = {
+    {.name = "online",
+     .type = MLO_OPT_FLAG,
+     .help = "ask RunPod and every remote of the settings whether they answer and take our keys",
+     .offset = offsetof(struct opts, online)},
+    {0},
+};
+
 static const struct mlo_example examples[] = {
     {"look at everything", "mlopsctl doctor"},
+    {"and at everything elsewhere", "mlopsctl doctor --online"},
     {"only what needs attention", "mlopsctl doctor --json | jq '.checks[] | select(.status != \"ok\")'"},
     {0},
 };
@@ -354,7 +447,10 @@ const struct mlo_command mlo_cmd_doctor = {
     .description =
         "Looks at the ledger and the store, the file system they are on, settings, processor, clock,\n"
         "libraries, GPU driver, credentials (whether they are there, never what they are) and at where\n"
-        "it runs. Exit status 1 when a check fails; notes and warnings do not count.",
+        "it runs. Nothing leaves the machine without --online. Exit status 1 when a check fails; notes and\n"
+        "warnings do not count.",
+    .opts = opts_table,
+    .opts_size = sizeof(struct opts),
     .examples = examples,
     .run = run,
 };

@@ -27,6 +27,17 @@ test_expect 'credentials are seen and never shown' '
     grep -q "^S3 credentials  *ok" out && grep -q "^RunPod credentials  *ok" out && ! grep -qi "AKIA\|secret\$\|wJal\|rpa_" out &&
     AWS_ACCESS_KEY_ID=x mlopsctl doctor | grep -q "^S3 credentials  *warn"
 '
+test_expect 'an API key where the S3 key of volumes belongs is told apart' '
+    RUNPOD_API_KEY=rpa_a mlopsctl doctor >out && grep -q "^RunPod S3 credentials  *note" out && grep -q "API key does not open them" out &&
+    RUNPOD_S3_ACCESS_KEY=user_a RUNPOD_S3_SECRET_KEY=rpa_topsecret mlopsctl doctor >out && grep -q "^RunPod S3 credentials  *warn.*API key (rpa_...)" out && ! grep -q topsecret out &&
+    RUNPOD_API_KEY=rps_topsecret mlopsctl doctor >out && grep -q "^RunPod credentials  *warn" out && ! grep -q topsecret out &&
+    mkdir -p "$XDG_CONFIG_HOME/mlopsctl" && echo "[s3]" >"$XDG_CONFIG_HOME/mlopsctl/credentials" && chmod 644 "$XDG_CONFIG_HOME/mlopsctl/credentials" &&
+    mlopsctl doctor | grep -q "chmod 600" && rm "$XDG_CONFIG_HOME/mlopsctl/credentials"
+'
+test_expect 'online it asks every remote of the settings' '
+    mkdir -p here && printf "remotes:\n  good: %s/here\n  gone: %s/nowhere\n" "$PWD" "$PWD" >mlops.yaml && expect_code 1 mlopsctl doctor --online >out &&
+    grep -q "^remote good  *ok" out && grep -q "^remote gone  *fail" out && ! mlopsctl doctor | grep -q "^remote " && rm mlops.yaml
+'
 test_expect 'a pod, Kubernetes and CI are detected' '
     RUNPOD_POD_ID=abc KUBERNETES_SERVICE_HOST=10.0.0.1 GITHUB_ACTIONS=true mlopsctl doctor >out &&
     grep -q "^RunPod  *note  *pod abc" out && grep -q "^Kubernetes  *note" out && grep -q "^CI  *note  *GitHub Actions" out

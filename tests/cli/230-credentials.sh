@@ -51,6 +51,24 @@ test_expect 'check tells who we are there, the clock, the speed, and that a key 
     [ -z "$(s3 ls "$b/ours/probe")" ]
 '
 
+# ---- RunPod ----
+
+. "$R/tests/tools/runpod.sh"
+runpod_start
+unset RUNPOD_API_KEY
+test_expect 'the key of RunPod from a file, standard input, our file and the one of runpodctl' '
+    expect_code 3 mlopsctl runpod gpu 2>err && grep -q -e "--token-file" err && echo rpa_double_full >key && mlopsctl runpod gpu --token-file key >want && [ -s want ] &&
+    mlopsctl runpod gpu --token-file - <key | cmp - want && printf "[runpod]\napi_key = rpa_double_full\n" | put_ours && mlopsctl runpod gpu | cmp - want && rm "$ours" &&
+    mkdir -p "$HOME/.runpod" && echo "apikey = \"rpa_double_full\"" >"$HOME/.runpod/config.toml" && mlopsctl runpod gpu | cmp - want && mlopsctl doctor --online | grep -q "^RunPod online  *ok" &&
+    rm -r "$HOME/.runpod" && expect_code 5 env RUNPOD_API_KEY=rpa_wrong "$MLOPSCTL" runpod gpu 2>err && ! grep -q rpa_wrong err
+'
+test_expect 'one key for all of RunPod is not enough: volumes have a pair of their own' '
+    export RUNPOD_API_KEY=rpa_double_full && id=$(mlopsctl runpod volume create vol --size 10 --dc EU-RO-1 --json --yes | jq -r ".volume.id // .id // .volumes[0].id") &&
+    expect_code 3 mlopsctl remote refs "runpod://$id" 2>err && grep -q "no S3 key of RunPod" err &&
+    expect_code 2 env RUNPOD_S3_ACCESS_KEY=user_a RUNPOD_S3_SECRET_KEY=rpa_double_full "$MLOPSCTL" remote refs "runpod://$id" 2>err && grep -q "rps_" err && ! grep -q rpa_double err
+'
+unset RUNPOD_API_KEY
+
 # ---- rollback over the network ----
 
 export AWS_PROFILE=lab
