@@ -17,7 +17,7 @@ enum mlo_column_type {
     MLO_COLUMN_BOOL,
     MLO_COLUMN_TIME, /* nanoseconds since 1970 UTC */
 };
-struct mlo_column {
+struct mlo_table_column {
     char *name;
     enum mlo_column_type type;
     bool integral; /* NUMBER: as far as seen at the head, whole numbers only */
@@ -57,7 +57,7 @@ struct mlo_table_opts {
     char separator;     /* 0: found out among , ; tab | */
     bool no_header;
     /* Given types (from mlops.yaml), by name; others are found out from the head. */
-    const struct mlo_column *types;
+    const struct mlo_table_column *types;
     size_t n_types;
     const char *const *select; /* only these columns are decoded; NULL: all */
     size_t n_select;
@@ -70,7 +70,7 @@ int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_op
                    struct mlo_table **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_table_close(struct mlo_table *t);
 /* Borrowed. */
-const struct mlo_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n);
+const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n);
 
 struct mlo_scan_result {
     uint64_t rows, bytes; /* bytes of decompressed input */

@@ -95,7 +95,7 @@ struct mlo_profile {
     size_t n_columns;
     uint64_t rows, ragged;
 };
-int mlo_profile_new(const struct mlo_column *columns, size_t n, struct mlo_profile **ret,
+int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;

@@ -20,7 +20,8 @@ void mlo_profile_free(struct mlo_profile *p)
     free(p);
 }
 
-int mlo_profile_new(const struct mlo_column *columns, size_t n, struct mlo_profile **ret, struct mlo_err *err)
+int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
+                    struct mlo_err *err)
 {
     struct mlo_profile *p = mlo_calloc(1, sizeof *p, err);
     if (!p)

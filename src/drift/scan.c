@@ -179,7 +179,7 @@ static int take_bins(const struct mlo_profile *like, struct mlo_profile_column *
 static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **ret, struct mlo_err *err)
 {
     size_t n;
-    const struct mlo_column *columns = mlo_table_columns(t, &n);
+    const struct mlo_table_column *columns = mlo_table_columns(t, &n);
     int rc = mlo_profile_new(columns, n, ret, err);
     for (size_t i = 0; rc == 0 && s->opts->like && i < n; i++)
         rc = take_bins(s->opts->like, &(*ret)->columns[i], err);

@@ -304,7 +304,7 @@ static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_e
 static int get_shape(const cJSON *list, struct mlo_profile **ret, struct mlo_err *err)
 {
     size_t n = (size_t)cJSON_GetArraySize(list), i = 0;
-    MLO_AUTOFREE struct mlo_column *columns = mlo_calloc(n + 1, sizeof *columns, err);
+    MLO_AUTOFREE struct mlo_table_column *columns = mlo_calloc(n + 1, sizeof *columns, err);
     const cJSON *o;
     if (!columns)
         return MLO_EIO;

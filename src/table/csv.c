@@ -17,10 +17,10 @@ struct csv_worker {
 struct csv {
     struct mlo_blocks in;
     bool skip_header;
-    struct mlo_column *columns; /* of the file */
+    struct mlo_table_column *columns; /* of the file */
     size_t n_columns;
     const size_t *want; /* borrowed: columns to decode */
-    const struct mlo_column *as;
+    const struct mlo_table_column *as;
     size_t n_want;
     struct csv_worker *workers;
     unsigned n_workers;
@@ -289,7 +289,7 @@ static int csv_open(struct mlo_input *in, const struct mlo_table_opts *o, struct
     return 0;
 }
 
-static int csv_want(void *self, const size_t *columns, const struct mlo_column *as, size_t n,
+static int csv_want(void *self, const size_t *columns, const struct mlo_table_column *as, size_t n,
                     unsigned workers, struct mlo_err *err)
 {
     struct csv *t = self;

@@ -75,8 +75,8 @@ struct mlo_rows { /* memory of one worker, used again for every batch */
     size_t n_columns, cap_rows;
 };
 /* Room for n_rows of these columns; the arrays of each type are there, cells all OK. */
-int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_column *columns, size_t n_columns, size_t n_rows,
-                     struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns, size_t n_columns,
+                     size_t n_rows, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_rows_release(struct mlo_rows *r);
 /* One cell of column c from text, which must live as long as the batch. */
 void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size_t row, const char *s,
@@ -87,7 +87,7 @@ void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size
 struct mlo_form_file { /* one open file */
     const struct mlo_form *form;
     void *self;
-    struct mlo_column *columns; /* owned by self: as found in this file */
+    struct mlo_table_column *columns; /* owned by self: as found in this file */
     size_t n_columns;
 };
 struct mlo_form {
@@ -98,8 +98,8 @@ struct mlo_form {
     int (*open)(struct mlo_input *in, const struct mlo_table_opts *opts, struct mlo_form_file *ret,
                 struct mlo_err *err);
     /* The scan decodes these columns of the file only, in this order: before the first next. */
-    int (*want)(void *self, const size_t *columns, const struct mlo_column *as, size_t n, unsigned workers,
-                struct mlo_err *err);
+    int (*want)(void *self, const size_t *columns, const struct mlo_table_column *as, size_t n,
+                unsigned workers, struct mlo_err *err);
     /* The next batch, or *ret NULL at the end; it lives until the worker's next call. Any thread, one per
      * worker. */
     int (*next)(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err);
@@ -109,6 +109,6 @@ struct mlo_form {
 extern const struct mlo_form mlo_form_csv, mlo_form_jsonl;
 
 void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
-void mlo_columns_free(struct mlo_column *columns, size_t n);
+void mlo_columns_free(struct mlo_table_column *columns, size_t n);
 
 #endif

@@ -20,11 +20,11 @@ struct jsonl_worker {
 };
 struct jsonl {
     struct mlo_blocks in;
-    struct mlo_column *columns;
+    struct mlo_table_column *columns;
     size_t n_columns, cap_columns;
     struct mlo_guess *guesses;
     const size_t *want;
-    const struct mlo_column *as;
+    const struct mlo_table_column *as;
     size_t n_want;
     struct jsonl_worker *workers;
     unsigned n_workers;
@@ -132,7 +132,8 @@ static bool is_blank(const struct line *l)
 
 /* ---- columns: the members of the head, in order of appearance ---- */
 
-static size_t column_of(const struct mlo_column *columns, size_t n, const char *key, size_t len, size_t hint)
+static size_t column_of(const struct mlo_table_column *columns, size_t n, const char *key, size_t len,
+                        size_t hint)
 {
     for (size_t k = 0; k < n; k++) {
         size_t i = (hint + k) % n; /* members come in the same order, as a rule */
@@ -161,7 +162,7 @@ static int learn_member(void *ctx, const char *key, size_t n, struct mlo_slice v
         char *name = rc == 0 ? mlo_memdup0(key, n, err) : NULL;
         if (!name)
             return MLO_EIO;
-        t->columns[i] = (struct mlo_column){.name = name};
+        t->columns[i] = (struct mlo_table_column){.name = name};
         t->guesses[i] = (struct mlo_guess){0};
         t->n_columns++;
     }
@@ -360,7 +361,7 @@ static int jsonl_open(struct mlo_input *in, const struct mlo_table_opts *o, stru
     return 0;
 }
 
-static int jsonl_want(void *self, const size_t *columns, const struct mlo_column *as, size_t n,
+static int jsonl_want(void *self, const size_t *columns, const struct mlo_table_column *as, size_t n,
                       unsigned workers, struct mlo_err *err)
 {
     struct jsonl *t = self;

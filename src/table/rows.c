@@ -34,8 +34,8 @@ static int make_columns(struct mlo_rows *r, size_t n, struct mlo_err *err)
     return r->columns && r->cell && r->numbers && r->times && r->texts ? 0 : MLO_EIO;
 }
 
-int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_column *columns, size_t n_columns, size_t n_rows,
-                     struct mlo_err *err)
+int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns, size_t n_columns,
+                     size_t n_rows, struct mlo_err *err)
 {
     int rc = r->columns ? 0 : make_columns(r, n_columns, err);
     if (rc == 0 && n_rows > r->cap_rows) {

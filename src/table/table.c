@@ -18,7 +18,7 @@ struct mlo_table {
     struct mlo_table_opts opts;
     char **paths;
     size_t n_paths, cap_paths;
-    struct mlo_column *columns; /* of the table: those selected of the first file */
+    struct mlo_table_column *columns; /* of the table: those selected of the first file */
     size_t n_columns;
     struct mlo_form_file first; /* opened to learn the columns; self NULL once it was scanned */
     unsigned workers;
@@ -34,7 +34,7 @@ void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_resul
     to->ragged += more->ragged;
 }
 
-void mlo_columns_free(struct mlo_column *columns, size_t n)
+void mlo_columns_free(struct mlo_table_column *columns, size_t n)
 {
     for (size_t i = 0; columns && i < n; i++)
         free(columns[i].name);
@@ -167,7 +167,8 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
 
 /* ---- columns ---- */
 
-static const struct mlo_column *find_column(const struct mlo_column *columns, size_t n, const char *name)
+static const struct mlo_table_column *find_column(const struct mlo_table_column *columns, size_t n,
+                                                  const char *name)
 {
     for (size_t i = 0; i < n; i++)
         if (columns[i].name && strcmp(columns[i].name, name) == 0)
@@ -183,14 +184,14 @@ static bool is_selected(const struct mlo_table *t, const char *name)
     return t->opts.n_select == 0;
 }
 
-static int add_column(struct mlo_table *t, const struct mlo_column *found, struct mlo_err *err)
+static int add_column(struct mlo_table *t, const struct mlo_table_column *found, struct mlo_err *err)
 {
     char name[256];
     snprintf(name, sizeof name, "%s", found->name);
     for (unsigned k = 1; find_column(t->columns, t->n_columns, name); k++) /* as pandas names doubles */
         snprintf(name, sizeof name, "%.240s.%u", found->name, k);
-    const struct mlo_column *given = find_column(t->opts.types, t->opts.n_types, name);
-    struct mlo_column c = given ? *given : *found;
+    const struct mlo_table_column *given = find_column(t->opts.types, t->opts.n_types, name);
+    struct mlo_table_column c = given ? *given : *found;
     c.name = strcmp(name, found->name) == 0 ? mlo_strdup(found->name, err) : mlo_strdup(name, err);
     if (!c.name)
         return MLO_EIO;
@@ -252,7 +253,7 @@ void mlo_table_close(struct mlo_table *t)
     free(t);
 }
 
-const struct mlo_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n)
+const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n)
 {
     *ret_n = t->n_columns;
     return t->columns;

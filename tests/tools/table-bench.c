@@ -45,7 +45,7 @@ int main(int argc, char **argv)
             states[i] += cells[w][i];
     }
     size_t n = 0;
-    const struct mlo_column *columns = rc == 0 ? mlo_table_columns(t, &n) : NULL;
+    const struct mlo_table_column *columns = rc == 0 ? mlo_table_columns(t, &n) : NULL;
     for (size_t i = 0; i < n; i++)
         printf("%s%s:%d", i ? " " : "", columns[i].name, columns[i].type);
     printf("\nrows %llu ragged %llu ok %llu missing %llu nan %llu bad %llu sum %.17g\n%.3f s, %.2f GB/s\n",
