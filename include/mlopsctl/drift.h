@@ -35,6 +35,15 @@ int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct m
 int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_profile_free(struct mlo_profile *p);
+struct mlo_profile_facts {
+    uint64_t rows, ragged; /* ragged: lines that were no rows */
+    size_t columns;
+};
+void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret);
+/* Its columns as a table has them, so that a later table can be read as the same types. *ret: names borrowed
+ * from p; owner of the array: the caller. */
+int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **ret, size_t *ret_n,
+                        struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- comparing ---- */
 

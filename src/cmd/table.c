@@ -30,6 +30,9 @@
     X(remote)                                                                                                \
     /* runpod */                                                                                             \
     X(runpod)                                                                                                \
+    /* watch */                                                                                              \
+    X(drift)                                                                                                 \
+    X(profile)                                                                                               \
     /* ledger */                                                                                             \
     X(log)                                                                                                   \
     X(show_run)                                                                                              \

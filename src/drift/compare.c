@@ -174,11 +174,11 @@ static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c, do
 {
     struct mlo_drift_limits l = limits_of(o, c);
     double change = fabs(c->missing_current - c->missing_reference);
-    if (c->psi > l.psi && c->p_adjusted < l.p)
-        SAY(c, MLO_VERDICT_DRIFT, "PSI %.3f above %g, adjusted p %.2g", c->psi, l.psi, c->p_adjusted);
-    else if (change > l.missing_change && missing_p < l.p)
+    if (change > l.missing_change && missing_p < l.p) /* first: it also moves the PSI */
         SAY(c, MLO_VERDICT_DRIFT, "missing values went from %.1f %% to %.1f %%", 100 * c->missing_reference,
             100 * c->missing_current);
+    else if (c->psi > l.psi && c->p_adjusted < l.p)
+        SAY(c, MLO_VERDICT_DRIFT, "PSI %.3f above %g, adjusted p %.2g", c->psi, l.psi, c->p_adjusted);
     else if (c->psi > l.psi)
         SAY(c, MLO_VERDICT_STABLE, "PSI %.3f is within the noise of so few rows (95 %%: %.3f)", c->psi,
             c->psi_noise.level95);

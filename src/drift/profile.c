@@ -65,6 +65,25 @@ const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, c
     return NULL;
 }
 
+void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret)
+{
+    *ret = (struct mlo_profile_facts){.rows = p->rows, .ragged = p->ragged, .columns = p->n_columns};
+}
+
+int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **ret, size_t *ret_n,
+                        struct mlo_err *err)
+{
+    struct mlo_table_column *list = mlo_calloc(p->n_columns + 1, sizeof *list, err);
+    if (!list)
+        return MLO_EIO;
+    for (size_t i = 0; i < p->n_columns; i++)
+        list[i] = (struct mlo_table_column){
+            .name = p->columns[i].name, .type = p->columns[i].type, .integral = p->columns[i].integral};
+    *ret = list;
+    *ret_n = p->n_columns;
+    return 0;
+}
+
 /* ---- merging ---- */
 
 static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, struct mlo_err *err)

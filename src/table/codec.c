@@ -13,16 +13,11 @@ struct compressed { /* bytes that wait to be decoded */
     size_t at, n;
 };
 
-/* More compressed bytes: first those that were read to know the codec. *ret_n 0 at the end. */
+/* More compressed bytes. c->n 0 at the end. */
 static int refill(struct mlo_input *in, struct compressed *c, struct mlo_err *err)
 {
-    size_t first = in->n_ahead - in->at_ahead, rest = 0;
-    memcpy(c->bytes, in->ahead + in->at_ahead, first);
-    in->at_ahead = in->n_ahead;
-    int rc = mlo_input_raw(in, c->bytes + first, COMPRESSED_BYTES - first, &rest, err);
     c->at = 0;
-    c->n = first + rest;
-    return rc;
+    return mlo_input_raw(in, c->bytes, COMPRESSED_BYTES, &c->n, err);
 }
 
 static int damaged(const struct mlo_input *in, const char *what, struct mlo_err *err)

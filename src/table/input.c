@@ -13,7 +13,10 @@
 
 int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)
 {
-    size_t got = 0;
+    size_t got = in->n_first < n ? in->n_first : n;
+    memcpy(buf, in->first, got);
+    memmove(in->first, in->first + got, in->n_first - got);
+    in->n_first -= got;
     for (ssize_t r = 1; got < n && r > 0;) {
         r = read(in->fd, (char *)buf + got, n - got);
         if (r < 0 && errno == EINTR)
@@ -118,15 +121,13 @@ static int open_fd(const char *path, int *ret, struct mlo_err *err)
 int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err)
 {
     struct mlo_input in = {.name = path, .fd = -1, .max = max};
-    unsigned char *head = mlo_calloc(1, 4, err);
+    unsigned char head[sizeof in.first];
     size_t n = 0;
-    if (!head)
-        return MLO_EIO;
     int rc = open_fd(path, &in.fd, err);
     if (rc == 0)
-        rc = mlo_input_raw(&in, head, 4, &n, err);
-    in.ahead = (char *)head; /* raw bytes: the codec, or the reader, takes them first */
-    in.n_ahead = n;
+        rc = mlo_input_raw(&in, head, sizeof head, &n, err);
+    memcpy(in.first, head, n);
+    in.n_first = n;
     if (rc == 0)
         in.how = codec_of(head, n);
     if (rc == 0 && in.how)

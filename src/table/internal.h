@@ -17,8 +17,10 @@ struct mlo_input {
     int fd;           /* owned, unless it is stdin */
     void *codec;      /* of a compressed file */
     const struct mlo_codec *how;
-    uint64_t out, max; /* bytes given so far, and how many may be */
-    char *ahead;       /* owned: bytes read to look at, given again */
+    uint64_t out, max;      /* bytes given so far, and how many may be */
+    unsigned char first[4]; /* of the file as it is stored: what tells the codec, still to be read */
+    size_t n_first;
+    char *ahead; /* owned: decoded bytes that were looked at, given again */
     size_t n_ahead, at_ahead;
 };
 struct mlo_codec {

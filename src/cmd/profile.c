@@ -1,0 +1,138 @@
+/* mlopsctl profile: what a table holds, without its rows, in a file that later tables are compared with. */
+#include <limits.h>
+#include <string.h>
+
+#include "table.h"
+#include "tables.h"
+
+struct opts {
+    const char *output, *like, *format;
+    uint64_t threads;
+};
+
+static const struct mlo_opt opts_table[] = {
+    {.name = "output",
+     .letter = 'o',
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "the profile's file; `-` writes to standard output",
+     .offset = offsetof(struct opts, output),
+     .flags = MLO_OPTF_REQUIRED | MLO_OPTF_FILE},
+    {.name = "like",
+     .type = MLO_OPT_STRING,
+     .arg = "PROFILE",
+     .help = "count into the bins of this profile, so that the result can be merged or compared with it",
+     .offset = offsetof(struct opts, like),
+     .flags = MLO_OPTF_FILE},
+    {.name = "format",
+     .type = MLO_OPT_CHOICE,
+     .arg = "FORM",
+     .help = "the form of the tables, when their names and first bytes do not tell",
+     .offset = offsetof(struct opts, format),
+     .choices = "csv|tsv|jsonl|log"},
+    {.name = "threads",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "threads; as a rule one for each CPU",
+     .offset = offsetof(struct opts, threads),
+     .min = 1,
+     .max = 64},
+    {0},
+};
+
+/* `profile merge A B...`: the shards' profiles added up. */
+static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo_err *err)
+{
+    const struct mlo_table_opts none = {0};
+    struct mlo_profile *sum = NULL;
+    int rc = 0;
+    for (size_t i = 1; rc == 0 && i < ctx->n_args; i++) {
+        const char *path = ctx->args[i];
+        struct mlo_profile *p = NULL;
+        rc = mlo_profile_open(&path, 1, &none, sum, &p, err);
+        if (rc == 0 && sum) {
+            rc = mlo_profile_merge(sum, p, err);
+            mlo_profile_free(p);
+        } else if (rc == 0) {
+            sum = p;
+        }
+        if (rc != 0)
+            mlo_wrap(err, "'%s'", path);
+    }
+    if (rc != 0)
+        mlo_profile_free(sum);
+    else
+        *ret = sum;
+    return rc;
+}
+
+static int make(const struct mlo_ctx *ctx, const struct opts *o, struct mlo_profile **ret,
+                struct mlo_err *err)
+{
+    struct mlo_table_opts to = {.format = o->format, .threads = (unsigned)o->threads};
+    struct mlo_profile *like = NULL;
+    if (ctx->n_args > 1 && strcmp(ctx->args[0], "merge") == 0)
+        return merge(ctx, ret, err);
+    int rc = o->like ? mlo_profile_open(&o->like, 1, &to, NULL, &like, err) : 0;
+    if (rc == 0)
+        rc = mlo_profile_open((const char *const *)ctx->args, ctx->n_args, &to, like, ret, err);
+    mlo_profile_free(like);
+    return rc;
+}
+
+static void report(struct mlo_ctx *ctx, const struct mlo_profile *p, const char *file)
+{
+    struct mlo_profile_facts f;
+    mlo_profile_facts(p, &f);
+    if (ctx->json) {
+        mlo_report_u64(ctx->report, "rows", "rows", f.rows);
+        mlo_report_u64(ctx->report, "columns", "columns", f.columns);
+        mlo_report_u64(ctx->report, "ragged", "ragged", f.ragged);
+        mlo_report_text(ctx->report, "file", "file", file);
+        return;
+    }
+    mlo_report_say(ctx->report, "profiled %llu rows of %zu columns into %s", (unsigned long long)f.rows,
+                   f.columns, file);
+    if (f.ragged)
+        mlo_warn(ctx, "%llu lines are no rows of the table and were left out", (unsigned long long)f.ragged);
+}
+
+static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
+{
+    const struct opts *o = options;
+    struct mlo_profile *p = NULL;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = make(ctx, o, &p, err);
+    if (rc == 0)
+        rc = mlo_profile_write(p, &text, err);
+    if (rc == 0)
+        rc = mlo_result_write(o->output, &text, err);
+    if (rc == 0 && strcmp(o->output, "-") != 0)
+        report(ctx, p, o->output);
+    mlo_profile_free(p);
+    return rc;
+}
+
+static const struct mlo_example examples[] = {
+    {"What the training data looks like", "mlopsctl profile reference.csv -o ref.profile"},
+    {"Today's data in the same bins", "mlopsctl profile --like ref.profile current.csv -o today.profile"},
+    {"Parts into a whole", "mlopsctl profile merge a.profile b.profile -o all.profile"},
+    {0},
+};
+
+const struct mlo_command mlo_cmd_profile = {
+    .name = "profile",
+    .group = "watch",
+    .summary = "keep what a table holds, without its rows",
+    .synopsis = "[merge] TABLE... -o FILE",
+    .description =
+        "A profile has the counts, sums and categories of every column, in bins that come from the table\n"
+        "itself, or with --like from another profile. Profiles of parts, made with --like the same one,\n"
+        "merge to exactly what the whole would give: `mlopsctl profile merge a b c -o all`.",
+    .opts = opts_table,
+    .opts_size = sizeof(struct opts),
+    .args = {.min = 1, .max = UINT_MAX, .complete = MLO_OPTF_FILE},
+    .examples = examples,
+    .run = run,
+};
