@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "pod_wait.h"
+#include "workspace.h"
+
 #define RECORD_MAX ((size_t)16 << 10)
 
 void mlo_pod_record_release(struct mlo_pod_record *r)
@@ -10,7 +13,7 @@ void mlo_pod_record_release(struct mlo_pod_record *r)
     free(r->mark);
     free(r->name);
     free(r->id);
-    free(r->gpu);
+    free(r->detail);
     free(r->lease);
     *r = (struct mlo_pod_record){0};
 }
@@ -36,7 +39,7 @@ int mlo_pod_record_format(const struct mlo_pod_record *r, struct mlo_str *out, s
     MLO_AUTOFREE char *text = NULL;
     size_t n;
     if (!doc || !add_text(doc, "mark", r->mark) || !add_text(doc, "name", r->name) ||
-        !add_text(doc, "id", r->id) || !add_text(doc, "gpu", r->gpu) ||
+        !add_text(doc, "id", r->id) || !add_text(doc, "detail", r->detail) ||
         !mlo_json_add_double(doc, "cost", r->cost) || !add_text(doc, "lease", r->lease))
         return mlo_fail_nomem(err);
     if (mlo_json_print(doc, &text, &n, err))
@@ -61,7 +64,7 @@ int mlo_pod_record_parse(const char *text, struct mlo_pod_record *ret, struct ml
     const cJSON *cost = cJSON_GetObjectItemCaseSensitive(doc, "cost");
     r.cost = cJSON_IsNumber(cost) ? cost->valuedouble : 0;
     if (take_text(doc, "mark", &r.mark, err) || take_text(doc, "name", &r.name, err) ||
-        take_text(doc, "id", &r.id, err) || take_text(doc, "gpu", &r.gpu, err) ||
+        take_text(doc, "id", &r.id, err) || take_text(doc, "detail", &r.detail, err) ||
         take_text(doc, "lease", &r.lease, err)) {
         mlo_pod_record_release(&r);
         return err->code;
@@ -75,9 +78,15 @@ struct mlo_pod_record mlo_pod_record_of(const struct mlo_runpod_pod *pod)
     return (struct mlo_pod_record){.mark = (char *)(uintptr_t)mlo_runpod_var(&pod->env, MLO_RUNPOD_MARK),
                                    .name = pod->name,
                                    .id = pod->id,
-                                   .gpu = pod->gpu ? pod->gpu : pod->cpu,
                                    .lease = (char *)(uintptr_t)mlo_runpod_var(&pod->env, MLO_RUNPOD_LEASE),
                                    .cost = pod->cost};
+}
+
+void mlo_pod_record_target(const struct mlo_pod_record *r, struct mlo_str *out)
+{
+    const char *name = r->name ? r->name : "";
+    mlo_str_addn(out, name, mlo_runpod_lease_name_length(name));
+    mlo_str_addf(out, " [%.8s]", r->mark ? r->mark : r->id ? r->id : "?");
 }
 
 /* ---- the ledger ---- */
@@ -217,4 +226,73 @@ struct mlo_runpod_lease mlo_pod_lease(const struct mlo_pod_records *l, const str
     struct mlo_runpod_lease lease = mlo_runpod_lease_of(pod, r ? r->lease : NULL);
     lease.marked = lease.marked || r;
     return lease;
+}
+
+/* ---- changes that several commands make ---- */
+
+int mlo_pod_rename_lease(struct mlo_runpod *c, const struct mlo_runpod_pod *pod, int64_t end_ns,
+                         struct mlo_err *err)
+{
+    struct mlo_runpod_pod now = {0};
+    MLO_AUTOBODY cJSON *body = NULL;
+    MLO_AUTOSTR struct mlo_str name;
+    mlo_str_init(&name, MLO_STR_MAX);
+    mlo_runpod_lease_name(&name, pod->name, end_ns);
+    int rc = mlo_str_check(&name, err);
+    if (rc == 0)
+        rc = mlo_runpod_pod_body(&(struct mlo_runpod_pod_spec){.name = name.ptr}, true, &body, err);
+    if (rc == 0)
+        rc = mlo_runpod_pod_update(c, pod->id, body, &now, err);
+    mlo_runpod_pod_release(&now);
+    return rc;
+}
+
+void mlo_pod_loss(const struct mlo_runpod_pod *pod, struct mlo_str *out)
+{
+    char usd[MLO_USD_MAX];
+    mlo_str_addf(out, "removes the pod '%.*s' (%s, %s, %s an hour)",
+                 (int)mlo_runpod_lease_name_length(pod->name), pod->name, pod->id, pod->status_text,
+                 mlo_usd(pod->cost, usd));
+    if (pod->persistent_gb)
+        mlo_str_addf(out, " with its disk of %llu GB at %s and all that is on it",
+                     (unsigned long long)pod->persistent_gb,
+                     pod->persistent_path ? pod->persistent_path : "?");
+    else
+        mlo_str_add(out, " with what is on its own disk");
+    if (pod->volume)
+        mlo_str_addf(out, "; the volume %s stays", pod->volume);
+}
+
+/* As the effect that made it, when that was here: so a rollback of the create sees what became of it. */
+static int removal(const struct mlo_pod_records *records, const struct mlo_runpod_pod *pod,
+                   struct mlo_str *target, struct mlo_str *text, struct mlo_err *err)
+{
+    const struct mlo_pod_record *known = mlo_pod_records_find(records, pod);
+    struct mlo_pod_record r = known ? *known : mlo_pod_record_of(pod);
+    r.id = pod->id;
+    mlo_pod_record_target(&r, target);
+    int rc = mlo_pod_record_format(&r, text, err);
+    return rc != 0 ? rc : mlo_str_check(target, err);
+}
+
+int mlo_pod_end(struct mlo_workspace *ws, struct mlo_runpod *c, const struct mlo_pod_records *records,
+                const struct mlo_runpod_pod *pod, struct mlo_err *err)
+{
+    struct mlo_err second = MLO_ERR_INIT;
+    int ordinal = 0;
+    MLO_AUTOSTR struct mlo_str target;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&target, MLO_STR_MAX);
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = removal(records, pod, &target, &text, err);
+    if (rc == 0)
+        rc = mlo_run_intend(ws->run, MLO_EFFECT_POD, target.ptr, text.ptr, NULL, &ordinal, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_pod_remove(ws->ctx, c, pod->id, err);
+    if (rc == 0)
+        return mlo_run_done_irreversible(ws->run, ordinal, err);
+    if ((rc == MLO_ECONFLICT || rc == MLO_EUSAGE) && mlo_run_reverted(ws->run, ordinal, &second) != 0)
+        mlo_warn(ws->ctx, "%s", second.msg);
+    return rc;
 }

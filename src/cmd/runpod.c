@@ -1,16 +1,20 @@
 /* mlopsctl runpod: pods, endpoints, volumes and what they cost. See runpod.h. */
 #include "runpod.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 
-extern const struct mlo_command mlo_cmd_runpod_gpu, mlo_cmd_runpod_volume, mlo_cmd_runpod_template,
-    mlo_cmd_runpod_registry, mlo_cmd_runpod_endpoint;
+extern const struct mlo_command mlo_cmd_runpod_volume, mlo_cmd_runpod_template, mlo_cmd_runpod_registry,
+    mlo_cmd_runpod_endpoint;
+
+#define IDLE_PERCENT 1.0
 
 char *mlo_usd(double usd, char buf[MLO_USD_MAX])
 {
@@ -58,12 +62,77 @@ int mlo_poll_pause(struct mlo_ctx *ctx, struct mlo_err *err)
     struct timespec t = {.tv_sec = ns / MLO_NS_PER_S, .tv_nsec = ns % MLO_NS_PER_S};
     while (!mlo_interrupted() && nanosleep(&t, &t) != 0)
         ;
-    return mlo_interrupted() ? mlo_fail(err, MLO_EIO, "interrupted") : 0;
+    if (!mlo_interrupted())
+        return 0;
+    mlo_fail(err, MLO_EIO, "interrupted");
+    err->sys_errno = EINTR;
+    return MLO_EIO;
+}
+
+bool mlo_pod_is_idle(const struct mlo_runpod_pod *p)
+{
+    double util = p->gpu ? p->gpu_util : p->cpu_util;
+    return p->status == MLO_RUNPOD_POD_RUNNING && p->has_runtime && util < IDLE_PERCENT; /* NAN is not */
+}
+
+static bool is_called(const struct mlo_runpod_pod *p, const char *word)
+{
+    size_t n = mlo_runpod_lease_name_length(p->name);
+    return strcmp(p->name, word) == 0 || (strlen(word) == n && memcmp(p->name, word, n) == 0);
+}
+
+/* *ret stays NULL when there is none. */
+static int pick(struct mlo_runpod_pods *list, const char *word, struct mlo_runpod_pod **ret,
+                struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->items[i].id, word) == 0) {
+            *ret = &list->items[i];
+            return 0;
+        }
+    for (size_t i = 0; i < list->n; i++) {
+        struct mlo_runpod_pod *p = &list->items[i];
+        if (!is_called(p, word))
+            continue;
+        if (*ret) {
+            mlo_fail(err, MLO_ECONFLICT, "the name '%s' fits two pods: %s and %s",
+                     mlo_shown(word, strlen(word), shown), (*ret)->id, p->id);
+            return mlo_hint(err, "say the id of the one you mean");
+        }
+        *ret = p;
+    }
+    return 0;
+}
+
+int mlo_pod_find(struct mlo_runpod *c, const char *word, struct mlo_runpod_pod *ret, struct mlo_err *err)
+{
+    struct mlo_runpod_pods list = {0};
+    struct mlo_runpod_pod *found = NULL;
+    char shown[MLO_SHOWN];
+    int rc = mlo_runpod_pod_list(c, &list, err);
+    if (rc == 0)
+        rc = pick(&list, word, &found, err);
+    if (rc == 0 && !found) {
+        rc = mlo_fail(err, MLO_ENOTFOUND, "there is no pod '%s'", mlo_shown(word, strlen(word), shown));
+        mlo_hint(err, "`mlopsctl runpod pod ls` lists those there are");
+    }
+    if (rc == 0) {
+        *ret = *found;
+        *found = (struct mlo_runpod_pod){0};
+    }
+    mlo_runpod_pods_release(&list);
+    return rc;
 }
 
 static const struct mlo_command *const verbs[] = {
-    &mlo_cmd_runpod_volume,   &mlo_cmd_runpod_gpu,      &mlo_cmd_runpod_endpoint,
-    &mlo_cmd_runpod_template, &mlo_cmd_runpod_registry, NULL,
+    &mlo_cmd_runpod_volume,
+    &mlo_cmd_runpod_gpu,
+    &mlo_cmd_runpod_pod,
+    &mlo_cmd_runpod_endpoint,
+    &mlo_cmd_runpod_template,
+    &mlo_cmd_runpod_registry,
+    NULL,
 };
 
 const struct mlo_command mlo_cmd_runpod = {

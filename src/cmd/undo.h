@@ -23,8 +23,12 @@ struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws);
  * its keys as a JSON object. */
 #define MLO_EFFECT_REMOTE_NAME "remote-name"
 struct mlo_undo_handler mlo_undo_remote_name_handler(struct mlo_workspace *ws);
-/* Kinds "runpod-pod", "runpod-endpoint", ...: something made or removed at RunPod (runpod_change.h). */
+/* Kinds "runpod-endpoint", "runpod-volume", ...: something made or removed at RunPod (runpod_change.h). */
 struct mlo_undo_handler mlo_undo_runpod_handler(struct mlo_workspace *ws, enum mlo_runpod_family family);
+/* Kinds "runpod-pod", "runpod-pod-state" and "runpod-pod-lease": pod_record.h. */
+struct mlo_undo_handler mlo_undo_pod_handler(struct mlo_workspace *ws);
+struct mlo_undo_handler mlo_undo_pod_state_handler(struct mlo_workspace *ws);
+struct mlo_undo_handler mlo_undo_pod_lease_handler(struct mlo_workspace *ws);
 /* Kind "runpod-endpoint-member": target "<id>.<member>"; before and after: the update that says it
  * (mlo_runpod_endpoint_member) as text. */
 #define MLO_EFFECT_ENDPOINT_MEMBER "runpod-endpoint-member"

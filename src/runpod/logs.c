@@ -21,7 +21,7 @@ struct reader {
     void *ctx;
     struct mlo_sse sse;
     struct mlo_str last; /* id of the last line told */
-    int64_t heard;       /* when the last bytes came */
+    int64_t heard;       /* when the last line came */
     bool fruitful, over; /* over: fn wants no more */
 };
 
@@ -51,6 +51,7 @@ static int on_event(void *ctx, const char *id, const char *data, struct mlo_err 
     if (*id && strcmp(id, r->last.ptr) == 0)
         return 0;
     r->fruitful = true;
+    r->heard = mlo_time_mono(); /* a sign of life without a line is none */
     int rc = tell(r, id, data, err);
     r->over = rc == MLO_NO;
     if (rc != 0)
@@ -63,7 +64,6 @@ static int on_event(void *ctx, const char *id, const char *data, struct mlo_err 
 static int on_bytes(void *ctx, const void *bytes, size_t n, struct mlo_err *err)
 {
     struct reader *r = ctx;
-    r->heard = mlo_time_mono();
     return mlo_sse_feed(&r->sse, bytes, n, err);
 }
 
@@ -120,7 +120,8 @@ static int connect_once(struct reader *r, struct mlo_err *err)
     mlo_http_response_release(&resp);
     if (r->over)
         return 0;
-    if (!r->q->follow && began && (rc == 0 || mlo_time_mono() - r->heard >= r->q->quiet_ns))
+    /* Half of it: a line is heard here a moment after its bytes, from which the stall is counted. */
+    if (!r->q->follow && began && (rc == 0 || mlo_time_mono() - r->heard >= r->q->quiet_ns / 2))
         r->over = true; /* what lay there has been told */
     return rc == 0 || passing ? 0 : rc;
 }

@@ -26,6 +26,13 @@ an_endpoint()
         mlopsctl runpod endpoint create "$1" --type "$2" --image i --pool AMPERE_16 --port 8000/http -e PORT=8000 >/dev/null
 }
 a_balancer() { an_endpoint credit load-balancer; }
+# The account as the pod examples want it: one pod, called train.
+one_pod()
+{
+    for pod in $(mlopsctl runpod pod ls --json | jq -r '.pods[].id'); do mlopsctl -q runpod pod rm "$pod" --yes || return; done
+    [ "$1" = create ] || mlopsctl -q runpod pod create --image pytorch/pytorch --name train --gpu 'RTX 4090' --ssh --port 80/http --lease 1h --wait --yes 2>/dev/null || return
+    [ "$1" != start ] || mlopsctl -q runpod pod stop train
+}
 # What one of them must or must not find.
 prepare()
 {
@@ -33,6 +40,7 @@ prepare()
     export) rm credit.tar ;;
     'ledger restore') mlopsctl ledger backup ledger-copy.db >/dev/null ;;
     'remote rm') mlopsctl remote add prod ./models >/dev/null ;;
+    'runpod pod '*) one_pod "${1##* }" >/dev/null ;;
     rollback | show-run | log) mlopsctl untag credit:champion >/dev/null ;;
     'runpod endpoint releases' | 'runpod endpoint workers') a_balancer ;;
     'runpod endpoint call') echo '{}' >request.json && a_balancer ;;
