@@ -15,6 +15,8 @@ Faults:
   redirect-upload      PUT and PATCH of uploads are sent to the storage host by 307
   partial              every first chunk of an upload is taken half and answered 416
   cut=N                the first N uploads of data lose the connection half-way; the session keeps what came
+  stall=N              from the Nth upload of data on nothing is answered, until the file LOG.go is there
+  stall-read=N         likewise for reads of blobs, after half of the bytes
   forget               a session that lost its connection is gone
   put500               the last PUT of every blob is answered 500, though the blob is stored
   manifest500          the first PUT of a manifest is answered 500, though it is stored
@@ -47,6 +49,7 @@ import re
 import socket
 import sys
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -58,7 +61,7 @@ for word in sys.argv[3:]:
 lock = threading.RLock()
 log = open(log_path, "a", buffering=1, encoding="utf-8")
 blobs, repositories, sessions, tokens = {}, {}, {}, {}
-counters = {"request": 0, "session": 0, "token": 0, "short": set(), "manifest500": 0}
+counters = {"uploads": 0, "reads": 0, "request": 0, "session": 0, "token": 0, "short": set(), "manifest500": 0}
 NAME = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -113,6 +116,16 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps({"errors": [{"code": code, "message": message or code.lower()}]}).encode()
         self.answer(status, body, Content_Type="application/json", **headers)
 
+    def stall(self, what, name):
+        counters[what] += 1
+        if faults.get(name) and counters[what] >= faults[name] and not os.path.exists(log_path + ".go"):
+            log.write("STALL\n")
+            while not os.path.exists(log_path + ".go"):
+                time.sleep(0.02)
+            self.hang_up()
+            return True
+        return False
+
     def hang_up(self):
         log.write("%s %s cut\n" % (self.command, self.path.split("?")[0]))
         self.close_connection = True
@@ -125,13 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def read_body(self, part=1.0):
         length = int(self.headers.get("Content-Length", "0"))
-        want, data = int(length * part), b""
-        while len(data) < want:
-            piece = self.rfile.read(min(65536, want - len(data)))
-            if not piece:
-                break
-            data += piece
-        return data
+        return self.rfile.read(int(length * part))
 
     # ---- who may ask ----
 
@@ -197,6 +204,9 @@ class Handler(BaseHTTPRequestHandler):
         path = parts.path
         if self.storage:
             return self.storage_method(path)
+        if path == "/forget-sessions":  # not of the protocol: for tests
+            sessions.clear()
+            return self.answer(204)
         if path == "/v2/":
             return self.answer(200, b"{}") if self.check("") else None
         if path == "/v2/_catalog":
@@ -252,6 +262,16 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[:len(body) // 2])
             self.wfile.flush()
             return self.hang_up()
+        log.write("BLOB %d\n" % len(body))
+        if "stall-read" in faults and len(body) > 1000:
+            self.send_response(status)
+            for key, value in extra.items():
+                self.send_header(key.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:len(body) // 2])
+            self.wfile.flush()
+            return None if self.stall("reads", "stall-read") else self.wfile.write(body[len(body) // 2:])
         return self.answer(status, body, Docker_Content_Digest=digest, **extra)
 
     def blob(self, name, digest):
@@ -326,6 +346,9 @@ class Handler(BaseHTTPRequestHandler):
         if faults.get("max-body") and length > faults["max-body"]:
             self.read_body()
             return self.error(413, "SIZE_INVALID")
+        if length > 1 and self.stall("uploads", "stall"):
+            return None
+        log.write("DATA %d\n" % length)
         if length > 1 and spend("cut"):
             s["data"] += self.read_body(0.5)
             if "forget" in faults:

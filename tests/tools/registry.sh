@@ -1,6 +1,6 @@
 # Sourced after tests/cli/lib.sh: Debian's docker-registry on a port of the kernel's choice.
 #
-#     registry_start NAME [LINES OF CONFIGURATION]    # sets $registry to 127.0.0.1:PORT; data in $T/registry-NAME
+#     registry_start NAME [LINES OF CONFIGURATION [DATA]]    # sets $registry to 127.0.0.1:PORT; DATA: $T/registry-NAME/data
 #     registry_stop
 # shellcheck shell=sh disable=SC2034
 
@@ -12,14 +12,14 @@ registry_start()
     cat >"$registry_folder/config.yml" <<-END
 	version: 0.1
 	log: {level: info, accesslog: {disabled: true}}
-	storage: {filesystem: {rootdirectory: $registry_folder/data}, delete: {enabled: ${registry_delete:-true}}}
+	storage: {filesystem: {rootdirectory: ${3:-$registry_folder/data}}, maintenance: {uploadpurging: {enabled: false}}, delete: {enabled: ${registry_delete:-true}}}
 	http: {addr: "127.0.0.1:0", secret: of-the-tests}
 	END
     [ -z "${2:-}" ] || printf '%s\n' "$2" >>"$registry_folder/config.yml"
     docker-registry serve "$registry_folder/config.yml" >"$registry_folder/log" 2>&1 &
     echo $! >>"$T/registry.pids"
     i=0
-    while ! registry=$(grep -o 'listening on 127.0.0.1:[0-9]*' "$registry_folder/log") && [ $i -lt 100 ]; do
+    while ! registry=$(grep -o 'listening on 127.0.0.1:[0-9]*' "$registry_folder/log" 2>/dev/null) && [ $i -lt 100 ]; do
         i=$((i + 1))
         sleep 0.1
     done
