@@ -6,10 +6,11 @@
 
 #include <mlopsctl/base/text.h>
 
-#define SCHEME       "s3://"
-#define URL_MAX      ((size_t)16 << 10)
-#define S3_PARALLEL  8
-#define PARALLEL_POD 4 /* RunPod's gateway: more brought more failures (docs/runpod.md) */
+#define SCHEME         "s3://"
+#define URL_MAX        ((size_t)16 << 10)
+#define S3_PARALLEL    8
+#define PARTS_PARALLEL 4 /* of one object */
+#define PARALLEL_POD   4 /* RunPod's gateway: more brought more failures (docs/runpod.md) */
 
 #define PUT_MAX ((uint64_t)128 << 20) /* in one request; above it parts side by side are faster */
 #define PUT_MAX_POD                                                                                          \
@@ -222,6 +223,7 @@ int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struc
     s->http = http;
     s->virtual_host = p->virtual_host;
     s->runpod = p->runpod;
+    s->parts_parallel = PARTS_PARALLEL;
     s->put_max = p->runpod ? PUT_MAX_POD : PUT_MAX;
     snprintf(s->region, sizeof s->region, "%s", p->region);
     if (copy_place(s, p, err)) {

@@ -84,6 +84,7 @@ struct mlo_s3 {
     char *access_key, *secret_key, *session_token, *origin;
     char *home; /* for journals of uploads; NULL: none are kept */
     bool virtual_host, runpod;
+    unsigned parts_parallel;
     pthread_mutex_t lock; /* all below */
     char region[64];
     bool region_lowered, region_told;
@@ -163,6 +164,8 @@ int mlo_s3_list(void *self, const char *prefix,
 /* In parts of at most mlo_s3_put_max. */
 int mlo_s3_put_parts(struct mlo_s3 *s, const char *key, const struct mlo_body *body,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* Of the parts of an object of that size. */
+uint64_t mlo_s3_part_size(struct mlo_s3 *s, uint64_t size);
 /* As stat; *ret_etag (the caller's; "" when there is none) tells one version of an object from the next. */
 int mlo_s3_look(struct mlo_s3 *s, const char *key, uint64_t *ret_size, char ret_etag[MLO_S3_ETAG_MAX],
                 struct mlo_err *err) MLO_MUST_CHECK;

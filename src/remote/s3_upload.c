@@ -16,7 +16,6 @@
 #include <mlopsctl/base/json.h>
 #include <mlopsctl/base/thread.h>
 
-#define PARTS_PARALLEL  4
 #define SESSIONS_MAX    4
 #define LIST_AGAIN      4
 #define COMPLETE_ROUNDS 5
@@ -167,9 +166,9 @@ static int make_etags(struct upload *u, struct mlo_err *err)
     return u->etags ? 0 : MLO_EIO;
 }
 
-static uint64_t choose_part(const struct upload *u)
+uint64_t mlo_s3_part_size(struct mlo_s3 *s, uint64_t size)
 {
-    uint64_t max = mlo_s3_put_max(u->s), least = u->body->size / MLO_S3_PARTS_MAX + 1;
+    uint64_t max = mlo_s3_put_max(s), least = size / MLO_S3_PARTS_MAX + 1;
     uint64_t part = MLO_S3_PART_USUAL > least ? MLO_S3_PART_USUAL : least;
     return part < max ? part : max;
 }
@@ -179,7 +178,7 @@ static int begin(struct upload *u, struct mlo_err *err)
     struct mlo_http_response r;
     enum mlo_s3_trouble t;
     uint64_t size;
-    u->part = choose_part(u);
+    u->part = mlo_s3_part_size(u->s, u->body->size);
     if (u->body->size / u->part >= MLO_S3_PARTS_MAX) {
         mlo_fail(err, MLO_EREMOTE, "'%s' is too large for parts of %llu bytes", u->key,
                  (unsigned long long)u->part);
@@ -571,7 +570,7 @@ static int send_all(struct upload *u, bool *ret_again, struct mlo_err *err)
 {
     bool done = false;
     u->trouble = MLO_S3_FINE;
-    int rc = mlo_parallel(u->n, PARTS_PARALLEL, send_part, u, err);
+    int rc = mlo_parallel(u->n, u->s->parts_parallel, send_part, u, err);
     if (rc == 0)
         rc = complete(u, &done, err);
     if (rc == 0) {

@@ -50,19 +50,25 @@ static void on_start(void *ctx, const char *name, const char **attributes)
     mlo_str_clear(&r->text);
 }
 
+static int end_element(struct reader *r)
+{
+    int rc = mlo_str_check(&r->text, r->err);
+    if (rc == MLO_EIO)
+        return rc;
+    if (rc != 0)
+        return mlo_fail(r->err, MLO_EREMOTE, "an element is longer than %zu bytes", MLO_S3_TEXT_MAX);
+    return r->fn(r->ctx, r->names[r->depth - 1], r->names[r->depth], r->text.ptr, r->err);
+}
+
 static void on_end(void *ctx, const char *name)
 {
     struct reader *r = ctx;
     (void)name;
     if (r->failed)
         return;
-    if (mlo_str_check(&r->text, r->err))
-        fail_reader(r, mlo_fail(r->err, MLO_EREMOTE, "an element is longer than %zu bytes", MLO_S3_TEXT_MAX));
-    else {
-        int rc = r->fn(r->ctx, r->names[r->depth - 1], r->names[r->depth], r->text.ptr, r->err);
-        if (rc)
-            fail_reader(r, rc);
-    }
+    int rc = end_element(r);
+    if (rc != 0)
+        fail_reader(r, rc);
     r->depth--;
     mlo_str_clear(&r->text);
 }
