@@ -54,9 +54,9 @@ static struct mlo_category *free_slot(struct mlo_category *slots, size_t cap, ui
     return &slots[i];
 }
 
-static int grow(struct mlo_categories *c, struct mlo_err *err)
+/* All slots to where their hashes say, in an array of `cap`. */
+static int rehash(struct mlo_categories *c, size_t cap, struct mlo_err *err)
 {
-    size_t cap = c->cap ? 2 * c->cap : FIRST_CAP;
     struct mlo_category *slots = mlo_calloc(cap, sizeof *slots, err);
     if (!slots)
         return MLO_EIO;
@@ -89,31 +89,35 @@ static void gather(struct mlo_categories *c)
         }
 }
 
+/* What lies above the threshold is left out from now on, and always was. The slots have to be rehashed then.
+ */
+static void lower(struct mlo_categories *c, uint64_t threshold)
+{
+    size_t n = c->count;
+    c->threshold = threshold;
+    c->count = 0;
+    gather(c);
+    for (size_t i = 0; i < n; i++) {
+        struct mlo_category k = c->slots[i];
+        c->slots[i].text = NULL;
+        if (k.hash <= threshold) {
+            c->slots[c->count++] = k;
+        } else {
+            c->left_out += k.count;
+            free(k.text);
+        }
+    }
+}
+
 int mlo_categories_settle(struct mlo_categories *c, struct mlo_err *err)
 {
     if (c->count <= KEEP)
         return 0;
-    struct mlo_category *slots = mlo_calloc(c->cap, sizeof *slots, err);
-    if (!slots)
-        return MLO_EIO;
     gather(c);
     qsort(c->slots, c->count, sizeof *c->slots, by_hash);
     c->overflowed = true;
-    c->threshold = c->slots[KEEP - 1].hash;
-    size_t kept = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->slots[i].hash > c->threshold) {
-            c->left_out += c->slots[i].count;
-            free(c->slots[i].text);
-        } else {
-            *free_slot(slots, c->cap, c->slots[i].hash) = c->slots[i];
-            kept++;
-        }
-    }
-    free(c->slots);
-    c->slots = slots;
-    c->count = kept;
-    return 0;
+    lower(c, c->slots[KEEP - 1].hash);
+    return rehash(c, c->cap, err);
 }
 
 static int insert(struct mlo_categories *c, uint64_t hash, const char *text, size_t stored, size_t length,
@@ -124,7 +128,7 @@ static int insert(struct mlo_categories *c, uint64_t hash, const char *text, siz
         return 0;
     }
     if (4 * (c->count + 1) > 3 * c->cap) {
-        int rc = grow(c, err);
+        int rc = rehash(c, c->cap ? 2 * c->cap : FIRST_CAP, err);
         if (rc != 0)
             return rc;
     }
@@ -160,43 +164,6 @@ int mlo_categories_restore(struct mlo_categories *c, uint64_t hash, const char *
     return insert(c, hash, stored, strlen(stored), length, times, err);
 }
 
-/* Lowers the threshold: what lies above is left out from now on, and always was. */
-static void lower(struct mlo_categories *c, uint64_t threshold)
-{
-    struct mlo_categories all = *c;
-    if (threshold >= c->threshold)
-        return;
-    c->threshold = threshold;
-    gather(&all);
-    struct mlo_category *slots = all.slots;
-    size_t n = all.count, kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (slots[i].hash > threshold) {
-            c->left_out += slots[i].count;
-            free(slots[i].text);
-        } else {
-            slots[kept++] = slots[i];
-        }
-    }
-    for (size_t i = kept; i < n; i++)
-        slots[i].text = NULL;
-    c->count = kept;
-}
-
-/* After `gather` the slots lie at the front: back to where their hashes say. */
-static int rehash(struct mlo_categories *c, struct mlo_err *err)
-{
-    struct mlo_category *slots = mlo_calloc(c->cap, sizeof *slots, err);
-    if (!slots)
-        return MLO_EIO;
-    for (size_t i = 0; i < c->cap; i++)
-        if (c->slots[i].text)
-            *free_slot(slots, c->cap, c->slots[i].hash) = c->slots[i];
-    free(c->slots);
-    c->slots = slots;
-    return 0;
-}
-
 int mlo_categories_merge(struct mlo_categories *c, const struct mlo_categories *other, struct mlo_err *err)
 {
     int rc = 0;
@@ -204,7 +171,7 @@ int mlo_categories_merge(struct mlo_categories *c, const struct mlo_categories *
     c->overflowed = c->overflowed || other->overflowed;
     if (other->threshold < c->threshold && c->cap > 0) {
         lower(c, other->threshold);
-        rc = rehash(c, err);
+        rc = rehash(c, c->cap, err);
     }
     c->threshold = other->threshold < c->threshold ? other->threshold : c->threshold;
     for (size_t i = 0; rc == 0 && i < other->cap; i++) {

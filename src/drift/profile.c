@@ -114,7 +114,8 @@ static int merge_column(struct mlo_profile_column *to, const struct mlo_profile_
         to->counts[i] += from->counts[i];
     mlo_exact_sum_merge(&to->sum, &from->sum);
     mlo_exact_sum_merge(&to->squares, &from->squares);
-    return mlo_categories_merge(&to->categories, &from->categories, err);
+    int rc = mlo_categories_merge(&to->categories, &from->categories, err);
+    return rc != 0 ? rc : mlo_categories_settle(&to->categories, err);
 }
 
 int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other, struct mlo_err *err)

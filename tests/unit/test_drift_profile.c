@@ -126,6 +126,35 @@ static void other_edges_are_refused(void)
     mlo_profile_free(b);
 }
 
+/* 30,000 different words in shards, in other orders: the same ones are kept, with the same counts. */
+static void too_many_categories_merge_all_the_same(void)
+{
+    FILE *all = fopen(path("all.csv"), "w"),
+         *out[2] = {fopen(path("s0.csv"), "w"), fopen(path("s1.csv"), "w")};
+    fputs("word\n", all);
+    fputs("word\n", out[0]);
+    fputs("word\n", out[1]);
+    for (unsigned i = 0; i < 90000; i++) {
+        unsigned word = (i * 7919u) % 30000;
+        fprintf(all, "w%u\n", word);
+        fprintf(out[i % 5 == 0], "w%u\n", word);
+    }
+    fclose(all);
+    fclose(out[0]);
+    fclose(out[1]);
+    struct mlo_profile *whole = profile(path("all.csv"), NULL, 3), *s0 = profile(path("s0.csv"), whole, 1),
+                       *s1 = profile(path("s1.csv"), whole, 2);
+    check_ok(mlo_profile_merge(s1, s0, &err), &err);
+    char *a = text_of(whole), *b = text_of(s1);
+    check(strcmp(a, b) == 0);
+    check(strstr(a, "\"overflowed\":true") != NULL);
+    free(a);
+    free(b);
+    mlo_profile_free(whole);
+    mlo_profile_free(s0);
+    mlo_profile_free(s1);
+}
+
 static int under_memory_faults(void)
 {
     struct mlo_table_opts to = {.threads = 1};
@@ -159,6 +188,7 @@ int main(void)
     run(shards_merge_to_the_same_bytes);
     run(reads_what_it_wrote);
     run(other_edges_are_refused);
+    run(too_many_categories_merge_all_the_same);
     run(memory_runs_out);
     return done_testing();
 }
