@@ -119,6 +119,7 @@ int mlo_table_json_lines(const struct mlo_table *t, struct mlo_str *out, struct 
 struct mlo_progress_view {
     const char *what;
     uint64_t done, total, elapsed_ns;
+    uint64_t since_done, since_ns; /* rate and time left are reckoned from this moment on */
 };
 void mlo_progress_line(const struct mlo_progress_view *v, unsigned width, struct mlo_str *out);
 

@@ -3,6 +3,9 @@
  * end, so that what is left on the screen is the result; elsewhere a plain line every few seconds shows a log
  * that something moves.
  *
+ * The rate is that of the last seconds, not of the whole time: what was found there already, at the start of
+ * a pull that goes on after an interruption, says nothing about how fast the rest will come.
+ *
  * Updates may come from several threads: whoever finds another one drawing goes on with its work.
  */
 #include <stdatomic.h>
@@ -19,6 +22,7 @@
 #define BAR_EVERY_NS  (MLO_NS_PER_S / 10)
 #define LINE_EVERY_NS (5 * MLO_NS_PER_S)
 #define JSON_EVERY_NS (MLO_NS_PER_S / 2)
+#define MARKS         10 /* one a second: the rate is that of the last ten seconds */
 #define BAR_MAX       30 /* columns of the bar itself */
 #define BAR_MIN       5
 #define WIDTH_DEFAULT 80
@@ -29,6 +33,11 @@ struct mlo_progress {
     enum mlo_progress_mode mode; /* BAR, PLAIN or JSON */
     int64_t started, due;        /* due: nothing is drawn before */
     uint64_t done, total;
+    struct {
+        int64_t at;
+        uint64_t done;
+    } marks[MARKS]; /* a ring; the oldest is next */
+    size_t n_marks;
     bool drawn;
     atomic_flag drawing;
 };
@@ -57,8 +66,8 @@ static int64_t interval(enum mlo_progress_mode mode)
 static void add_numbers(const struct mlo_progress_view *v, struct mlo_str *out)
 {
     char done[MLO_HUMAN_MAX], total[MLO_HUMAN_MAX], rate[MLO_HUMAN_MAX], left[MLO_HUMAN_MAX];
-    double seconds = (double)v->elapsed_ns / (double)MLO_NS_PER_S;
-    double per_second = seconds > 0 ? (double)v->done / seconds : 0;
+    double seconds = (double)(v->elapsed_ns - v->since_ns) / (double)MLO_NS_PER_S;
+    double per_second = seconds > 0 ? (double)(v->done - v->since_done) / seconds : 0;
     mlo_str_add(out, mlo_human_size(v->done, done));
     if (v->total)
         mlo_str_addf(out, " of %s", mlo_human_size(v->total, total));
@@ -121,9 +130,30 @@ static void draw_json(const struct mlo_progress_view *v, const char *event)
         fprintf(stderr, "%s\n", line);
 }
 
+/* The oldest mark; before there is one, the start. Work that begins anew begins its rate anew. */
+static void set_since(const struct mlo_progress *p, struct mlo_progress_view *v)
+{
+    size_t oldest = p->n_marks > MARKS ? p->n_marks % MARKS : 0;
+    if (p->n_marks == 0 || p->marks[oldest].done > p->done)
+        return;
+    v->since_done = p->marks[oldest].done;
+    v->since_ns = (uint64_t)(p->marks[oldest].at - p->started);
+}
+
+static void mark(struct mlo_progress *p, int64_t now)
+{
+    int64_t last = p->n_marks > 0 ? p->marks[(p->n_marks - 1) % MARKS].at : p->started;
+    if (now - last < MLO_NS_PER_S)
+        return;
+    p->marks[p->n_marks % MARKS].at = now;
+    p->marks[p->n_marks % MARKS].done = p->done;
+    p->n_marks++;
+}
+
 static void draw(struct mlo_progress *p, int64_t now, const char *event)
 {
-    struct mlo_progress_view v = {p->what, p->done, p->total, (uint64_t)(now - p->started)};
+    struct mlo_progress_view v = {p->what, p->done, p->total, (uint64_t)(now - p->started), 0, 0};
+    set_since(p, &v);
     MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, 1024);
     if (p->mode == MLO_PROGRESS_JSON) {
@@ -176,6 +206,7 @@ void mlo_progress_update(struct mlo_progress *p, uint64_t done, uint64_t total)
     int64_t now = mlo_time_mono();
     p->done = done;
     p->total = total;
+    mark(p, now);
     if (now >= p->due) {
         draw(p, now, "progress");
         p->due = now + interval(p->mode);

@@ -243,7 +243,7 @@ static void memory_failure_is_sticky_and_leaks_nothing(void)
 static void a_progress_line_fits_its_terminal(void)
 {
     struct mlo_str line;
-    struct mlo_progress_view v = {"packing", 512 << 20, 1024u << 20, 2 * (uint64_t)MLO_NS_PER_S};
+    struct mlo_progress_view v = {"packing", 512 << 20, 1024u << 20, 2 * (uint64_t)MLO_NS_PER_S, 0, 0};
     mlo_str_init(&line, 1024);
     mlo_progress_line(&v, 100, &line);
     check_str(line.ptr,
@@ -253,11 +253,16 @@ static void a_progress_line_fits_its_terminal(void)
         mlo_progress_line(&v, width, &line);
         check(line.len <= width, "%zu columns of %u: %s", line.len, width, line.ptr);
     }
-    v.total = 0;
+    v.since_done = 462 << 20; /* found there in the first second */
+    v.since_ns = (uint64_t)MLO_NS_PER_S;
+    mlo_str_clear(&line);
+    mlo_progress_line(&v, 100, &line);
+    check(strstr(line.ptr, "50.0 MiB/s, 10") != NULL, "%s", line.ptr);
+    v.total = v.since_done = v.since_ns = 0;
     mlo_str_clear(&line);
     mlo_progress_line(&v, 100, &line);
     check_str(line.ptr, "packing 512.0 MiB, 256.0 MiB/s");
-    v = (struct mlo_progress_view){"x", 5, 3, 0};
+    v = (struct mlo_progress_view){"x", 5, 3, 0, 0, 0};
     mlo_str_clear(&line);
     mlo_progress_line(&v, 100, &line);
     check(strstr(line.ptr, "100%") != NULL, "more than all is all: %s", line.ptr);
