@@ -33,7 +33,9 @@ static const struct mlo_opt opts_table[] = {
     {.name = "layout",
      .type = MLO_OPT_CHOICE,
      .arg = "HOW",
-     .help = "packs sends only what changed; files puts plain files there, for programs that read a folder",
+     .help =
+         "how the bundle lies there: packs sends only what changed, files puts plain files for programs that "
+         "read a folder",
      .choices = "packs|files",
      .offset = offsetof(struct opts, layout)},
     {.name = "check",
