@@ -18,6 +18,7 @@ s3_start()
         have "$tool" || skip_all "needs $tool"
     done
     s3_dir=${MLO_TEST_SHARED:+$MLO_TEST_SHARED/radosgw}
+    [ -n "$s3_dir" ] || trap '"$R/tests/tools/radosgw" stop "$T/radosgw"; rm -rf "$T"' EXIT
     "$R/tests/tools/radosgw" start "${s3_dir:=$T/radosgw}" "${MLO_TEST_OWNER:-$$}" >"$T/radosgw.env" || {
         echo 'Bail out! radosgw does not start'
         exit 1
