@@ -70,15 +70,25 @@ struct mlo_drift_limits {  /* of one column; from the settings' section `drift` 
     double p;              /* adjusted p below */
     double missing_change; /* points of the missing share, together with p */
 };
+/* Numbers: the profiles' own bins, of which those of PSI are made. Bin i holds edges[i - 1] <= v < edges[i];
+ * the first and the last hold what lies beyond the reference. All borrowed from the profiles. */
+struct mlo_drift_fine {
+    const double *edges;
+    size_t n_edges;
+    bool each_value;                     /* every edge is a value of the reference, each has one */
+    const uint64_t *reference, *current; /* n_edges + 1 */
+};
 struct mlo_drift_column {
     const char *name; /* borrowed from the profiles */
     enum mlo_column_type type;
     enum mlo_column_role role;
     enum mlo_verdict verdict;
-    char why[160]; /* "PSI 0.31 above 0.1, adjusted p 2e-16" */
+    char why[160];                  /* "PSI 0.31 above 0.1, adjusted p 2e-16" */
+    struct mlo_drift_limits limits; /* that it was judged by */
     uint64_t n_reference, n_current;
     double missing_reference, missing_current; /* shares */
     struct mlo_test missing_test;
+    double missing_p_adjusted;
     /* On reference-quantile bins with open ends and a missing bin (numbers), or categories with rare ones
      * pooled. */
     double psi;
@@ -86,6 +96,7 @@ struct mlo_drift_column {
     size_t bins;
     const double *edges;            /* bins of values only: n_value_bins - 1 inner edges; numbers */
     const struct mlo_slice *labels; /* categories; borrowed */
+    struct mlo_drift_fine fine;
     const uint64_t *counts_reference, *counts_current; /* bins; the last is the missing bin */
     double js, hellinger, total_variation;
     struct mlo_test test; /* the one that decides: chi-square homogeneity or KS */
@@ -131,6 +142,10 @@ struct mlo_drift_report {
     void *owned; /* what the above borrows from */
 };
 void mlo_drift_report_free(struct mlo_drift_report *r);
+/* "drift", "gone", "type changed". */
+const char *mlo_verdict_word(enum mlo_verdict v);
+/* A column that counts for the verdict of the whole. */
+bool mlo_drift_is_alarm(const struct mlo_drift_column *c);
 
 struct mlo_drift_column_opts {
     const char *name;

@@ -2,16 +2,19 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/io.h>
 
 #include "table.h"
 #include "tables.h"
 
 struct opts {
     struct mlo_strings current;
-    const char *reference, *format;
+    const char *reference, *format, *junit, *prometheus;
     double psi, p, share;
     uint64_t threads;
-    bool all;
+    bool all, github;
 };
 
 static const struct mlo_opt opts_table[] = {
@@ -55,6 +58,22 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "show every column, not only those that changed and the first few others",
      .offset = offsetof(struct opts, all)},
+    {.name = "junit",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "also write the verdicts as JUnit XML, a test case for each column",
+     .offset = offsetof(struct opts, junit),
+     .flags = MLO_OPTF_FILE},
+    {.name = "prometheus",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "also write the figures for Prometheus' textfile collector",
+     .offset = offsetof(struct opts, prometheus),
+     .flags = MLO_OPTF_FILE},
+    {.name = "github",
+     .type = MLO_OPT_FLAG,
+     .help = "also write annotations of GitHub Actions, to standard error",
+     .offset = offsetof(struct opts, github)},
     {.name = "threads",
      .type = MLO_OPT_U64,
      .arg = "N",
@@ -66,12 +85,6 @@ static const struct mlo_opt opts_table[] = {
 };
 
 #define SHOWN_STABLE ((size_t)10) /* columns without drift in the text, unless --all */
-
-static const char *const verdicts[] = {
-    [MLO_VERDICT_STABLE] = "stable", [MLO_VERDICT_DRIFT] = "drift",       [MLO_VERDICT_NEW] = "new",
-    [MLO_VERDICT_VANISHED] = "gone", [MLO_VERDICT_TYPE] = "type changed", [MLO_VERDICT_EMPTY] = "empty",
-    [MLO_VERDICT_CONSTANT] = "same", [MLO_VERDICT_IGNORED] = "ignored",
-};
 
 /* ---- the table ---- */
 
@@ -109,7 +122,7 @@ static void put_row(struct mlo_report *r, const struct mlo_drift_column *c, bool
 {
     bool compared = c->counts_reference != NULL, number = compared && c->type != MLO_COLUMN_TEXT;
     mlo_cell_text(r, c->name);
-    mlo_cell_text(r, verdicts[c->verdict]);
+    mlo_cell_text(r, mlo_verdict_word(c->verdict));
     put(r, c->psi, compared, exact);
     put(r, c->psi_noise.level95, compared, exact);
     put(r, c->p_adjusted, compared, exact);
@@ -164,6 +177,7 @@ static void report(struct mlo_ctx *ctx, const struct opts *o, const struct mlo_d
 /* ---- the work ---- */
 
 struct drift {
+    struct mlo_str name_current;
     struct mlo_profile *reference, *current;
     struct mlo_drift_report *report;
 };
@@ -180,14 +194,51 @@ static int compare(const struct opts *o, struct drift *d, struct mlo_err *err)
     rc = mlo_profile_open(o->current.items, o->current.n, &to, d->reference, &d->current, err);
     if (rc != 0)
         return mlo_wrap(err, "current data");
-    return mlo_drift_compare(d->reference, d->current, &drift, &d->report, err);
+    rc = mlo_drift_compare(d->reference, d->current, &drift, &d->report, err);
+    if (rc != 0)
+        return rc;
+    mlo_str_add(&d->name_current, o->current.items[0]);
+    if (o->current.n > 1)
+        mlo_str_addf(&d->name_current, " and %zu more", o->current.n - 1);
+    d->report->name_reference = o->reference;
+    d->report->name_current = d->name_current.ptr;
+    return mlo_str_check(&d->name_current, err);
+}
+
+static int write_form(const struct mlo_drift_report *d,
+                      int (*form)(const struct mlo_drift_report *, struct mlo_str *, struct mlo_err *),
+                      const char *path, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = path ? form(d, &text, err) : 0;
+    return rc == 0 && path ? mlo_result_write(path, &text, err) : rc;
+}
+
+static int annotate(const struct mlo_drift_report *d, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = mlo_drift_github(d, &text, err);
+    return rc == 0 ? mlo_write_all(STDERR_FILENO, text.ptr, text.len, err) : rc;
+}
+
+static int write_forms(const struct opts *o, const struct mlo_drift_report *d, struct mlo_err *err)
+{
+    int rc = write_form(d, mlo_drift_junit, o->junit, err);
+    if (rc == 0)
+        rc = write_form(d, mlo_drift_prometheus, o->prometheus, err);
+    return rc == 0 && o->github ? annotate(d, err) : rc;
 }
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *o = options;
     struct drift d = {0};
+    mlo_str_init(&d.name_current, MLO_PATH_MAX);
     int rc = compare(o, &d, err);
+    if (rc == 0)
+        rc = write_forms(o, d.report, err);
     if (rc == 0) {
         report(ctx, o, d.report);
         rc = d.report->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
@@ -195,6 +246,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_drift_report_free(d.report);
     mlo_profile_free(d.current);
     mlo_profile_free(d.reference);
+    mlo_str_release(&d.name_current);
     return rc;
 }
 

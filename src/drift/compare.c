@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/text.h>
+
 static const struct mlo_drift_limits feature_limits = {.psi = 0.1, .p = 0.05, .missing_change = 0.05};
 static const struct mlo_drift_limits prediction_limits = {.psi = 0.15, .p = 0.05, .missing_change = 0.05};
 
@@ -170,11 +172,11 @@ static bool is_compared(const struct mlo_drift_column *c)
     return c->counts_reference != NULL;
 }
 
-static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c, double missing_p)
+static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c)
 {
-    struct mlo_drift_limits l = limits_of(o, c);
+    struct mlo_drift_limits l = c->limits = limits_of(o, c);
     double change = fabs(c->missing_current - c->missing_reference);
-    if (change > l.missing_change && missing_p < l.p) /* first: it also moves the PSI */
+    if (change > l.missing_change && c->missing_p_adjusted < l.p) /* first: it also moves the PSI */
         SAY(c, MLO_VERDICT_DRIFT, "missing values went from %.1f %% to %.1f %%", 100 * c->missing_reference,
             100 * c->missing_current);
     else if (c->psi > l.psi && c->p_adjusted < l.p)
@@ -206,14 +208,25 @@ static int judge_all(struct mlo_drift_report *r, const struct mlo_drift_opts *o,
     for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
         if (is_compared(&r->columns[i])) {
             r->columns[i].p_adjusted = p[n];
-            judge(o, &r->columns[i], p[r->n_columns + n++]);
+            r->columns[i].missing_p_adjusted = p[r->n_columns + n++];
+            judge(o, &r->columns[i]);
         }
     return rc;
 }
 
 /* ---- the report ---- */
 
-static bool is_alarm(const struct mlo_drift_column *c)
+const char *mlo_verdict_word(enum mlo_verdict v)
+{
+    static const char *const words[] = {
+        [MLO_VERDICT_STABLE] = "stable", [MLO_VERDICT_DRIFT] = "drift",       [MLO_VERDICT_NEW] = "new",
+        [MLO_VERDICT_VANISHED] = "gone", [MLO_VERDICT_TYPE] = "type changed", [MLO_VERDICT_EMPTY] = "empty",
+        [MLO_VERDICT_CONSTANT] = "same", [MLO_VERDICT_IGNORED] = "ignored",
+    };
+    return words[v];
+}
+
+bool mlo_drift_is_alarm(const struct mlo_drift_column *c)
 {
     return c->role != MLO_ROLE_IGNORE &&
            (c->verdict == MLO_VERDICT_DRIFT || c->verdict == MLO_VERDICT_VANISHED ||
@@ -223,19 +236,27 @@ static bool is_alarm(const struct mlo_drift_column *c)
 static int worst_first(const void *a, const void *b)
 {
     const struct mlo_drift_column *x = a, *y = b;
-    int alarm = is_alarm(y) - is_alarm(x);
+    int alarm = mlo_drift_is_alarm(y) - mlo_drift_is_alarm(x);
     if (alarm)
         return alarm;
     double gx = is_compared(x) ? x->psi : -1, gy = is_compared(y) ? y->psi : -1;
     return gx != gy ? (gx < gy ? 1 : -1) : strcmp(x->name, y->name);
 }
 
+/* Of a name in the sentence: whole characters only. */
+static int short_length(const char *name)
+{
+    enum { SHORT = 80 };
+    size_t n = strlen(name);
+    return (int)(n > SHORT ? mlo_utf8_cut(name, SHORT) : n);
+}
+
 static void conclude(struct mlo_drift_report *r, const struct mlo_drift_opts *o)
 {
     size_t alarms = 0, compared = 0;
     for (size_t i = 0; i < r->n_columns; i++) {
-        alarms += is_alarm(&r->columns[i]);
-        compared += is_compared(&r->columns[i]) || is_alarm(&r->columns[i]);
+        alarms += mlo_drift_is_alarm(&r->columns[i]);
+        compared += is_compared(&r->columns[i]) || mlo_drift_is_alarm(&r->columns[i]);
     }
     r->share_limit = o->share_limit;
     r->share_drifted = compared ? (double)alarms / (double)compared : 0;
@@ -244,9 +265,9 @@ static void conclude(struct mlo_drift_report *r, const struct mlo_drift_opts *o)
         snprintf(r->sentence, sizeof r->sentence, "no drift: none of %zu columns changed beyond its limits",
                  compared);
     else
-        snprintf(r->sentence, sizeof r->sentence, "%s: %zu of %zu columns changed, most of all %.80s (%.80s)",
-                 r->verdict == MLO_VERDICT_DRIFT ? "drift" : "no drift", alarms, compared, r->columns[0].name,
-                 r->columns[0].why);
+        snprintf(r->sentence, sizeof r->sentence, "%s: %zu of %zu columns changed, most of all %.*s (%.80s)",
+                 r->verdict == MLO_VERDICT_DRIFT ? "drift" : "no drift", alarms, compared,
+                 short_length(r->columns[0].name), r->columns[0].name, r->columns[0].why);
 }
 
 void mlo_drift_report_free(struct mlo_drift_report *r)
@@ -271,7 +292,8 @@ static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const ch
 {
     struct mlo_drift_column *c = &r->columns[r->n_columns++];
     const struct mlo_drift_column_opts *own = opts_of(o, name);
-    *c = (struct mlo_drift_column){.name = name, .test = {.p = 1}, .missing_test = {.p = 1}, .p_adjusted = 1};
+    *c = (struct mlo_drift_column){
+        .name = name, .test = {.p = 1}, .missing_test = {.p = 1}, .p_adjusted = 1, .missing_p_adjusted = 1};
     c->role = own ? own->role : MLO_ROLE_FEATURE;
     c->importance = own ? own->importance : 0;
     return c;

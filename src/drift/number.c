@@ -117,6 +117,9 @@ int mlo_compare_numbers(const struct mlo_pair *p, struct mlo_drift_column *ret, 
     int rc = coarse_bins(p, ret, err);
     if (rc != 0)
         return rc;
+    ret->fine = (struct mlo_drift_fine){p->reference->bins.edges, p->reference->bins.n_edges,
+                                        p->reference->bins.each_value, p->reference->counts,
+                                        p->current->counts};
     mlo_compare_counts(ret);
     gaps(p, ret);
     describe(p, ret);
