@@ -152,7 +152,9 @@ char *mlo_human_count(uint64_t n, char *buf)
 char *mlo_human_duration(uint64_t ns, char *buf)
 {
     uint64_t s = ns / 1000000000;
-    if (ns < 1000000) /* cut, not rounded: nobody wants to read "1000 ms" or "60.0 s" */
+    if (ns == 0)
+        snprintf(buf, MLO_HUMAN_MAX, "0 s");
+    else if (ns < 1000000) /* cut, not rounded: nobody wants to read "1000 ms" or "60.0 s" */
         snprintf(buf, MLO_HUMAN_MAX, "%.1f us", (double)(ns / 100) / 10);
     else if (ns < 1000000000)
         snprintf(buf, MLO_HUMAN_MAX, "%u ms", (unsigned)(ns / 1000000));
