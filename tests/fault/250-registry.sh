@@ -1,5 +1,5 @@
 #!/bin/sh
-# A registry as a remote, and the program killed or its disk full at every write: names here and tags there are old or new.
+# A registry as a remote, and the program killed at every write: names here and tags there are old or new.
 . "${0%/*}/../cli/lib.sh"
 . "$R/tests/fault/lib.sh"
 . "$R/tests/tools/registry.sh"
@@ -34,7 +34,7 @@ setup_push()
     mlopsctl pack digits.safetensors -t m:1 && mlopsctl pack digits-tuned.safetensors README.md -t m:2 && mlopsctl push m:1 "$url"
 }
 setup() { in_place setup_push; }
-sweep_faults='signal=SIGKILL'
+sweep_kills_only=1
 sweep 'push to a registry' "push m:2 $url"
 setup() { in_place setup_pull; }
 sweep 'pull from a registry' "pull m:1 $url"
