@@ -111,6 +111,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"A version from a folder", "mlopsctl pull credit:1.4.0 ./models"},
     {"From a bucket", "mlopsctl pull credit:1.4.0 s3://models/credit"},
+    {"From a registry, repository team/credit", "mlopsctl pull credit:1.4.0 oci://localhost:5000/team"},
     {"Under another name here", "mlopsctl pull credit:1.4.0 ./models --as candidate"},
     {0},
 };

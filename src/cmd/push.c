@@ -194,6 +194,7 @@ static const struct mlo_example examples[] = {
     {"To a bucket", "mlopsctl push credit:1.4.0 s3://models/credit"},
     {"To a RunPod volume, as files that a program reads there",
      "mlopsctl push credit:1.4.0 runpod://models --layout files"},
+    {"To a registry, repository team/credit", "mlopsctl push credit:1.4.0 oci://localhost:5000/team"},
     {"What would be sent", "mlopsctl push --dry-run credit:1.4.0 ./models"},
     {"Under another name there", "mlopsctl push credit:1.4.0 ./models --as credit:prod"},
     {0},

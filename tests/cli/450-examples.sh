@@ -14,6 +14,12 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
         mlopsctl profile --like ref.profile current.csv -o a.profile && cp a.profile b.profile
 } >/dev/null || exit 8
 
+# The registry of the examples: localhost:5000 stands for it.
+. "$R/tests/tools/registry.sh"
+registry=
+if have docker-registry && have python3 && registry_start examples; then
+    mlopsctl -q push credit:1.4.0 "oci://$registry/team" || exit 8
+fi
 # The account of the runpod examples.
 if have python3; then
     . "$R/tests/tools/runpod.sh" && runpod_start
@@ -69,6 +75,12 @@ run_examples()
     mlopsctl help $1 | sed -n '/^examples:/,/^$/s/^  \(mlopsctl .*\)/\1/p' >"$T/examples"
     [ -s "$T/examples" ] || { echo "no examples" && return 1; }
     while IFS= read -r line; do
+        case $line in
+        *localhost:5000*)
+            [ -n "$registry" ] || continue
+            line=$(echo "$line" | sed "s/localhost:5000/$registry/")
+            ;;
+        esac
         sh -c "$line" </dev/null
         got=$?
         case $line in 'mlopsctl doctor'*) [ $got -le 1 ] && continue ;; esac
@@ -104,4 +116,5 @@ test_expect 'the README runs as written, from a clone' '
 test_expect 'commands that the README names exist' '
     for c in $(grep -o "\`mlopsctl [a-z-]*" "$R/README.md" | sed "s/.* //" | sort -u); do mlopsctl help "$c" >/dev/null || exit 1; done
 '
+registry_stop
 test_done

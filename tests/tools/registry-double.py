@@ -4,7 +4,7 @@
     registry-double.py PORT-FILE LOG [FAULT[=VALUE]...]
 
 Listens on two ports of the loopback (the registry and a storage host that redirects lead to) and writes "PORT STORAGE-PORT" to
-PORT-FILE when it is ready. LOG gets one line for each request: METHOD PATH STATUS, and lines that begin with FAULT: for what no
+PORT-FILE when it is ready; ends with the shell that started it. LOG gets one line for each request: METHOD PATH STATUS, and lines that begin with FAULT: for what no
 client may do (credentials sent elsewhere, a Location that was not the last one, chunks out of order).
 
 Faults:
@@ -493,6 +493,14 @@ class Server(ThreadingHTTPServer):
             violation("the double itself: %r" % (sys.exc_info()[1],))
 
 
+def end_with_parent(parent):
+    """The test that started us may be killed."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(0)
+
+
+threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
 storage_server = Server(("127.0.0.1", 0), Storage)
 storage_port = storage_server.server_address[1]
 server = Server(("127.0.0.1", 0), Handler)
