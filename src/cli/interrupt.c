@@ -4,11 +4,12 @@
  * learns that its loop should stop too. A second one ends the process at once.
  */
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "internal.h"
 
 static const int caught[] = {SIGINT, SIGTERM};
-static volatile sig_atomic_t came;
+static atomic_int came; /* lock-free: a handler may write it, any thread may read it */
 
 static void note_signal(int sig)
 {
@@ -36,6 +37,7 @@ bool mlo_interrupted(void)
 
 void mlo_interrupt_end(void)
 {
-    if (came)
-        raise(came);
+    int sig = came;
+    if (sig)
+        raise(sig);
 }

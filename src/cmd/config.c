@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/secret.h>
 #include <mlopsctl/base/text.h>
 
 #include "context.h"
@@ -88,10 +89,20 @@ static const struct mlo_column columns[] = {
     {"origin", "ORIGIN", MLO_CELL_TEXT},
 };
 
+/* A proxy's address may have a password in it. */
+static void value_cell(struct mlo_report *r, const char *value)
+{
+    MLO_AUTOSTR struct mlo_str shown;
+    mlo_str_init(&shown, MLO_STR_MAX);
+    if (value)
+        mlo_redact(&shown, value, strlen(value));
+    mlo_cell_text(r, value ? shown.ptr : NULL);
+}
+
 static void report_row(struct mlo_report *r, const struct mlo_config *c, const char *key, bool origin)
 {
     mlo_cell_text(r, key);
-    mlo_cell_text(r, mlo_config_get(c, key));
+    value_cell(r, mlo_config_get(c, key));
     if (origin)
         mlo_cell_text(r, mlo_config_origin(c, key));
 }

@@ -7,7 +7,8 @@
 
 #include "workspace.h"
 
-#define QUERIES_MAX ((size_t)1 << 20) /* bytes of all queries of a command */
+#define CONNECTIONS_MAX 256
+#define QUERIES_MAX     ((size_t)1 << 20) /* bytes of all queries of a command */
 
 struct mlo_network {
     struct mlo_arena queries; /* of addresses: options point into it */
@@ -96,6 +97,8 @@ int mlo_ctx_http(struct mlo_ctx *ctx, struct mlo_http **ret, struct mlo_err *err
         .stop = is_stopped,
         .ctx = ctx,
     };
+    if (mlo_config_u64(c, "net.connections") > CONNECTIONS_MAX)
+        return mlo_fail(err, MLO_EUSAGE, "net.connections can be at most %d", CONNECTIONS_MAX);
     if (!n->http) {
         int rc = mlo_http_new(&opts, &n->http, err);
         if (rc != 0)

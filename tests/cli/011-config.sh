@@ -47,6 +47,10 @@ test_expect 'pack takes from settings what no option said' '
     mlopsctl pack m.safetensors -t m:2 --license Apache-2.0 >/dev/null && ! mlopsctl show m:2 --json | grep -q "\"MIT\"" &&
     expect_code 2 env MLOPSCTL_PACK_THREADS=100000 "$MLOPSCTL" pack m.safetensors -t m:3 2>err && grep -q "pack.threads" err
 '
+test_expect 'a list of settings shows no password, and variables of keys with digits count' '
+    MLOPSCTL_NET_PROXY=http://ann:hunter2@proxy:3128 mlopsctl config >out && grep -q "^net.proxy .*proxy:3128" out && ! grep -q hunter2 out &&
+    [ "$(MLOPSCTL_S3_REGION=eu-1 mlopsctl config s3.region)" = eu-1 ]
+'
 test_expect 'the examples of config run' '
     mlopsctl config --show-origin >/dev/null && mlopsctl config gc.retention >/dev/null
 '
