@@ -39,11 +39,11 @@ static const struct mlo_field gpu_fields[] = {
     {"dataCenters", MLO_FIELD_LIST, false, AT(data_centers), &place_shape},
 };
 #undef AT
-static const struct mlo_shape gpu_shape = {MLO_SHAPE("GPU type", gpu_fields, struct mlo_runpod_gpu)};
+const struct mlo_shape mlo_gpu_shape = {MLO_SHAPE("GPU type", gpu_fields, struct mlo_runpod_gpu)};
 
 void mlo_runpod_gpus_release(struct mlo_runpod_gpus *l)
 {
-    mlo_shape_release_list(&gpu_shape, l);
+    mlo_shape_release_list(&mlo_gpu_shape, l);
 }
 
 static void add_queries(struct mlo_str *url, const struct mlo_runpod_catalog *q, const char *count_name)
@@ -94,7 +94,7 @@ int mlo_runpod_gpu_list(struct mlo_runpod *c, const struct mlo_runpod_catalog *q
     mlo_runpod_query(&url, "cudaVersions", q->cuda_versions);
     mlo_runpod_query(&url, "minCudaVersion", q->cuda_versions ? NULL : q->min_cuda);
     int rc = mlo_str_check(&url, err);
-    return rc != 0 ? rc : read_catalog(c, url.ptr, "gpus", &gpu_shape, ret, err);
+    return rc != 0 ? rc : read_catalog(c, url.ptr, "gpus", &mlo_gpu_shape, ret, err);
 }
 
 /* ---- CPUs ---- */

@@ -48,16 +48,16 @@ static const struct mlo_field fields[] = {
     {"createdAt", MLO_FIELD_TIME, false, AT(created_ns)},
 };
 #undef AT
-static const struct mlo_shape shape = {MLO_SHAPE("endpoint", fields, struct mlo_runpod_endpoint)};
+const struct mlo_shape mlo_endpoint_shape = {MLO_SHAPE("endpoint", fields, struct mlo_runpod_endpoint)};
 
 void mlo_runpod_endpoint_release(struct mlo_runpod_endpoint *e)
 {
-    mlo_shape_release(&shape, e);
+    mlo_shape_release(&mlo_endpoint_shape, e);
 }
 
 void mlo_runpod_endpoints_release(struct mlo_runpod_endpoints *l)
 {
-    mlo_shape_release_list(&shape, l);
+    mlo_shape_release_list(&mlo_endpoint_shape, l);
 }
 
 /* ---- requests ---- */
@@ -298,30 +298,30 @@ int mlo_runpod_endpoint_member(const struct mlo_runpod_endpoint *e, const char *
 int mlo_runpod_endpoint_create(struct mlo_runpod *c, const cJSON *body, struct mlo_runpod_endpoint *ret,
                                struct mlo_err *err)
 {
-    return mlo_runpod_create(c, MLO_RUNPOD_ENDPOINTS, body, NULL, &shape, ret, err);
+    return mlo_runpod_create(c, MLO_RUNPOD_ENDPOINTS, body, NULL, &mlo_endpoint_shape, ret, err);
 }
 
 int mlo_runpod_endpoint_get(struct mlo_runpod *c, const char *id, struct mlo_runpod_endpoint *ret,
                             struct mlo_err *err)
 {
-    return mlo_runpod_get_shape(c, MLO_RUNPOD_ENDPOINTS, id, &shape, ret, err);
+    return mlo_runpod_get_shape(c, MLO_RUNPOD_ENDPOINTS, id, &mlo_endpoint_shape, ret, err);
 }
 
 int mlo_runpod_endpoint_find(struct mlo_runpod *c, const char *id_or_name, struct mlo_runpod_endpoint *ret,
                              struct mlo_err *err)
 {
-    return mlo_runpod_find_shape(c, MLO_RUNPOD_ENDPOINTS, id_or_name, &shape, ret, err);
+    return mlo_runpod_find_shape(c, MLO_RUNPOD_ENDPOINTS, id_or_name, &mlo_endpoint_shape, ret, err);
 }
 
 int mlo_runpod_endpoint_list(struct mlo_runpod *c, struct mlo_runpod_endpoints *ret, struct mlo_err *err)
 {
-    return mlo_runpod_list_shape(c, MLO_RUNPOD_ENDPOINTS, &shape, ret, err);
+    return mlo_runpod_list_shape(c, MLO_RUNPOD_ENDPOINTS, &mlo_endpoint_shape, ret, err);
 }
 
 int mlo_runpod_endpoint_update(struct mlo_runpod *c, const char *id, const cJSON *body,
                                struct mlo_runpod_endpoint *ret, struct mlo_err *err)
 {
-    return mlo_runpod_patch_shape(c, MLO_RUNPOD_ENDPOINTS, id, body, &shape, ret, err);
+    return mlo_runpod_patch_shape(c, MLO_RUNPOD_ENDPOINTS, id, body, &mlo_endpoint_shape, ret, err);
 }
 
 /* ---- price ---- */

@@ -68,6 +68,7 @@ int mlo_shape_read_list(const struct mlo_shape *s, const cJSON *array, void *lis
 void mlo_shape_release_list(const struct mlo_shape *s, void *list);
 /* The member at a path; NULL when a part is missing. */
 const cJSON *mlo_json_at(const cJSON *node, const char *path);
+extern const struct mlo_shape mlo_pod_shape, mlo_endpoint_shape, mlo_gpu_shape;
 /* As cJSON_Delete, with every text in it wiped before. */
 void mlo_json_wipe(cJSON *doc);
 void mlo_json_wipe_cleanup(cJSON **doc);

@@ -93,16 +93,16 @@ static int finish(void *obj, const cJSON *node, struct mlo_err *err)
     return 0;
 }
 
-static const struct mlo_shape shape = {MLO_SHAPE("pod", fields, struct mlo_runpod_pod), .finish = finish};
+const struct mlo_shape mlo_pod_shape = {MLO_SHAPE("pod", fields, struct mlo_runpod_pod), .finish = finish};
 
 void mlo_runpod_pod_release(struct mlo_runpod_pod *p)
 {
-    mlo_shape_release(&shape, p);
+    mlo_shape_release(&mlo_pod_shape, p);
 }
 
 void mlo_runpod_pods_release(struct mlo_runpod_pods *l)
 {
-    mlo_shape_release_list(&shape, l);
+    mlo_shape_release_list(&mlo_pod_shape, l);
 }
 
 const char *mlo_runpod_var(const struct mlo_runpod_vars *env, const char *name)
@@ -239,29 +239,29 @@ int mlo_runpod_pod_body(const struct mlo_runpod_pod_spec *s, bool update, cJSON 
 int mlo_runpod_pod_create(struct mlo_runpod *c, const cJSON *body, struct mlo_runpod_pod *ret,
                           struct mlo_err *err)
 {
-    return mlo_runpod_create(c, MLO_RUNPOD_PODS, body, NULL, &shape, ret, err);
+    return mlo_runpod_create(c, MLO_RUNPOD_PODS, body, NULL, &mlo_pod_shape, ret, err);
 }
 
 int mlo_runpod_pod_get(struct mlo_runpod *c, const char *id, struct mlo_runpod_pod *ret, struct mlo_err *err)
 {
-    return mlo_runpod_get_shape(c, MLO_RUNPOD_PODS, id, &shape, ret, err);
+    return mlo_runpod_get_shape(c, MLO_RUNPOD_PODS, id, &mlo_pod_shape, ret, err);
 }
 
 int mlo_runpod_pod_find(struct mlo_runpod *c, const char *id_or_name, struct mlo_runpod_pod *ret,
                         struct mlo_err *err)
 {
-    return mlo_runpod_find_shape(c, MLO_RUNPOD_PODS, id_or_name, &shape, ret, err);
+    return mlo_runpod_find_shape(c, MLO_RUNPOD_PODS, id_or_name, &mlo_pod_shape, ret, err);
 }
 
 int mlo_runpod_pod_list(struct mlo_runpod *c, struct mlo_runpod_pods *ret, struct mlo_err *err)
 {
-    return mlo_runpod_list_shape(c, MLO_RUNPOD_PODS, &shape, ret, err);
+    return mlo_runpod_list_shape(c, MLO_RUNPOD_PODS, &mlo_pod_shape, ret, err);
 }
 
 int mlo_runpod_pod_update(struct mlo_runpod *c, const char *id, const cJSON *body, struct mlo_runpod_pod *ret,
                           struct mlo_err *err)
 {
-    return mlo_runpod_patch_shape(c, MLO_RUNPOD_PODS, id, body, &shape, ret, err);
+    return mlo_runpod_patch_shape(c, MLO_RUNPOD_PODS, id, body, &mlo_pod_shape, ret, err);
 }
 
 static int post_action(struct mlo_runpod *c, const char *id, const char *action, struct mlo_runpod_pod *ret,
@@ -280,7 +280,7 @@ static int post_action(struct mlo_runpod *c, const char *id, const char *action,
     struct mlo_runpod_request r = {.method = "POST", .url = url.ptr, .body = body};
     if (rc == 0)
         rc = mlo_runpod_ask(c, &r, &answer, ret_unclear, err);
-    return rc != 0 ? rc : mlo_shape_read(&shape, answer, ret, err);
+    return rc != 0 ? rc : mlo_shape_read(&mlo_pod_shape, answer, ret, err);
 }
 
 /* Is the pod where the action leads? A restart leaves no such sign. */

@@ -9,7 +9,7 @@
 
 struct step {
     const char *asks;   /* "GET /v2/pods" */
-    const char *body;   /* that the request's must contain; NULL: not looked at */
+    const char *body;   /* that the request's body or head must contain; NULL: not looked at */
     const char *status; /* "200 OK"; NULL: the connection is dropped */
     const char *headers;
     const char *answer;
@@ -35,7 +35,7 @@ static inline void follow_script(struct http_exchange *x)
     if (s)
         check_str(asks, s->asks);
     if (s && s->body)
-        check(strstr(x->body, s->body) != NULL, "%s sent %s", asks, x->body);
+        check(strstr(x->body, s->body) || strstr(x->head, s->body), "%s sent %s", asks, x->body);
     x->close = true;
     if (s && s->status)
         http_answer(x, s->status, s->headers ? s->headers : "", s->answer ? s->answer : "");
