@@ -431,10 +431,10 @@ struct mlo_runpod_endpoint_spec { /* borrowed; NULL, 0: not said */
 int mlo_runpod_endpoint_body(const struct mlo_runpod_endpoint_spec *s, bool update, cJSON **ret,
                              struct mlo_err *err) MLO_MUST_CHECK;
 /*
- * The update that would leave one member ("workers", "gpu", "image") as `e` has it: for an undo. Whole
- * groups, so that the same state has one text. MLO_EUNAVAIL for what cannot be brought back: the environment,
- * whose values are secrets and are kept nowhere. A templateId stands for MLO_RUNPOD_FROM_TEMPLATE and the
- * environment.
+ * The update that would leave one member ("scaling", "gpu", "image") as `e` has it: for an undo. Whole
+ * groups, so that the same state has one text; the workers go with the scaling. MLO_EUNAVAIL for what cannot
+ * be brought back: the environment, whose values are secrets and are kept nowhere. A templateId stands for
+ * MLO_RUNPOD_FROM_TEMPLATE and the environment.
  */
 int mlo_runpod_endpoint_member(const struct mlo_runpod_endpoint *e, const char *name, cJSON **ret,
                                struct mlo_err *err) MLO_MUST_CHECK;

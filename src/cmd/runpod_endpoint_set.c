@@ -381,11 +381,12 @@ static size_t members_of(const cJSON *body, struct change list[MEMBERS_MAX], boo
         list[n++] = (struct change){.member = from_template[i], .ordinal = -1};
     cJSON_ArrayForEach(m, body)
     {
-        bool twice = strcmp(m->string, "templateId") == 0 || strcmp(m->string, "env") == 0;
+        const char *name = strcmp(m->string, "workers") == 0 ? "scaling" : m->string;
+        bool twice = strcmp(name, "templateId") == 0 || strcmp(name, "env") == 0;
         for (size_t i = 0; i < n; i++)
-            twice = twice || strcmp(list[i].member, m->string) == 0;
+            twice = twice || strcmp(list[i].member, name) == 0;
         if (!twice && n < MEMBERS_MAX)
-            list[n++] = (struct change){.member = m->string, .ordinal = -1};
+            list[n++] = (struct change){.member = name, .ordinal = -1};
     }
     return n;
 }

@@ -78,9 +78,9 @@ static int ask_password(struct mlo_ctx *ctx, char **ret, struct mlo_err *err)
     }
     quiet = was;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet); /* before the prompt: what is typed after it counts */
     fputs("password: ", stderr);
     fflush(stderr);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
     int rc = read_line(ret, err);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
     fputc('\n', stderr);

@@ -165,6 +165,7 @@ static int directory_remove(void *self, const char *key, struct mlo_err *err)
 struct listing {
     int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err);
     void *ctx;
+    bool all; /* hidden names too, which are temporaries of ours or files of others */
 };
 
 static int list_folder(int dirfd, struct mlo_str *key, int depth, const struct listing *l,
@@ -202,9 +203,10 @@ static int list_folder(int dirfd, struct mlo_str *key, int depth, const struct l
     if (depth > DIRECTORY_DEPTH_MAX)
         rc = mlo_fail(err, MLO_EINVALID, "folders are nested deeper than %d", DIRECTORY_DEPTH_MAX);
     for (struct dirent *e = rc == 0 ? readdir(dir) : NULL; e && rc == 0; e = readdir(dir)) {
-        if (e->d_name[0] == '.')
+        bool dots = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        if (dots || (e->d_name[0] == '.' && !l->all))
             continue;
-        mlo_str_addf(key, "/%s", e->d_name);
+        mlo_str_addf(key, "%s%s", len ? "/" : "", e->d_name);
         rc = list_entry(dirfd, e->d_name, key, depth, l, err);
         key->ptr[len] = '\0';
         key->len = len;
@@ -219,13 +221,15 @@ static int directory_list(void *self, const char *prefix,
 {
     struct directory *d = self;
     MLO_AUTOSTR struct mlo_str key;
-    struct listing l = {fn, ctx};
+    struct listing l = {fn, ctx, !*prefix};
     int fd = -1;
     mlo_str_init(&key, MLO_PATH_MAX);
     mlo_str_add(&key, prefix);
     int rc = mlo_str_check(&key, err);
-    if (rc == 0)
+    if (rc == 0 && *prefix)
         rc = mlo_open_beneath(d->fd, prefix, O_RDONLY | O_DIRECTORY, 0, &fd, err);
+    else if (rc == 0 && (fd = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        rc = mlo_fail_errno(err, "cannot open the folder");
     if (rc == MLO_ENOTFOUND)
         return 0;
     return rc != 0 ? rc : list_folder(fd, &key, 0, &l, err);

@@ -212,18 +212,15 @@ static void gpu_member(struct mlo_body_builder *b, const struct mlo_runpod_endpo
     mlo_bb_text(b, "gpu.minCudaVersion", e->min_cuda ? e->min_cuda : "");
 }
 
+/* With the workers: which idle timeout they may have depends on it, so neither goes back alone. */
 static void scaling_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
 {
+    bool by_requests = e->scaling && strcmp(e->scaling, "REQUEST_COUNT") == 0;
     mlo_bb_text(b, "scaling.type", e->scaling);
     if (e->scaling && strcmp(e->scaling, "QUEUE_DELAY") == 0)
         mlo_bb_node(b, "scaling.queueDelay", cJSON_CreateNumber(e->queue_delay));
     else
         mlo_bb_u64(b, "scaling.requestCount", e->request_count);
-}
-
-static void workers_member(struct mlo_body_builder *b, const struct mlo_runpod_endpoint *e)
-{
-    bool by_requests = e->scaling && strcmp(e->scaling, "REQUEST_COUNT") == 0;
     mlo_bb_count(b, "workers.min", e->workers_min);
     mlo_bb_count(b, "workers.max", e->workers_max);
     if (!by_requests || strcmp(e->type, "QUEUE") != 0) /* else it is refused */
@@ -269,7 +266,6 @@ static const struct {
     {"gpu", .add = gpu_member},
     {"cpu", .add = cpu_member},
     {"scaling", .add = scaling_member},
-    {"workers", .add = workers_member},
 };
 #undef AT
 

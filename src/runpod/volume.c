@@ -7,9 +7,9 @@
 
 #include "internal.h"
 
-/* USD per GB and month by RunPod's documentation of 2026; no interface tells it. */
-#define PRICE_FIRST_TB 0.07
-#define PRICE_AFTER    0.05
+/* US cents per GB and month by RunPod's documentation of 2026; no interface tells it. */
+#define CENTS_FIRST_TB 7
+#define CENTS_AFTER    5
 #define FIRST_TB       1000
 
 #define AT(member) offsetof(struct mlo_runpod_volume, member)
@@ -92,10 +92,10 @@ int mlo_runpod_volume_grow(struct mlo_runpod *c, const char *id, uint64_t size_g
 
 double mlo_runpod_volume_price(uint64_t size_gb, const char *type)
 {
-    double gb = (double)size_gb;
+    uint64_t first = size_gb < FIRST_TB ? size_gb : FIRST_TB;
     if (type && strcmp(type, "STANDARD") != 0)
         return NAN;
-    return gb <= FIRST_TB ? gb * PRICE_FIRST_TB : FIRST_TB * PRICE_FIRST_TB + (gb - FIRST_TB) * PRICE_AFTER;
+    return (double)(first * CENTS_FIRST_TB + (size_gb - first) * CENTS_AFTER) / 100;
 }
 
 /* ---- S3 ---- */

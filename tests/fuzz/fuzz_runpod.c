@@ -58,8 +58,7 @@ static void as_catalog(const cJSON *doc)
 
 static void as_endpoints(const cJSON *doc)
 {
-    static const char *const members[] = {"gpu", "workers", "scaling",
-                                          "cpu", "ports",   MLO_RUNPOD_FROM_TEMPLATE};
+    static const char *const members[] = {"gpu", "scaling", "cpu", "ports", MLO_RUNPOD_FROM_TEMPLATE};
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_runpod_endpoints l = {0};
     struct mlo_runpod_gpus gpus = {0};

@@ -283,10 +283,10 @@ def scaling(v, at, bad):
         bad.append(f"{at}: oneOf failed, none matched")
 
 
-def endpoint_gpu(least):
-    return closed({}, {"pools": each(text(), least), "excludedTypes": each(text(1), unique=True), "count": whole(1),
+def endpoint_gpu(clear):
+    return closed({}, {"pools": each(text(), 1), "excludedTypes": each(text(1), unique=True), "count": whole(1),
                        "allowedCudaVersions": each(text(pattern=MINOR)),
-                       "minCudaVersion": text(pattern=MINOR if least else r"^$|" + MINOR)})
+                       "minCudaVersion": text(pattern=r"^$|" + MINOR if clear else MINOR)})
 
 
 ENDPOINT = {**CONTAINER, "cpu": each(CPU, 1, unique=True), "dataCenterIds": each(text()),
@@ -294,8 +294,8 @@ ENDPOINT = {**CONTAINER, "cpu": each(CPU, 1, unique=True), "dataCenterIds": each
             "templateId": text(1), "timeout": whole(),
             "workers": closed({}, {"min": whole(0), "max": whole(0), "idleTimeout": whole(1, 3600)})}
 CREATE_ENDPOINT = closed({"name": text(1), "type": one_of("QUEUE", "LOAD_BALANCER"), "scaling": scaling},
-                         {**ENDPOINT, "gpu": endpoint_gpu(1)})
-UPDATE_ENDPOINT = closed({}, {**ENDPOINT, "name": text(1), "scaling": scaling, "gpu": endpoint_gpu(1)})
+                         {**ENDPOINT, "gpu": endpoint_gpu(False)})
+UPDATE_ENDPOINT = closed({}, {**ENDPOINT, "name": text(1), "scaling": scaling, "gpu": endpoint_gpu(True)})
 SSH_KEYS = closed({"keys": each(text(pattern=r"^(ssh|ecdsa|sk)-\S+ \S+"))}, {})
 RUN_JOB = closed({"input": table(lambda v, at, bad: None)}, {
     "webhook": text(1), "policy": closed({}, {"executionTimeout": whole(5000, 604800000), "lowPriority": flag,

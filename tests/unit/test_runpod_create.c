@@ -275,11 +275,13 @@ static void members_are_written_whole(void)
                                     .gpu_pools = {pools, 1},
                                     .gpu_count = 1,
                                     .cpus = {&flavour, 1}};
-    check_member(&e, "workers", "{\"workers\":{\"min\":0,\"max\":3}}");
-    check_member(&e, "scaling", "{\"scaling\":{\"type\":\"REQUEST_COUNT\",\"requestCount\":4}}");
+    check_member(
+        &e, "scaling",
+        "{\"scaling\":{\"type\":\"REQUEST_COUNT\",\"requestCount\":4},\"workers\":{\"min\":0,\"max\":3}}");
     e.scaling = delay, e.queue_delay = 4;
-    check_member(&e, "workers", "{\"workers\":{\"min\":0,\"max\":3,\"idleTimeout\":10}}");
-    check_member(&e, "scaling", "{\"scaling\":{\"type\":\"QUEUE_DELAY\",\"queueDelay\":4}}");
+    check_member(&e, "scaling",
+                 "{\"scaling\":{\"type\":\"QUEUE_DELAY\",\"queueDelay\":4},\"workers\":{\"min\":0,\"max\":3,"
+                 "\"idleTimeout\":10}}");
     check_member(&e, "gpu",
                  "{\"gpu\":{\"pools\":[\"P\"],\"excludedTypes\":[],\"count\":1,\"allowedCudaVersions\":[],"
                  "\"minCudaVersion\":\"\"}}");
