@@ -62,7 +62,7 @@ test_expect 'releases and workers, and why some do not come up' '
     runpod_ctl set "{\"workers\": {\"batch\": \"THROTTLED\"}}" >/dev/null && mlopsctl runpod endpoint workers batch >out && grep -q "wait for hardware" out &&
     runpod_ctl set "{\"workers\": {\"batch\": \"UNHEALTHY\"}}" >/dev/null && mlopsctl runpod endpoint workers batch >out && grep -q "do not come up" out &&
     w=$(mlopsctl --json runpod endpoint workers batch | jq -r ".workers[0].id") && runpod_ctl log "$w" "import error" "exit 1" >/dev/null &&
-    mlopsctl runpod endpoint workers batch --logs "$w" >out && grep -q "import error" out && runpod_ctl set "{\"workers\": {}}" >/dev/null
+    mlopsctl runpod endpoint workers batch --logs "$w" >out && grep -q "import error" out && runpod_ctl set "{\"workers\": {\"batch\": null}}" >/dev/null
 '
 test_expect 'jobs: handed in, waited for, looked at, cancelled, failed' '
     echo "{\"a\": [1, 2]}" >in.json && mlopsctl --json runpod endpoint run batch -i in.json --wait 20s | jq -e ".status == \"COMPLETED\" and .output.echo.a == [1, 2]" &&
