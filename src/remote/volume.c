@@ -289,10 +289,16 @@ static int client_new(const struct mlo_remote_opts *o, struct mlo_runpod **ret, 
 /* In a pod the id leads to the mount without asking anybody. */
 static int hint_at_mount(const struct mlo_remote_opts *o, struct mlo_err *err)
 {
+    if (!o->mounted_volume || !*o->mounted_volume)
+        return err->code;
     if (mount_of(o))
-        mlo_hint(err, "this pod has its volume mounted: " SCHEME "%s needs neither key nor network",
-                 o->mounted_volume);
-    return err->code;
+        return mlo_hint(err, "this pod has its volume mounted: " SCHEME "%s needs neither key nor network",
+                        o->mounted_volume);
+    return mlo_hint(
+        err,
+        "this pod has volume %s, but neither /runpod-volume nor /workspace is a file system of its "
+        "own: say where it is mounted with the setting runpod.mount, then no key is needed",
+        o->mounted_volume);
 }
 
 static int open_found(struct mlo_runpod *c, const struct address *a, const struct mlo_remote_opts *o,

@@ -89,5 +89,32 @@ test_expect 'rollback reaches the volume after it was renamed' '
 test_expect 'a folder of the mounted volume that is not there' '
     expect_code 3 mlopsctl pull team/m:1 runpod://vol0models/nothing 2>err && grep -q "cannot open folder" err && ! test -e "$T/mount/nothing"
 '
+# in_a_pod COMMAND: with a file system of its own at /workspace, and one at /runpod-volume when $both is set
+in_a_pod()
+{
+    root=$T/root
+    mkdir -p "$root"
+    # shellcheck disable=SC2016 # expanded inside
+    root=$root both=${both-} body=$1 unshare -rm sh -c '
+        mount -t tmpfs none "$root" && cd "$root" &&
+        for d in /bin /sbin /lib /lib32 /lib64 /libx32 /usr /etc /proc /dev /tmp "$R" "$T/work" "${MLOPSCTL%/*}"; do
+            [ ! -d "$d" ] || { mkdir -p "$root$d" && mount --rbind "$d" "$root$d"; } || exit 1
+        done
+        mkdir -p workspace runpod-volume && mount -t tmpfs none workspace && { [ -z "$both" ] || mount -t tmpfs none runpod-volume; } &&
+        exec chroot "$root" sh -c "cd \"$T/work\" && $body"'
+}
+unset MLOPSCTL_RUNPOD_MOUNT
+export RUNPOD_API_KEY=
+if (in_a_pod true) >/dev/null 2>&1; then
+    test_expect 'the mounted volume is found by itself, where workers and where pods have it' '
+        in_a_pod "\"$MLOPSCTL\" push team/m:1 runpod://vol0models/store && test -e /workspace/store/refs/team/m/1" &&
+        both=1 in_a_pod "\"$MLOPSCTL\" push team/m:1 runpod://vol0models/store && test -e /runpod-volume/store/refs/team/m/1 && ! test -e /workspace/store"
+    '
+else
+    test_skip 'the mounted volume is found by itself' 'no mount namespaces here'
+fi
+test_expect 'a pod whose volume is mounted elsewhere: where is asked for' '
+    says 3 "no RunPod API key" "runpod.mount" mlopsctl push team/m:1 runpod://vol0models/store
+'
 test_expect 'nothing was asked of RunPod that a correct client does not ask' 'runpod_strict'
 test_done
