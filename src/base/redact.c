@@ -178,6 +178,30 @@ static int redact_word(cJSON *list, const char *word, struct mlo_err *err)
     return add_word(list, shown.ptr, err);
 }
 
+/* "--env NAME=VALUE", "-e NAME=VALUE", "--env=NAME=VALUE": where NAME begins; NULL when it is none of these.
+ * A variable's value is nobody's business whatever its name. */
+static const char *variable_of(const char *word, const char *previous)
+{
+    const char *var = NULL;
+    if (previous && (strcmp(previous, "--env") == 0 || strcmp(previous, "-e") == 0))
+        var = word;
+    else if (strncmp(word, "--env=", 6) == 0)
+        var = word + 6;
+    else if (word[0] == '-' && word[1] == 'e')
+        var = word + 2;
+    return var && strchr(var, '=') ? var : NULL;
+}
+
+static int redact_variable(cJSON *list, const char *word, const char *var, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    mlo_str_addn(&text, word, (size_t)(strchr(var, '=') + 1 - word));
+    mlo_str_add(&text, HIDDEN);
+    int rc = mlo_str_check(&text, err);
+    return rc != 0 ? rc : redact_word(list, text.ptr, err);
+}
+
 int mlo_redact_argv(struct mlo_str *out, int argc, char *const argv[], struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *list = cJSON_CreateArray();
@@ -186,7 +210,10 @@ int mlo_redact_argv(struct mlo_str *out, int argc, char *const argv[], struct ml
     if (!list)
         return mlo_fail_nomem(err);
     for (int i = 0; i < argc; i++) {
-        if (hide ? add_word(list, HIDDEN, err) : redact_word(list, argv[i], err))
+        const char *var = variable_of(argv[i], i > 0 ? argv[i - 1] : NULL);
+        if (hide  ? add_word(list, HIDDEN, err)
+            : var ? redact_variable(list, argv[i], var, err)
+                  : redact_word(list, argv[i], err))
             return err->code;
         hide = !hide && hides_next(argv[i]);
     }

@@ -354,6 +354,15 @@ static void an_argv_hides_the_word_after_a_secret_option(void)
     argv_becomes_json((const char *const[]){NULL}, "[]");
 }
 
+static void an_argv_hides_the_values_of_variables(void)
+{
+    argv_becomes_json((const char *const[]){"-e", "PLAIN=abc=d", "--env", "B=", "--env=C=x y", "-eD=1", "-e",
+                                            "NAME", "E=5", NULL},
+                      "[\"-e\",\"PLAIN=[redacted]\",\"--env\",\"B=[redacted]\",\"--env=C=[redacted]\",\"-eD=["
+                      "redacted]\",\"-e\","
+                      "\"NAME\",\"E=5\"]");
+}
+
 static void an_argv_of_any_bytes_is_valid_json(void)
 {
     argv_becomes_json((const char *const[]){"a\"b\\c\n", "\xff", "\xc3\xa9", NULL},
@@ -395,6 +404,7 @@ int main(void)
     run(what_is_no_secret_stays);
     run(redact_appends_and_reports_a_full_string);
     run(an_argv_hides_the_word_after_a_secret_option);
+    run(an_argv_hides_the_values_of_variables);
     run(an_argv_of_any_bytes_is_valid_json);
     run(without_memory_redaction_fails_and_leaks_nothing);
     return done_testing();
