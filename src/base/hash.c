@@ -148,13 +148,19 @@ static void choose_slot_keys(void)
         slot_keys[i] |= 1;
 }
 
-static size_t first_slot(const struct mlo_digest *d, size_t cap)
+uint64_t mlo_digest_spread(const struct mlo_digest *d)
 {
     uint64_t words[MLO_COUNT(slot_keys)], h = 0;
+    pthread_once(&slot_keys_once, choose_slot_keys);
     memcpy(words, d->b, sizeof words);
     for (size_t i = 0; i < MLO_COUNT(words); i++)
         h += words[i] * slot_keys[i];
-    return (size_t)(h >> 32) & (cap - 1);
+    return h >> 32;
+}
+
+static size_t first_slot(const struct mlo_digest *d, size_t cap)
+{
+    return (size_t)mlo_digest_spread(d) & (cap - 1);
 }
 
 static void insert(struct mlo_digest *slots, uint8_t *used, size_t cap, const struct mlo_digest *d)
@@ -169,7 +175,6 @@ static void insert(struct mlo_digest *slots, uint8_t *used, size_t cap, const st
 static int grow_set(struct mlo_digest_set *s, struct mlo_err *err)
 {
     size_t cap = s->cap ? 2 * s->cap : 64;
-    pthread_once(&slot_keys_once, choose_slot_keys);
     struct mlo_digest *slots = mlo_calloc(cap, sizeof *slots, err);
     uint8_t *used = slots ? mlo_calloc(cap, 1, err) : NULL;
     if (!used) {

@@ -1,16 +1,12 @@
-/* Digest -> number, by open addressing. Digests are spread evenly already: their first bytes serve as the
- * hash. */
+/* Digest -> number, by open addressing. */
 #include "internal.h"
-
-#include <string.h>
 
 #define MAP_FIRST 64
 
 static size_t probe(const struct mlo_digest_map *m, const struct mlo_digest *key)
 {
-    size_t at;
-    memcpy(&at, key->b, sizeof at);
-    for (at &= m->cap - 1; m->slots[at].value_plus_1 != 0; at = (at + 1) & (m->cap - 1))
+    size_t at = (size_t)mlo_digest_spread(key) & (m->cap - 1);
+    for (; m->slots[at].value_plus_1 != 0; at = (at + 1) & (m->cap - 1))
         if (mlo_digest_eq(&m->slots[at].key, key))
             break;
     return at;

@@ -6,7 +6,7 @@ extra()
 {
     [ -d share ] || return 0
     "$MLOPSCTL" remote refs ./share --json | grep -oE '"(name|tag|digest)":"[^"]*"'
-    "$MLOPSCTL" remote check --deep ./share -q || echo "what the remote's names lead to is not complete"
+    "$MLOPSCTL" remote check --read-only --deep ./share -q >"$T/check" || echo "what the remote's names lead to is not complete"
 }
 setup()
 {

@@ -155,7 +155,7 @@ count_calls()
     [ -s "$T/counts" ]
 }
 
-# sweep TITLE ARGUMENTS-OF-MLOPSCTL [STATUSES-OF-A-SECOND-RUN]
+# sweep TITLE ARGUMENTS-OF-MLOPSCTL [STATUSES-OF-A-SECOND-RUN]; with sweep_kills_only no call fails, for what takes long
 sweep()
 {
     sweep_title=$1 sweep_command=$2 sweep_again=${3:-"6 3"}

@@ -92,7 +92,7 @@ class Bench:
         return [r["digest"] for r in refs if r["tag"] == "1"][0]
 
     def check(self, allowed):
-        self.run(self.here, "remote", "check", "--deep", self.share)
+        self.run(self.here, "remote", "check", "--read-only", "--deep", self.share)
         now = self.digest()
         if now not in allowed:
             sys.exit(f"the tag leads to {now}, which is neither the old bundle nor the new one")
