@@ -351,9 +351,9 @@ static int send_part(void *ctx, size_t i, struct mlo_err *err)
     struct mlo_http_body body = {part_size(u, number), read_part, &from};
     struct mlo_digest digest;
     MLO_AUTOSTR struct mlo_str query;
+    mlo_str_init(&query, QUERY_MAX);
     if (u->etags[i])
         return 0;
-    mlo_str_init(&query, QUERY_MAX);
     mlo_str_addf(&query, "partNumber=%u&", number);
     add_upload_id(u, &query);
     int rc = mlo_str_check(&query, err);
