@@ -202,7 +202,7 @@ static int ping(struct mlo_registry *g, const char *base, unsigned attempts, str
 }
 
 /* On the loopback http comes first; elsewhere https, and http only where the settings allow it (else the
- * client refuses it). The first failure is told. */
+ * client refuses it). The first failure is told, unless it was the wrong language. */
 static int find_base(struct mlo_registry *g, char **ret, struct mlo_err *err)
 {
     const char *api = g->quirks->api ? g->quirks->api : g->host;
@@ -221,7 +221,7 @@ static int find_base(struct mlo_registry *g, char **ret, struct mlo_err *err)
             *ret = mlo_str_detach(&base, NULL);
             return 0;
         }
-        if (i == 0) {
+        if (i == 0 || rc == MLO_EUSAGE) { /* 400: a TLS server was asked in clear */
             *err = why;
             rc = one;
         }

@@ -10,7 +10,7 @@ mkdir model && tiny_model model/model.safetensors && echo '# tiny' >model/README
 mlopsctl pack model -t credit:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat "$T/log")"
 ONE=$(mlopsctl show credit:1 --json | jq -r .digest)
 # login HOST USER PASSWORD
-login() { mkdir -p "$HOME/.docker" && printf '{"auths":{"%s":{"auth":"%s"}}}' "$1" "$(printf %s "$2:$3" | base64)" >"$HOME/.docker/config.json" && chmod 600 "$HOME/.docker/config.json"; }
+login() { docker_login "$1" "\"auth\":\"$(printf %s "$2:$3" | base64)\""; }
 logout() { rm -f "$HOME/.docker/config.json"; }
 came() { [ "$(mlopsctl show credit:1 --json --home "$1" | jq -r .digest)" = "$ONE" ] && mlopsctl verify --all --home "$1"; }
 
@@ -50,6 +50,12 @@ test_expect 'tokens for mounts and for deleting' '
 test_expect 'without the right to push, and without a login' '
     login $registry reader readonly && mlopsctl pull credit:1 oci://$registry/team --home "$T/seven" && expect_code 5 mlopsctl push credit:1 oci://$registry/team --as credit:2 2>err && grep -q "401\|denied\|DENIED\|UNAUTHORIZED" err && grep -q "^hint: " err && ! grep -q readonly err &&
     logout && expect_code 5 mlopsctl pull credit:1 oci://$registry/team --home "$T/eight" 2>err && grep -q "^hint: " err
+'
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/tls.key" -out "$T/tls.crt" -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1 >/dev/null 2>&1
+registry_tls=", tls: {certificate: $T/tls.crt, key: $T/tls.key}" registry_start tls || skip_all "docker-registry does not start: $(cat "$T/registry-tls/log")"
+test_expect 'a registry with TLS: with its certificate, and not without' '
+    SSL_CERT_FILE=$T/tls.crt mlopsctl push credit:1 oci://$registry/team && SSL_CERT_FILE=$T/tls.crt mlopsctl pull credit:1 oci://$registry/team --home "$T/nine" && came "$T/nine" &&
+    expect_code 5 mlopsctl pull credit:1 oci://$registry/team --home "$T/ten" 2>err && grep -qi "certificate" err
 '
 registry_stop
 test_done

@@ -39,6 +39,15 @@ test_expect 'an index with one model in it, and one with two' '
     d=$(put index-one them/index:1) && mlopsctl pull index:1 "oci://$registry/them" && mlopsctl verify index:1 && put index-two them/index:2 >two && expect_code 4 mlopsctl pull index:2 "oci://$registry/them" 2>err && grep -q "of which 2 are models" err &&
     grep -q "hint: pull one of them" err && mlopsctl pull "index@$(sed -n 2p two)" "oci://$registry/them" --as index:chosen
 '
+if have skopeo; then
+    test_expect 'the same artifacts as skopeo copies them into a layout are imported' '
+        for m in kit dmr plain; do
+            skopeo copy -q --src-tls-verify=false "docker://$registry/them/$m:1" "oci:$PWD/layout-$m:$m:1" && mlopsctl import "layout-$m" --home "$T/imported" && [ "$(mlopsctl show "$m:1" --json --home "$T/imported" | jq -r .digest)" = "$(show "$m:1" | jq -r .digest)" ] || exit 1
+        done
+    '
+else
+    test_skip 'the same artifacts are imported' 'skopeo is not installed'
+fi
 if have umoci && have skopeo; then
     test_expect 'a container image, as umoci makes it, is refused as one' '
         umoci init --layout img && umoci new --image img:1 && skopeo copy -q --dest-tls-verify=false oci:img:1 "docker://$registry/them/image:1" &&

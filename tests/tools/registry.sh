@@ -13,7 +13,7 @@ registry_start()
 	version: 0.1
 	log: {level: info, accesslog: {disabled: true}}
 	storage: {filesystem: {rootdirectory: ${3:-$registry_folder/data}}, maintenance: {uploadpurging: {enabled: false}}, delete: {enabled: ${registry_delete:-true}}}
-	http: {addr: "127.0.0.1:0", secret: of-the-tests}
+	http: {addr: "127.0.0.1:0", secret: of-the-tests${registry_tls:-}}
 	END
     [ -z "${2:-}" ] || printf '%s\n' "$2" >>"$registry_folder/config.yml"
     docker-registry serve "$registry_folder/config.yml" >"$registry_folder/log" 2>&1 &
@@ -75,3 +75,24 @@ double_is_content()
 {
     ! grep FAULT: "$double_log"
 }
+# docker_login HOST MEMBERS: what docker keeps for it, such as "auth":"BASE64".
+docker_login()
+{
+    mkdir -p "$HOME/.docker" && printf '{"auths":{"%s":{%s}}}' "$1" "$2" >"$HOME/.docker/config.json" && chmod 600 "$HOME/.docker/config.json"
+}
+# One bundle for the double's tests: m:1, of 6 MB, with $DIGEST.
+double_bundle()
+{
+    mkdir model && tiny_model model/model.safetensors && echo '# tiny' >model/README.md && head -c 6000000 /dev/urandom >model/blob.bin
+    mlopsctl pack model -t m:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat "$T/log")"
+    DIGEST=$(mlopsctl show m:1 --json | jq -r .digest)
+}
+# double_round: push m:1, and pull it into a new home ($home); the same bundle arrives, and the double has nothing to complain of.
+double_round()
+{
+    home=$(mktemp -d "$T/home-XXXXXX")
+    mlopsctl push m:1 "oci://$registry/team" && mlopsctl pull m:1 "oci://$registry/team" --home "$home" && double_came
+}
+double_came() { [ "$(mlopsctl show m:1 --json --home "$home" | jq -r .digest)" = "$DIGEST" ] && mlopsctl verify --all --home "$home" && double_is_content; }
+# double_count PATTERN: lines of its log.
+double_count() { grep -c "$1" "$double_log"; }
