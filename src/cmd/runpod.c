@@ -126,13 +126,11 @@ int mlo_pod_find(struct mlo_runpod *c, const char *word, struct mlo_runpod_pod *
 }
 
 static const struct mlo_command *const verbs[] = {
-    &mlo_cmd_runpod_volume,
-    &mlo_cmd_runpod_gpu,
-    &mlo_cmd_runpod_pod,
-    &mlo_cmd_runpod_endpoint,
-    &mlo_cmd_runpod_template,
-    &mlo_cmd_runpod_registry,
-    NULL,
+    &mlo_cmd_runpod_volume,   &mlo_cmd_runpod_gpu,
+    &mlo_cmd_runpod_pod,      &mlo_cmd_runpod_endpoint,
+    &mlo_cmd_runpod_template, &mlo_cmd_runpod_registry,
+    &mlo_cmd_runpod_cost,     &mlo_cmd_runpod_reap,
+    &mlo_cmd_runpod_sync,     NULL,
 };
 
 const struct mlo_command mlo_cmd_runpod = {

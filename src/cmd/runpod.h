@@ -11,7 +11,8 @@
 
 extern const struct mlo_command mlo_cmd_runpod_gpu, mlo_cmd_runpod_pod, mlo_cmd_runpod_pod_create,
     mlo_cmd_runpod_pod_start, mlo_cmd_runpod_pod_stop, mlo_cmd_runpod_pod_restart, mlo_cmd_runpod_pod_rm,
-    mlo_cmd_runpod_pod_lease, mlo_cmd_runpod_pod_logs;
+    mlo_cmd_runpod_pod_lease, mlo_cmd_runpod_pod_logs, mlo_cmd_runpod_cost, mlo_cmd_runpod_reap,
+    mlo_cmd_runpod_sync;
 
 /* "$3.60", below a cent "$0.0031", "-" for NAN. Returns buf. */
 #define MLO_USD_MAX 32

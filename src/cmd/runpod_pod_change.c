@@ -88,30 +88,28 @@ static int renew(struct change *k, int64_t end_ns, struct mlo_err *err)
     return rc != 0 ? rc : settle(k, ordinal, mlo_pod_rename_lease(k->c, &k->pod, end_ns, err), err);
 }
 
-static int parse_lease(struct change *k, const char *text, int64_t *ret_end, struct mlo_err *err)
+/* *ret_ns 0: none. */
+static int parse_lease(const char *text, uint64_t *ret_ns, struct mlo_err *err)
 {
-    uint64_t ns = 0;
-    if (strcmp(text, MLO_RUNPOD_LEASE_NONE) == 0) {
-        *ret_end = 0;
+    *ret_ns = 0;
+    if (strcmp(text, MLO_RUNPOD_LEASE_NONE) == 0)
         return 0;
-    }
-    int rc = mlo_parse_duration(text, "the lease", &ns, err);
-    if (rc == 0 && (ns == 0 || ns > (uint64_t)MLO_LEASE_MAX_NS))
+    int rc = mlo_parse_duration(text, "the lease", ret_ns, err);
+    if (rc == 0 && (*ret_ns == 0 || *ret_ns > (uint64_t)MLO_LEASE_MAX_NS))
         rc = mlo_fail(err, MLO_EUSAGE, "a lease is at least a moment and at most a year");
-    if (rc == 0)
-        *ret_end = mlo_runpod_time(k->c) + (int64_t)ns;
     return rc;
 }
 
 static int run_lease(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
-    struct change k;
-    int64_t end = 0;
+    struct change k = {0};
+    uint64_t ns = 0;
     char text[MLO_RFC3339_MAX] = MLO_RUNPOD_LEASE_NONE;
     (void)options;
-    int rc = find(ctx, &k, err);
+    int rc = parse_lease(ctx->args[1], &ns, err);
     if (rc == 0)
-        rc = parse_lease(&k, ctx->args[1], &end, err);
+        rc = find(ctx, &k, err);
+    int64_t end = rc == 0 && ns ? mlo_runpod_time(k.c) + (int64_t)ns : 0;
     if (rc == 0)
         rc = mlo_workspace_begin(ctx, &k.ws, 0, err);
     if (rc == 0)

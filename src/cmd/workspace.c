@@ -318,7 +318,7 @@ int mlo_workspace_recover(struct mlo_workspace *ws,
     int rc = mlo_ledger_open(ws->home, MLO_LEDGER_WRITE, &ws->ledger, err);
     if (!rc)
         rc = mlo_ledger_recover(ws->ledger, handlers, n, fn, ctx, err);
-    return rc ? rc : write_index(ws, err);
+    return rc || !ws->store ? rc : write_index(ws, err); /* a run may have died before the store was made */
 }
 
 int mlo_workspace_end(struct mlo_workspace *ws, int result, struct mlo_err *err)

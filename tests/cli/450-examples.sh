@@ -46,6 +46,9 @@ prepare()
     export) rm credit.tar ;;
     'ledger restore') mlopsctl ledger backup ledger-copy.db >/dev/null ;;
     'remote rm') mlopsctl remote add prod ./models >/dev/null ;;
+    'runpod sync')
+        mkdir -p volume/checkpoints && tiny_model volume/checkpoints/last.safetensors && mlopsctl runpod volume create models --size 10 --dc EU-RO-1 --yes --json >v &&
+            RUNPOD_VOLUME_ID=$(jq -r .id v) MLOPSCTL_RUNPOD_MOUNT=$PWD/volume && export RUNPOD_VOLUME_ID MLOPSCTL_RUNPOD_MOUNT ;;
     'runpod pod '*) one_pod "${1##* }" >/dev/null ;;
     rollback | show-run | log) mlopsctl untag credit:champion >/dev/null ;;
     'runpod endpoint releases' | 'runpod endpoint workers') a_balancer ;;
