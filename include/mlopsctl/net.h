@@ -119,6 +119,8 @@ struct mlo_http_response {
 void mlo_http_response_release(struct mlo_http_response *r);
 /* Case does not matter; the last one when it came twice; NULL when it did not. Borrowed. */
 const char *mlo_http_header(const struct mlo_http_response *r, const char *name);
+/* All values of a header that came several times, joined by ", " (RFC 9110 section 5.3), appended. */
+void mlo_http_header_all(const struct mlo_http_response *r, const char *name, struct mlo_str *out);
 
 /*
  * 0 for every complete answer, whatever its status, once the retries are used up; MLO_EREMOTE when there was

@@ -128,6 +128,20 @@ const char *mlo_http_header(const struct mlo_http_response *r, const char *name)
     return r->headers ? mlo_headers_get(r->headers, name) : NULL;
 }
 
+void mlo_http_header_all(const struct mlo_http_response *r, const char *name, struct mlo_str *out)
+{
+    const char *p = r->headers ? r->headers->text.ptr : NULL, *end = p ? p + r->headers->text.len : NULL;
+    size_t before = out->len;
+    while (p < end) {
+        const char *value = p + strlen(p) + 1;
+        if (strcasecmp(p, name) == 0) {
+            mlo_str_add(out, out->len > before ? ", " : "");
+            mlo_str_add(out, value);
+        }
+        p = value + strlen(value) + 1;
+    }
+}
+
 /* ---- what they say ---- */
 
 bool mlo_status_is_transient(int status)

@@ -342,8 +342,9 @@ static int challenged_locked(struct mlo_registry *g, const char *scope, const ch
 {
     struct mlo_auth *a = &g->auth;
     struct mlo_auth_token *t = find(a, scope);
-    const char *text = mlo_http_header(r, "WWW-Authenticate");
     struct mlo_challenge how = {0};
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_REGISTRY_TOKEN_MAX);
     if (t && (!used || strcmp(t->value, used) != 0))
         return 0; /* somebody else has fetched a new one meanwhile */
     if (t)
@@ -352,9 +353,12 @@ static int challenged_locked(struct mlo_registry *g, const char *scope, const ch
         mlo_http_fail(r, err);
         return hint_login(g, err);
     }
-    if (!text)
+    mlo_http_header_all(r, "WWW-Authenticate", &text);
+    if (text.len == 0)
         return a->how.scheme != MLO_AUTH_NONE ? 0 : mlo_http_fail(r, err);
-    int rc = mlo_challenge_parse(text, &how, err);
+    int rc = mlo_str_check(&text, err);
+    if (rc == 0)
+        rc = mlo_challenge_parse(text.ptr, &how, err);
     if (rc != 0)
         return mlo_wrap(err, "%s: WWW-Authenticate", g->host);
     mlo_challenge_release(&a->how);

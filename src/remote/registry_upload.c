@@ -15,12 +15,14 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/time.h>
 
-#define JOURNAL_KIND "registry-uploads"
-#define JOURNAL_MIN  ((uint64_t)8 << 20) /* smaller blobs are sooner sent again */
-#define FAILURES_MAX 8                   /* in a row, without a byte of progress */
-#define CHUNK_MIN    ((uint64_t)1 << 20)
-#define PAUSE_FIRST  (MLO_NS_PER_S / 4)
-#define PAUSE_MAX    (30 * MLO_NS_PER_S)
+#define JOURNAL_KIND  "registry-uploads"
+#define JOURNAL_MIN   ((uint64_t)8 << 20) /* smaller blobs are sooner sent again */
+#define FAILURES_MAX  8                   /* in a row, without a byte of progress */
+#define CHUNK_MIN     ((uint64_t)1 << 20)
+#define PATIENCE      (120 * MLO_NS_PER_S)
+#define SLOW_REGISTRY ((uint64_t)20 << 20) /* bytes a second that it works through at least */
+#define PAUSE_FIRST   (MLO_NS_PER_S / 4)
+#define PAUSE_MAX     (30 * MLO_NS_PER_S)
 
 struct session {
     struct mlo_upload *u;
@@ -145,12 +147,22 @@ static uint64_t number_of(const char *text)
 
 /* ---- steps ---- */
 
+/* A registry may hash or move the whole blob before it answers. */
+static int64_t patience(const struct session *s)
+{
+    return PATIENCE + (int64_t)(s->u->size / SLOW_REGISTRY) * MLO_NS_PER_S;
+}
+
 static int request(struct session *s, const char *method, const char *url, const char *const *headers,
                    const struct mlo_http_body *body, unsigned flags, struct mlo_http_response *ret,
                    struct mlo_err *err)
 {
-    struct mlo_http_request req = {
-        .method = method, .url = url, .headers = headers, .body = body, .flags = flags};
+    struct mlo_http_request req = {.method = method,
+                                   .url = url,
+                                   .headers = headers,
+                                   .body = body,
+                                   .flags = flags,
+                                   .patience_ns = patience(s)};
     return mlo_registry_do(s->u->registry, s->scope, &req, ret, err);
 }
 

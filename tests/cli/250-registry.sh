@@ -68,7 +68,7 @@ test_expect 'a tag whose manifest others share is not removed behind their back'
 '
 test_expect 'names, addresses and places that are not there are said' '
     expect_code 3 mlopsctl pull credit:nope $U 2>err && grep -q "credit:nope" err && expect_code 2 mlopsctl push credit:1 oci://$registry/Team 2>err && expect_code 2 mlopsctl push credit:1 $U/credit:1 2>err && grep -q "hint: write it as oci://" err &&
-    expect_code 2 mlopsctl push credit:1 oci://user:secret@$registry/x 2>err && ! grep -q secret err && expect_code 3 mlopsctl push nope:1 $U
+    expect_code 2 mlopsctl push credit:1 oci://user:secret@$registry/x 2>err && ! grep -q secret err && expect_code 3 mlopsctl push nope:1 $U && expect_code 2 mlopsctl push credit:1 $U --layout files
 '
 test_expect 'a blob that is gone there is sent again by push --check' '
     registry_forget model/blob.bin && expect_code 1 mlopsctl remote check $U/credit >out && grep -q missing out && must_fail mlopsctl pull credit:1 $U --home "$T/eight" && mlopsctl push --check credit:1 $U && mlopsctl pull credit:1 $U --home "$T/eight"

@@ -104,8 +104,9 @@ class Handler(BaseHTTPRequestHandler):
         if "warn" in faults and not self.storage:
             self.send_header("Warning", '299 - "this registry ends \x1b[31msoon"')
         for key, value in headers.items():
-            if value is not None:
-                self.send_header(key.replace("_", "-"), str(value))
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None:
+                    self.send_header(key.replace("_", "-"), str(one))
         if "Content_Length" not in headers and status not in (204, 304):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -144,9 +145,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def challenge(self, scope):
         if "basic" in faults:
-            return 'Negotiate, Basic realm="a \\"quoted\\" realm"'
+            return ['Basic realm="a \\"quoted\\" realm"', "Negotiate"]
         realm = "http://127.0.0.1:%d/token" % storage_port
-        return 'Bearer realm="%s",service="double, strict",scope="%s"' % (realm, scope)
+        return ['Bearer realm="%s",service="double, strict",scope="%s"' % (realm, scope), 'Basic realm="not this"']
 
     def allowed(self, scope):
         got = self.headers.get("Authorization", "")
