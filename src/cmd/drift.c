@@ -11,7 +11,7 @@
 
 struct opts {
     struct mlo_strings current;
-    const char *reference, *format, *junit, *prometheus;
+    const char *reference, *format, *html, *junit, *prometheus;
     double psi, p, share;
     uint64_t threads;
     bool all, github;
@@ -58,6 +58,12 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "show every column, not only those that changed and the first few others",
      .offset = offsetof(struct opts, all)},
+    {.name = "html",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "also write the report as one page with charts, which needs neither network nor script",
+     .offset = offsetof(struct opts, html),
+     .flags = MLO_OPTF_FILE},
     {.name = "junit",
      .type = MLO_OPT_STRING,
      .arg = "FILE",
@@ -225,7 +231,9 @@ static int annotate(const struct mlo_drift_report *d, struct mlo_err *err)
 
 static int write_forms(const struct opts *o, const struct mlo_drift_report *d, struct mlo_err *err)
 {
-    int rc = write_form(d, mlo_drift_junit, o->junit, err);
+    int rc = write_form(d, mlo_drift_html, o->html, err);
+    if (rc == 0)
+        rc = write_form(d, mlo_drift_junit, o->junit, err);
     if (rc == 0)
         rc = write_form(d, mlo_drift_prometheus, o->prometheus, err);
     return rc == 0 && o->github ? annotate(d, err) : rc;
@@ -253,6 +261,9 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"Today against the training data", "mlopsctl drift --reference reference.csv --current current.csv"},
     {"Against a kept profile, for a script", "mlopsctl drift -r ref.profile -c current.csv --json"},
+    {"A page to look at, and samples for Prometheus",
+     "mlopsctl drift -r reference.csv -c current.csv --html report.html --prometheus drift.prom"},
+    {"In a GitHub Actions step", "mlopsctl drift -r reference.csv -c current.csv --github --junit drift.xml"},
     {0},
 };
 

@@ -80,11 +80,14 @@ void mlo_spell_p(struct mlo_str *out, double p)
     if (p < 1e-300)
         mlo_str_add(out, "0");
     else
-        mlo_str_addf(out, p < 0.001 ? "%.1g" : "%.2g", p);
+        mlo_str_addf(out, "%.2g", p);
 }
 
 void mlo_spell_percent(struct mlo_str *out, double share)
 {
     double points = 100 * share, size = fabs(points);
-    mlo_str_addf(out, size > 0 && size < 0.1 ? "%.1g %%" : "%.1f %%", size > 0 ? points : 0.0);
+    if (size > 0)
+        mlo_str_addf(out, size < 0.1 ? "%.1g %%" : "%.1f %%", points);
+    else
+        mlo_str_add(out, "0 %");
 }

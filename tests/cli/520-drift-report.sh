@@ -17,7 +17,7 @@ def write(name, shift, words):
 write('evil-a.csv', 0, evil[:5])
 write('evil-b.csv', 3, evil[1:])
 END
-forms() { mlopsctl drift "$@" --junit d.xml --prometheus d.prom --github 2>d.github; }
+forms() { mlopsctl drift "$@" --html d.html --junit d.xml --prometheus d.prom --github 2>d.github; }
 
 test_expect 'no drift: JUnit passes, Prometheus says 0, GitHub a notice' '
     forms -r reference.csv -c current.csv >out && grep -q "failures=\"0\"" d.xml && ! grep -q "<failure" d.xml &&
@@ -34,6 +34,14 @@ test_expect 'what does not make the table drift does not fail the suite' '
 test_expect 'the forms do not change what is printed' '
     expect_code 1 mlopsctl drift -r reference.csv -c moved.csv --json >a &&
     expect_code 1 forms -r reference.csv -c moved.csv --json >b && cmp a b'
+test_expect 'the page says the verdict first and holds a row and the charts of each column' '
+    expect_code 1 forms -r reference.csv -c moved.csv >out && grep -q "<h1>.*Drift: 2 of 14 columns changed" d.html &&
+    [ "$(grep -c "^<tr class=" d.html)" = 14 ] && [ "$(grep -o "aria-label=\"Histogram\"" d.html | wc -l)" = 14 ] &&
+    ! grep -qE "https?:|src=|url\(|@import" d.html && [ "$(wc -c <d.html)" -le 60000 ]'
+test_expect 'the same data gives the same bytes, from a profile too' '
+    cp d.html first.html && expect_code 1 forms -r reference.csv -c moved.csv >out && cmp d.html first.html &&
+    mlopsctl profile reference.csv -o ref.profile && cp reference.csv kept.csv && mv ref.profile reference.csv &&
+    expect_code 1 forms -r reference.csv -c moved.csv >out && mv kept.csv reference.csv && cmp d.html first.html'
 test_expect 'hostile names end nothing and forge nothing' '
     expect_code 1 forms -r evil-a.csv -c evil-b.csv >out && python3 - <<END
 import re, xml.etree.ElementTree as e
@@ -41,15 +49,29 @@ root = e.parse("d.xml").getroot()
 names = [c.get("name") for c in root.iter("testcase")]
 assert "</script><script>alert(2)</script>" in names, names
 assert {t.tag for t in root.iter()} <= {"testsuites", "testsuite", "testcase", "failure", "skipped"}
+page = e.fromstring(open("d.html").read().split("\n", 1)[1])
+assert [t.tag for t in page.iter() if t.tag in ("script", "img", "iframe", "object", "style")] == ["style", "script"]
+assert not any(k.startswith("on") or (k == "href" and not v.startswith("#c")) for t in page.iter() for k, v in t.items())
+assert "<script>alert(1)</script>" in "".join(page.itertext())
 for line in open("d.prom", newline="\n"):
     assert re.fullmatch(r"# (HELP|TYPE) mlopsctl_drift\w* .*\n|mlopsctl_drift\w*(\{(\w+=\"(\\\\.|[^\"\\\\\n])*\",?)+\})? \S+\n", line), line
 for line in open("d.github", newline="\n"):
     assert re.fullmatch(r"::error title=drift( in [^:,]*)?::[^\n]*\n", line), line
 END'
+if have chromium; then
+    # shellcheck disable=SC2016
+    test_expect 'a browser runs the script of the page and nothing of the data' '
+        printf "%s\n" "w,n" >x.csv && awk "BEGIN { for (i = 0; i < 200; i++) print \"<img src=x onerror=document.title=1><script>document.title=2</script>\" i % 3 \",\" i }" >>x.csv &&
+        mlopsctl drift -r x.csv -c x.csv --html x.html >out &&
+        chromium --headless=new --no-sandbox --dump-dom "file://$PWD/x.html" >dom 2>err && grep -q "<button type=\"button\">PSI</button>" dom &&
+        grep -q "<title>Drift report</title>" dom && ! grep -q "<img" dom'
+else
+    test_skip 'a browser runs the script of the page and nothing of the data' 'chromium is not installed'
+fi
 test_expect 'a report that cannot be written leaves the old one and says so' '
     echo old >d.prom && mkdir locked && echo old >locked/d.xml && chmod 500 locked &&
     if [ "$(id -u)" -ne 0 ]; then expect_code 8 mlopsctl drift -r reference.csv -c moved.csv --junit locked/d.xml; fi &&
-    expect_code 3 mlopsctl drift -r reference.csv -c moved.csv --junit missing/d.xml --prometheus d.prom 2>err && grep -q missing err &&
+    expect_code 3 mlopsctl drift -r reference.csv -c moved.csv --html missing/d.html --prometheus d.prom 2>err && grep -q missing err &&
     [ "$(cat d.prom)" = old ] && [ "$(cat locked/d.xml)" = old ]'
 test_expect 'so does data that cannot be read' '
     cp d.prom kept && expect_code 3 mlopsctl drift -r reference.csv -c nothing.csv --prometheus d.prom && cmp d.prom kept'

@@ -1,0 +1,172 @@
+/* Sections that stand only where there is something for them, and how everything was measured. */
+#include <math.h>
+#include <string.h>
+
+#include <mlopsctl/base/time.h>
+
+#include "html.h"
+
+/* ---- what is not of one column ---- */
+
+static void put_value(struct mlo_str *out, double v)
+{
+    mlo_str_add(out, "<td>");
+    mlo_spell_number(out, v);
+    mlo_str_add(out, "</td>");
+}
+
+static void put_fact(struct mlo_str *out, const struct mlo_drift_fact *f)
+{
+    mlo_str_add(out, "<tr><th scope=\"row\">");
+    mlo_spell_markup(out, f->name);
+    mlo_str_add(out, f->estimate ? " (estimated)</th>" : "</th>");
+    mlo_html_verdict(out, mlo_look_of(f->verdict, f->verdict == MLO_VERDICT_DRIFT));
+    put_value(out, f->reference);
+    put_value(out, f->current);
+    mlo_str_add(out, "<td>");
+    mlo_spell_number(out, f->interval.low);
+    mlo_str_add(out, " to ");
+    mlo_spell_number(out, f->interval.high);
+    mlo_str_add(out, "</td>");
+    put_value(out, f->limit);
+    mlo_str_add(out, "<td>");
+    mlo_spell_p(out, f->p);
+    mlo_str_add(out, "</td><td>");
+    mlo_spell_markup(out, f->kind);
+    mlo_str_add(out, "</td><td>");
+    mlo_spell_markup(out, f->why);
+    mlo_str_add(out, "</td></tr>");
+}
+
+void mlo_html_facts(struct mlo_str *out, const struct mlo_drift_report *r)
+{
+    if (r->n_facts == 0)
+        return;
+    mlo_str_add(
+        out, "<section><h2>Predictions, labels, service</h2><div class=\"o\" tabindex=\"0\" role=\"region\" "
+             "aria-label=\"Predictions, labels, service\"><table><caption>What is not of one "
+             "column</caption><thead><tr><th scope=\"col\">measure</th><th scope=\"col\">verdict</th><th "
+             "scope=\"col\">reference</th><th scope=\"col\">now</th><th scope=\"col\">change, 95&#160;%</th>"
+             "<th scope=\"col\">limit</th><th scope=\"col\">p</th><th scope=\"col\">kind</th><th "
+             "scope=\"col\">why</th></tr></thead><tbody>");
+    for (size_t i = 0; i < r->n_facts; i++)
+        put_fact(out, &r->facts[i]);
+    mlo_str_add(out, "</tbody></table></div></section>\n");
+}
+
+/* ---- over time ---- */
+
+/* The limit that every compared column has; below 0 when they differ. */
+static double common_limit(const struct mlo_drift_report *r, double (*of)(const struct mlo_drift_limits *l))
+{
+    double limit = -1;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        double own = of(&r->columns[i].limits);
+        if (!mlo_is_compared(&r->columns[i]))
+            continue;
+        if (limit >= 0 && (own < limit || own > limit))
+            return -1;
+        limit = own;
+    }
+    return limit;
+}
+
+static double psi_limit(const struct mlo_drift_limits *l)
+{
+    return l->psi;
+}
+
+static double p_limit(const struct mlo_drift_limits *l)
+{
+    return l->p;
+}
+
+static double missing_limit(const struct mlo_drift_limits *l)
+{
+    return l->missing_change;
+}
+
+static void put_window(struct mlo_str *out, const struct mlo_drift_window *w, double limit)
+{
+    char from[MLO_RFC3339_MAX], to[MLO_RFC3339_MAX];
+    mlo_str_addf(out, "<tr><th scope=\"row\">%s</th><td>%s</td><td>", mlo_time_rfc3339(w->from_ns, from),
+                 mlo_time_rfc3339(w->to_ns, to));
+    mlo_spell_count(out, w->rows);
+    mlo_str_add(out, "</td>");
+    mlo_html_verdict(out, mlo_look_of(w->verdict, w->verdict == MLO_VERDICT_DRIFT));
+    mlo_str_addf(out, "<td>%.3f ", w->worst_psi);
+    mlo_svg_bar(out, w->worst_psi, limit, -1);
+    mlo_str_add(out, "</td><td>");
+    if (w->worst)
+        mlo_spell_short(out, w->worst, strlen(w->worst));
+    mlo_str_add(out, "</td><td>");
+    mlo_spell_percent(out, w->share_drifted);
+    mlo_str_add(out, "</td></tr>");
+}
+
+void mlo_html_windows(struct mlo_str *out, const struct mlo_drift_report *r)
+{
+    double limit = common_limit(r, psi_limit);
+    if (r->n_windows == 0)
+        return;
+    mlo_str_add(out, "<section><h2>Over time</h2><figure>");
+    mlo_svg_windows(out, r, limit);
+    mlo_str_add(
+        out, "<figcaption>Worst PSI of each window, oldest first; the line is the limit.</figcaption>"
+             "</figure><details><summary>Every window</summary><div><div class=\"o\" tabindex=\"0\" "
+             "role=\"region\" aria-label=\"Every window\"><table><caption>Windows, oldest first</caption>"
+             "<thead><tr><th scope=\"col\">from</th><th scope=\"col\">to</th><th scope=\"col\">rows</th><th "
+             "scope=\"col\">verdict</th><th scope=\"col\">worst PSI</th><th scope=\"col\">column</th><th "
+             "scope=\"col\">share changed</th></tr></thead><tbody>");
+    for (size_t i = 0; i < r->n_windows; i++)
+        put_window(out, &r->windows[i], limit);
+    mlo_str_add(out, "</tbody></table></div></div></details></section>\n");
+}
+
+/* ---- method ---- */
+
+static void put_limit(struct mlo_str *out, const struct mlo_drift_report *r,
+                      double (*of)(const struct mlo_drift_limits *l))
+{
+    double limit = common_limit(r, of);
+    if (limit >= 0)
+        mlo_str_addf(out, "%g", limit);
+    else
+        mlo_str_add(out, "the limit of the column");
+}
+
+void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
+{
+    mlo_str_add(
+        out, "<section><h2>How this was measured</h2><dl class=\"m\"><dt>Verdict of a column</dt><dd>Drift "
+             "when its PSI is above ");
+    put_limit(out, r, psi_limit);
+    mlo_str_add(out, " and its adjusted p below ");
+    put_limit(out, r, p_limit);
+    mlo_str_add(out, ", or when its share of missing values moved by more than ");
+    put_limit(out, r, missing_limit);
+    mlo_str_add(
+        out, " and that p is below the same level. A column that is gone, became empty or changed its type "
+             "counts too; one that is new does not.</dd><dt>Verdict of the table</dt><dd>Drift when ");
+    if (r->share_limit > 0)
+        mlo_str_addf(out, "at least %g of the compared columns changed", r->share_limit);
+    else
+        mlo_str_add(out, "any column changed");
+    mlo_str_add(
+        out,
+        ". Exit status 1 then, else 0.</dd><dt>PSI</dt><dd>Population stability index, \u2211 (q \u2212 p) "
+        "ln(q / "
+        "p) over bins that hold about a tenth of the reference each, open at both ends, and one of missing "
+        "values; for text over categories, rare ones together. Half a row is added to each bin. Empty bins "
+        "are left out.</dd><dt>Noise</dt><dd>Without any drift PSI is about (1/n + 1/m) times a chi-square "
+        "with one degree of freedom less than there are bins; shown is its 95&#160;% point. A PSI below it "
+        "tells nothing.</dd><dt>p</dt><dd>Chi-square test of homogeneity on the same counts, adjusted over "
+        "all columns by Benjamini and Hochberg; missing shares by two proportions or Fisher\u2019s test, "
+        "adjusted "
+        "in the same way.</dd><dt>KS</dt><dd>Widest gap between the two distribution functions; \u00b1 is "
+        "what "
+        "counting in bins may hide of it.</dd><dt>W1</dt><dd>Wasserstein distance in standard deviations of "
+        "the reference.</dd><dt>Histograms</dt><dd>Shares of all rows on the same bars, drawn from up to 256 "
+        "bins of the reference; long tails, and what lies beyond the reference, are the bars at the "
+        "ends.</dd></dl></section>\n");
+}
