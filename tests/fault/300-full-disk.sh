@@ -37,6 +37,13 @@ test_expect 'a restore, an export and an unpack that do not fit leave nothing' '
     rm filler && [ ! -e m.tar ] && [ ! -e out ] && [ -z "$(find . -name ".mlo-tmp-*")" ] &&
     mlopsctl ledger verify && mlopsctl verify --all && [ -z "$(mlopsctl ls --json | grep m:4)" ]
 '
+test_expect 'a drift report that does not fit leaves the old one' '
+    echo old >report.html && cp "$R/examples/credit/reference.csv" "$R/examples/credit/current.csv" "$T" &&
+    head -c 100m /dev/zero >filler 2>/dev/null
+    expect_code 8 mlopsctl drift -r "$T/reference.csv" -c "$T/current.csv" --html report.html 2>"$T/err" && cat "$T/err" &&
+    grep -q "No space left on device" "$T/err" && [ "$(cat report.html)" = old ] && rm filler &&
+    mlopsctl drift -r "$T/reference.csv" -c "$T/current.csv" --html report.html && grep -q "<h1>" report.html
+'
 test_expect 'everything works again with room' '
     mlopsctl export m:1 -o m.tar && cmp m.tar "$T/m.tar" && mlopsctl pack "$T/small.safetensors" -t m:4 && [ -z "$(ls .mlops/tmp)" ]
 '
