@@ -1,5 +1,5 @@
 #!/bin/sh
-# A model goes to a RunPod volume, a pod reads it, the lease runs out: without RunPod and without a
+# A model goes to a RunPod volume, a pod reads it, the lease runs out and the reaper ends the pod: without RunPod and without a
 # network. The double of tests/tools answers for its REST interface. The volume's S3 is Ceph's radosgw where that is installed;
 # else (or with INSIDE=1) everything is done from inside the "pod", where the volume is a folder.
 # real.sh has the same commands for the real service. $MLOPSCTL names the program (default: mlopsctl from the PATH).
@@ -87,10 +87,10 @@ say 'In the pod the volume is a folder: no key, no network.'
     cmp served/digits-tuned.safetensors digits-tuned.safetensors && echo 'the pod has the file that was packed'
 )
 
-say 'Two hours and ten minutes later the lease is over.'
+say 'Two hours and ten minutes later the lease is over. The reaper ends the pod.'
 double clock +7800
-mlopsctl runpod pod ls
-mlopsctl runpod pod rm train --yes
+mlopsctl runpod cost
+mlopsctl runpod reap --yes
 mlopsctl runpod pod ls
 
 say 'The push of 1.1 is taken back. The packs stay, the name is gone.'

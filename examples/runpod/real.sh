@@ -35,4 +35,5 @@ mlopsctl runpod pod create --name "$name" --image runpod/pytorch:1.0.2-cu1281-to
     --max-price 1 --lease 2h --port 22/tcp --ssh
 mlopsctl runpod pod ls
 mlopsctl runpod pod exec "$name"
+mlopsctl runpod cost
 # In the pod, with this program copied there:   mlopsctl pull digits:1.1 runpod://$RUNPOD_VOLUME_ID

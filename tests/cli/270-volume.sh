@@ -56,6 +56,10 @@ test_expect 'rollback takes the name back, also after the volume was renamed; an
 test_expect 'folders of a volume are remotes of their own' '
     mlopsctl push team/m:1 runpod://renamed/a/b/ >out && grep -q "to runpod://$V/a/b:" out && s3 size "$V/a/b/refs/team/m/1" && expect_code 3 mlopsctl pull team/m:1 "runpod://$V/a" --home "$T/three"
 '
+test_expect 'plain files lie on the volume as they are, and come back as a bundle' '
+    mlopsctl push team/m:1 "runpod://$V/plain" --layout files && s3 get "$V/plain/files/team/m/1/blob.bin" | cmp - model/blob.bin &&
+    mlopsctl pull team/m:1 "runpod://$V/plain" --home "$T/plain" && mlopsctl verify team/m:1 --home "$T/plain"
+'
 test_expect 'remote check finds what is gone from the volume; a checked push mends it' '
     mlopsctl remote check --deep "runpod://$V/a/b" && key=$(s3 ls "$V/a/b/packs" | head -n 1 | cut -d" " -f2) && s3 rm "$V/$key" &&
     expect_code 1 mlopsctl remote check "runpod://$V/a/b" && mlopsctl push --check team/m:1 "runpod://$V/a/b" && mlopsctl remote check --deep "runpod://$V/a/b"
