@@ -154,11 +154,11 @@ int mlo_creation_end(struct mlo_creation *k, int result, const char *id, struct 
 
 /* ---- removing ---- */
 
-static int remove_announced(struct mlo_workspace *ws, struct mlo_runpod *c, enum mlo_runpod_family family,
-                            const char *id, int ordinal, bool *ret_there, struct mlo_err *err)
+static int remove_announced(struct mlo_workspace *ws, struct mlo_runpod *c, const struct mlo_removal *gone,
+                            int ordinal, bool *ret_there, struct mlo_err *err)
 {
     struct mlo_err second = MLO_ERR_INIT;
-    int rc = mlo_runpod_delete(c, family, id, ret_there, err);
+    int rc = mlo_runpod_delete(c, gone->family, gone->id, ret_there, err);
     if (rc == 0)
         return *ret_there ? mlo_run_done_irreversible(ws->run, ordinal, err)
                           : mlo_run_reverted(ws->run, ordinal, err);
@@ -167,30 +167,49 @@ static int remove_announced(struct mlo_workspace *ws, struct mlo_runpod *c, enum
     return rc;
 }
 
-int mlo_runpod_remove(struct mlo_ctx *ctx, enum mlo_runpod_family family, const char *id, const char *name,
-                      const char *detail, bool *ret_there, struct mlo_err *err)
+static int remove_in_run(struct mlo_ctx *ctx, struct mlo_runpod *c, const struct mlo_removal *gone,
+                         bool *ret_there, struct mlo_err *err)
 {
-    struct mlo_creation gone = {.family = family, .name = name, .detail = detail};
+    struct mlo_creation was = {.family = gone->family, .name = gone->name, .detail = gone->detail};
     struct mlo_workspace ws = {0};
-    struct mlo_runpod *c = NULL;
     int ordinal = 0;
     MLO_AUTOFREE char *note = NULL;
     MLO_AUTOSTR struct mlo_str target;
     mlo_str_init(&target, MLO_STR_MAX);
-    mlo_str_addf(&target, "%s [%s]", name, id);
+    mlo_str_addf(&target, "%s [%s]", gone->name, gone->id);
     int rc = mlo_str_check(&target, err);
     if (rc == 0)
-        rc = write_note(&gone, id, &note, err);
-    if (rc == 0)
-        rc = mlo_ctx_runpod(ctx, &c, err);
+        rc = write_note(&was, gone->id, &note, err);
     if (rc == 0)
         rc = mlo_workspace_begin(ctx, &ws, 0, err);
     if (rc != 0)
         return rc;
-    rc = mlo_run_intend(ws.run, mlo_runpod_kind(family), target.ptr, note, NULL, &ordinal, err);
+    rc = mlo_run_intend(ws.run, mlo_runpod_kind(gone->family), target.ptr, note, NULL, &ordinal, err);
     if (rc == 0)
-        rc = remove_announced(&ws, c, family, id, ordinal, ret_there, err);
+        rc = remove_announced(&ws, c, gone, ordinal, ret_there, err);
     return mlo_workspace_end(&ws, rc, err);
+}
+
+int mlo_runpod_remove(struct mlo_ctx *ctx, const struct mlo_removal *gone, const char *question,
+                      struct mlo_err *err)
+{
+    struct mlo_runpod *c = NULL;
+    bool there = false;
+    int rc = mlo_ctx_runpod(ctx, &c, err);
+    if (rc == 0)
+        rc = mlo_consent(ctx, question, err);
+    if (rc == 0)
+        rc = remove_in_run(ctx, c, gone, &there, err);
+    if (rc == 0 && ctx->json) {
+        mlo_report_text(ctx->report, "id", "id", gone->id);
+        mlo_report_text(ctx->report, "name", "name", gone->name);
+        mlo_report_bool(ctx->report, "removed", "removed", there);
+    } else if (rc == 0) {
+        mlo_report_say(ctx->report, there ? "removed %s %s '%s'%s%s" : "%s %s '%s' was gone already%s%s",
+                       mlo_runpod_word(gone->family), gone->id, gone->name, *gone->detail ? ": " : "",
+                       gone->detail);
+    }
+    return rc;
 }
 
 /* ---- guards ---- */

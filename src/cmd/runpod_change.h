@@ -34,9 +34,15 @@ int mlo_creation_begin(struct mlo_ctx *ctx, struct mlo_creation *k, struct mlo_e
 /* Ends the run with the creation's result: `id` when it is 0. Returns the result. */
 int mlo_creation_end(struct mlo_creation *k, int result, const char *id, struct mlo_err *err) MLO_MUST_CHECK;
 
-/* Removes it in a run of its own: irreversible. *ret_there as mlo_runpod_delete. */
-int mlo_runpod_remove(struct mlo_ctx *ctx, enum mlo_runpod_family family, const char *id, const char *name,
-                      const char *detail, bool *ret_there, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_removal {
+    enum mlo_runpod_family family;
+    const char *id, *name;
+    const char *detail; /* what it was: "100 GB in EU-RO-1, 12 files of 3.4 GiB on it"; "" when there is
+                           nothing to say */
+};
+/* Asks `question` (mlo_consent), removes it in a run of its own, which cannot be undone, and reports. */
+int mlo_runpod_remove(struct mlo_ctx *ctx, const struct mlo_removal *gone, const char *question,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 
 /* The JSON of an effect's `after`. Text is borrowed from doc; absent members are NULL. */
 struct mlo_runpod_made_note {

@@ -263,20 +263,13 @@ static const struct mlo_command cmd_workers = {
 
 static int remove_found(struct mlo_ctx *ctx, const struct mlo_runpod_endpoint *e, struct mlo_err *err)
 {
+    struct mlo_removal gone = {MLO_RUNPOD_ENDPOINTS, e->id, e->name, e->image ? e->image : ""};
     char question[500], name[MLO_SHOWN];
-    bool there = false;
     snprintf(
         question, sizeof question,
         "Remove endpoint %s '%s' for good, with up to %llu workers, its jobs and the template bound to it?",
         e->id, mlo_shown(e->name, strlen(e->name), name), (unsigned long long)e->workers_max);
-    int rc = mlo_consent(ctx, question, err);
-    if (rc == 0)
-        rc = mlo_runpod_remove(ctx, MLO_RUNPOD_ENDPOINTS, e->id, e->name, e->image ? e->image : "", &there,
-                               err);
-    if (rc == 0)
-        mlo_report_say(ctx->report, there ? "removed endpoint %s '%s'" : "endpoint %s '%s' was gone already",
-                       e->id, e->name);
-    return rc;
+    return mlo_runpod_remove(ctx, &gone, question, err);
 }
 
 static int run_rm(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)

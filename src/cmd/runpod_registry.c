@@ -199,22 +199,16 @@ static int run_rm(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct mlo_runpod *c = NULL;
     struct mlo_runpod_registry r = {0};
     char question[400], name[MLO_SHOWN];
-    bool there = false;
     (void)options;
     int rc = mlo_ctx_runpod(ctx, &c, err);
     if (rc == 0)
         rc = mlo_runpod_registry_find(c, ctx->args[0], &r, err);
-    if (rc == 0) {
-        snprintf(question, sizeof question, "Remove registry login '%s' for good?",
-                 mlo_shown(r.name, strlen(r.name), name));
-        rc = mlo_consent(ctx, question, err);
-    }
-    if (rc == 0)
-        rc = mlo_runpod_remove(ctx, MLO_RUNPOD_REGISTRIES, r.id, r.name, "", &there, err);
-    if (rc == 0)
-        mlo_report_say(ctx->report,
-                       there ? "removed registry login %s '%s'" : "registry login %s '%s' was gone already",
-                       r.id, r.name);
+    if (rc != 0)
+        return rc;
+    struct mlo_removal gone = {MLO_RUNPOD_REGISTRIES, r.id, r.name, ""};
+    snprintf(question, sizeof question, "Remove registry login '%s' for good?",
+             mlo_shown(r.name, strlen(r.name), name));
+    rc = mlo_runpod_remove(ctx, &gone, question, err);
     mlo_runpod_registry_release(&r);
     return rc;
 }

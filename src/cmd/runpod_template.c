@@ -191,21 +191,16 @@ static int run_rm(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct mlo_runpod *c = NULL;
     struct mlo_runpod_template t = {0};
     char question[400], name[MLO_SHOWN];
-    bool there = false;
     (void)options;
     int rc = mlo_ctx_runpod(ctx, &c, err);
     if (rc == 0)
         rc = mlo_runpod_template_find(c, ctx->args[0], &t, err);
-    if (rc == 0) {
-        snprintf(question, sizeof question, "Remove template '%s' for good?",
-                 mlo_shown(t.name, strlen(t.name), name));
-        rc = mlo_consent(ctx, question, err);
-    }
-    if (rc == 0)
-        rc = mlo_runpod_remove(ctx, MLO_RUNPOD_TEMPLATES, t.id, t.name, t.image ? t.image : "", &there, err);
-    if (rc == 0)
-        mlo_report_say(ctx->report, there ? "removed template %s '%s'" : "template %s '%s' was gone already",
-                       t.id, t.name);
+    if (rc != 0)
+        return rc;
+    struct mlo_removal gone = {MLO_RUNPOD_TEMPLATES, t.id, t.name, t.image ? t.image : ""};
+    snprintf(question, sizeof question, "Remove template '%s' for good?",
+             mlo_shown(t.name, strlen(t.name), name));
+    rc = mlo_runpod_remove(ctx, &gone, question, err);
     mlo_runpod_template_release(&t);
     return rc;
 }

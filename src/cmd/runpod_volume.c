@@ -480,7 +480,6 @@ static void describe_contents(struct mlo_ctx *ctx, const struct mlo_runpod_volum
 
 static int remove_found(struct mlo_ctx *ctx, const struct mlo_runpod_volume *v, struct mlo_err *err)
 {
-    bool there = false;
     MLO_AUTOSTR struct mlo_str detail;
     MLO_AUTOSTR struct mlo_str question;
     mlo_str_init(&detail, MLO_STR_MAX);
@@ -490,17 +489,8 @@ static int remove_found(struct mlo_ctx *ctx, const struct mlo_runpod_volume *v, 
     mlo_str_addf(&question, "Remove volume %s '%s' (%s) for good?", v->id, v->name, detail.ptr);
     if (rc == 0)
         rc = mlo_str_check(&question, err);
-    if (rc == 0)
-        rc = mlo_consent(ctx, question.ptr, err);
-    if (rc == 0)
-        rc = mlo_runpod_remove(ctx, MLO_RUNPOD_VOLUMES, v->id, v->name, detail.ptr, &there, err);
-    if (rc != 0)
-        return rc;
-    if (ctx->json)
-        report_volume(ctx->report, v);
-    mlo_report_say(ctx->report, there ? "removed volume %s '%s': %s" : "volume %s '%s' was gone already: %s",
-                   v->id, v->name, detail.ptr);
-    return 0;
+    struct mlo_removal gone = {MLO_RUNPOD_VOLUMES, v->id, v->name, detail.ptr};
+    return rc != 0 ? rc : mlo_runpod_remove(ctx, &gone, question.ptr, err);
 }
 
 static int run_rm(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
