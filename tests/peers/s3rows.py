@@ -84,8 +84,8 @@ def dvc(b, url, model):
     def pull():
         shutil.rmtree(folder + "/.dvc/cache")
         os.unlink(folder + "/m")
-        return b.run(b.DVC + ["pull", "-q"], cwd=folder)
-    return lambda: b.run(b.DVC + ["push", "-q"], cwd=folder), pull
+        return b.run(b.DVC + ["pull"], cwd=folder)
+    return lambda: b.run(b.DVC + ["push"], cwd=folder), pull
 
 
 def floor(b, server):
