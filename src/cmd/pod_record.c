@@ -210,6 +210,17 @@ int mlo_pod_records_read(struct mlo_ledger *l, struct mlo_pod_records *ret, stru
     return rc;
 }
 
+int mlo_pod_records_of(struct mlo_ctx *ctx, struct mlo_pod_records *ret, struct mlo_err *err)
+{
+    struct mlo_workspace ws;
+    int rc = mlo_workspace_read(ctx, &ws, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_pod_records_read(ws.ledger, ret, err);
+    mlo_workspace_close(&ws);
+    return rc;
+}
+
 const struct mlo_pod_record *mlo_pod_records_find(const struct mlo_pod_records *l,
                                                   const struct mlo_runpod_pod *pod)
 {

@@ -40,6 +40,7 @@ void mlo_pod_record_target(const struct mlo_pod_record *r, struct mlo_str *out);
 /* What a pod says of itself; borrows. detail is left out. */
 struct mlo_pod_record mlo_pod_record_of(const struct mlo_runpod_pod *pod);
 
+struct mlo_ctx;
 struct mlo_pod_records {
     struct mlo_pod_record *items;
     size_t n, cap;
@@ -48,6 +49,8 @@ void mlo_pod_records_release(struct mlo_pod_records *l);
 /* All that this ledger (NULL: none) ever made or announced; those of a run in progress are left out. */
 int mlo_pod_records_read(struct mlo_ledger *l, struct mlo_pod_records *ret,
                          struct mlo_err *err) MLO_MUST_CHECK;
+/* As read from the workspace of ctx, which may be empty. */
+int mlo_pod_records_of(struct mlo_ctx *ctx, struct mlo_pod_records *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* By the mark in its environment, else by its id; NULL when it is not known here. */
 const struct mlo_pod_record *mlo_pod_records_find(const struct mlo_pod_records *l,
                                                   const struct mlo_runpod_pod *pod);

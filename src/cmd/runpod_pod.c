@@ -8,19 +8,6 @@
 #include "pod_record.h"
 #include "pod_wait.h"
 #include "runpod.h"
-#include "workspace.h"
-
-/* The ledger's part: without one there are no records. */
-static int read_records(struct mlo_ctx *ctx, struct mlo_pod_records *ret, struct mlo_err *err)
-{
-    struct mlo_workspace ws;
-    int rc = mlo_workspace_read(ctx, &ws, err);
-    if (rc != 0)
-        return rc;
-    rc = mlo_pod_records_read(ws.ledger, ret, err);
-    mlo_workspace_close(&ws);
-    return rc;
-}
 
 static const char *lease_text(const struct mlo_runpod_lease *l, int64_t now, char buf[MLO_HUMAN_MAX])
 {
@@ -151,7 +138,7 @@ static int run_ls(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     (void)options;
     int rc = mlo_ctx_runpod(ctx, &c, err);
     if (rc == 0)
-        rc = read_records(ctx, &records, err);
+        rc = mlo_pod_records_of(ctx, &records, err);
     if (rc == 0)
         rc = mlo_runpod_pod_list(c, &list, err);
     if (rc == 0)
@@ -284,7 +271,7 @@ static int run_show(struct mlo_ctx *ctx, const void *options, struct mlo_err *er
     (void)options;
     int rc = mlo_ctx_runpod(ctx, &c, err);
     if (rc == 0)
-        rc = read_records(ctx, &records, err);
+        rc = mlo_pod_records_of(ctx, &records, err);
     if (rc == 0)
         rc = mlo_pod_find(c, ctx->args[0], &pod, err);
     if (rc == 0) {

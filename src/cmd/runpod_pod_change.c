@@ -27,13 +27,8 @@ static void release(struct change *k)
 /* The pod that is meant, and what is known of it; in no run yet. */
 static int find(struct mlo_ctx *ctx, struct change *k, struct mlo_err *err)
 {
-    struct mlo_workspace ws;
     *k = (struct change){.ctx = ctx};
-    int rc = mlo_workspace_read(ctx, &ws, err);
-    if (rc == 0) {
-        rc = mlo_pod_records_read(ws.ledger, &k->records, err);
-        mlo_workspace_close(&ws);
-    }
+    int rc = mlo_pod_records_of(ctx, &k->records, err);
     if (rc == 0)
         rc = mlo_ctx_runpod(ctx, &k->c, err);
     if (rc == 0)

@@ -91,12 +91,7 @@ static void judge(struct reaping *r)
 
 static int look(struct reaping *r, struct mlo_err *err)
 {
-    struct mlo_workspace ws;
-    int rc = mlo_workspace_read(r->ctx, &ws, err);
-    if (rc == 0) {
-        rc = mlo_pod_records_read(ws.ledger, &r->records, err);
-        mlo_workspace_close(&ws);
-    }
+    int rc = mlo_pod_records_of(r->ctx, &r->records, err);
     if (rc == 0)
         rc = mlo_ctx_runpod(r->ctx, &r->c, err);
     if (rc == 0)
