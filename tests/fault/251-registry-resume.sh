@@ -7,6 +7,12 @@ have python3 || skip_all 'python3 is not installed'
 mkdir model && tiny_model model/model.safetensors && head -c 24000000 /dev/urandom >model/blob.bin
 mlopsctl pack model -t m:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat "$T/log")"
 DIGEST=$(mlopsctl show m:1 --json | jq -r .digest)
+# Until what arrived before the stall has been written: nothing grows any more.
+settled()
+{
+    was=
+    while now=$(du -sk "$T" | cut -f1) && [ "$now" != "$was" ]; do was=$now && sleep 0.8; done
+}
 # killed COMMAND...: started, and killed when the double has stalled.
 killed()
 {
@@ -14,7 +20,7 @@ killed()
     victim=$!
     i=0
     while ! grep -q STALL "$double_log" && [ $i -lt 400 ]; do i=$((i + 1)) && sleep 0.05; done
-    sleep 0.2
+    settled
     kill -9 $victim
     wait $victim 2>/dev/null
     grep -q STALL "$double_log" && cp "$double_log" "$double_log.before" && : >"$double_log" && : >"$double_log.go"
