@@ -79,7 +79,7 @@ struct mlo_pack_result { /* release with mlo_pack_result_release */
     uint64_t manifest_size, bytes, stored_bytes; /* bytes: all files; stored: newly added to the store */
     size_t n_files, n_tensors, n_cached;
     uint64_t parameters;
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
     char **warnings;
     size_t n_warnings;
     char **file_paths;

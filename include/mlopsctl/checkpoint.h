@@ -116,18 +116,18 @@ struct mlo_tensor {
     const char *external;    /* EXTERNAL: checked relative path; offset/length lie in it */
 };
 
-enum mlo_verdict {                   /* worst last */
-                   MLO_VERDICT_NONE, /* no pickle inside */
-                   MLO_VERDICT_TENSOR_ONLY,
-                   MLO_VERDICT_KNOWN,
-                   MLO_VERDICT_UNSCANNED,
-                   MLO_VERDICT_UNKNOWN,
-                   MLO_VERDICT_DANGEROUS,
+enum mlo_pickle_verdict {                   /* worst last */
+                          MLO_VERDICT_NONE, /* no pickle inside */
+                          MLO_VERDICT_TENSOR_ONLY,
+                          MLO_VERDICT_KNOWN,
+                          MLO_VERDICT_UNSCANNED,
+                          MLO_VERDICT_UNKNOWN,
+                          MLO_VERDICT_DANGEROUS,
 };
-const char *mlo_verdict_name(enum mlo_verdict v); /* "none", "tensor-only", ... */
+const char *mlo_verdict_name(enum mlo_pickle_verdict v); /* "none", "tensor-only", ... */
 
 struct mlo_finding {
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
     const char *where; /* member path, "archive/data.pkl" or "" */
     uint64_t offset;   /* byte offset in that member */
     const char *what;  /* "posix.system", "opcode INST", "stack_global with computed name", "zip: local and
@@ -160,7 +160,7 @@ struct mlo_checkpoint { /* everything borrowed from `arena` */
     size_t n_external;
     const char **warnings;
     size_t n_warnings;
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
     struct mlo_finding *findings;
     size_t n_findings;
     const char *architecture; /* "llama", "" when unknown */

@@ -163,12 +163,12 @@ static void add_env(struct mlo_jb *b, cJSON *root, const struct mlo_packed *file
 }
 
 static void add_verdicts(struct mlo_jb *b, cJSON *root, const struct mlo_packed *files, size_t n,
-                         enum mlo_verdict worst)
+                         enum mlo_pickle_verdict worst)
 {
     cJSON *array = NULL;
     mlo_jb_text(b, root, "verdict", mlo_verdict_name(worst));
     for (size_t i = 0; i < n; i++) {
-        enum mlo_verdict v = mlo_inspected_verdict(files[i].doc);
+        enum mlo_pickle_verdict v = mlo_inspected_verdict(files[i].doc);
         if (v == MLO_VERDICT_NONE)
             continue;
         array = array ? array : mlo_jb_array(b, root, "verdicts");

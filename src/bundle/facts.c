@@ -167,7 +167,7 @@ int mlo_model_facts(const struct mlo_packed *files, size_t n, struct mlo_model_f
     mlo_arena_init(&ids.arena, (size_t)1 << 30);
     for (size_t i = 0; i < n && rc == 0; i++) {
         const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(files[i].doc, "tensors");
-        enum mlo_verdict v = mlo_inspected_verdict(files[i].doc);
+        enum mlo_pickle_verdict v = mlo_inspected_verdict(files[i].doc);
         facts.verdict = v > facts.verdict ? v : facts.verdict;
         facts.n_tensors += tensors ? (size_t)cJSON_GetArraySize(tensors) : 0;
         if (tensors && files[i].format == facts.format)

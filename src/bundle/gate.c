@@ -19,7 +19,7 @@ static const cJSON *member(const cJSON *o, const char *key)
 
 /* ---- one file ---- */
 
-static void refuse_pickle(const struct mlo_packed *f, enum mlo_verdict v, struct mlo_refusals *no)
+static void refuse_pickle(const struct mlo_packed *f, enum mlo_pickle_verdict v, struct mlo_refusals *no)
 {
     MLO_AUTOSTR struct mlo_str what;
     mlo_str_init(&what, 256);
@@ -65,7 +65,7 @@ static void check_name(const struct mlo_packed *f, struct mlo_refusals *no)
 static void check_content(const struct mlo_packed *f, const struct mlo_pack_opts *opts,
                           struct mlo_refusals *no)
 {
-    enum mlo_verdict v = mlo_inspected_verdict(f->doc);
+    enum mlo_pickle_verdict v = mlo_inspected_verdict(f->doc);
     const char *fault = mlo_json_text(f->doc, "fault");
     if (v == MLO_VERDICT_DANGEROUS || (v > MLO_VERDICT_KNOWN && !opts->accept_unknown))
         refuse_pickle(f, v, no);

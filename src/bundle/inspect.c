@@ -170,12 +170,12 @@ int mlo_inspect(const struct mlo_source *src, const char *text, struct mlo_packe
     return rc;
 }
 
-enum mlo_verdict mlo_inspected_verdict(const cJSON *doc)
+enum mlo_pickle_verdict mlo_inspected_verdict(const cJSON *doc)
 {
     const char *name = mlo_json_text(doc, "verdict");
     for (int v = MLO_VERDICT_NONE; name && v < MLO_VERDICT_DANGEROUS; v++)
-        if (strcmp(mlo_verdict_name((enum mlo_verdict)v), name) == 0)
-            return (enum mlo_verdict)v;
+        if (strcmp(mlo_verdict_name((enum mlo_pickle_verdict)v), name) == 0)
+            return (enum mlo_pickle_verdict)v;
     return MLO_VERDICT_DANGEROUS; /* the worst when in doubt */
 }
 

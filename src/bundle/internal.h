@@ -197,7 +197,7 @@ int mlo_inspect(const struct mlo_source *src, const char *text, struct mlo_packe
                 struct mlo_err *err) MLO_MUST_CHECK;
 /* Reads format and the like back; false when doc is not one of ours. */
 bool mlo_inspected_adopt(struct mlo_packed *f);
-enum mlo_verdict mlo_inspected_verdict(const cJSON *doc);
+enum mlo_pickle_verdict mlo_inspected_verdict(const cJSON *doc);
 
 /* ---- gate.c: what may not be packed ---- */
 
@@ -224,7 +224,7 @@ struct mlo_model_facts {
     char precision[128], quantization[64], architecture[64];
     bool has_tensor_set;
     struct mlo_digest tensor_set;
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
 };
 int mlo_model_facts(const struct mlo_packed *files, size_t n, struct mlo_model_facts *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;

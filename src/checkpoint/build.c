@@ -126,8 +126,8 @@ int mlo_cp_warn(struct mlo_checkpoint *cp, struct mlo_err *err, const char *fmt,
     return rc;
 }
 
-int mlo_cp_find(struct mlo_checkpoint *cp, enum mlo_verdict verdict, const char *where, uint64_t offset,
-                const char *what, struct mlo_err *err)
+int mlo_cp_find(struct mlo_checkpoint *cp, enum mlo_pickle_verdict verdict, const char *where,
+                uint64_t offset, const char *what, struct mlo_err *err)
 {
     struct mlo_finding f = {.verdict = verdict, .offset = offset};
     if (verdict > cp->verdict)

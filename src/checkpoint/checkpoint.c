@@ -1,7 +1,7 @@
 /* One door for all formats: sniff, read, add up. */
 #include "internal.h"
 
-const char *mlo_verdict_name(enum mlo_verdict v)
+const char *mlo_verdict_name(enum mlo_pickle_verdict v)
 {
     static const char *const names[] = {
         [MLO_VERDICT_NONE] = "none",       [MLO_VERDICT_TENSOR_ONLY] = "tensor-only",

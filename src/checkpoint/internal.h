@@ -96,8 +96,8 @@ int mlo_cp_add_meta(struct mlo_checkpoint *cp, const char *key, const char *valu
 int mlo_cp_warn(struct mlo_checkpoint *cp, struct mlo_err *err, const char *fmt, ...)
     MLO_PRINTF(3, 4) MLO_MUST_CHECK;
 /* Copies the texts and raises cp->verdict to at least `verdict`. */
-int mlo_cp_find(struct mlo_checkpoint *cp, enum mlo_verdict verdict, const char *where, uint64_t offset,
-                const char *what, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_cp_find(struct mlo_checkpoint *cp, enum mlo_pickle_verdict verdict, const char *where,
+                uint64_t offset, const char *what, struct mlo_err *err) MLO_MUST_CHECK;
 /* Adds a checked relative path unless it is there. */
 int mlo_cp_add_external(struct mlo_checkpoint *cp, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
 /*

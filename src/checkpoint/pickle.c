@@ -29,7 +29,7 @@ int mlo_pickle_bad(const struct mlo_pickle *p, struct mlo_err *err, const char *
                     op ? " (opcode " : "", op ? op : "", op ? ")" : "");
 }
 
-int mlo_pickle_note(struct mlo_pickle *p, enum mlo_verdict v, const char *what, struct mlo_err *err)
+int mlo_pickle_note(struct mlo_pickle *p, enum mlo_pickle_verdict v, const char *what, struct mlo_err *err)
 {
     if (v > p->worst)
         p->worst = v;
@@ -37,7 +37,7 @@ int mlo_pickle_note(struct mlo_pickle *p, enum mlo_verdict v, const char *what, 
 }
 
 /* Once per opcode and pickle: a file of a million EXT1 needs one line. */
-static int note_opcode(struct mlo_pickle *p, enum mlo_verdict v, const char *why, struct mlo_err *err)
+static int note_opcode(struct mlo_pickle *p, enum mlo_pickle_verdict v, const char *why, struct mlo_err *err)
 {
     if (p->told[p->op / 8] & 1u << p->op % 8)
         return 0;
@@ -60,8 +60,8 @@ static uint32_t hash_name(const char *module, const char *name)
     return h;
 }
 
-static int report_global(struct mlo_pickle *p, const char *module, const char *name, enum mlo_verdict v,
-                         struct mlo_err *err)
+static int report_global(struct mlo_pickle *p, const char *module, const char *name,
+                         enum mlo_pickle_verdict v, struct mlo_err *err)
 {
     if (v > p->worst)
         p->worst = v;
@@ -79,7 +79,7 @@ static int report_global(struct mlo_pickle *p, const char *module, const char *n
 static int new_global(struct mlo_pickle *p, const char *module, const char *name, uint32_t *bucket,
                       struct mlo_pv *ret, struct mlo_err *err)
 {
-    enum mlo_verdict v = mlo_pickle_judge(module, name);
+    enum mlo_pickle_verdict v = mlo_pickle_judge(module, name);
     int r = report_global(p, module, name, v, err);
     if (r < 0)
         return r;
@@ -235,7 +235,7 @@ static int take_argument(struct mlo_pickle *p, enum mlo_parg_kind kind, struct m
 
 /* ---- rules about one opcode as such ---- */
 
-static enum mlo_verdict opcode_verdict(const struct mlo_pickle *p, const char **ret_why)
+static enum mlo_pickle_verdict opcode_verdict(const struct mlo_pickle *p, const char **ret_why)
 {
     *ret_why = "";
     switch (p->op) {
@@ -267,7 +267,7 @@ static enum mlo_verdict opcode_verdict(const struct mlo_pickle *p, const char **
 static int judge_opcode(struct mlo_pickle *p, struct mlo_err *err)
 {
     const char *why;
-    enum mlo_verdict v = opcode_verdict(p, &why);
+    enum mlo_pickle_verdict v = opcode_verdict(p, &why);
     if (v <= MLO_VERDICT_TENSOR_ONLY || (v == MLO_VERDICT_KNOWN && p->worst >= v))
         return 0; /* one plain opcode outside the set is enough to know */
     return note_opcode(p, v, why, err);

@@ -22,7 +22,7 @@
 /* ---- names ---- */
 
 /* TENSOR_ONLY, KNOWN, UNKNOWN or DANGEROUS. */
-enum mlo_verdict mlo_pickle_judge(const char *module, const char *name);
+enum mlo_pickle_verdict mlo_pickle_judge(const char *module, const char *name);
 /* Compares after mapping Python 2 names. */
 bool mlo_pickle_same_global(const char *module, const char *name, const char *want_module,
                             const char *want_name);
@@ -68,7 +68,7 @@ struct mlo_pnode {
 };
 struct mlo_pglobal {
     const char *module, *name; /* in the walker's arena */
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
     uint32_t next; /* in its hash bucket, + 1 */
 };
 
@@ -107,7 +107,7 @@ struct mlo_pickle {
     uint8_t op;
     uint8_t told[32];               /* bit per opcode that had its finding */
     uint64_t imports, calls, steps; /* in this pickle; names that are none do not count as imports */
-    enum mlo_verdict worst;         /* of this pickle; TENSOR_ONLY at least after one opcode */
+    enum mlo_pickle_verdict worst;  /* of this pickle; TENSOR_ONLY at least after one opcode */
     struct mlo_pv result;           /* after STOP */
     /* A bytes constant that looks like a pickle or an archive; may be NULL. */
     int (*on_bytes)(void *ctx, uint64_t offset, uint64_t n, struct mlo_err *err);
@@ -164,7 +164,7 @@ extern const struct mlo_popcode mlo_pickle_opcodes[256];
 /* "pickle: REASON at byte N (opcode REDUCE)". */
 int mlo_pickle_bad(const struct mlo_pickle *p, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(3, 4);
 /* A finding at the current opcode. */
-int mlo_pickle_note(struct mlo_pickle *p, enum mlo_verdict v, const char *what,
+int mlo_pickle_note(struct mlo_pickle *p, enum mlo_pickle_verdict v, const char *what,
                     struct mlo_err *err) MLO_MUST_CHECK;
 /* The machine imports module.name: judges, reports a new name, gives the value. */
 int mlo_pickle_import(struct mlo_pickle *p, const struct mlo_str *module, const struct mlo_str *name,

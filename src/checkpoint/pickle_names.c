@@ -466,7 +466,7 @@ static bool is_torch_class(const char *module, const char *name)
 }
 
 /* An undotted exact name of one of the two lists of good names. */
-static enum mlo_verdict judge_listed(const char *module, const char *name, const char *path)
+static enum mlo_pickle_verdict judge_listed(const char *module, const char *name, const char *path)
 {
     if (strchr(name, '.'))
         return MLO_VERDICT_UNKNOWN;
@@ -506,7 +506,7 @@ static bool has_bad_part(const char *path, size_t module_len)
     }
 }
 
-static enum mlo_verdict judge_one(const char *module, const char *name)
+static enum mlo_pickle_verdict judge_one(const char *module, const char *name)
 {
     char path[PATH_MAX_NAME];
     size_t m = strlen(module), n = strlen(name);
@@ -515,7 +515,7 @@ static enum mlo_verdict judge_one(const char *module, const char *name)
     memcpy(path, module, m);
     path[m] = '.';
     memcpy(path + m + 1, name, n + 1);
-    enum mlo_verdict v = judge_listed(module, name, path);
+    enum mlo_pickle_verdict v = judge_listed(module, name, path);
     if (v != MLO_VERDICT_UNKNOWN)
         return v;
     /* Of the built-ins only plain types are let through; exceptions and the rest can do harm when called. */
@@ -533,12 +533,12 @@ static const struct rename *renamed(const char *module, const char *name)
     return NULL;
 }
 
-enum mlo_verdict mlo_pickle_judge(const char *module, const char *name)
+enum mlo_pickle_verdict mlo_pickle_judge(const char *module, const char *name)
 {
     const struct rename *r = renamed(module, name);
     if (!r)
         return judge_one(module, name);
-    enum mlo_verdict mapped = judge_one(r->to_module, r->to_name ? r->to_name : name);
+    enum mlo_pickle_verdict mapped = judge_one(r->to_module, r->to_name ? r->to_name : name);
     return judge_one(module, name) == MLO_VERDICT_DANGEROUS ? MLO_VERDICT_DANGEROUS : mapped;
 }
 

@@ -367,7 +367,7 @@ static int op_from_mark(struct mlo_pickle *p, const struct mlo_parg *a, struct m
 }
 
 /* The verdict of the global whose call made v; UNKNOWN when that is not known. */
-static enum mlo_verdict maker_verdict(const struct mlo_pickle *p, pv v)
+static enum mlo_pickle_verdict maker_verdict(const struct mlo_pickle *p, pv v)
 {
     return v.kind == MLO_PV_OBJECT && v.u ? p->globals[v.u - 1].verdict : MLO_VERDICT_UNKNOWN;
 }

@@ -32,14 +32,14 @@ struct mlo_scan mlo_scan_begin(const struct mlo_source *src, struct mlo_checkpoi
     return scan;
 }
 
-static int found(struct mlo_scan *scan, enum mlo_verdict v, const char *where, uint64_t at, const char *what,
-                 struct mlo_err *err)
+static int found(struct mlo_scan *scan, enum mlo_pickle_verdict v, const char *where, uint64_t at,
+                 const char *what, struct mlo_err *err)
 {
     return mlo_cp_find(scan->cp, v, where, at, what, err);
 }
 
 /* A fault of the content becomes a finding; other failures stay failures. */
-static int fault_found(struct mlo_scan *scan, enum mlo_verdict v, const char *where, const char *label,
+static int fault_found(struct mlo_scan *scan, enum mlo_pickle_verdict v, const char *where, const char *label,
                        const struct mlo_err *fault, struct mlo_err *err)
 {
     char what[sizeof fault->msg + 64];
@@ -139,9 +139,10 @@ static int odd_findings(struct mlo_scan *scan, unsigned odd, uint64_t at, const 
                         struct mlo_err *err)
 {
     for (unsigned bit = 1; bit && bit <= odd; bit <<= 1) {
-        enum mlo_verdict v = bit == MLO_ZIP_METHOD || bit == MLO_ZIP_NO_HEADER || bit == MLO_ZIP_ENCRYPTED
-                                 ? MLO_VERDICT_UNSCANNED
-                                 : MLO_VERDICT_UNKNOWN;
+        enum mlo_pickle_verdict v = bit == MLO_ZIP_METHOD || bit == MLO_ZIP_NO_HEADER ||
+                                            bit == MLO_ZIP_ENCRYPTED
+                                        ? MLO_VERDICT_UNSCANNED
+                                        : MLO_VERDICT_UNKNOWN;
         if (odd & bit) {
             int r = found(scan, v, where, at, mlo_zip_odd_text(bit), err);
             if (r < 0)

@@ -19,14 +19,14 @@
 /* A finding keeps the number of its file: the report wants the table of files first. */
 struct found {
     size_t file;
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
     char *where, *what;
     uint64_t offset;
 };
 struct file {
     char *path;
     enum mlo_format format;
-    enum mlo_verdict verdict;
+    enum mlo_pickle_verdict verdict;
 };
 struct scan {
     struct mlo_ctx *ctx;
@@ -205,9 +205,9 @@ static const struct mlo_column finding_columns[] = {
     {"what", "WHAT", MLO_CELL_TEXT},
 };
 
-static enum mlo_verdict worst_of(const struct scan *s)
+static enum mlo_pickle_verdict worst_of(const struct scan *s)
 {
-    enum mlo_verdict worst = MLO_VERDICT_NONE;
+    enum mlo_pickle_verdict worst = MLO_VERDICT_NONE;
     for (size_t i = 0; i < s->n_files; i++)
         if (s->files[i].verdict > worst)
             worst = s->files[i].verdict;

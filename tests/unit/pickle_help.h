@@ -16,7 +16,7 @@ static inline void scan_bytes(const void *p, size_t n, struct mlo_checkpoint *cp
     free(copy);
 }
 
-static inline bool has_finding(const struct mlo_checkpoint *cp, enum mlo_verdict v, const char *where,
+static inline bool has_finding(const struct mlo_checkpoint *cp, enum mlo_pickle_verdict v, const char *where,
                                const char *what)
 {
     for (size_t i = 0; i < cp->n_findings; i++)
@@ -36,7 +36,8 @@ static inline void print_findings(const struct mlo_checkpoint *cp)
 /* The verdict over n bytes must be v, and a finding of that verdict must contain `what` (NULL: any or none).
  */
 #define check_scan(p, n, v, what) check_scan_at((p), (n), (v), (what), __LINE__)
-static inline void check_scan_at(const void *p, size_t n, enum mlo_verdict v, const char *what, int line)
+static inline void check_scan_at(const void *p, size_t n, enum mlo_pickle_verdict v, const char *what,
+                                 int line)
 {
     struct mlo_checkpoint cp;
     scan_bytes(p, n, &cp);

@@ -188,7 +188,7 @@ static void names_are_judged_in_every_spelling(void)
 {
     static const struct {
         const char *module, *name;
-        enum mlo_verdict want;
+        enum mlo_pickle_verdict want;
     } cases[] = {
         {"a.b.os", "system", MLO_VERDICT_DANGEROUS},   /* re-exported */
         {"a.b", "os.system", MLO_VERDICT_DANGEROUS},   /* by attributes */

@@ -1,0 +1,39 @@
+/* The parts of mlopsctl drift: its options, its two inputs, its output. */
+#ifndef MLOPSCTL_CMD_DRIFT_H
+#define MLOPSCTL_CMD_DRIFT_H
+
+#include <mlopsctl/cli.h>
+#include <mlopsctl/drift.h>
+
+/* ---- drift_options.c ---- */
+
+struct mlo_drift_args { /* the command line */
+    struct mlo_strings current;
+    const char *reference, *format, *html, *junit, *prometheus;
+    double psi, p, share;
+    uint64_t threads;
+    bool all, github;
+};
+extern const struct mlo_opt mlo_drift_options[];
+
+/* ---- drift_inputs.c: what is compared ---- */
+
+struct mlo_drift_inputs {
+    struct mlo_profile *reference, *current; /* owned */
+    struct mlo_str name_current;
+};
+void mlo_drift_inputs_init(struct mlo_drift_inputs *in);
+void mlo_drift_inputs_release(struct mlo_drift_inputs *in);
+/* Both sides as profiles with the same bins. */
+int mlo_drift_inputs_read(const struct mlo_drift_args *o, struct mlo_drift_inputs *in,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- drift_output.c ---- */
+
+/* On the terminal or as JSON. */
+void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_report *d);
+/* The files that were asked for, and the annotations. */
+int mlo_drift_write(const struct mlo_drift_args *o, const struct mlo_drift_report *d,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

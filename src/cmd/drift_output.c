@@ -1,0 +1,131 @@
+/* What mlopsctl drift found: the table of columns on the terminal or as JSON, and the report in its other
+ * forms. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/io.h>
+
+#include "drift.h"
+#include "tables.h"
+
+#define SHOWN_STABLE ((size_t)10) /* columns without drift in the text, unless --all */
+
+/* ---- the table ---- */
+
+static const struct mlo_column columns[] = {
+    {"column", "COLUMN", MLO_CELL_TEXT},
+    {"verdict", "VERDICT", MLO_CELL_TEXT},
+    {"psi", "PSI", MLO_CELL_DOUBLE},
+    {"psi_noise", "NOISE 95%", MLO_CELL_DOUBLE},
+    {"p", "ADJUSTED P", MLO_CELL_DOUBLE},
+    {"ks", "KS", MLO_CELL_DOUBLE},
+    {"wasserstein", "W1/SD", MLO_CELL_DOUBLE},
+    {"missing_reference", "MISSING", MLO_CELL_DOUBLE},
+    {"missing_current", "NOW", MLO_CELL_DOUBLE},
+    {"why", "WHY", MLO_CELL_TEXT},
+};
+
+static double rounded(double v, bool exact)
+{
+    char text[32];
+    if (exact || !isfinite(v))
+        return v;
+    snprintf(text, sizeof text, "%.3g", v);
+    return strtod(text, NULL);
+}
+
+static void put(struct mlo_report *r, double v, bool there, bool exact)
+{
+    if (there)
+        mlo_cell_double(r, rounded(v, exact));
+    else
+        mlo_cell_none(r);
+}
+
+static void put_row(struct mlo_report *r, const struct mlo_drift_column *c, bool exact)
+{
+    bool compared = c->counts_reference != NULL, number = compared && c->type != MLO_COLUMN_TEXT;
+    mlo_cell_text(r, c->name);
+    mlo_cell_text(r, mlo_verdict_word(c->verdict));
+    put(r, c->psi, compared, exact);
+    put(r, c->psi_noise.level95, compared, exact);
+    put(r, c->p_adjusted, compared, exact);
+    put(r, c->ks.statistic, number, exact);
+    put(r, c->wasserstein, number, exact);
+    put(r, c->missing_reference, compared, exact);
+    put(r, c->missing_current, compared, exact);
+    mlo_cell_text(r, c->why);
+}
+
+static bool is_quiet(const struct mlo_drift_column *c)
+{
+    return c->verdict == MLO_VERDICT_STABLE || c->verdict == MLO_VERDICT_CONSTANT ||
+           c->verdict == MLO_VERDICT_IGNORED;
+}
+
+static void put_columns(struct mlo_ctx *ctx, const struct mlo_drift_report *d, bool all)
+{
+    size_t quiet = 0, left_out = 0;
+    mlo_report_table(ctx->report, "columns", NULL, columns, MLO_COUNT(columns), "no columns");
+    for (size_t i = 0; i < d->n_columns; i++) {
+        const struct mlo_drift_column *c = &d->columns[i];
+        quiet += is_quiet(c);
+        if (!ctx->json && !all && is_quiet(c) && quiet > SHOWN_STABLE)
+            left_out++;
+        else
+            put_row(ctx->report, c, ctx->json);
+    }
+    if (left_out)
+        mlo_report_note(ctx->report, "%zu more columns without drift: --all shows them", left_out);
+}
+
+void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_report *d)
+{
+    struct mlo_report *r = ctx->report;
+    if (ctx->json) {
+        mlo_report_bool(r, "drift", "drift", d->verdict == MLO_VERDICT_DRIFT);
+        mlo_report_text(r, "verdict", "verdict", d->sentence);
+        mlo_report_u64(r, "rows_reference", "reference rows", d->rows_reference);
+        mlo_report_u64(r, "rows_current", "current rows", d->rows_current);
+        mlo_report_double(r, "share_drifted", "share drifted", d->share_drifted);
+    } else {
+        mlo_report_say(r, "%s", d->sentence);
+    }
+    put_columns(ctx, d, o->all);
+    if (d->ragged_reference + d->ragged_current > 0)
+        mlo_warn(ctx,
+                 "%llu lines of the reference and %llu of the current data are no rows and were left out",
+                 (unsigned long long)d->ragged_reference, (unsigned long long)d->ragged_current);
+}
+
+/* ---- other forms ---- */
+
+static int write_form(const struct mlo_drift_report *d,
+                      int (*form)(const struct mlo_drift_report *, struct mlo_str *, struct mlo_err *),
+                      const char *path, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = path ? form(d, &text, err) : 0;
+    return rc == 0 && path ? mlo_result_write(path, &text, err) : rc;
+}
+
+static int annotate(const struct mlo_drift_report *d, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = mlo_drift_github(d, &text, err);
+    return rc == 0 ? mlo_write_all(STDERR_FILENO, text.ptr, text.len, err) : rc;
+}
+
+int mlo_drift_write(const struct mlo_drift_args *o, const struct mlo_drift_report *d, struct mlo_err *err)
+{
+    int rc = write_form(d, mlo_drift_html, o->html, err);
+    if (rc == 0)
+        rc = write_form(d, mlo_drift_junit, o->junit, err);
+    if (rc == 0)
+        rc = write_form(d, mlo_drift_prometheus, o->prometheus, err);
+    return rc == 0 && o->github ? annotate(d, err) : rc;
+}
