@@ -71,7 +71,8 @@ def children(text, wanted):
             yield {name_of(e): e.text or "" for e in element}
 
 
-def listing(bucket, prefix):
+def entries(bucket, prefix):
+    """What a listing says of each object: {"Key", "Size", "LastModified", ...}."""
     token = ""
     while True:
         query = "list-type=2&prefix=" + urllib.parse.quote(prefix, safe="")
@@ -79,11 +80,14 @@ def listing(bucket, prefix):
         status, _, body = call("GET", "/" + bucket, query)
         if status != 200:
             sys.exit(f"{status} {body.decode(errors='replace')}")
-        for entry in children(body, "Contents"):
-            yield int(entry["Size"]), entry["Key"]
+        yield from children(body, "Contents")
         token = next((e.text for e in ET.fromstring(body) if name_of(e) == "NextContinuationToken"), "")
         if not token:
             return
+
+
+def listing(bucket, prefix):
+    return ((int(e["Size"]), e["Key"]) for e in entries(bucket, prefix))
 
 
 def main(verb, what, *rest):
