@@ -63,6 +63,7 @@ struct mlo_table_opts {
     size_t n_select;
     unsigned threads;   /* 0: mlo_cpu_count() */
     uint64_t max_bytes; /* of decompressed input; 0: 1 TiB */
+    size_t block_bytes; /* of text that a thread takes at a time; 0: what is fastest */
 };
 struct mlo_table;
 /* paths: files, globs, folders, "-". Reads the heads, finds columns and types. */

@@ -6,9 +6,10 @@
 
 #define BLOCK_BYTES ((size_t)256 << 10) /* fits the second cache with its offsets and numbers */
 
-void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in)
+void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct mlo_table_opts *opts)
 {
-    *b = (struct mlo_blocks){.input = *in};
+    *b = (struct mlo_blocks){.input = *in,
+                             .block_bytes = opts->block_bytes ? opts->block_bytes : BLOCK_BYTES};
     pthread_mutex_init(&b->lock, NULL);
 }
 
@@ -61,7 +62,7 @@ static int take(struct mlo_blocks *b, struct mlo_block *k, struct mlo_err *err)
     memcpy(k->text, b->carry ? b->carry : "", b->n_carry);
     k->n = b->n_carry;
     while (whole == 0 && !b->ended) {
-        rc = read_more(b, k, k->n > BLOCK_BYTES ? k->n : BLOCK_BYTES, err);
+        rc = read_more(b, k, k->n > b->block_bytes ? k->n : b->block_bytes, err);
         if (rc != 0)
             return rc;
         whole = whole_records(b, k->text, k->n);

@@ -10,6 +10,7 @@
 struct mlo_blocks {
     struct mlo_input input; /* owned */
     char separator;         /* of fields that may be quoted; 0: a record is a line */
+    size_t block_bytes;     /* read at a time */
     pthread_mutex_t lock;   /* all below */
     char *carry;            /* the start of a record whose end was not read yet */
     size_t n_carry, cap_carry;
@@ -22,7 +23,8 @@ struct mlo_block { /* of one worker, used again */
     size_t n, cap;           /* n 0: there is no more */
     uint64_t sequence, line; /* line: how many were before it */
 };
-void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in); /* takes in */
+/* Takes in. */
+void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct mlo_table_opts *opts);
 int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* A record that is no row of the table. Any thread. */
 void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields);

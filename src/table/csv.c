@@ -107,6 +107,9 @@ static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
     struct ragged ragged = {t, line};
     int rc = mlo_fields_find(&w->fields, text, w->block.n - from, t->in.separator, t->n_columns, note_ragged,
                              &ragged, err);
+    if (rc == 0 && w->fields.unclosed)
+        rc = mlo_fail(err, MLO_EINVALID, "'%s' line %llu: a quote is never closed", t->in.input.name,
+                      (unsigned long long)(line + w->fields.unclosed));
     if (rc == 0)
         rc = mlo_rows_reserve(&w->rows, t->as, t->n_want, w->fields.n_rows, err);
     if (rc != 0)
@@ -249,6 +252,9 @@ static int learn(struct csv *t, const struct mlo_table_opts *o, struct mlo_err *
         rc = find_separator(text + from, n - from, &t->in.separator, err);
     if (rc == 0)
         n = from + mlo_delimit_whole(text + from, n - from, t->in.separator, ended);
+    if (rc == 0 && n == from && !ended)
+        rc = mlo_fail(err, MLO_EINVALID, "the first line of '%s' is longer than %zu MiB", t->in.input.name,
+                      MLO_TABLE_HEAD >> 20);
     if (rc != 0)
         return rc;
     t->skip_header = !o->no_header;
@@ -279,7 +285,7 @@ static int csv_open(struct mlo_input *in, const struct mlo_table_opts *o, struct
         mlo_input_close(in);
         return MLO_EIO;
     }
-    mlo_blocks_init(&t->in, in);
+    mlo_blocks_init(&t->in, in, o);
     int rc = learn(t, o, err);
     if (rc != 0) {
         csv_close(t, NULL);

@@ -94,7 +94,7 @@ struct finder {
     uint32_t row_start;
     uint64_t line, row_line;
     char separator;
-    bool done;
+    bool done, cut; /* cut: the text ends within quotes */
     void (*ragged)(void *ctx, uint64_t line, size_t fields);
     void *ctx;
 };
@@ -128,7 +128,7 @@ static int end_row(struct finder *d, size_t end, struct mlo_err *err)
     size_t fields = d->n_ends - d->row_ends;
     if (is_blank(d, end)) {
         d->n_ends = d->row_ends;
-    } else if (d->n_columns && fields != d->n_columns) {
+    } else if (d->n_columns && (fields != d->n_columns || d->cut)) {
         d->ragged(d->ctx, d->row_line, fields);
         d->n_ends = d->row_ends;
     } else {
@@ -147,7 +147,11 @@ static size_t skip_quoted(struct finder *d, size_t at)
 {
     const char *end = d->text + d->n, *close = closing_quote(d->text + at, end, true);
     size_t to = close ? (size_t)(close - d->text) + 1 : d->n;
-    d->line += mlo_count_lines(d->text + at, to - at);
+    uint64_t lines = mlo_count_lines(d->text + at, to - at);
+    if (!close && lines > 0)
+        d->f->unclosed = d->line + 1;
+    d->cut = !close;
+    d->line += lines;
     return to;
 }
 
@@ -225,6 +229,7 @@ int mlo_fields_find(struct mlo_fields *f, const char *text, size_t n, char separ
                        .ragged = ragged,
                        .ctx = ctx};
     f->n_rows = 0;
+    f->unclosed = 0;
     int rc = room(&d, err);
     return rc != 0 ? rc : find_all(&d, err);
 }

@@ -15,6 +15,7 @@ struct mlo_fields {   /* of a block, row after row; each row has n_columns field
     uint32_t *starts; /* offset of each row */
     uint32_t *lines;  /* line of each row, counted from the block's first */
     size_t n_rows, cap_fields, cap_rows;
+    uint64_t unclosed; /* line from which a quote took all the rest, counted from 1; 0: none */
 };
 void mlo_fields_release(struct mlo_fields *f);
 /*

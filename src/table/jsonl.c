@@ -346,12 +346,11 @@ static int jsonl_open(struct mlo_input *in, const struct mlo_table_opts *o, stru
                       struct mlo_err *err)
 {
     struct jsonl *t = mlo_calloc(1, sizeof *t, err);
-    (void)o;
     if (!t) {
         mlo_input_close(in);
         return MLO_EIO;
     }
-    mlo_blocks_init(&t->in, in);
+    mlo_blocks_init(&t->in, in, o);
     int rc = learn(t, err);
     if (rc != 0) {
         jsonl_close(t, NULL);

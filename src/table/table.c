@@ -8,7 +8,7 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/thread.h>
 
-#include "internal.h"
+#include "names.h"
 
 #define MAX_BYTES ((uint64_t)1 << 40)
 
@@ -162,7 +162,15 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
     }
     if (!opts.separator && opts.format && strcmp(opts.format, "tsv") == 0)
         opts.separator = '\t';
-    return form->open(&in, &opts, ret, err);
+    rc = form->open(&in, &opts, ret, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_names_unique(ret->columns, ret->n_columns, err);
+    if (rc != 0) {
+        form->close(ret->self, NULL);
+        *ret = (struct mlo_form_file){0};
+    }
+    return rc;
 }
 
 /* ---- columns ---- */
@@ -186,13 +194,9 @@ static bool is_selected(const struct mlo_table *t, const char *name)
 
 static int add_column(struct mlo_table *t, const struct mlo_table_column *found, struct mlo_err *err)
 {
-    char name[256];
-    snprintf(name, sizeof name, "%s", found->name);
-    for (unsigned k = 1; find_column(t->columns, t->n_columns, name); k++) /* as pandas names doubles */
-        snprintf(name, sizeof name, "%.240s.%u", found->name, k);
-    const struct mlo_table_column *given = find_column(t->opts.types, t->opts.n_types, name);
+    const struct mlo_table_column *given = find_column(t->opts.types, t->opts.n_types, found->name);
     struct mlo_table_column c = given ? *given : *found;
-    c.name = strcmp(name, found->name) == 0 ? mlo_strdup(found->name, err) : mlo_strdup(name, err);
+    c.name = mlo_strdup(found->name, err);
     if (!c.name)
         return MLO_EIO;
     t->columns[t->n_columns++] = c;
@@ -297,19 +301,18 @@ static int work(void *ctx, size_t worker, struct mlo_err *err)
 static int match_columns(const struct mlo_table *t, const struct mlo_form_file *f, const char *path,
                          size_t *ret, struct mlo_err *err)
 {
-    for (size_t i = 0; i < t->n_columns; i++) {
-        size_t at = i;
-        if (at >= f->n_columns || strcmp(f->columns[at].name, t->columns[i].name) != 0)
-            for (at = 0; at < f->n_columns && strcmp(f->columns[at].name, t->columns[i].name) != 0; at++)
-                ;
-        if (at == f->n_columns && f->self == t->first.self && i < f->n_columns)
-            at = i; /* a double that was renamed */
-        if (at == f->n_columns)
-            return mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
-                            t->columns[i].name, t->paths[0]);
-        ret[i] = at;
+    struct mlo_names names = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < f->n_columns; i++)
+        rc = mlo_names_add(&names, f->columns[i].name, err);
+    for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
+        ret[i] = mlo_names_find(&names, t->columns[i].name, strlen(t->columns[i].name));
+        if (ret[i] == MLO_NAME_NONE)
+            rc = mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
+                          t->columns[i].name, t->paths[0]);
     }
-    return 0;
+    mlo_names_release(&names);
+    return rc;
 }
 
 static int scan_file(struct scan *s, const char *path, struct mlo_scan_result *st, struct mlo_err *err)
