@@ -12,6 +12,7 @@
 #ifndef MLOPSCTL_CHECKPOINT_H
 #define MLOPSCTL_CHECKPOINT_H
 
+#include <mlopsctl/base/dtype.h>
 #include <mlopsctl/base/hash.h>
 #include <mlopsctl/base/str.h>
 
@@ -44,46 +45,6 @@ enum mlo_format {
     MLO_FMT_COMPRESSED, /* gzip, zstd, xz, bzip2, 7z */
 };
 const char *mlo_format_name(enum mlo_format f); /* "safetensors", "onnx", ... */
-
-enum mlo_dtype {
-    MLO_DT_UNKNOWN,
-    MLO_DT_BOOL,
-    MLO_DT_U8,
-    MLO_DT_I8,
-    MLO_DT_U16,
-    MLO_DT_I16,
-    MLO_DT_U32,
-    MLO_DT_I32,
-    MLO_DT_U64,
-    MLO_DT_I64,
-    MLO_DT_F16,
-    MLO_DT_BF16,
-    MLO_DT_F32,
-    MLO_DT_F64,
-    MLO_DT_C64,
-    MLO_DT_C128,
-    MLO_DT_F8_E4M3,
-    MLO_DT_F8_E4M3FNUZ,
-    MLO_DT_F8_E5M2,
-    MLO_DT_F8_E5M2FNUZ,
-    MLO_DT_F8_E8M0,
-    MLO_DT_F4,
-    MLO_DT_F6_E2M3,
-    MLO_DT_F6_E3M2,
-    MLO_DT_U4,
-    MLO_DT_I4,
-    MLO_DT_U2,
-    MLO_DT_I2,
-    MLO_DT_F128,
-    MLO_DT_STRING,
-    MLO_DT_DATETIME,
-    MLO_DT_RAW,
-    MLO_DT_OBJECT,
-    MLO_DT_GGML, /* block-quantised: see mlo_tensor.ggml_type */
-};
-const char *mlo_dtype_name(
-    enum mlo_dtype t); /* "float32", "bfloat16", ... as ModelPack spells precision where it has a word */
-unsigned mlo_dtype_bits(enum mlo_dtype t); /* 0 when not fixed */
 
 /* How a tensor's canonical bytes (contiguous, row-major, little-endian) are found. */
 enum mlo_tensor_store {
@@ -220,9 +181,6 @@ int mlo_shard_index_check(const char *json, size_t n, const struct mlo_shard *sh
  */
 int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd,
                       uint64_t *ret_size, struct mlo_err *err) MLO_MUST_CHECK;
-/* One element of canonical bytes as double, for statistics; false for types without a number (strings,
- * blocks). */
-bool mlo_dtype_to_double(enum mlo_dtype t, const void *p, size_t index, double *ret);
 
 /*
  * Tensor-set digest: SHA-256 over the entries sorted by name (bytes), each spelt as one line of canonical

@@ -9,6 +9,7 @@
 #ifndef MLOPSCTL_CHECKPOINT_INTERNAL_H
 #define MLOPSCTL_CHECKPOINT_INTERNAL_H
 
+#include <mlopsctl/base/bytes.h>
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/checkpoint.h>
 
@@ -65,19 +66,6 @@ int mlo_win_u8(struct mlo_win *w, uint8_t *ret, struct mlo_err *err) MLO_MUST_CH
 int mlo_win_u16(struct mlo_win *w, uint16_t *ret, struct mlo_err *err) MLO_MUST_CHECK; /* little-endian */
 int mlo_win_u32(struct mlo_win *w, uint32_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_win_u64(struct mlo_win *w, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
-
-static inline uint16_t mlo_le16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-static inline uint32_t mlo_le32(const uint8_t *p)
-{
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-static inline uint64_t mlo_le64(const uint8_t *p)
-{
-    return mlo_le32(p) | (uint64_t)mlo_le32(p + 4) << 32;
-}
 
 /* ---- building the result ---- */
 
