@@ -89,5 +89,34 @@ int mlo_config_remove_entry(const char *file, const char *text, size_t n, const 
 int mlo_config_read_entry(const char *file, const char *text, size_t n, const char *section, const char *name,
                           int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err),
                           void *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * The same for a whole section. block: "validate:\n  rows: ...\n", the lines that are to stand for it, or
+ * NULL: none. They replace those of the section where they stand; a new section comes last.
+ */
+int mlo_config_put_section(const char *file, const char *text, size_t n, const char *section,
+                           const char *block, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* The lines of the section as they are written, with the comments among them; *ret NULL when there is none.
+ * Owner: the caller. */
+int mlo_config_get_section(const char *file, const char *text, size_t n, const char *section, char **ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * A section whose keys are a command's own, as it is written: what a name holds (dots too) is told apart from
+ * what stands below it. In order of the file; the members of a mapping or list follow it, one deeper.
+ */
+struct mlo_config_node {
+    const char *key;   /* in its mapping; of a list: "0", "1", ... */
+    const char *value; /* NULL: null, or a mapping or list */
+    size_t line;       /* from 1 */
+    unsigned depth;    /* 1: directly in the section */
+    bool inner;        /* a mapping or list */
+};
+struct mlo_config_tree; /* owned */
+/* MLO_ENOTFOUND when the file has no such section; what is not YAML as above is MLO_EINVALID. */
+int mlo_config_tree_read(const char *file, const char *text, size_t n, const char *section,
+                         struct mlo_config_tree **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_config_tree_free(struct mlo_config_tree *t);
+/* Borrowed. */
+const struct mlo_config_node *mlo_config_tree_nodes(const struct mlo_config_tree *t, size_t *ret_n);
 
 #endif

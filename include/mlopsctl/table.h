@@ -45,6 +45,7 @@ struct mlo_batch_column {
 };
 struct mlo_batch {
     uint64_t sequence;   /* batches of a scan are numbered in order of the input */
+    const char *path;    /* the file it is from; borrowed from the table */
     uint64_t first_row;  /* UINT64_MAX when not known yet (parallel CSV); see mlo_scan_result */
     uint64_t first_line; /* likewise; 1 is the first line of the file */
     size_t n_rows, n_columns;
@@ -76,10 +77,11 @@ const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size
 struct mlo_scan_result {
     uint64_t rows, bytes; /* bytes of decompressed input */
     uint64_t ragged;      /* lines with too few or too many fields: not part of any batch */
-    struct {
+    struct mlo_ragged {
+        const char *path; /* borrowed from the table */
         uint64_t line;
         unsigned fields;
-    } first_ragged[8];
+    } first_ragged[8]; /* in order */
 };
 /* fn is called for every batch, from several threads at once (worker < threads tells them apart); a failure
  * stops. */

@@ -221,7 +221,7 @@ static int check(const struct edit *e, const struct mlo_str *out, const char *co
                 : mlo_hint(err, "take %s out by hand", e->path);
 }
 
-/* ---- the three ---- */
+/* ---- entries ---- */
 
 int mlo_config_add_entry(const char *file, const char *text, size_t n, const char *section, const char *name,
                          const char *const *keys, struct mlo_str *out, struct mlo_err *err)
@@ -267,5 +267,109 @@ int mlo_config_read_entry(const char *file, const char *text, size_t n, const ch
             rc = fn(ctx, entry->path[len] ? entry->path + len + 1 : "url", entry->value, err);
     }
     mlo_yaml_release(&e.old);
+    return rc;
+}
+
+/* ---- sections ---- */
+
+static bool is_own_line(const struct edit *e, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (!strchr(" \t\r\n", e->text[i]))
+            return e->text[i] != '#' || i > from;
+    return false;
+}
+
+/* Where the section's lines begin and end. What is blank, and comments at the left margin, at its end belong
+ * to what follows. */
+static bool find_section(const struct edit *e, size_t *ret_from, size_t *ret_to)
+{
+    const struct mlo_yaml_entry *s = find(&e->old, e->section);
+    size_t end = e->n;
+    if (!s || strcmp(s->path, e->section) != 0)
+        return false;
+    for (const struct mlo_yaml_entry *next = s; next < e->old.entries + e->old.n && end == e->n; next++)
+        if (next->depth == 1 && next > s)
+            end = line_start(e, next->line);
+    *ret_from = line_start(e, s->line);
+    while (end > *ret_from) {
+        size_t start = end - 1;
+        while (start > *ret_from && e->text[start - 1] != '\n')
+            start--;
+        if (is_own_line(e, start, end))
+            break;
+        end = start;
+    }
+    *ret_to = end;
+    return true;
+}
+
+static int begin_section(struct edit *e, struct mlo_err *err)
+{
+    snprintf(e->path, sizeof e->path, "%s", e->section);
+    return mlo_yaml_parse(e->file, e->text, e->n, &e->old, err);
+}
+
+/* Every other value as it was, and the section as the block alone says it. */
+static int check_section(const struct edit *e, const struct mlo_str *out, const char *block,
+                         struct mlo_err *err)
+{
+    struct mlo_yaml now = {0}, own = {0};
+    struct mlo_err why = MLO_ERR_INIT;
+    size_t i = 0;
+    int rc = mlo_str_check(out, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_yaml_parse(e->file, out->ptr, out->len, &now, &why);
+    if (rc == 0)
+        rc = mlo_yaml_parse(e->file, block ? block : "", block ? strlen(block) : 0, &own, &why);
+    bool good = rc == 0 && others_are_same(e, &now);
+    for (size_t k = 0; good && k < now.n; k++)
+        if (is_below(now.entries[k].path, e->section))
+            good = i < own.n && same_entry(&now.entries[k], &own.entries[i++]);
+    good = good && i == own.n;
+    mlo_yaml_release(&now);
+    mlo_yaml_release(&own);
+    if (rc == MLO_EIO)
+        return mlo_fail_nomem(err);
+    if (good)
+        return 0;
+    mlo_fail(err, MLO_EUNAVAIL, "'%s' is written in a way that cannot be changed here", e->file);
+    return mlo_hint(err, "change its section `%s` by hand", e->section);
+}
+
+int mlo_config_put_section(const char *file, const char *text, size_t n, const char *section,
+                           const char *block, struct mlo_str *out, struct mlo_err *err)
+{
+    struct edit e = {.file = file, .text = text, .n = n, .section = section};
+    int rc = begin_section(&e, err);
+    if (rc == 0) {
+        size_t from = n, to = n;
+        bool there = find_section(&e, &from, &to);
+        mlo_str_addn(out, text, from);
+        if (!there && from > 0 && text[from - 1] != '\n')
+            mlo_str_addc(out, '\n');
+        mlo_str_add(out, block ? block : "");
+        mlo_str_addn(out, text + to, n - to);
+        rc = check_section(&e, out, block, err);
+    }
+    mlo_yaml_release(&e.old);
+    return rc;
+}
+
+int mlo_config_get_section(const char *file, const char *text, size_t n, const char *section, char **ret,
+                           struct mlo_err *err)
+{
+    struct edit e = {.file = file, .text = text, .n = n, .section = section};
+    size_t from = 0, to = 0;
+    char *found = NULL;
+    int rc = begin_section(&e, err);
+    if (rc == 0 && find_section(&e, &from, &to)) {
+        found = mlo_memdup0(text + from, to - from, err);
+        rc = found ? 0 : MLO_EIO;
+    }
+    mlo_yaml_release(&e.old);
+    if (rc == 0)
+        *ret = found;
     return rc;
 }

@@ -6,7 +6,7 @@
 
 #define MLO_YAML_MAX   ((size_t)1 << 20) /* bytes of a file */
 #define MLO_YAML_DEPTH 16                /* nested mappings and lists */
-#define MLO_YAML_KEYS  4096              /* keys and list elements of a file */
+#define MLO_YAML_KEYS  65536             /* keys and list elements of a file */
 #define MLO_YAML_PATH  512               /* bytes of a dotted path */
 
 struct mlo_yaml_entry {
@@ -14,11 +14,16 @@ struct mlo_yaml_entry {
     const char *value; /* NULL: null, or the mapping or list whose values follow */
     size_t line;       /* from 1 */
     bool inner;        /* a mapping or list */
+    unsigned depth;    /* 1: a key of the file itself */
+    size_t key;        /* where the entry's own key begins in path */
 };
 struct mlo_yaml {
     struct mlo_arena arena; /* holds all text */
     struct mlo_yaml_entry *entries;
     size_t n, cap;
+    uint32_t
+        *index; /* by hash of the path: number of the entry + 1; open addressing, cap_index a power of two */
+    size_t cap_index;
 };
 /* `name` stands in messages. doc is initialised here; release it after failure too. */
 int mlo_yaml_parse(const char *name, const char *text, size_t n, struct mlo_yaml *doc,

@@ -49,15 +49,47 @@ static void cut_path(struct reader *r, size_t len)
     r->path.ptr[len] = '\0';
 }
 
+static size_t place_of(const struct mlo_yaml *doc, const char *path)
+{
+    uint64_t h = 0xcbf29ce484222325U; /* FNV-1a: who writes a file of settings may make it slow for himself */
+    for (; *path; path++)
+        h = (h ^ (unsigned char)*path) * 0x100000001b3U;
+    return (size_t)(h ^ h >> 32) & (doc->cap_index - 1);
+}
+
+static uint32_t *slot_of(const struct mlo_yaml *doc, const char *path)
+{
+    size_t i = place_of(doc, path);
+    while (doc->index[i] && strcmp(doc->entries[doc->index[i] - 1].path, path) != 0)
+        i = (i + 1) & (doc->cap_index - 1);
+    return &doc->index[i];
+}
+
+/* At most half full. */
+static int reserve_index(struct mlo_yaml *doc, struct mlo_err *err)
+{
+    if (2 * (doc->n + 1) <= doc->cap_index)
+        return 0;
+    size_t cap = doc->cap_index ? 2 * doc->cap_index : 64;
+    uint32_t *index = mlo_calloc(cap, sizeof *index, err);
+    if (!index)
+        return MLO_EIO;
+    free(doc->index);
+    doc->index = index;
+    doc->cap_index = cap;
+    for (size_t i = 0; i < doc->n; i++)
+        *slot_of(doc, doc->entries[i].path) = (uint32_t)i + 1;
+    return 0;
+}
+
 static int check_new(const struct reader *r, size_t line)
 {
     char what[64];
-    for (size_t i = 0; i < r->doc->n; i++)
-        if (strcmp(r->doc->entries[i].path, r->path.ptr) == 0) {
-            snprintf(what, sizeof what, "was given before, in line %zu", r->doc->entries[i].line);
-            return fault_path(r, line, what);
-        }
-    return 0;
+    const uint32_t *slot = slot_of(r->doc, r->path.ptr);
+    if (!*slot)
+        return 0;
+    snprintf(what, sizeof what, "was given before, in line %zu", r->doc->entries[*slot - 1].line);
+    return fault_path(r, line, what);
 }
 
 static int add_entry(struct reader *r, const char *value, bool inner, size_t line)
@@ -67,7 +99,9 @@ static int add_entry(struct reader *r, const char *value, bool inner, size_t lin
         return 0; /* the document itself has no path */
     if (doc->n == MLO_YAML_KEYS)
         return mlo_fail(r->err, MLO_EINVALID, "%s:%zu: more than %d values", r->name, line, MLO_YAML_KEYS);
-    int rc = check_new(r, line);
+    int rc = reserve_index(doc, r->err);
+    if (rc == 0)
+        rc = check_new(r, line);
     if (rc == 0)
         rc = mlo_grow(&doc->entries, &doc->cap, doc->n + 1, sizeof *doc->entries, r->err);
     if (rc < 0)
@@ -76,7 +110,10 @@ static int add_entry(struct reader *r, const char *value, bool inner, size_t lin
     const char *copy = value ? mlo_arena_strndup(&doc->arena, value, strlen(value), r->err) : NULL;
     if (!path || (value && !copy))
         return MLO_EIO;
-    doc->entries[doc->n++] = (struct mlo_yaml_entry){path, copy, line, inner};
+    size_t above = r->stack[r->depth - 1].path_len;
+    *slot_of(doc, path) = (uint32_t)doc->n + 1;
+    doc->entries[doc->n++] = (struct mlo_yaml_entry){
+        path, copy, line, inner, (unsigned)r->depth, above ? above + 1 : 0};
     return 0;
 }
 
@@ -254,5 +291,6 @@ void mlo_yaml_release(struct mlo_yaml *doc)
 {
     mlo_arena_release(&doc->arena);
     free(doc->entries);
+    free(doc->index);
     *doc = (struct mlo_yaml){0};
 }

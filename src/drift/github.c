@@ -1,29 +1,14 @@
-/*
- * The report as workflow commands of GitHub Actions, which shows them as annotations
- * (docs.github.com, "Workflow commands for GitHub Actions": data escapes % CR LF, properties also : and ,).
- * A step keeps ten annotations of a kind, so the sentence comes first and the worst columns follow.
- */
-#include <string.h>
+/* The report as annotations of GitHub Actions. A step keeps ten annotations of a kind, so the sentence comes
+ * first and the worst columns follow. */
+#include <mlopsctl/base/ci.h>
 
 #include "internal.h"
-#include "spell.h"
 
 #define SHOWN_MAX 9 /* the tenth is the sentence */
 
-static const struct mlo_spelling data[] = {{'%', "%25"}, {'\r', "%0D"}, {'\n', "%0A"}, {0}};
-static const struct mlo_spelling property[] = {{'%', "%25"}, {'\r', "%0D"}, {'\n', "%0A"},
-                                               {':', "%3A"}, {',', "%2C"},  {0}};
-
 static void put(struct mlo_str *out, const char *level, const char *of, const char *text)
 {
-    mlo_str_addf(out, "::%s title=drift", level);
-    if (of) {
-        mlo_str_add(out, " in ");
-        mlo_spell(out, of, strlen(of), property);
-    }
-    mlo_str_add(out, "::");
-    mlo_spell(out, text, strlen(text), data);
-    mlo_str_addc(out, '\n');
+    mlo_ci_github(out, &(struct mlo_ci_note){.level = level, .title = "drift", .of = of, .text = text});
 }
 
 int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)

@@ -8,36 +8,10 @@
 
 #include <mlopsctl/base/text.h>
 
-void mlo_spell(struct mlo_str *out, const char *s, size_t n, const struct mlo_spelling *form)
-{
-    MLO_AUTOSTR struct mlo_str shown;
-    mlo_str_init(&shown, out->max);
-    mlo_escape_text(&shown, s, n);
-    if (shown.failed)
-        out->failed = shown.failed;
-    for (size_t i = 0; i < shown.len; i++) {
-        const struct mlo_spelling *f = form;
-        while (f->byte && f->byte != shown.ptr[i])
-            f++;
-        if (f->byte)
-            mlo_str_add(out, f->as);
-        else
-            mlo_str_addc(out, shown.ptr[i]);
-    }
-}
-
-static const struct mlo_spelling markup[] = {{'&', "&amp;"},  {'<', "&lt;"},   {'>', "&gt;"},
-                                             {'"', "&quot;"}, {'\'', "&#39;"}, {0}};
-
-void mlo_spell_markup(struct mlo_str *out, const char *s)
-{
-    mlo_spell(out, s, strlen(s), markup);
-}
-
 void mlo_spell_short(struct mlo_str *out, const char *s, size_t n)
 {
     bool whole = n <= MLO_SPELL_SHORT;
-    mlo_spell(out, s, whole ? n : mlo_utf8_cut(s, MLO_SPELL_SHORT), markup);
+    mlo_spell(out, s, whole ? n : mlo_utf8_cut(s, MLO_SPELL_SHORT), mlo_markup);
     if (!whole)
         mlo_str_add(out, "\u2026");
 }

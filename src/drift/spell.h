@@ -2,21 +2,9 @@
 #ifndef MLO_DRIFT_SPELL_H
 #define MLO_DRIFT_SPELL_H
 
-#include <mlopsctl/base/str.h>
+#include <mlopsctl/base/text.h>
 
-/*
- * Text from outside, so that no reader of the form obeys anything in it: what is not shown (control bytes,
- * bidi marks, invalid UTF-8) becomes visible as everywhere else, then each byte that means something in the
- * form is spelled as its table says.
- */
-struct mlo_spelling {
-    char byte; /* 0 ends a table */
-    const char *as;
-};
-void mlo_spell(struct mlo_str *out, const char *s, size_t n, const struct mlo_spelling *form);
-/* HTML, SVG and XML, as text and within quotes. */
-void mlo_spell_markup(struct mlo_str *out, const char *s);
-/* The same, cut to what fits a line of a report. */
+/* As mlo_spell_markup, cut to what fits a line of a report. */
 #define MLO_SPELL_SHORT ((size_t)80)
 void mlo_spell_short(struct mlo_str *out, const char *s, size_t n);
 

@@ -85,13 +85,18 @@ int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err 
     return rc;
 }
 
+/* The first ones by line, whichever thread met them first. */
 void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields)
 {
     struct mlo_scan_result *st = &b->counted;
     pthread_mutex_lock(&b->lock);
-    if (st->ragged < MLO_COUNT(st->first_ragged)) {
-        st->first_ragged[st->ragged].line = line + 1;
-        st->first_ragged[st->ragged].fields = (unsigned)fields;
+    size_t n = st->ragged < MLO_COUNT(st->first_ragged) ? st->ragged : MLO_COUNT(st->first_ragged), at = n;
+    while (at > 0 && st->first_ragged[at - 1].line > line + 1)
+        at--;
+    if (at < MLO_COUNT(st->first_ragged)) {
+        size_t moved = n < MLO_COUNT(st->first_ragged) ? n - at : n - at - 1;
+        memmove(&st->first_ragged[at + 1], &st->first_ragged[at], moved * sizeof *st->first_ragged);
+        st->first_ragged[at] = (struct mlo_ragged){b->input.name, line + 1, (unsigned)fields};
     }
     st->ragged++;
     pthread_mutex_unlock(&b->lock);

@@ -273,6 +273,7 @@ unsigned mlo_table_workers(const struct mlo_table *t)
 struct scan {
     struct mlo_table *t;
     struct mlo_form_file file;
+    const char *path;
     mlo_batch_fn fn;
     void *ctx;
     uint64_t sequence; /* of the file's first batch */
@@ -289,6 +290,7 @@ static int work(void *ctx, size_t worker, struct mlo_err *err)
             return rc;
         struct mlo_batch numbered = *b;
         numbered.sequence += s->sequence;
+        numbered.path = s->path;
         s->batches++;
         rc = s->fn(s->ctx, (unsigned)worker, &numbered, err);
         if (rc != 0)
@@ -318,6 +320,7 @@ static int match_columns(const struct mlo_table *t, const struct mlo_form_file *
 static int scan_file(struct scan *s, const char *path, struct mlo_scan_result *st, struct mlo_err *err)
 {
     struct mlo_table *t = s->t;
+    s->path = path;
     MLO_AUTOFREE size_t *map = mlo_calloc(t->n_columns + 1, sizeof *map, err);
     int rc = map ? match_columns(t, &s->file, path, map, err) : MLO_EIO;
     if (rc == 0)

@@ -140,6 +140,100 @@ static void survives_every_failure_of_memory(void)
     check(each_alloc_failure(change_both) > 5);
 }
 
+/* ---- sections ---- */
+
+static void expect_section(const char *text, const char *block, const char *want)
+{
+    MLO_AUTOSTR struct mlo_str out;
+    mlo_str_init(&out, 1 << 20);
+    err = MLO_ERR_INIT;
+    if (check_ok(mlo_config_put_section("f", text, strlen(text), "validate", block, &out, &err), &err))
+        check_str(out.ptr, want);
+}
+
+static void a_section_takes_the_place_of_its_lines(void)
+{
+    const char *block = "validate:\n  rows: {min: 1}\n";
+    expect_section("", block, block);
+    expect_section("a: 1", block, "a: 1\nvalidate:\n  rows: {min: 1}\n");
+    expect_section("# top\nvalidate:\n  # inside\n  rows: 2\n  # last\n\n# of b\nb: 1\n", block,
+                   "# top\nvalidate:\n  rows: {min: 1}\n\n# of b\nb: 1\n");
+    expect_section("validate: {rows: 2}\nb: 1 # x\n", block, "validate:\n  rows: {min: 1}\nb: 1 # x\n");
+    expect_section("a: 1\nvalidate:\n  rows: 2\n# end\n", NULL, "a: 1\n# end\n");
+}
+
+static void a_section_that_cannot_be_told_by_lines_is_left_alone(void)
+{
+    static const char *const texts[] = {"{validate: {rows: 2}, b: 1}\n", "validate.rows: 2\n",
+                                        "{b: 1,\nvalidate: {rows: 2}}\n"};
+    for (size_t i = 0; i < MLO_COUNT(texts); i++) {
+        MLO_AUTOSTR struct mlo_str out;
+        mlo_str_init(&out, 1 << 20);
+        err = MLO_ERR_INIT;
+        check_err(mlo_config_put_section("f", texts[i], strlen(texts[i]), "validate", "validate:\n  x: 1\n",
+                                         &out, &err),
+                  MLO_EUNAVAIL, &err, "cannot be changed here");
+    }
+}
+
+static void a_section_is_given_as_it_is_written(void)
+{
+    const char *text = "a: 1\nvalidate:\n  # why\n  rows: 2 # two\n\n# of b\nb: 1\n", *none = "a: 1\n";
+    MLO_AUTOFREE char *got = NULL;
+    char *gone = NULL;
+    check_ok(mlo_config_get_section("f", text, strlen(text), "validate", &got, &err), &err);
+    check_str(got, "validate:\n  # why\n  rows: 2 # two\n");
+    check_ok(mlo_config_get_section("f", none, strlen(none), "validate", &gone, &err), &err);
+    check(!gone);
+}
+
+static void a_tree_tells_names_with_dots_from_members(void)
+{
+    static const struct mlo_config_node want[] = {{"columns", NULL, 2, 1, true}, {"a", NULL, 3, 2, true},
+                                                  {"min", "1", 3, 3, false},     {"a.b", NULL, 4, 2, true},
+                                                  {"in", NULL, 4, 3, true},      {"0", "x", 4, 4, false},
+                                                  {"1", NULL, 4, 4, false},      {"rows", "5", 5, 1, false}};
+    const char *text = "validate:\n columns:\n  a: {min: 1}\n  a.b: {in: [x, ~]}\n rows: 5\nb: 1\n";
+    struct mlo_config_tree *t = NULL;
+    size_t n = 0;
+    if (!check_ok(mlo_config_tree_read("f", text, strlen(text), "validate", &t, &err), &err))
+        return;
+    const struct mlo_config_node *got = mlo_config_tree_nodes(t, &n);
+    check_int(n, MLO_COUNT(want));
+    for (size_t i = 0; i < n && i < MLO_COUNT(want); i++) {
+        check_str(got[i].key, want[i].key);
+        check(!got[i].value == !want[i].value && (!got[i].value || strcmp(got[i].value, want[i].value) == 0));
+        check(got[i].line == want[i].line && got[i].depth == want[i].depth && got[i].inner == want[i].inner,
+              "node %zu: line %zu depth %u", i, got[i].line, got[i].depth);
+    }
+    mlo_config_tree_free(t);
+    check_err(mlo_config_tree_read("f", "a: 1", 4, "validate", &t, &err), MLO_ENOTFOUND, &err, "no section");
+    check_err(mlo_config_tree_read("f", "validate: 1", 11, "validate", &t, &err), MLO_EUSAGE, &err, "f:1:");
+}
+
+static int section_and_tree(void)
+{
+    const char *text = "a: 1\nvalidate:\n  rows: 2\nb: 1\n";
+    struct mlo_config_tree *t = NULL;
+    MLO_AUTOSTR struct mlo_str out;
+    MLO_AUTOFREE char *got = NULL;
+    mlo_str_init(&out, 1 << 20);
+    err = MLO_ERR_INIT;
+    int rc = mlo_config_put_section("f", text, strlen(text), "validate", "validate:\n  x: 1\n", &out, &err);
+    if (rc == 0)
+        rc = mlo_config_get_section("f", text, strlen(text), "validate", &got, &err);
+    if (rc == 0)
+        rc = mlo_config_tree_read("f", text, strlen(text), "validate", &t, &err);
+    if (rc == 0)
+        mlo_config_tree_free(t);
+    return rc;
+}
+
+static void sections_survive_every_failure_of_memory(void)
+{
+    check(each_alloc_failure(section_and_tree) > 5);
+}
+
 int main(void)
 {
     run(an_entry_is_put_into_what_is_there);
@@ -149,5 +243,10 @@ int main(void)
     run(what_cannot_be_changed_by_lines_is_left_alone);
     run(an_entry_is_read);
     run(survives_every_failure_of_memory);
+    run(a_section_takes_the_place_of_its_lines);
+    run(a_section_that_cannot_be_told_by_lines_is_left_alone);
+    run(a_section_is_given_as_it_is_written);
+    run(a_tree_tells_names_with_dots_from_members);
+    run(sections_survive_every_failure_of_memory);
     return done_testing();
 }

@@ -108,7 +108,7 @@ static void bounds_depth_size_and_number(void)
     mlo_str_init(&many, MLO_STR_MAX);
     for (int i = 0; i <= MLO_YAML_KEYS; i++)
         mlo_str_addf(&many, "k%d: 1\n", i);
-    check_err(parse(many.ptr), MLO_EINVALID, &err, "more than 4096 values");
+    check_err(parse(many.ptr), MLO_EINVALID, &err, "more than 65536 values");
     mlo_str_fill(&many, '#', MLO_YAML_MAX);
     check_err(parse(many.ptr), MLO_EINVALID, &err, "larger than");
     mlo_str_clear(&many);

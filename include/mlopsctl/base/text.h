@@ -21,6 +21,19 @@ size_t mlo_utf8_cut(const char *s, size_t max);
 /* A foreign name for a message: escaped, cut with "..." to fit. Returns buf. */
 #define MLO_SHOWN 200
 const char *mlo_shown(const char *s, size_t n, char buf[MLO_SHOWN]);
+/*
+ * Text from outside, so that no reader of the form obeys anything in it: what is not shown (control bytes,
+ * bidi marks, invalid UTF-8) becomes visible as everywhere else, then each byte that means something in the
+ * form is spelled as its table says.
+ */
+struct mlo_spelling {
+    char byte; /* 0 ends a table */
+    const char *as;
+};
+void mlo_spell(struct mlo_str *out, const char *s, size_t n, const struct mlo_spelling *form);
+/* HTML, SVG and XML, as text and within quotes. */
+extern const struct mlo_spelling mlo_markup[];
+void mlo_spell_markup(struct mlo_str *out, const char *s);
 /* Columns a terminal needs for valid UTF-8 text (wide and combining characters counted). */
 size_t mlo_text_width(const char *s);
 
