@@ -127,6 +127,101 @@ struct mlo_auc {
 int mlo_delong(const double *scores_positive, size_t n, const double *scores_negative, size_t m,
                struct mlo_auc *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- detectors of change in a stream of numbers: one value at a time, memory that does not grow ---- */
+
+/*
+ * A detector is its state: a value without pointers, which may be copied, kept as numbers and restored. After
+ * a drift the next value begins anew. Each equals the class of that name in River 0.2x, value for value
+ * (docs/statistics.md names the papers).
+ */
+enum mlo_detector_kind {
+    MLO_DETECT_ADWIN,
+    MLO_DETECT_DDM,
+    MLO_DETECT_EDDM,
+    MLO_DETECT_HDDM_A,
+    MLO_DETECT_HDDM_W,
+    MLO_DETECT_PAGE_HINKLEY,
+    MLO_DETECT_KSWIN,
+};
+#define MLO_DETECTORS           7
+#define MLO_DETECTOR_PARAMETERS 4
+#define MLO_ADWIN_ROWS          40 /* 5 * 2^40 values */
+#define MLO_ADWIN_BUCKETS       5  /* of a row; one more is merged upward */
+#define MLO_KSWIN_WINDOW_MAX    500
+enum mlo_signal { MLO_SIGNAL_NONE, MLO_SIGNAL_WARNING, MLO_SIGNAL_DRIFT };
+
+/* Counts are doubles too, so that a state is nothing but numbers. */
+struct mlo_running_mean {
+    double n, mean;
+};
+struct mlo_adwin { /* a window as long as its mean does not change, in O(log n) buckets */
+    double ticks, width, total, variance /* times width */, rows;
+    double count[MLO_ADWIN_ROWS]; /* buckets in use */
+    double sum[MLO_ADWIN_ROWS][MLO_ADWIN_BUCKETS + 1], within[MLO_ADWIN_ROWS][MLO_ADWIN_BUCKETS + 1];
+};
+struct mlo_ddm { /* the error rate above its best */
+    struct mlo_running_mean rate;
+    double best_rate, best_sd, found;
+};
+struct mlo_eddm { /* distances between errors below their best */
+    struct mlo_running_mean distance;
+    double squares, n, last_error, best;
+};
+struct mlo_hddm_a { /* mean so far against the mean up to the best cut; Hoeffding's bound */
+    struct mlo_running_mean all, cut;
+};
+struct mlo_weighted_mean { /* exponentially; bound: sum of squared weights (McDiarmid) */
+    double seen, mean, bound;
+};
+struct mlo_hddm_w {
+    struct mlo_weighted_mean all, before, after;
+    double cut;
+};
+struct mlo_page_hinkley {
+    struct mlo_running_mean mean;
+    double up, down, lowest, highest;
+};
+struct mlo_kswin { /* the last values against some of those before */
+    double n, values[MLO_KSWIN_WINDOW_MAX];
+};
+struct mlo_detector {
+    enum mlo_detector_kind kind;
+    enum mlo_signal signal; /* after the last value */
+    double parameters[MLO_DETECTOR_PARAMETERS];
+    union {
+        struct mlo_adwin adwin;
+        struct mlo_ddm ddm;
+        struct mlo_eddm eddm;
+        struct mlo_hddm_a hddm_a;
+        struct mlo_hddm_w hddm_w;
+        struct mlo_page_hinkley page_hinkley;
+        struct mlo_kswin kswin;
+    } state;
+};
+struct mlo_detector_parameter {
+    const char *name;
+    double standard, min, max;
+    bool whole;
+};
+struct mlo_detector_info {
+    const char *name; /* "page-hinkley" */
+    bool binary;      /* takes 0 (right) and 1 (wrong) only */
+    const struct mlo_detector_parameter *parameters;
+    size_t n_parameters;
+};
+const struct mlo_detector_info *mlo_detector_info(enum mlo_detector_kind kind);
+void mlo_detector_init(struct mlo_detector *d, enum mlo_detector_kind kind); /* standard parameters */
+/* Before the first value. MLO_EUSAGE: no such parameter, or a value outside its range. */
+int mlo_detector_set(struct mlo_detector *d, const char *name, double value,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+enum mlo_signal mlo_detector_update(struct mlo_detector *d, double x); /* finite */
+/* The state as numbers, zeros at the end left out; borrowed from d. */
+const double *mlo_detector_numbers(const struct mlo_detector *d, size_t *ret_n);
+/* d has its parameters. MLO_EINVALID when the numbers are no state of such a detector; d is then unchanged.
+ */
+int mlo_detector_restore(struct mlo_detector *d, enum mlo_signal signal, const double *numbers, size_t n,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- bootstrap: interval of a statistic of resampled arrays, from a seed ---- */
 
 uint64_t mlo_random_next(uint64_t *state); /* splitmix64 */
