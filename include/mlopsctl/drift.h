@@ -19,8 +19,23 @@
 #define MLO_PROFILE_BINS_MAX       ((size_t)1024)  /* fine bins of a number column */
 struct mlo_profile;                                /* owned */
 
+/* What a column is for. Columns of no given role are features. Of an ignored one a profile keeps the name. */
+enum mlo_column_role {
+    MLO_ROLE_FEATURE,
+    MLO_ROLE_PREDICTION,
+    MLO_ROLE_SCORE,
+    MLO_ROLE_LABEL,
+    MLO_ROLE_TIME,
+    MLO_ROLE_IGNORE
+};
+struct mlo_column_use {
+    const char *name; /* borrowed */
+    enum mlo_column_role role;
+};
 struct mlo_profile_opts {
-    const struct mlo_profile *like; /* edges, types and categories of this one; NULL: from the data */
+    const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
+    const struct mlo_column_use *roles; /* on top of those of `like` */
+    size_t n_roles;
     unsigned threads;
     bool exact; /* keep the values (sorted, in memory or temporary files) for KS and Wasserstein without bins
                  */
@@ -29,6 +44,13 @@ struct mlo_profile_opts {
 int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
 /* MLO_EUSAGE when edges differ. The result does not depend on order or split. */
+/* For a profile that was read. MLO_ENOTFOUND: no such column. */
+int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *roles, size_t n,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+/* "label". */
+const char *mlo_role_word(enum mlo_column_role r);
+/* The first column of this role; NULL: none. Borrowed. */
+const char *mlo_profile_column_of(const struct mlo_profile *p, enum mlo_column_role role);
 int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other,
                       struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
@@ -47,14 +69,6 @@ int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **r
 
 /* ---- comparing ---- */
 
-enum mlo_column_role {
-    MLO_ROLE_FEATURE,
-    MLO_ROLE_PREDICTION,
-    MLO_ROLE_SCORE,
-    MLO_ROLE_LABEL,
-    MLO_ROLE_TIME,
-    MLO_ROLE_IGNORE
-};
 enum mlo_verdict {
     MLO_VERDICT_STABLE,
     MLO_VERDICT_DRIFT,
@@ -149,7 +163,7 @@ bool mlo_drift_is_alarm(const struct mlo_drift_column *c);
 
 struct mlo_drift_column_opts {
     const char *name;
-    enum mlo_column_role role;
+    enum mlo_column_role role;      /* FEATURE: as the reference's profile says */
     struct mlo_drift_limits limits; /* a member below 0: the default */
     double importance;
 };

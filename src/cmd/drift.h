@@ -5,10 +5,13 @@
 #include <mlopsctl/cli.h>
 #include <mlopsctl/drift.h>
 
+#include "tables.h"
+
 /* ---- drift_options.c ---- */
 
 struct mlo_drift_args { /* the command line */
     struct mlo_strings current;
+    struct mlo_role_opts roles;
     const char *reference, *format, *html, *junit, *prometheus;
     double psi, p, share;
     uint64_t threads;

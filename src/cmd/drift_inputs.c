@@ -3,7 +3,6 @@
 #include <mlopsctl/base/io.h>
 
 #include "drift.h"
-#include "tables.h"
 
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in)
 {
@@ -29,9 +28,15 @@ static int name_current(const struct mlo_drift_args *o, struct mlo_str *name, st
 int mlo_drift_inputs_read(const struct mlo_drift_args *o, struct mlo_drift_inputs *in, struct mlo_err *err)
 {
     struct mlo_table_opts to = {.format = o->format, .threads = (unsigned)o->threads};
-    int rc = mlo_profile_open(&o->reference, 1, &to, NULL, &in->reference, err);
+    MLO_AUTOFREE struct mlo_column_use *roles = NULL;
+    struct mlo_profile_opts how = {0};
+    int rc = mlo_role_list(&o->roles, &roles, &how.n_roles, err);
+    how.roles = roles;
+    if (rc == 0)
+        rc = mlo_profile_open(&o->reference, 1, &to, &how, &in->reference, err);
     if (rc != 0)
         return mlo_wrap(err, "reference");
-    rc = mlo_profile_open(o->current.items, o->current.n, &to, in->reference, &in->current, err);
+    how = (struct mlo_profile_opts){.like = in->reference};
+    rc = mlo_profile_open(o->current.items, o->current.n, &to, &how, &in->current, err);
     return rc != 0 ? mlo_wrap(err, "current data") : name_current(o, &in->name_current, err);
 }

@@ -19,6 +19,7 @@ const struct mlo_opt mlo_drift_options[] = {
          "the data to look at: tables, `-` for standard input, or a profile made with --like the reference",
      .offset = offsetof(struct mlo_drift_args, current),
      .flags = MLO_OPTF_REQUIRED | MLO_OPTF_FILE},
+    MLO_ROLE_OPTIONS(struct mlo_drift_args),
     {.name = "psi",
      .type = MLO_OPT_DOUBLE,
      .arg = "X",

@@ -8,7 +8,6 @@
 #include <mlopsctl/base/io.h>
 
 #include "drift.h"
-#include "tables.h"
 
 #define SHOWN_STABLE ((size_t)10) /* columns without drift in the text, unless --all */
 

@@ -6,6 +6,7 @@
 #include "tables.h"
 
 struct opts {
+    struct mlo_role_opts roles;
     const char *output, *like, *format;
     uint64_t threads;
 };
@@ -24,6 +25,7 @@ static const struct mlo_opt opts_table[] = {
      .help = "count into the bins of this profile, so that the result can be merged or compared with it",
      .offset = offsetof(struct opts, like),
      .flags = MLO_OPTF_FILE},
+    MLO_ROLE_OPTIONS(struct opts),
     {.name = "format",
      .type = MLO_OPT_CHOICE,
      .arg = "FORM",
@@ -44,12 +46,13 @@ static const struct mlo_opt opts_table[] = {
 static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo_err *err)
 {
     const struct mlo_table_opts none = {0};
+    const struct mlo_profile_opts as_it_is = {0};
     struct mlo_profile *sum = NULL;
     int rc = 0;
     for (size_t i = 1; rc == 0 && i < ctx->n_args; i++) {
         const char *path = ctx->args[i];
         struct mlo_profile *p = NULL;
-        rc = mlo_profile_open(&path, 1, &none, sum, &p, err);
+        rc = mlo_profile_open(&path, 1, &none, &as_it_is, &p, err);
         if (rc == 0 && sum) {
             rc = mlo_profile_merge(sum, p, err);
             mlo_profile_free(p);
@@ -71,11 +74,17 @@ static int make(const struct mlo_ctx *ctx, const struct opts *o, struct mlo_prof
 {
     struct mlo_table_opts to = {.format = o->format, .threads = (unsigned)o->threads};
     struct mlo_profile *like = NULL;
+    MLO_AUTOFREE struct mlo_column_use *roles = NULL;
+    struct mlo_profile_opts how = {0};
     if (ctx->n_args > 1 && strcmp(ctx->args[0], "merge") == 0)
         return merge(ctx, ret, err);
-    int rc = o->like ? mlo_profile_open(&o->like, 1, &to, NULL, &like, err) : 0;
+    int rc = o->like ? mlo_profile_open(&o->like, 1, &to, &how, &like, err) : 0;
     if (rc == 0)
-        rc = mlo_profile_open((const char *const *)ctx->args, ctx->n_args, &to, like, ret, err);
+        rc = mlo_role_list(&o->roles, &roles, &how.n_roles, err);
+    how.roles = roles;
+    how.like = like;
+    if (rc == 0)
+        rc = mlo_profile_open((const char *const *)ctx->args, ctx->n_args, &to, &how, ret, err);
     mlo_profile_free(like);
     return rc;
 }

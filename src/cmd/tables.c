@@ -29,24 +29,64 @@ static int read_profile(const char *path, struct mlo_profile **ret, struct mlo_e
     return rc != 0 ? mlo_wrap(err, "'%s'", path) : 0;
 }
 
+/* Roles given beside a profile are as good as those that stand in it. */
+static int open_profile(const char *path, const struct mlo_profile_opts *how, struct mlo_profile **ret,
+                        struct mlo_err *err)
+{
+    struct mlo_profile *p = NULL;
+    int rc = read_profile(path, &p, err);
+    if (rc == 0)
+        rc = mlo_profile_set_roles(p, how->roles, how->n_roles, err);
+    if (rc != 0)
+        mlo_profile_free(p);
+    else
+        *ret = p;
+    return rc;
+}
+
 int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
-                     const struct mlo_profile *like, struct mlo_profile **ret, struct mlo_err *err)
+                     const struct mlo_profile_opts *how, struct mlo_profile **ret, struct mlo_err *err)
 {
     struct mlo_table *t = NULL;
     struct mlo_table_opts as = *opts;
-    struct mlo_profile_opts po = {.like = like};
     MLO_AUTOFREE struct mlo_table_column *types = NULL;
     if (n == 1 && is_profile(paths[0]))
-        return read_profile(paths[0], ret, err);
-    int rc = like ? mlo_profile_columns(like, &types, &as.n_types, err) : 0;
-    if (like)
+        return open_profile(paths[0], how, ret, err);
+    int rc = how->like ? mlo_profile_columns(how->like, &types, &as.n_types, err) : 0;
+    if (how->like)
         as.types = types;
     if (rc == 0)
         rc = mlo_table_open(paths, n, &as, &t, err);
     if (rc == 0)
-        rc = mlo_profile_table(t, &po, ret, err);
+        rc = mlo_profile_table(t, how, ret, err);
     mlo_table_close(t);
     return rc;
+}
+
+static void add_roles(struct mlo_column_use *list, size_t *n, const char *const *names, size_t count,
+                      enum mlo_column_role role)
+{
+    for (size_t i = 0; i < count; i++)
+        if (names[i])
+            list[(*n)++] = (struct mlo_column_use){names[i], role};
+}
+
+int mlo_role_list(const struct mlo_role_opts *o, struct mlo_column_use **ret, size_t *ret_n,
+                  struct mlo_err *err)
+{
+    size_t n = 0;
+    struct mlo_column_use *list = mlo_calloc(o->prediction.n + o->score.n + o->ignore.n + 2, sizeof *list,
+                                             err);
+    if (!list)
+        return MLO_EIO;
+    add_roles(list, &n, o->ignore.items, o->ignore.n, MLO_ROLE_IGNORE);
+    add_roles(list, &n, o->prediction.items, o->prediction.n, MLO_ROLE_PREDICTION);
+    add_roles(list, &n, o->score.items, o->score.n, MLO_ROLE_SCORE);
+    add_roles(list, &n, &o->time, 1, MLO_ROLE_TIME);
+    add_roles(list, &n, &o->label, 1, MLO_ROLE_LABEL);
+    *ret = list;
+    *ret_n = n;
+    return 0;
 }
 
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err)

@@ -5,11 +5,46 @@
 #include <mlopsctl/cli.h>
 #include <mlopsctl/drift.h>
 
-/* A file that begins as our profiles do is one; anything else is a table, counted in the bins of `like`
- * (NULL: its own). Owner: the caller. */
+/* A file that begins as our profiles do is one; anything else is a table, counted as `how` says. Owner: the
+ * caller. */
 int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
-                     const struct mlo_profile *like, struct mlo_profile **ret,
+                     const struct mlo_profile_opts *how, struct mlo_profile **ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* The columns that the command line gives a role. */
+struct mlo_role_opts {
+    struct mlo_strings prediction, score, ignore;
+    const char *label, *time;
+};
+/* Of a struct with a member `roles`. */
+#define MLO_ROLE_OPTIONS(s)                                                                                  \
+    {.name = "prediction",                                                                                   \
+     .type = MLO_OPT_LIST,                                                                                   \
+     .arg = "COLUMN",                                                                                        \
+     .help = "what the model answered: a class or a number",                                                 \
+     .offset = offsetof(s, roles.prediction)},                                                               \
+        {.name = "score",                                                                                    \
+         .type = MLO_OPT_LIST,                                                                               \
+         .arg = "COLUMN",                                                                                    \
+         .help = "how sure the model was: the probability of the positive class",                            \
+         .offset = offsetof(s, roles.score)},                                                                \
+        {.name = "label",                                                                                    \
+         .type = MLO_OPT_STRING,                                                                             \
+         .arg = "COLUMN",                                                                                    \
+         .help = "what turned out to be true; may be missing in the current data",                           \
+         .offset = offsetof(s, roles.label)},                                                                \
+        {.name = "time",                                                                                     \
+         .type = MLO_OPT_STRING,                                                                             \
+         .arg = "COLUMN",                                                                                    \
+         .help = "when a row came about",                                                                    \
+         .offset = offsetof(s, roles.time)},                                                                 \
+    {                                                                                                        \
+        .name = "ignore", .type = MLO_OPT_LIST, .arg = "COLUMN",                                             \
+        .help = "neither counted nor compared; a profile keeps its name alone",                              \
+        .offset = offsetof(s, roles.ignore)                                                                  \
+    }
+/* Owner of *ret: the caller; names borrowed. */
+int mlo_role_list(const struct mlo_role_opts *o, struct mlo_column_use **ret, size_t *ret_n,
+                  struct mlo_err *err) MLO_MUST_CHECK;
 /* The whole text, atomically, over what was there. */
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
 

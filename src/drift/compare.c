@@ -287,14 +287,17 @@ void mlo_drift_report_free(struct mlo_drift_report *r)
     free(r);
 }
 
-static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const char *name,
+static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const struct mlo_profile_column *of,
                                             const struct mlo_drift_opts *o)
 {
     struct mlo_drift_column *c = &r->columns[r->n_columns++];
-    const struct mlo_drift_column_opts *own = opts_of(o, name);
-    *c = (struct mlo_drift_column){
-        .name = name, .test = {.p = 1}, .missing_test = {.p = 1}, .p_adjusted = 1, .missing_p_adjusted = 1};
-    c->role = own ? own->role : MLO_ROLE_FEATURE;
+    const struct mlo_drift_column_opts *own = opts_of(o, of->name);
+    *c = (struct mlo_drift_column){.name = of->name,
+                                   .test = {.p = 1},
+                                   .missing_test = {.p = 1},
+                                   .p_adjusted = 1,
+                                   .missing_p_adjusted = 1};
+    c->role = own && own->role != MLO_ROLE_FEATURE ? own->role : of->role;
     c->importance = own ? own->importance : 0;
     return c;
 }
@@ -304,10 +307,12 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
 {
     for (size_t i = 0; i < a->n_columns; i++) {
         struct mlo_pair p = {&a->columns[i], mlo_profile_find(b, a->columns[i].name)};
-        struct mlo_drift_column *c = next_column(r, a->columns[i].name, o);
+        struct mlo_drift_column *c = next_column(r, &a->columns[i], o);
         int rc = 0;
         if (c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME)
             SAY(c, MLO_VERDICT_IGNORED, "as the settings say");
+        else if (c->role == MLO_ROLE_LABEL && (!p.current || p.current->n == 0))
+            SAY(c, MLO_VERDICT_IGNORED, "no labels in the current data yet");
         else if (!p.current)
             SAY(c, MLO_VERDICT_VANISHED, "not in the current data");
         else
@@ -317,7 +322,7 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
     }
     for (size_t i = 0; i < b->n_columns; i++)
         if (!mlo_profile_find(a, b->columns[i].name)) {
-            struct mlo_drift_column *c = next_column(r, b->columns[i].name, o);
+            struct mlo_drift_column *c = next_column(r, &b->columns[i], o);
             SAY(c, MLO_VERDICT_NEW, "not in the reference");
         }
     return 0;

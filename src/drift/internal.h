@@ -81,6 +81,7 @@ int mlo_categories_sorted(const struct mlo_categories *c, const struct mlo_categ
 struct mlo_profile_column {
     char *name;
     enum mlo_column_type type;
+    enum mlo_column_role role;
     bool integral;
     uint64_t n, missing, nan, bad; /* rows by state of the cell; n: with a value */
     struct mlo_bins bins;          /* all types but TEXT */
@@ -99,6 +100,7 @@ int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo
                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_role_parse(const char *word, enum mlo_column_role *ret);
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name);
 static inline void mlo_profile_count(struct mlo_profile_column *c, double v)
 {

@@ -65,6 +65,51 @@ const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, c
     return NULL;
 }
 
+/* ---- roles ---- */
+
+static const char *const role_words[] = {
+    [MLO_ROLE_FEATURE] = "feature", [MLO_ROLE_PREDICTION] = "prediction",
+    [MLO_ROLE_SCORE] = "score",     [MLO_ROLE_LABEL] = "label",
+    [MLO_ROLE_TIME] = "time",       [MLO_ROLE_IGNORE] = "ignore",
+};
+
+const char *mlo_role_word(enum mlo_column_role r)
+{
+    return role_words[r];
+}
+
+bool mlo_role_parse(const char *word, enum mlo_column_role *ret)
+{
+    for (size_t i = 0; word && i < MLO_COUNT(role_words); i++)
+        if (strcmp(role_words[i], word) == 0) {
+            *ret = (enum mlo_column_role)i;
+            return true;
+        }
+    return false;
+}
+
+const char *mlo_profile_column_of(const struct mlo_profile *p, enum mlo_column_role role)
+{
+    for (size_t i = 0; i < p->n_columns; i++)
+        if (p->columns[i].role == role)
+            return p->columns[i].name;
+    return NULL;
+}
+
+int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *roles, size_t n,
+                          struct mlo_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct mlo_profile_column *c = (struct mlo_profile_column *)(uintptr_t)mlo_profile_find(
+            p, roles[i].name);
+        if (!c)
+            return mlo_fail(err, MLO_ENOTFOUND, "no column '%s', which is given as %s", roles[i].name,
+                            mlo_role_word(roles[i].role));
+        c->role = roles[i].role;
+    }
+    return 0;
+}
+
 void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret)
 {
     *ret = (struct mlo_profile_facts){.rows = p->rows, .ragged = p->ragged, .columns = p->n_columns};
@@ -91,10 +136,10 @@ static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, 
     bool same = a->n_columns == b->n_columns;
     for (size_t i = 0; same && i < a->n_columns; i++) {
         const struct mlo_profile_column *x = &a->columns[i], *y = &b->columns[i];
-        same = strcmp(x->name, y->name) == 0 && x->type == y->type && x->centre == y->centre &&
-               !x->counts == !y->counts && mlo_bins_equal(&x->bins, &y->bins);
+        same = strcmp(x->name, y->name) == 0 && x->type == y->type && x->role == y->role &&
+               x->centre == y->centre && !x->counts == !y->counts && mlo_bins_equal(&x->bins, &y->bins);
         if (!same) {
-            mlo_fail(err, MLO_EUSAGE, "the profiles count column '%s' in different bins", x->name);
+            mlo_fail(err, MLO_EUSAGE, "the profiles count column '%s' in different bins or roles", x->name);
             return mlo_hint(err, "make the profiles of all shards with --like the same reference profile");
         }
     }

@@ -123,7 +123,7 @@ static int keep_batch(struct scan *s, unsigned worker, const struct mlo_batch *b
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
-        if (p->columns[i].type != MLO_COLUMN_TEXT)
+        if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
             rc = keep_numbers(&s->samples[i], &p->columns[i], &b->columns[i], b->n_rows, err);
     if (rc == 0 && ++s->sampled == SAMPLE_BATCHES)
         rc = make_edges(s, err);
@@ -154,6 +154,8 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
     int rc = s->opts->like ? 0 : first ? keep_batch(s, worker, b, err) : wait_for_edges(s, err);
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++) {
         struct mlo_profile_column *c = &p->columns[i];
+        if (c->role == MLO_ROLE_IGNORE)
+            continue;
         if (c->type == MLO_COLUMN_TEXT)
             rc = count_texts(c, &b->columns[i], b->n_rows, err);
         else if (!first)
@@ -169,6 +171,7 @@ static int take_bins(const struct mlo_profile *like, struct mlo_profile_column *
 {
     static const struct mlo_bins none;
     const struct mlo_profile_column *from = mlo_profile_find(like, c->name);
+    c->role = from ? from->role : MLO_ROLE_FEATURE;
     if (c->type == MLO_COLUMN_TEXT)
         return 0;
     if (from && from->type == c->type)
@@ -183,7 +186,7 @@ static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **r
     int rc = mlo_profile_new(columns, n, ret, err);
     for (size_t i = 0; rc == 0 && s->opts->like && i < n; i++)
         rc = take_bins(s->opts->like, &(*ret)->columns[i], err);
-    return rc;
+    return rc == 0 ? mlo_profile_set_roles(*ret, s->opts->roles, s->opts->n_roles, err) : rc;
 }
 
 static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)

@@ -113,6 +113,8 @@ static int put_column(struct mlo_str *out, const struct mlo_profile_column *c, s
     int rc = 0;
     mlo_str_add(out, "{\"name\":");
     put_text(out, c->name, strlen(c->name));
+    if (c->role != MLO_ROLE_FEATURE)
+        mlo_str_addf(out, ",\"role\":\"%s\"", mlo_role_word(c->role));
     mlo_str_addf(out,
                  ",\"type\":\"%s\",\"integral\":%s,\"n\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"nan\":%" PRIu64
                  ",\"bad\":%" PRIu64,
@@ -286,10 +288,19 @@ static int get_categories(const cJSON *o, struct mlo_profile_column *c, struct m
     return rc;
 }
 
+static int get_role(const cJSON *o, enum mlo_column_role *ret, struct mlo_err *err)
+{
+    if (!cJSON_GetObjectItemCaseSensitive(o, "role") || mlo_role_parse(mlo_json_text(o, "role"), ret))
+        return 0;
+    return mlo_fail(err, MLO_EINVALID, "has a column of no known role");
+}
+
 static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
 {
     c->integral = mlo_json_true(o, "integral");
-    int rc = get_u64(o, "n", &c->n, err);
+    int rc = get_role(o, &c->role, err);
+    if (rc == 0)
+        rc = get_u64(o, "n", &c->n, err);
     if (rc == 0)
         rc = get_u64(o, "missing", &c->missing, err);
     if (rc == 0)

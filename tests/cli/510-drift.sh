@@ -21,6 +21,13 @@ test_expect 'profiles of shards merge to that of the whole' '
     sed -n "1,90p" moved.csv >s1.csv && { head -1 moved.csv; sed -n "91,\$p" moved.csv; } >s2.csv &&
     for i in 1 2; do mlopsctl profile --like ref.profile s$i.csv -o s$i.profile || exit; done &&
     mlopsctl profile merge s2.profile s1.profile -o all.profile && cmp all.profile cur.profile'
+test_expect 'roles are kept: an ignored column is not counted, an unlabelled table is fine' '
+    mlopsctl profile reference.csv --label bad --ignore age --prediction job -o r.profile && mlopsctl profile --like r.profile moved.csv -o m.profile &&
+    jq -e "[.columns[] | select(.role) | [.name, .role, .n]] == [[\"age\", \"ignore\", 0], [\"job\", \"prediction\", 700], [\"bad\", \"label\", 700]]" r.profile &&
+    expect_code 1 mlopsctl drift -r r.profile -c m.profile --json >a && expect_code 1 mlopsctl drift -r reference.csv -c moved.csv --label bad --ignore age --prediction job --json >b &&
+    cmp a b && jq -e "[.columns[] | select(.verdict == \"drift\") | .column] == [\"amount\"]" a &&
+    awk -F, "BEGIN { OFS = \",\" } { NF--; print }" current.csv >open.csv && mlopsctl drift -r reference.csv -c open.csv --label bad >out &&
+    expect_code 3 mlopsctl drift -r reference.csv -c open.csv --label worse 2>err && grep -q "no column .worse.*label" err'
 test_expect 'gzip, tabs and standard input hold the same table' '
     gzip -k moved.csv && tr , "\t" <moved.csv >moved.tsv &&
     for f in moved.csv.gz moved.tsv; do mlopsctl profile --like ref.profile $f -o f.profile && cmp f.profile cur.profile || exit; done &&
