@@ -1,8 +1,9 @@
 /*
- * A profile out of a table, in one pass on several threads. Edges come from the first batches of the
- * reference: who gets one of them keeps its numbers; when all are there the edges are made and the numbers
- * counted, and those who were faster wait so long. Every worker counts into a profile of its own; they are
- * added up at the end.
+ * A profile out of a table, in one pass on several threads; every worker counts into a profile of its own,
+ * and they are added up at the end. Edges come from batches at even distances over the reference, read ahead
+ * of the pass. Where that cannot be (a stream, compressed text) or is not worth it (a short file) they come
+ * from its first batches: who gets one of them keeps its numbers; when all are there the edges are made and
+ * the numbers counted, and those who were faster wait so long.
  */
 #include "internal.h"
 
@@ -26,6 +27,7 @@ struct scan {
     size_t n_samples;
     uint64_t sampled; /* batches */
     bool edges, failed;
+    bool ready_made; /* there are edges before the pass */
 };
 
 /* ---- cells ---- */
@@ -78,17 +80,23 @@ static int count_texts(struct mlo_profile_column *c, const struct mlo_batch_colu
 
 /* ---- the sample ---- */
 
-static int keep_numbers(struct sample *s, struct mlo_profile_column *c, const struct mlo_batch_column *b,
-                        size_t rows, struct mlo_err *err)
+static int keep_numbers(struct sample *s, const struct mlo_batch_column *b, size_t rows, struct mlo_err *err)
 {
     int rc = mlo_grow(&s->values, &s->cap, s->n + rows, sizeof *s->values, err);
     for (size_t r = 0; rc == 0 && r < rows; r++)
-        if (has_value(c, b, r))
+        if (!b->cell || b->cell[r] == MLO_CELL_OK)
             s->values[s->n++] = value_of(b, r);
     return rc;
 }
 
-static int make_bins(struct scan *s, size_t column, struct mlo_err *err)
+static void count_states(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
+{
+    for (size_t r = 0; r < rows; r++)
+        has_value(c, b, r);
+}
+
+/* count: the sample is no part of what will be counted later. */
+static int make_bins(struct scan *s, size_t column, bool count, struct mlo_err *err)
 {
     struct sample *sample = &s->samples[column];
     struct mlo_bins bins = {0};
@@ -98,18 +106,18 @@ static int make_bins(struct scan *s, size_t column, struct mlo_err *err)
         rc = mlo_profile_set_bins(&s->parts[w]->columns[column], &bins, centre, err);
     mlo_bins_release(&bins);
     struct mlo_profile_column *c = &s->parts[0]->columns[column];
-    for (size_t i = 0; rc == 0 && i < sample->n; i++)
+    for (size_t i = 0; rc == 0 && count && i < sample->n; i++)
         mlo_profile_count(c, sample->values[i]);
     free(sample->values);
     *sample = (struct sample){0};
     return rc;
 }
 
-/* All first batches are here, or the table has no more. Nobody counts yet. */
-static int make_edges(struct scan *s, struct mlo_err *err)
+/* The whole sample is here. Nobody counts yet. */
+static int make_edges(struct scan *s, bool count, struct mlo_err *err)
 {
     for (size_t i = 0; i < s->parts[0]->n_columns; i++) {
-        int rc = s->parts[0]->columns[i].type != MLO_COLUMN_TEXT ? make_bins(s, i, err) : 0;
+        int rc = s->parts[0]->columns[i].type != MLO_COLUMN_TEXT ? make_bins(s, i, count, err) : 0;
         if (rc != 0)
             return rc;
     }
@@ -117,16 +125,36 @@ static int make_edges(struct scan *s, struct mlo_err *err)
     return 0;
 }
 
+static int keep_values(struct scan *s, const struct mlo_batch *b, struct mlo_err *err)
+{
+    const struct mlo_profile *p = s->parts[0];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
+        if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
+            rc = keep_numbers(&s->samples[i], &b->columns[i], b->n_rows, err);
+    return rc;
+}
+
+static int look_ahead(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct scan *s = ctx;
+    (void)worker;
+    pthread_mutex_lock(&s->lock);
+    int rc = keep_values(s, b, err);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
 static int keep_batch(struct scan *s, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
 {
     struct mlo_profile *p = s->parts[worker];
-    int rc = 0;
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
+    for (size_t i = 0; i < p->n_columns; i++)
         if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
-            rc = keep_numbers(&s->samples[i], &p->columns[i], &b->columns[i], b->n_rows, err);
+            count_states(&p->columns[i], &b->columns[i], b->n_rows);
+    int rc = keep_values(s, b, err);
     if (rc == 0 && ++s->sampled == SAMPLE_BATCHES)
-        rc = make_edges(s, err);
+        rc = make_edges(s, true, err);
     s->failed = s->failed || rc != 0;
     if (s->edges || s->failed)
         pthread_cond_broadcast(&s->ready);
@@ -150,8 +178,8 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
 {
     struct scan *s = ctx;
     struct mlo_profile *p = s->parts[worker];
-    bool first = !s->opts->like && b->sequence < SAMPLE_BATCHES;
-    int rc = s->opts->like ? 0 : first ? keep_batch(s, worker, b, err) : wait_for_edges(s, err);
+    bool first = !s->ready_made && b->sequence < SAMPLE_BATCHES;
+    int rc = s->ready_made ? 0 : first ? keep_batch(s, worker, b, err) : wait_for_edges(s, err);
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++) {
         struct mlo_profile_column *c = &p->columns[i];
         if (c->role == MLO_ROLE_IGNORE)
@@ -212,10 +240,15 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
     if (rc == 0 && !s->samples)
         rc = MLO_EIO;
     s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
+    s->ready_made = s->opts->like;
+    if (rc == 0 && !s->ready_made)
+        rc = mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err);
+    if (rc == 0 && s->ready_made && !s->opts->like)
+        rc = make_edges(s, false, err);
     if (rc == 0)
         rc = mlo_table_scan(t, count_batch, s, &st, err);
-    if (rc == 0 && !s->opts->like && !s->edges)
-        rc = make_edges(s, err);
+    if (rc == 0 && !s->ready_made && !s->edges)
+        rc = make_edges(s, true, err);
     return rc != 0 ? rc : add_up(s, &st, err);
 }
 

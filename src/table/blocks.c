@@ -2,14 +2,14 @@
 
 #include <string.h>
 
-#include "delimit.h"
+#include <mlopsctl/base/io.h>
 
-#define BLOCK_BYTES ((size_t)256 << 10) /* fits the second cache with its offsets and numbers */
+#include "delimit.h"
 
 void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct mlo_table_opts *opts)
 {
     *b = (struct mlo_blocks){.input = *in,
-                             .block_bytes = opts->block_bytes ? opts->block_bytes : BLOCK_BYTES};
+                             .block_bytes = opts->block_bytes ? opts->block_bytes : MLO_BLOCK_BYTES};
     pthread_mutex_init(&b->lock, NULL);
 }
 
@@ -71,6 +71,7 @@ static int take(struct mlo_blocks *b, struct mlo_block *k, struct mlo_err *err)
     k->n = whole;
     k->sequence = b->sequence;
     k->line = b->line;
+    k->sampled = false;
     b->line += mlo_count_lines(k->text, whole);
     b->sequence += whole > 0;
     b->counted.bytes += whole;
@@ -85,10 +86,45 @@ int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err 
     return rc;
 }
 
+/* From the first record that begins in the text; whether a newline stands within quotes cannot be told. */
+static void cut_to_records(const struct mlo_blocks *b, struct mlo_block *k, bool first, bool last)
+{
+    const char *nl = first ? NULL : memchr(k->text, '\n', k->n);
+    size_t from = first ? 0 : nl ? (size_t)(nl - k->text) + 1 : k->n;
+    k->n -= from;
+    memmove(k->text, k->text + from, k->n);
+    if (!last)
+        k->n = whole_records(b, k->text, k->n);
+}
+
+int mlo_blocks_sample(struct mlo_blocks *b, size_t part, size_t parts, struct mlo_block *ret,
+                      struct mlo_err *err)
+{
+    struct stat st;
+    size_t n = b->block_bytes / 2;
+    ret->n = 0;
+    if (mlo_input_is_compressed(&b->input) || fstat(b->input.fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    uint64_t share = (uint64_t)st.st_size / parts, from = share * part;
+    from += share > n ? (share - n) / 2 : 0;
+    int rc = reserve(&ret->text, &ret->cap, n, err);
+    if (rc == 0)
+        rc = mlo_read_at(b->input.fd, ret->text, n, from, &ret->n, err);
+    if (rc != 0)
+        return rc;
+    cut_to_records(b, ret, from == 0, ret->n < n);
+    ret->sequence = from > 0; /* the first has what stands before the first row */
+    ret->line = 0;
+    ret->sampled = true;
+    return 0;
+}
+
 /* The first ones by line, whichever thread met them first. */
-void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields)
+void mlo_blocks_ragged(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line, size_t fields)
 {
     struct mlo_scan_result *st = &b->counted;
+    if (from->sampled)
+        return;
     pthread_mutex_lock(&b->lock);
     size_t n = st->ragged < MLO_COUNT(st->first_ragged) ? st->ragged : MLO_COUNT(st->first_ragged), at = n;
     while (at > 0 && st->first_ragged[at - 1].line > line + 1)
@@ -108,6 +144,8 @@ void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uin
     batch->sequence = from->sequence;
     batch->first_row = UINT64_MAX;
     batch->first_line = line + 1;
+    if (from->sampled)
+        return;
     pthread_mutex_lock(&b->lock);
     b->counted.rows += batch->n_rows;
     pthread_mutex_unlock(&b->lock);

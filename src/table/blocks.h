@@ -22,12 +22,18 @@ struct mlo_block { /* of one worker, used again */
     char *text;
     size_t n, cap;           /* n 0: there is no more */
     uint64_t sequence, line; /* line: how many were before it */
+    bool sampled;            /* read ahead of its turn: nothing of it is counted */
 };
+#define MLO_BLOCK_BYTES ((size_t)256 << 10) /* fits the second cache with its offsets and numbers */
 /* Takes in. */
 void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct mlo_table_opts *opts);
 int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err *err) MLO_MUST_CHECK;
-/* A record that is no row of the table. Any thread. */
-void mlo_blocks_ragged(struct mlo_blocks *b, uint64_t line, size_t fields);
+/* The block at place `part` of `parts` over the file, its records guessed to begin behind a newline; n 0 when
+ * the file can be read only from its start. */
+int mlo_blocks_sample(struct mlo_blocks *b, size_t part, size_t parts, struct mlo_block *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+/* A record of the block that is no row of the table. Any thread. */
+void mlo_blocks_ragged(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line, size_t fields);
 /* Number and place of a batch whose first row stands after `line` lines; its rows are counted. */
 void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line,
                          struct mlo_batch *batch);

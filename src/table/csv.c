@@ -45,13 +45,14 @@ static size_t header_length(const char *text, size_t n, char separator)
 
 struct ragged {
     struct csv *t;
+    const struct mlo_block *block;
     uint64_t first_line;
 };
 
 static void note_ragged(void *ctx, uint64_t line, size_t fields)
 {
     const struct ragged *r = ctx;
-    mlo_blocks_ragged(&r->t->in, r->first_line + line, fields);
+    mlo_blocks_ragged(&r->t->in, r->block, r->first_line + line, fields);
 }
 
 static uint32_t field_start(const struct csv *t, const struct mlo_fields *f, size_t row, size_t i)
@@ -104,7 +105,7 @@ static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
     size_t from = preamble(t, &w->block);
     char *text = w->block.text + from;
     uint64_t line = w->block.line + mlo_count_lines(w->block.text, from);
-    struct ragged ragged = {t, line};
+    struct ragged ragged = {t, &w->block, line};
     int rc = mlo_fields_find(&w->fields, text, w->block.n - from, t->in.separator, t->n_columns, note_ragged,
                              &ragged, err);
     if (rc == 0 && w->fields.unclosed)
@@ -122,16 +123,30 @@ static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
     return 0;
 }
 
+/* The block that was taken, as a batch. */
+static int give(struct csv *t, struct csv_worker *w, const struct mlo_batch **ret, struct mlo_err *err)
+{
+    int rc = w->block.n > 0 ? read_block(t, w, err) : 0;
+    if (rc == 0)
+        *ret = w->block.n > 0 ? &w->rows.batch : NULL;
+    return rc;
+}
+
 static int csv_next(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err)
 {
     struct csv *t = self;
     struct csv_worker *w = &t->workers[worker];
     int rc = mlo_blocks_take(&t->in, &w->block, err);
-    if (rc == 0 && w->block.n > 0)
-        rc = read_block(t, w, err);
-    if (rc == 0)
-        *ret = w->block.n > 0 ? &w->rows.batch : NULL;
-    return rc;
+    return rc != 0 ? rc : give(t, w, ret, err);
+}
+
+static int csv_sample(void *self, unsigned worker, size_t part, size_t parts, const struct mlo_batch **ret,
+                      struct mlo_err *err)
+{
+    struct csv *t = self;
+    struct csv_worker *w = &t->workers[worker];
+    int rc = mlo_blocks_sample(&t->in, part, parts, &w->block, err);
+    return rc != 0 ? rc : give(t, w, ret, err);
 }
 
 /* ---- opening: separator, header, types ---- */
@@ -319,4 +334,6 @@ const struct mlo_form mlo_form_csv = {.name = "csv",
                                       .open = csv_open,
                                       .want = csv_want,
                                       .next = csv_next,
+                                      .sample = csv_sample,
+                                      .block = MLO_BLOCK_BYTES,
                                       .close = csv_close};

@@ -105,6 +105,13 @@ struct mlo_form {
     /* The next batch, or *ret NULL at the end; it lives until the worker's next call. Any thread, one per
      * worker. */
     int (*next)(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err);
+    /*
+     * Optional. After want, before the first next: the batch at place `part` of `parts` that lie evenly over
+     * the file, or *ret NULL when none can be had. Next gives its rows again. Lives and threads as in next.
+     */
+    int (*sample)(void *self, unsigned worker, size_t part, size_t parts, const struct mlo_batch **ret,
+                  struct mlo_err *err);
+    size_t block; /* bytes of the file that make a batch, at least; 0: not known */
     /* Adds what was counted to `st`. */
     void (*close)(void *self, struct mlo_scan_result *st);
 };

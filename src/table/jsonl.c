@@ -295,7 +295,7 @@ static int read_block(struct jsonl *t, struct jsonl_worker *w, struct mlo_err *e
         if (rc != 0)
             return rc;
         if (!is_row)
-            mlo_blocks_ragged(&t->in, w->block.line + line_number, 0);
+            mlo_blocks_ragged(&t->in, &w->block, w->block.line + line_number, 0);
         else
             lines[rows++] = line_number;
     }
@@ -309,16 +309,30 @@ static int read_block(struct jsonl *t, struct jsonl_worker *w, struct mlo_err *e
     return 0;
 }
 
+/* The block that was taken, as a batch. */
+static int give(struct jsonl *t, struct jsonl_worker *w, const struct mlo_batch **ret, struct mlo_err *err)
+{
+    int rc = w->block.n > 0 ? read_block(t, w, err) : 0;
+    if (rc == 0)
+        *ret = w->block.n > 0 ? &w->rows.batch : NULL;
+    return rc;
+}
+
 static int jsonl_next(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err)
 {
     struct jsonl *t = self;
     struct jsonl_worker *w = &t->workers[worker];
     int rc = mlo_blocks_take(&t->in, &w->block, err);
-    if (rc == 0 && w->block.n > 0)
-        rc = read_block(t, w, err);
-    if (rc == 0)
-        *ret = w->block.n > 0 ? &w->rows.batch : NULL;
-    return rc;
+    return rc != 0 ? rc : give(t, w, ret, err);
+}
+
+static int jsonl_sample(void *self, unsigned worker, size_t part, size_t parts, const struct mlo_batch **ret,
+                        struct mlo_err *err)
+{
+    struct jsonl *t = self;
+    struct jsonl_worker *w = &t->workers[worker];
+    int rc = mlo_blocks_sample(&t->in, part, parts, &w->block, err);
+    return rc != 0 ? rc : give(t, w, ret, err);
 }
 
 /* ---- the form ---- */
@@ -393,4 +407,6 @@ const struct mlo_form mlo_form_jsonl = {.name = "jsonl",
                                         .open = jsonl_open,
                                         .want = jsonl_want,
                                         .next = jsonl_next,
+                                        .sample = jsonl_sample,
+                                        .block = MLO_BLOCK_BYTES,
                                         .close = jsonl_close};

@@ -14,13 +14,17 @@
 
 static const struct mlo_form *const forms[] = {&mlo_form_jsonl, &mlo_form_csv};
 
+struct reading {
+    struct mlo_form_file file;
+    size_t *map; /* owned: which column of the file each of the table's is */
+};
 struct mlo_table {
     struct mlo_table_opts opts;
     char **paths;
     size_t n_paths, cap_paths;
     struct mlo_table_column *columns; /* of the table: those selected of the first file */
     size_t n_columns;
-    struct mlo_form_file first; /* opened to learn the columns; self NULL once it was scanned */
+    struct reading first; /* opened to learn the columns; empty once it was scanned */
     unsigned workers;
 };
 
@@ -173,6 +177,14 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
     return rc;
 }
 
+static void finish(struct reading *r, struct mlo_scan_result *st)
+{
+    if (r->file.self)
+        r->file.form->close(r->file.self, st);
+    free(r->map);
+    *r = (struct reading){0};
+}
+
 /* ---- columns ---- */
 
 static const struct mlo_table_column *find_column(const struct mlo_table_column *columns, size_t n,
@@ -205,11 +217,12 @@ static int add_column(struct mlo_table *t, const struct mlo_table_column *found,
 
 static int choose_columns(struct mlo_table *t, struct mlo_err *err)
 {
-    t->columns = mlo_calloc(t->first.n_columns, sizeof *t->columns, err);
+    t->columns = mlo_calloc(t->first.file.n_columns, sizeof *t->columns, err);
     if (!t->columns)
         return MLO_EIO;
-    for (size_t i = 0; i < t->first.n_columns; i++) {
-        int rc = is_selected(t, t->first.columns[i].name) ? add_column(t, &t->first.columns[i], err) : 0;
+    for (size_t i = 0; i < t->first.file.n_columns; i++) {
+        int rc = is_selected(t, t->first.file.columns[i].name) ? add_column(t, &t->first.file.columns[i], err)
+                                                               : 0;
         if (rc != 0)
             return rc;
     }
@@ -233,7 +246,7 @@ int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_op
     if (rc == 0 && t->n_paths == 0)
         rc = mlo_fail(err, MLO_EUSAGE, "no table was named");
     if (rc == 0)
-        rc = open_file(t, t->paths[0], &t->first, err);
+        rc = open_file(t, t->paths[0], &t->first.file, err);
     if (rc == 0)
         rc = choose_columns(t, err);
     if (rc != 0) {
@@ -248,8 +261,7 @@ void mlo_table_close(struct mlo_table *t)
 {
     if (!t)
         return;
-    if (t->first.self)
-        t->first.form->close(t->first.self, NULL);
+    finish(&t->first, NULL);
     for (size_t i = 0; i < t->n_paths; i++)
         free(t->paths[i]);
     free(t->paths);
@@ -266,6 +278,38 @@ const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size
 unsigned mlo_table_workers(const struct mlo_table *t)
 {
     return t->workers;
+}
+
+/* ---- a file of the table, ready to be read ---- */
+
+/* Which column of this file each of the table's is: files may order theirs differently, but must have them.
+ */
+static int match_columns(const struct mlo_table *t, const struct reading *r, const char *path,
+                         struct mlo_err *err)
+{
+    struct mlo_names names = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < r->file.n_columns; i++)
+        rc = mlo_names_add(&names, r->file.columns[i].name, err);
+    for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
+        r->map[i] = mlo_names_find(&names, t->columns[i].name, strlen(t->columns[i].name));
+        if (r->map[i] == MLO_NAME_NONE)
+            rc = mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
+                          t->columns[i].name, t->paths[0]);
+    }
+    mlo_names_release(&names);
+    return rc;
+}
+
+/* Opens the file unless it is open, and says which columns are wanted. */
+static int start(struct mlo_table *t, size_t i, struct reading *r, struct mlo_err *err)
+{
+    int rc = r->file.self ? 0 : open_file(t, t->paths[i], &r->file, err);
+    if (rc != 0 || r->map)
+        return rc;
+    r->map = mlo_calloc(t->n_columns + 1, sizeof *r->map, err);
+    rc = r->map ? match_columns(t, r, t->paths[i], err) : MLO_EIO;
+    return rc != 0 ? rc : r->file.form->want(r->file.self, r->map, t->columns, t->n_columns, t->workers, err);
 }
 
 /* ---- scanning ---- */
@@ -298,38 +342,25 @@ static int work(void *ctx, size_t worker, struct mlo_err *err)
     }
 }
 
-/* Which column of this file each of the table's is: files may order theirs differently, but must have them.
- */
-static int match_columns(const struct mlo_table *t, const struct mlo_form_file *f, const char *path,
-                         size_t *ret, struct mlo_err *err)
-{
-    struct mlo_names names = {0};
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < f->n_columns; i++)
-        rc = mlo_names_add(&names, f->columns[i].name, err);
-    for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
-        ret[i] = mlo_names_find(&names, t->columns[i].name, strlen(t->columns[i].name));
-        if (ret[i] == MLO_NAME_NONE)
-            rc = mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
-                          t->columns[i].name, t->paths[0]);
-    }
-    mlo_names_release(&names);
-    return rc;
-}
-
-static int scan_file(struct scan *s, const char *path, struct mlo_scan_result *st, struct mlo_err *err)
+static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_scan_result *st,
+                     struct mlo_err *err)
 {
     struct mlo_table *t = s->t;
+<<<<<<< HEAD
     s->path = path;
     MLO_AUTOFREE size_t *map = mlo_calloc(t->n_columns + 1, sizeof *map, err);
     int rc = map ? match_columns(t, &s->file, path, map, err) : MLO_EIO;
     if (rc == 0)
         rc = s->file.form->want(s->file.self, map, t->columns, t->n_columns, t->workers, err);
+=======
+    int rc = start(t, i, r, err);
+    s->file = r->file;
+>>>>>>> 1842cc3 (Bin edges come from a sample spread over the whole reference; a generator of tables for the benchmarks)
     if (rc == 0)
         rc = mlo_parallel(t->workers, t->workers, work, s, err);
     s->sequence += s->batches;
     s->batches = 0;
-    s->file.form->close(s->file.self, st);
+    finish(r, st);
     return rc;
 }
 
@@ -340,16 +371,80 @@ int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_s
     struct mlo_scan_result st = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < t->n_paths; i++) {
-        if (i == 0 && t->first.self)
-            s.file = t->first;
-        else
-            rc = open_file(t, t->paths[i], &s.file, err);
-        if (rc == 0)
-            rc = scan_file(&s, t->paths[i], &st, err);
-        if (i == 0)
-            t->first = (struct mlo_form_file){0};
+        struct reading other = {0};
+        rc = scan_file(&s, i, i == 0 ? &t->first : &other, &st, err);
     }
     if (rc == 0)
         *ret = st;
+    return rc;
+}
+
+/* ---- looking ahead ---- */
+
+struct look {
+    struct scan scan;
+    size_t parts; /* of this file */
+};
+
+static int look_work(void *ctx, size_t worker, struct mlo_err *err)
+{
+    struct look *l = ctx;
+    struct scan *s = &l->scan;
+    for (size_t part = worker; part < l->parts; part += s->t->workers) {
+        const struct mlo_batch *b = NULL;
+        int rc = s->file.form->sample(s->file.self, (unsigned)worker, part, l->parts, &b, err);
+        if (rc == 0 && b) {
+            s->batches++;
+            rc = s->fn(s->ctx, (unsigned)worker, b, err);
+        }
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Places in one file. */
+static int look_at(struct look *l, size_t i, struct reading *r, struct mlo_err *err)
+{
+    struct mlo_table *t = l->scan.t;
+    int rc = start(t, i, r, err);
+    l->scan.file = r->file;
+    if (rc == 0 && r->file.form->sample)
+        rc = mlo_parallel(t->workers, t->workers, look_work, l, err);
+    if (r != &t->first)
+        finish(r, NULL);
+    return rc;
+}
+
+/* Bytes of all files; 0 when one of them can be read only once. */
+static uint64_t total_size(const struct mlo_table *t)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < t->n_paths; i++) {
+        struct stat st;
+        if (strcmp(t->paths[i], "-") == 0 || stat(t->paths[i], &st) != 0 || !S_ISREG(st.st_mode))
+            return 0;
+        total += (uint64_t)st.st_size;
+    }
+    return total;
+}
+
+int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
+                     struct mlo_err *err)
+{
+    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx}};
+    size_t files = t->n_paths < parts ? t->n_paths : parts;
+    int rc = 0;
+    *ret_given = false;
+    size_t block = t->opts.block_bytes ? t->opts.block_bytes : t->first.file.form->block;
+    if (total_size(t) <= parts * block)
+        return 0;
+    l.parts = parts / files;
+    for (size_t i = 0; rc == 0 && i < files; i++) {
+        struct reading other = {0};
+        size_t file = i * t->n_paths / files;
+        rc = look_at(&l, file, file == 0 ? &t->first : &other, err);
+    }
+    *ret_given = rc == 0 && l.scan.batches > 0;
     return rc;
 }

@@ -46,6 +46,10 @@ for row in csv.DictReader(open(\"moved.csv\")):
 test_expect 'a folder and a pattern are one table' '
     mkdir parts && cp s1.csv parts/a.csv && cp s2.csv parts/b.csv && mlopsctl profile --like ref.profile parts -o f.profile && cmp f.profile cur.profile &&
     mlopsctl profile --like ref.profile "parts/*.csv" -o f.profile && cmp f.profile cur.profile'
+test_expect 'a sorted reference has good bins, whatever the number of threads' '
+    awk "BEGIN { print \"t\"; for (i = 0; i < 2000000; i++) printf \"%.1f\\n\", i + 1000000.5 }" >sorted.csv && { echo t; tail -n 900000 sorted.csv; } >late.csv &&
+    expect_code 1 mlopsctl drift -r sorted.csv -c late.csv --json >out && jq -e ".columns[0] | .psi > 1 and (.ks > 0.53 and .ks < 0.57)" out &&
+    for t in 1 3; do mlopsctl profile --threads $t sorted.csv -o t$t.profile || exit; done && cmp t1.profile t3.profile && rm sorted.csv late.csv'
 
 test_expect 'what is no table is refused with what it is' '
     expect_code 3 mlopsctl drift -r nothing.csv -c current.csv 2>err && grep -q nothing.csv err &&
