@@ -89,9 +89,9 @@ typedef int (*mlo_batch_fn)(void *ctx, unsigned worker, const struct mlo_batch *
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 /*
- * Before the scan: batches from up to `parts` places that lie evenly over the input; the scan gives their rows
- * again. None, and *ret_given false, when the input can be read only once (a stream, compressed text), or is
- * so short that its first `parts` batches are the whole.
+ * Before the scan: batches from up to `parts` places that lie evenly over the input; the scan gives their
+ * rows again. None, and *ret_given false, when the input can be read only once (a stream, compressed text),
+ * or is so short that its first `parts` batches are the whole.
  */
 int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
                      struct mlo_err *err) MLO_MUST_CHECK;
