@@ -346,16 +346,9 @@ static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_sca
                      struct mlo_err *err)
 {
     struct mlo_table *t = s->t;
-<<<<<<< HEAD
-    s->path = path;
-    MLO_AUTOFREE size_t *map = mlo_calloc(t->n_columns + 1, sizeof *map, err);
-    int rc = map ? match_columns(t, &s->file, path, map, err) : MLO_EIO;
-    if (rc == 0)
-        rc = s->file.form->want(s->file.self, map, t->columns, t->n_columns, t->workers, err);
-=======
     int rc = start(t, i, r, err);
     s->file = r->file;
->>>>>>> 1842cc3 (Bin edges come from a sample spread over the whole reference; a generator of tables for the benchmarks)
+    s->path = t->paths[i];
     if (rc == 0)
         rc = mlo_parallel(t->workers, t->workers, work, s, err);
     s->sequence += s->batches;
