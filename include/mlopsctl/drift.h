@@ -187,4 +187,45 @@ int mlo_drift_prometheus(const struct mlo_drift_report *r, struct mlo_str *out,
 int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- detectors of change over the rows of a table, in their order ---- */
+
+#define MLO_MONITOR_EVENTS_MAX ((size_t)100000) /* kept; all are counted */
+#define MLO_MONITOR_STATE_MAX  ((size_t)64 << 20)
+struct mlo_monitor;             /* owned */
+struct mlo_monitor_opts {       /* all borrowed while the monitor lives */
+    const char *const *columns; /* of numbers or truth values, each a stream of its own */
+    size_t n_columns;
+    /* Both or none: one more stream, "error", 1 where they differ; their distance when they have fractions.
+     */
+    const char *label, *prediction;
+    double threshold;                     /* prediction is a score, 1 from here up; NAN: none */
+    const char *time;                     /* column; NULL: the only one of times, if there is one */
+    const struct mlo_detector *detectors; /* set up; every stream gets its own of each */
+    size_t n_detectors;
+};
+struct mlo_monitor_event {
+    const char *stream, *detector; /* borrowed from the monitor */
+    enum mlo_signal signal;        /* a drift, or the first of some warnings */
+    uint64_t row;                  /* 1: the first that the monitor ever saw */
+    bool timed;
+    int64_t time_ns;
+    double value;
+};
+struct mlo_monitor_facts { /* of the tables shown since it was made or restored */
+    uint64_t rows, ragged, skipped /* values that are missing or no number */, drifts, warnings;
+    const struct mlo_monitor_event *events; /* borrowed */
+    size_t n_events;
+};
+int mlo_monitor_new(const struct mlo_monitor_opts *opts, struct mlo_monitor **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/* t must have been opened for one thread. */
+int mlo_monitor_table(struct mlo_monitor *m, struct mlo_table *t, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_monitor_facts(const struct mlo_monitor *m, struct mlo_monitor_facts *ret);
+/* The state of all detectors as JSON, and back into a monitor of the same streams and detectors. A failure
+ * leaves the monitor half restored. */
+int mlo_monitor_write(const struct mlo_monitor *m, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_monitor_restore(struct mlo_monitor *m, const char *text, size_t n,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_monitor_free(struct mlo_monitor *m);
+
 #endif

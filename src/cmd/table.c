@@ -33,6 +33,7 @@
     /* watch */                                                                                              \
     X(drift)                                                                                                 \
     X(profile)                                                                                               \
+    X(monitor)                                                                                               \
     /* ledger */                                                                                             \
     X(log)                                                                                                   \
     X(show_run)                                                                                              \
