@@ -22,7 +22,7 @@ enum mlo_opt_type {
     MLO_OPT_STRING,   /* const char * */
     MLO_OPT_LIST,     /* struct mlo_strings: may be given again */
     MLO_OPT_U64,      /* uint64_t within [min, max] */
-    MLO_OPT_DOUBLE,   /* double */
+    MLO_OPT_DOUBLE,   /* double; NaN as a default: none */
     MLO_OPT_SIZE,     /* uint64_t bytes */
     MLO_OPT_DURATION, /* uint64_t ns */
     MLO_OPT_CHOICE,   /* const char *, one of choices ("a|b|c") */

@@ -70,6 +70,10 @@ const char *mlo_config_origin(const struct mlo_config *c, const char *key);
 int mlo_config_each(const struct mlo_config *c, const char *prefix,
                     int (*fn)(void *ctx, const char *key, const char *value, struct mlo_err *err), void *ctx,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* "/home/ann/credit/mlops.yaml:12": where a value that mlo_config_each gave was written, for messages. key:
+ * whole, "remotes.prod.url". Returns buf. */
+#define MLO_CONFIG_WHERE 4128
+const char *mlo_config_where(const struct mlo_config *c, const char *key, char buf[MLO_CONFIG_WHERE]);
 
 /*
  * The text of a settings file with one entry more or less in a section, everything else (comments too) as it

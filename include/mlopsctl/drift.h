@@ -31,6 +31,7 @@ enum mlo_column_role {
 struct mlo_column_use {
     const char *name; /* borrowed */
     enum mlo_column_role role;
+    bool optional; /* the table need not have the column */
 };
 struct mlo_profile_opts {
     const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
@@ -43,14 +44,15 @@ struct mlo_profile_opts {
 };
 int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
-/* MLO_EUSAGE when edges differ. The result does not depend on order or split. */
 /* For a profile that was read. MLO_ENOTFOUND: no such column. */
 int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *roles, size_t n,
                           struct mlo_err *err) MLO_MUST_CHECK;
 /* "label". */
 const char *mlo_role_word(enum mlo_column_role r);
+bool mlo_role_parse(const char *word, enum mlo_column_role *ret); /* NULL is no role */
 /* The first column of this role; NULL: none. Borrowed. */
 const char *mlo_profile_column_of(const struct mlo_profile *p, enum mlo_column_role role);
+/* MLO_EUSAGE when edges differ. The result does not depend on order or split. */
 int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other,
                       struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
@@ -134,6 +136,15 @@ struct mlo_drift_fact { /* what is not of one feature: accuracy, calibration, la
     bool estimate;                /* no labels: estimated */
     char why[200];
 };
+/* What an alarm is about. */
+enum mlo_drift_kind {
+    MLO_DRIFT_FEATURE = 1 << 0,    /* the distribution of an input */
+    MLO_DRIFT_PREDICTION = 1 << 1, /* of what the model answers */
+    MLO_DRIFT_CONCEPT = 1 << 2,    /* how answers and truth go together; the distribution of labels */
+    MLO_DRIFT_QUALITY = 1 << 3,    /* a column is gone, empty or of another type, values are missing */
+    MLO_DRIFT_OPERATION = 1 << 4,  /* latency, failed requests */
+    MLO_DRIFT_ALL = (1 << 5) - 1,
+};
 struct mlo_drift_window { /* drift over time */
     int64_t from_ns, to_ns;
     uint64_t rows;
@@ -146,7 +157,9 @@ struct mlo_drift_report {
     char sentence[256];       /* the verdict for people */
     uint64_t rows_reference, rows_current, ragged_reference, ragged_current;
     const char *name_reference, *name_current; /* as the user gave them */
+    /* Of the features, each weighing its importance where that is given, else 1. */
     double share_drifted, share_limit;
+    unsigned fail_on;                 /* kinds that count for the verdict; 0: all */
     struct mlo_drift_column *columns; /* worst first */
     size_t n_columns;
     struct mlo_drift_fact *facts;
@@ -158,18 +171,31 @@ struct mlo_drift_report {
 void mlo_drift_report_free(struct mlo_drift_report *r);
 /* "drift", "gone", "type changed". */
 const char *mlo_verdict_word(enum mlo_verdict v);
-/* A column that counts for the verdict of the whole. */
+/* A column that changed beyond its limits, and of which kind the alarm is. */
 bool mlo_drift_is_alarm(const struct mlo_drift_column *c);
+enum mlo_drift_kind mlo_drift_column_kind(const struct mlo_drift_column *c);
+/* "feature,quality": kinds with commas or blanks between. MLO_EUSAGE: there is no such kind. */
+int mlo_drift_kinds_parse(const char *list, unsigned *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* "feature, quality"; returns buf. */
+#define MLO_DRIFT_KINDS_MAX 64
+const char *mlo_drift_kinds_words(unsigned kinds, char buf[MLO_DRIFT_KINDS_MAX]);
 
 struct mlo_drift_column_opts {
     const char *name;
     enum mlo_column_role role;      /* FEATURE: as the reference's profile says */
     struct mlo_drift_limits limits; /* a member below 0: the default */
-    double importance;
+    double importance;              /* weight in the share of drifted features; 0: not given */
+};
+struct mlo_drift_fact_limits { /* 0: the default */
+    double latency_p95_ms;     /* 100 */
+    double error_rate;         /* of requests: 0.01 */
+    double accuracy_drop;      /* 0.05: five points */
 };
 struct mlo_drift_opts {
     struct mlo_drift_limits feature, prediction; /* defaults: psi 0.1 / 0.15, p 0.05, missing 0.05 */
-    double share_limit;                          /* of drifted features for the verdict; 0: any one */
+    struct mlo_drift_fact_limits facts;
+    double share_limit; /* of drifted features for the verdict; 0: any one */
+    unsigned fail_on;   /* kinds that count for the verdict; 0: all */
     const struct mlo_drift_column_opts *columns;
     size_t n_columns;
 };

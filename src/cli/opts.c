@@ -6,6 +6,7 @@
  * Each way of being wrong is a `enum fault` and is put into words in one place, say_fault.
  */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 #include <mlopsctl/base/io.h>
@@ -450,7 +451,7 @@ bool mlo_opt_default(const struct mlo_command *cmd, const struct mlo_opt *o, str
             mlo_str_addf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
         break;
     case MLO_OPT_DOUBLE:
-        if (*(const double *)field != 0)
+        if (*(const double *)field != 0 && !isnan(*(const double *)field)) /* NaN: not given */
             mlo_str_addf(out, "%g", *(const double *)field);
         break;
     case MLO_OPT_SIZE:

@@ -1,14 +1,15 @@
 /* mlopsctl drift: does today's data look like the reference? Exit 1 when it does not. */
+#include <string.h>
+
+#include <mlopsctl/base/text.h>
+
 #include "drift.h"
 #include "table.h"
 
-static int compare(const struct mlo_drift_args *o, const struct mlo_drift_inputs *in,
-                   struct mlo_drift_report **ret, struct mlo_err *err)
+static int compare(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                   const struct mlo_drift_inputs *in, struct mlo_drift_report **ret, struct mlo_err *err)
 {
-    struct mlo_drift_opts opts = {.share_limit = o->share};
-    opts.feature.psi = opts.prediction.psi = o->psi;
-    opts.feature.p = opts.prediction.p = o->p;
-    int rc = mlo_drift_compare(in->reference, in->current, &opts, ret, err);
+    int rc = mlo_drift_compare(in->reference, in->current, &s->opts, ret, err);
     if (rc != 0)
         return rc;
     (*ret)->name_reference = o->reference;
@@ -16,23 +17,52 @@ static int compare(const struct mlo_drift_args *o, const struct mlo_drift_inputs
     return 0;
 }
 
+/* A name that no table has is a slip of the pen more often than not. */
+static void warn_unknown(struct mlo_ctx *ctx, const struct mlo_drift_settings *s,
+                         const struct mlo_drift_report *r)
+{
+    char shown[MLO_SHOWN];
+    for (size_t i = 0; i < s->n_columns; i++) {
+        const char *name = s->columns[i].name;
+        size_t at = 0;
+        while (at < r->n_columns && strcmp(r->columns[at].name, name) != 0)
+            at++;
+        if (at == r->n_columns)
+            mlo_warn(ctx, "the settings speak of column '%s', which neither side has",
+                     mlo_shown(name, strlen(name), shown));
+    }
+}
+
+static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                  const struct mlo_drift_inputs *in, struct mlo_err *err)
+{
+    struct mlo_drift_report *r = NULL;
+    int rc = compare(o, s, in, &r, err);
+    if (rc == 0)
+        rc = mlo_drift_write(o, r, err);
+    if (rc == 0) {
+        warn_unknown(ctx, s, r);
+        mlo_drift_show(ctx, o, r);
+        rc = r->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
+    }
+    mlo_drift_report_free(r);
+    return rc;
+}
+
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct mlo_drift_args *o = options;
+    struct mlo_drift_settings s;
     struct mlo_drift_inputs in;
-    struct mlo_drift_report *report = NULL;
+    mlo_drift_settings_init(&s);
     mlo_drift_inputs_init(&in);
-    int rc = mlo_drift_inputs_read(o, &in, err);
+    int rc = mlo_drift_settings_choose(ctx, o, &s, err);
     if (rc == 0)
-        rc = compare(o, &in, &report, err);
+        rc = mlo_drift_inputs_read(o, &s, &in, err);
     if (rc == 0)
-        rc = mlo_drift_write(o, report, err);
-    if (rc == 0) {
-        mlo_drift_show(ctx, o, report);
-        rc = report->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
-    }
-    mlo_drift_report_free(report);
+        rc = report(ctx, o, &s, &in, err);
     mlo_drift_inputs_release(&in);
+    mlo_drift_settings_release(&s);
     return rc;
 }
 
@@ -55,6 +85,7 @@ const struct mlo_command mlo_cmd_drift = {
         "adjusted over all columns, missing values, new and vanished categories. A column has drifted when\n"
         "its PSI is large and its p-value small. Exit 1 means drift.",
     .opts = mlo_drift_options,
+    .defaults = &mlo_drift_defaults,
     .opts_size = sizeof(struct mlo_drift_args),
     .args = {.min = 0, .max = 0},
     .examples = examples,

@@ -5,19 +5,24 @@
 #include <mlopsctl/cli.h>
 #include <mlopsctl/drift.h>
 
+#include "drift_settings.h"
 #include "tables.h"
 
 /* ---- drift_options.c ---- */
 
 struct mlo_drift_args { /* the command line */
-    struct mlo_strings current;
+    struct mlo_strings current, fail_on;
     struct mlo_role_opts roles;
     const char *reference, *format, *html, *junit, *prometheus;
-    double psi, p, share;
+    double psi, p, share; /* NaN: not given */
     uint64_t threads;
     bool all, github;
 };
 extern const struct mlo_opt mlo_drift_options[];
+extern const struct mlo_drift_args mlo_drift_defaults;
+/* What the settings say, and over it what the command line says. */
+int mlo_drift_settings_choose(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                              struct mlo_drift_settings *s, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- drift_inputs.c: what is compared ---- */
 
@@ -28,8 +33,8 @@ struct mlo_drift_inputs {
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in);
 void mlo_drift_inputs_release(struct mlo_drift_inputs *in);
 /* Both sides as profiles with the same bins. */
-int mlo_drift_inputs_read(const struct mlo_drift_args *o, struct mlo_drift_inputs *in,
-                          struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_drift_inputs_read(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                          struct mlo_drift_inputs *in, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- drift_output.c ---- */
 

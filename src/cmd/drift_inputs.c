@@ -25,12 +25,14 @@ static int name_current(const struct mlo_drift_args *o, struct mlo_str *name, st
     return mlo_str_check(name, err);
 }
 
-int mlo_drift_inputs_read(const struct mlo_drift_args *o, struct mlo_drift_inputs *in, struct mlo_err *err)
+int mlo_drift_inputs_read(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                          struct mlo_drift_inputs *in, struct mlo_err *err)
 {
-    struct mlo_table_opts to = {.format = o->format, .threads = (unsigned)o->threads};
+    struct mlo_table_opts to = {
+        .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
     MLO_AUTOFREE struct mlo_column_use *roles = NULL;
     struct mlo_profile_opts how = {0};
-    int rc = mlo_role_list(&o->roles, &roles, &how.n_roles, err);
+    int rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
     how.roles = roles;
     if (rc == 0)
         rc = mlo_profile_open(&o->reference, 1, &to, &how, &in->reference, err);

@@ -1,4 +1,5 @@
 /* The options of mlopsctl drift. */
+#include <math.h>
 #include <stddef.h>
 
 #include "drift.h"
@@ -33,8 +34,15 @@ const struct mlo_opt mlo_drift_options[] = {
     {.name = "share",
      .type = MLO_OPT_DOUBLE,
      .arg = "X",
-     .help = "the table has drifted when this share of its columns has; 0: when any has",
+     .help = "the table has drifted when this share of its features has; 0: when any has",
      .offset = offsetof(struct mlo_drift_args, share)},
+    {.name = "fail-on",
+     .type = MLO_OPT_LIST,
+     .arg = "KIND,...",
+     .help =
+         "which changes make the table drift: feature, prediction, concept, quality, operation; as a rule "
+         "all",
+     .offset = offsetof(struct mlo_drift_args, fail_on)},
     {.name = "format",
      .type = MLO_OPT_CHOICE,
      .arg = "FORM",
@@ -76,3 +84,31 @@ const struct mlo_opt mlo_drift_options[] = {
      .max = 64},
     {0},
 };
+const struct mlo_drift_args mlo_drift_defaults = {.psi = NAN, .p = NAN, .share = NAN};
+
+static int apply_kinds(const struct mlo_strings *list, struct mlo_drift_settings *s, struct mlo_err *err)
+{
+    unsigned all = 0, kinds = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        int rc = mlo_drift_kinds_parse(list->items[i], &kinds, err);
+        if (rc != 0)
+            return mlo_wrap(err, "--fail-on");
+        all |= kinds;
+    }
+    s->opts.fail_on = all ? all : s->opts.fail_on;
+    return 0;
+}
+
+int mlo_drift_settings_choose(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                              struct mlo_drift_settings *s, struct mlo_err *err)
+{
+    const struct {
+        const char *key;
+        double value;
+    } given[] = {{"psi", o->psi}, {"p", o->p}, {"share", o->share}};
+    int rc = mlo_drift_settings_read(ctx, s, err);
+    for (size_t i = 0; rc == 0 && i < MLO_COUNT(given); i++)
+        if (!isnan(given[i].value))
+            rc = mlo_drift_settings_option(s, given[i].key, given[i].value, err);
+    return rc != 0 ? rc : apply_kinds(&o->fail_on, s, err);
+}

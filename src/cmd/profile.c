@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "drift_settings.h"
 #include "table.h"
 #include "tables.h"
 
@@ -69,10 +70,11 @@ static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo
     return rc;
 }
 
-static int make(const struct mlo_ctx *ctx, const struct opts *o, struct mlo_profile **ret,
-                struct mlo_err *err)
+static int make(const struct mlo_ctx *ctx, const struct opts *o, const struct mlo_drift_settings *s,
+                struct mlo_profile **ret, struct mlo_err *err)
 {
-    struct mlo_table_opts to = {.format = o->format, .threads = (unsigned)o->threads};
+    struct mlo_table_opts to = {
+        .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
     struct mlo_profile *like = NULL;
     MLO_AUTOFREE struct mlo_column_use *roles = NULL;
     struct mlo_profile_opts how = {0};
@@ -80,7 +82,7 @@ static int make(const struct mlo_ctx *ctx, const struct opts *o, struct mlo_prof
         return merge(ctx, ret, err);
     int rc = o->like ? mlo_profile_open(&o->like, 1, &to, &how, &like, err) : 0;
     if (rc == 0)
-        rc = mlo_role_list(&o->roles, &roles, &how.n_roles, err);
+        rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
     how.roles = roles;
     how.like = like;
     if (rc == 0)
@@ -110,9 +112,13 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *o = options;
     struct mlo_profile *p = NULL;
+    struct mlo_drift_settings s;
     MLO_AUTOSTR struct mlo_str text;
     mlo_str_init(&text, MLO_STR_MAX);
-    int rc = make(ctx, o, &p, err);
+    mlo_drift_settings_init(&s);
+    int rc = mlo_drift_settings_read(ctx, &s, err);
+    if (rc == 0)
+        rc = make(ctx, o, &s, &p, err);
     if (rc == 0)
         rc = mlo_profile_write(p, &text, err);
     if (rc == 0)
@@ -120,6 +126,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc == 0 && strcmp(o->output, "-") != 0)
         report(ctx, p, o->output);
     mlo_profile_free(p);
+    mlo_drift_settings_release(&s);
     return rc;
 }
 

@@ -68,17 +68,19 @@ static void add_roles(struct mlo_column_use *list, size_t *n, const char *const 
 {
     for (size_t i = 0; i < count; i++)
         if (names[i])
-            list[(*n)++] = (struct mlo_column_use){names[i], role};
+            list[(*n)++] = (struct mlo_column_use){.name = names[i], .role = role};
 }
 
-int mlo_role_list(const struct mlo_role_opts *o, struct mlo_column_use **ret, size_t *ret_n,
-                  struct mlo_err *err)
+int mlo_role_list(const struct mlo_role_opts *o, const struct mlo_column_use *first, size_t n_first,
+                  struct mlo_column_use **ret, size_t *ret_n, struct mlo_err *err)
 {
-    size_t n = 0;
-    struct mlo_column_use *list = mlo_calloc(o->prediction.n + o->score.n + o->ignore.n + 2, sizeof *list,
-                                             err);
+    size_t n = n_first;
+    struct mlo_column_use *list = mlo_calloc(n_first + o->prediction.n + o->score.n + o->ignore.n + 2,
+                                             sizeof *list, err);
     if (!list)
         return MLO_EIO;
+    if (n_first > 0)
+        memcpy(list, first, n_first * sizeof *list);
     add_roles(list, &n, o->ignore.items, o->ignore.n, MLO_ROLE_IGNORE);
     add_roles(list, &n, o->prediction.items, o->prediction.n, MLO_ROLE_PREDICTION);
     add_roles(list, &n, o->score.items, o->score.n, MLO_ROLE_SCORE);

@@ -42,9 +42,9 @@ struct mlo_role_opts {
         .help = "neither counted nor compared; a profile keeps its name alone",                              \
         .offset = offsetof(s, roles.ignore)                                                                  \
     }
-/* Owner of *ret: the caller; names borrowed. */
-int mlo_role_list(const struct mlo_role_opts *o, struct mlo_column_use **ret, size_t *ret_n,
-                  struct mlo_err *err) MLO_MUST_CHECK;
+/* first: what the settings say; options are stronger. Owner of *ret: the caller; names borrowed. */
+int mlo_role_list(const struct mlo_role_opts *o, const struct mlo_column_use *first, size_t n_first,
+                  struct mlo_column_use **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 /* The whole text, atomically, over what was there. */
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -22,6 +22,7 @@ struct slot { /* of mlo_settings[i] */
 };
 struct mlo_config {
     struct mlo_yaml files[N_FILES];
+    char *names[N_FILES]; /* owned */
     struct slot *slots;
 };
 
@@ -102,6 +103,8 @@ static int load_file(struct mlo_config *c, int which, const char *path, struct m
     int rc = mlo_slurp_at(AT_FDCWD, path, MLO_YAML_MAX, &text, &n, err);
     if (rc == 0)
         rc = mlo_yaml_parse(path, text, n, &c->files[which], err);
+    if (rc == 0 && !(c->names[which] = mlo_strdup(path, err)))
+        rc = MLO_EIO;
     for (size_t i = 0; rc == 0 && i < c->files[which].n; i++)
         rc = take_entry(c, path, &c->files[which].entries[i], err);
     return rc;
@@ -171,8 +174,10 @@ void mlo_config_free(struct mlo_config *c)
 {
     if (!c)
         return;
-    for (int i = 0; i < N_FILES; i++)
+    for (int i = 0; i < N_FILES; i++) {
         mlo_yaml_release(&c->files[i]);
+        free(c->names[i]);
+    }
     for (size_t i = 0; c->slots && i < mlo_n_settings; i++)
         free(c->slots[i].origin);
     free(c->slots);
@@ -266,4 +271,14 @@ int mlo_config_each(const struct mlo_config *c, const char *prefix,
         }
     }
     return 0;
+}
+
+const char *mlo_config_where(const struct mlo_config *c, const char *key, char buf[MLO_CONFIG_WHERE])
+{
+    snprintf(buf, MLO_CONFIG_WHERE, "settings");
+    for (int file = N_FILES - 1; file >= 0; file--)
+        for (size_t i = 0; i < c->files[file].n; i++)
+            if (strcmp(c->files[file].entries[i].path, key) == 0)
+                snprintf(buf, MLO_CONFIG_WHERE, "%s:%zu", c->names[file], c->files[file].entries[i].line);
+    return buf;
 }

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/text.h>
-
 static const struct mlo_drift_limits feature_limits = {.psi = 0.1, .p = 0.05, .missing_change = 0.05};
 static const struct mlo_drift_limits prediction_limits = {.psi = 0.15, .p = 0.05, .missing_change = 0.05};
 
@@ -175,8 +173,7 @@ static bool is_compared(const struct mlo_drift_column *c)
 static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c)
 {
     struct mlo_drift_limits l = c->limits = limits_of(o, c);
-    double change = fabs(c->missing_current - c->missing_reference);
-    if (change > l.missing_change && c->missing_p_adjusted < l.p) /* first: it also moves the PSI */
+    if (mlo_drift_missing_jumped(c)) /* first: it also moves the PSI */
         SAY(c, MLO_VERDICT_DRIFT, "missing values went from %.1f %% to %.1f %%", 100 * c->missing_reference,
             100 * c->missing_current);
     else if (c->psi > l.psi && c->p_adjusted < l.p)
@@ -226,13 +223,6 @@ const char *mlo_verdict_word(enum mlo_verdict v)
     return words[v];
 }
 
-bool mlo_drift_is_alarm(const struct mlo_drift_column *c)
-{
-    return c->role != MLO_ROLE_IGNORE &&
-           (c->verdict == MLO_VERDICT_DRIFT || c->verdict == MLO_VERDICT_VANISHED ||
-            c->verdict == MLO_VERDICT_TYPE || (c->verdict == MLO_VERDICT_EMPTY && c->n_reference > 0));
-}
-
 static int worst_first(const void *a, const void *b)
 {
     const struct mlo_drift_column *x = a, *y = b;
@@ -241,33 +231,6 @@ static int worst_first(const void *a, const void *b)
         return alarm;
     double gx = is_compared(x) ? x->psi : -1, gy = is_compared(y) ? y->psi : -1;
     return gx != gy ? (gx < gy ? 1 : -1) : strcmp(x->name, y->name);
-}
-
-/* Of a name in the sentence: whole characters only. */
-static int short_length(const char *name)
-{
-    enum { SHORT = 80 };
-    size_t n = strlen(name);
-    return (int)(n > SHORT ? mlo_utf8_cut(name, SHORT) : n);
-}
-
-static void conclude(struct mlo_drift_report *r, const struct mlo_drift_opts *o)
-{
-    size_t alarms = 0, compared = 0;
-    for (size_t i = 0; i < r->n_columns; i++) {
-        alarms += mlo_drift_is_alarm(&r->columns[i]);
-        compared += is_compared(&r->columns[i]) || mlo_drift_is_alarm(&r->columns[i]);
-    }
-    r->share_limit = o->share_limit;
-    r->share_drifted = compared ? (double)alarms / (double)compared : 0;
-    r->verdict = alarms > 0 && r->share_drifted >= o->share_limit ? MLO_VERDICT_DRIFT : MLO_VERDICT_STABLE;
-    if (alarms == 0)
-        snprintf(r->sentence, sizeof r->sentence, "no drift: none of %zu columns changed beyond its limits",
-                 compared);
-    else
-        snprintf(r->sentence, sizeof r->sentence, "%s: %zu of %zu columns changed, most of all %.*s (%.80s)",
-                 r->verdict == MLO_VERDICT_DRIFT ? "drift" : "no drift", alarms, compared,
-                 short_length(r->columns[0].name), r->columns[0].name, r->columns[0].why);
 }
 
 void mlo_drift_report_free(struct mlo_drift_report *r)
@@ -347,7 +310,9 @@ int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_prof
         return rc;
     }
     qsort(r->columns, r->n_columns, sizeof *r->columns, worst_first);
-    conclude(r, opts);
+    r->share_limit = opts->share_limit;
+    r->fail_on = opts->fail_on ? opts->fail_on : MLO_DRIFT_ALL;
+    mlo_drift_conclude(r);
     *ret = r;
     return 0;
 }

@@ -11,19 +11,26 @@ static void put(struct mlo_str *out, const char *level, const char *of, const ch
     mlo_ci_github(out, &(struct mlo_ci_note){.level = level, .title = "drift", .of = of, .text = text});
 }
 
+static const char *level(bool counts)
+{
+    return counts ? "error" : "warning";
+}
+
 int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)
 {
-    const char *level = r->verdict == MLO_VERDICT_DRIFT ? "error" : "warning";
+    bool drift = r->verdict == MLO_VERDICT_DRIFT;
     size_t shown = 0;
-    put(out, r->verdict == MLO_VERDICT_DRIFT ? "error" : "notice", NULL, r->sentence);
+    put(out, drift ? "error" : "notice", NULL, r->sentence);
     for (size_t i = 0; i < r->n_facts && shown < SHOWN_MAX; i++)
         if (r->facts[i].verdict == MLO_VERDICT_DRIFT) {
-            put(out, level, r->facts[i].name, r->facts[i].why);
+            put(out, level(drift && mlo_drift_fact_counts(r, &r->facts[i])), r->facts[i].name,
+                r->facts[i].why);
             shown++;
         }
     for (size_t i = 0; i < r->n_columns && shown < SHOWN_MAX; i++)
         if (mlo_drift_is_alarm(&r->columns[i])) {
-            put(out, level, r->columns[i].name, r->columns[i].why);
+            put(out, level(drift && mlo_drift_column_counts(r, &r->columns[i])), r->columns[i].name,
+                r->columns[i].why);
             shown++;
         }
     return mlo_str_check(out, err);

@@ -135,6 +135,21 @@ static void put_limit(struct mlo_str *out, const struct mlo_drift_report *r,
         mlo_str_add(out, "the limit of the column");
 }
 
+static void put_verdict_rule(struct mlo_str *out, const struct mlo_drift_report *r)
+{
+    char words[MLO_DRIFT_KINDS_MAX];
+    if (r->share_limit > 0)
+        mlo_str_addf(out,
+                     "at least %g of the features changed, weighed by importance where that is given, or "
+                     "anything else did",
+                     r->share_limit);
+    else
+        mlo_str_add(out, "any column changed or any other measure is beyond its limit");
+    if (r->fail_on && r->fail_on != MLO_DRIFT_ALL)
+        mlo_str_addf(out, "; only changes of these kinds count: %s",
+                     mlo_drift_kinds_words(r->fail_on, words));
+}
+
 void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
 {
     mlo_str_add(
@@ -148,10 +163,7 @@ void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
     mlo_str_add(
         out, " and that p is below the same level. A column that is gone, became empty or changed its type "
              "counts too; one that is new does not.</dd><dt>Verdict of the table</dt><dd>Drift when ");
-    if (r->share_limit > 0)
-        mlo_str_addf(out, "at least %g of the compared columns changed", r->share_limit);
-    else
-        mlo_str_add(out, "any column changed");
+    put_verdict_rule(out, r);
     mlo_str_add(
         out,
         ". Exit status 1 then, else 0.</dd><dt>PSI</dt><dd>Population stability index, \u2211 (q \u2212 p) "

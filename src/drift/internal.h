@@ -2,6 +2,8 @@
 #ifndef MLO_DRIFT_INTERNAL_H
 #define MLO_DRIFT_INTERNAL_H
 
+#include <math.h>
+
 #include <mlopsctl/base/hash.h>
 #include <mlopsctl/drift.h>
 
@@ -100,7 +102,6 @@ int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo
                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;
-bool mlo_role_parse(const char *word, enum mlo_column_role *ret);
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name);
 static inline void mlo_profile_count(struct mlo_profile_column *c, double v)
 {
@@ -128,5 +129,19 @@ int mlo_compare_texts(const struct mlo_pair *p, struct mlo_drift_column *ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
 /* From counts: psi and its noise, js, hellinger, total variation, chi-square. */
 void mlo_compare_counts(struct mlo_drift_column *c);
+
+static inline bool mlo_drift_missing_jumped(const struct mlo_drift_column *c)
+{
+    return fabs(c->missing_current - c->missing_reference) > c->limits.missing_change &&
+           c->missing_p_adjusted < c->limits.p;
+}
+
+/* ---- conclude.c: the verdict of the whole ---- */
+
+/* Share, verdict and sentence, from columns (worst first), facts, share_limit and fail_on. */
+void mlo_drift_conclude(struct mlo_drift_report *r);
+/* Alarms of kinds that count. */
+bool mlo_drift_column_counts(const struct mlo_drift_report *r, const struct mlo_drift_column *c);
+bool mlo_drift_fact_counts(const struct mlo_drift_report *r, const struct mlo_drift_fact *f);
 
 #endif

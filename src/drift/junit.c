@@ -6,10 +6,11 @@
 
 #include "internal.h"
 
-static enum mlo_ci_outcome outcome_of(const struct mlo_drift_report *r, bool alarm, enum mlo_verdict v)
+static enum mlo_ci_outcome outcome_of(const struct mlo_drift_report *r, bool alarm, bool counts,
+                                      enum mlo_verdict v)
 {
     if (alarm)
-        return r->verdict == MLO_VERDICT_DRIFT ? MLO_CI_FAILED : MLO_CI_SKIPPED;
+        return counts && r->verdict == MLO_VERDICT_DRIFT ? MLO_CI_FAILED : MLO_CI_SKIPPED;
     return v == MLO_VERDICT_IGNORED || v == MLO_VERDICT_NEW ? MLO_CI_SKIPPED : MLO_CI_PASSED;
 }
 
@@ -20,18 +21,21 @@ int mlo_drift_junit(const struct mlo_drift_report *r, struct mlo_str *out, struc
     if (!cases)
         return MLO_EIO;
     cases[n++] = (struct mlo_ci_case){"table", "the whole table",
-                                      outcome_of(r, r->verdict == MLO_VERDICT_DRIFT, r->verdict), "drift",
-                                      r->sentence};
+                                      outcome_of(r, r->verdict == MLO_VERDICT_DRIFT, true, r->verdict),
+                                      "drift", r->sentence};
     for (size_t i = 0; i < r->n_columns; i++) {
         const struct mlo_drift_column *c = &r->columns[i];
-        cases[n++] = (struct mlo_ci_case){"column", c->name, outcome_of(r, mlo_drift_is_alarm(c), c->verdict),
-                                          mlo_verdict_word(c->verdict), c->why};
+        cases[n++] = (struct mlo_ci_case){
+            "column", c->name,
+            outcome_of(r, mlo_drift_is_alarm(c), mlo_drift_column_counts(r, c), c->verdict),
+            mlo_verdict_word(c->verdict), c->why};
     }
     for (size_t i = 0; i < r->n_facts; i++) {
         const struct mlo_drift_fact *f = &r->facts[i];
-        cases[n++] = (struct mlo_ci_case){f->kind, f->name,
-                                          outcome_of(r, f->verdict == MLO_VERDICT_DRIFT, f->verdict),
-                                          mlo_verdict_word(f->verdict), f->why};
+        cases[n++] = (struct mlo_ci_case){
+            f->kind, f->name,
+            outcome_of(r, f->verdict == MLO_VERDICT_DRIFT, mlo_drift_fact_counts(r, f), f->verdict),
+            mlo_verdict_word(f->verdict), f->why};
     }
     mlo_ci_junit(out, "drift", cases, n);
     return mlo_str_check(out, err);

@@ -102,6 +102,8 @@ int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *ro
     for (size_t i = 0; i < n; i++) {
         struct mlo_profile_column *c = (struct mlo_profile_column *)(uintptr_t)mlo_profile_find(
             p, roles[i].name);
+        if (!c && roles[i].optional)
+            continue;
         if (!c)
             return mlo_fail(err, MLO_ENOTFOUND, "no column '%s', which is given as %s", roles[i].name,
                             mlo_role_word(roles[i].role));
