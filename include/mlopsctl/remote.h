@@ -30,6 +30,7 @@
 struct mlo_body { /* bytes to send, by offset, so that they can be sent again; never held whole */
     uint64_t size;
     struct mlo_digest digest; /* SHA-256 of the whole */
+    bool divisible;           /* it can be made smaller: rather fail with EFBIG than send it in another way */
     /* Up to cap bytes from `offset` (never beyond size); *ret_n at least 1. One call at a time. */
     int (*read)(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err);
     void *ctx;

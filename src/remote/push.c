@@ -132,7 +132,8 @@ static int send_pack(void *ctx, struct mlo_new_pack *pack, struct mlo_err *err)
 {
     struct mlo_pusher *p = ctx;
     struct reading r = {.pusher = p, .pack = pack, .fd = -1};
-    struct mlo_body body = {.size = pack->size, .digest = pack->digest, .read = read_pack, .ctx = &r};
+    struct mlo_body body = {
+        .size = pack->size, .digest = pack->digest, .divisible = true, .read = read_pack, .ctx = &r};
     char key[MLO_KEY_MAX];
     bool sent = false;
     int rc = ensure(p, mlo_rt_key("packs", &pack->digest, key), &body, &sent, err);

@@ -181,7 +181,7 @@ int mlo_s3_put(void *self, const char *key, const struct mlo_body *body, struct 
     enum mlo_s3_trouble t = MLO_S3_FINE;
     int rc = body->size <= mlo_s3_put_max(s) ? put_whole(s, key, body, &t, err) : 0;
     bool parts = body->size > mlo_s3_put_max(s);
-    if (t == MLO_S3_LARGE && mlo_s3_lower_put_max(s, body->size)) {
+    if (t == MLO_S3_LARGE && !body->divisible && mlo_s3_lower_put_max(s, body->size)) {
         *err = MLO_ERR_INIT;
         parts = true;
         rc = 0;

@@ -201,6 +201,12 @@ static int patient_list(void *self, const char *prefix,
     }
 }
 
+static int64_t patient_clock_ahead(void *self)
+{
+    struct patient *p = self;
+    return p->t.clock_ahead(p->self);
+}
+
 static void patient_close(void *self)
 {
     struct patient *p = self;
@@ -245,8 +251,10 @@ static int open_s3(struct mlo_runpod *c, const struct mlo_runpod_volume *v, cons
                                                    .get = patient_get,
                                                    .remove = patient_remove,
                                                    .list = patient_list,
+                                                   .clock_ahead = patient_clock_ahead,
                                                    .close = patient_close};
-    struct mlo_s3_place place = {.region = v->data_center, .bucket = v->id, .prefix = prefix, .runpod = true};
+    struct mlo_s3_place place = {
+        .region = v->data_center, .bucket = v->id, .prefix = prefix, .home = o->home, .runpod = true};
     struct patient *p = NULL;
     MLO_AUTOSTR struct mlo_str endpoint;
     mlo_str_init(&endpoint, MLO_PATH_MAX);

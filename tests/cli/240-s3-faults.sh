@@ -78,6 +78,13 @@ s3_test 'a byte flipped on the way is fetched again; for ever is damage' '
     faulty_rules "[{\"method\":\"GET\",\"path\":\"packs\",\"flip\":12345,\"times\":-1}]" && expect_code 4 mlopsctl pull m:1 "s3://$b/many" --home "$T/flip" 2>err &&
     grep -q damaged err && ! mlopsctl ls --home "$T/flip" | grep -q "^m "
 '
+s3_test 'bodies refused for their size: smaller packs, and never in parts; plain files go in parts' '
+    head -c 12000000 /dev/urandom >large.bin && mlopsctl pack large.bin -t large:1 && faulty_rules "[{\"larger\":2500000}]" && before=$(faulty_asked "POST .*upload") &&
+    mlopsctl push large:1 "s3://$b/small" && [ "$(faulty_asked "POST .*upload")" -eq "$before" ] && s3 ls "$b/small/packs" >packs && cat packs &&
+    [ "$(wc -l <packs)" -ge 4 ] && ! awk "\$1 > 2500000" packs | grep . && mlopsctl pull large:1 "s3://$b/small" --home "$T/small" && mlopsctl verify --all --home "$T/small" &&
+    faulty_rules "[{\"larger\":7000000}]" && mlopsctl push large:1 "s3://$b/plain" --layout files && [ "$(faulty_asked "POST .*plain.*upload")" -ge 1 ] &&
+    s3 get "$b/plain/files/large/1/large.bin" | cmp - large.bin && faulty_rules "[{\"larger\":500000}]" && expect_code 5 mlopsctl push large:1 "s3://$b/none" 2>err && grep -q 413 err
+'
 s3_test 'an unwelcome User-Agent, a page of a proxy, a full volume, a token that has expired: said as what they are' '
     faulty_rules "[{\"times\":-1,\"status\":403,\"body\":\"error code: 1010\"}]" && expect_code 5 mlopsctl pull m:1 "s3://$b/many" --home "$T/x" 2>err && grep -q User-Agent err &&
     faulty_rules "[{\"times\":-1,\"status\":404,\"body\":\"<Error><Code>NoSuchBucket</Code></Error>\"}]" && expect_code 5 mlopsctl pull m:1 "s3://$b/many" --home "$T/x" 2>err && grep -q "no bucket" err &&

@@ -28,6 +28,15 @@ test_expect 'a full volume is said as what it is, and nothing points to what is 
 test_expect 'bodies that the edge finds too large go in smaller ones' '
     faulty_rules "[{\"larger\":2000000}]" && mlopsctl push team/m:1 runpod://models/small && faulty_rules "[]" && comes_back small
 '
+head -c 24000000 /dev/urandom >large.bin
+test_expect 'a large file whose upload was cut off goes on with the parts that are there' '
+    mlopsctl pack large.bin -t team/large:1 && large="{\"larger\":7000000}" &&
+    faulty_rules "[$large,{\"method\":\"PUT\",\"path\":\"partNumber=[34]\",\"times\":-1,\"status\":400,\"body\":\"<Error><Code>Injected</Code></Error>\"}]" &&
+    expect_code 5 mlopsctl push team/large:1 runpod://models/parts --layout files && [ -n "$(s3 uploads "$V")" ] && ls .mlops/cache/uploads/* &&
+    faulty_rules "[$large]" && before=$(faulty_asked "PUT .*partNumber") && mlopsctl push team/large:1 runpod://models/parts --layout files &&
+    [ $(($(faulty_asked "PUT .*partNumber") - before)) -le 2 ] && s3 get "$V/parts/files/team/large/1/large.bin" | cmp - large.bin &&
+    [ -z "$(s3 uploads "$V")" ] && ! ls .mlops/cache/uploads/*
+'
 test_expect 'the region in small letters only' '
     faulty_rules "[{\"region\":\"eu-ro-1\"}]" && mlopsctl push team/m:1 runpod://models/region && comes_back region && faulty_rules "[]"
 '

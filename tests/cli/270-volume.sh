@@ -60,6 +60,13 @@ test_expect 'plain files lie on the volume as they are, and come back as a bundl
     mlopsctl push team/m:1 "runpod://$V/plain" --layout files && s3 get "$V/plain/files/team/m/1/blob.bin" | cmp - model/blob.bin &&
     mlopsctl pull team/m:1 "runpod://$V/plain" --home "$T/plain" && mlopsctl verify team/m:1 --home "$T/plain"
 '
+test_expect 'du adds up over S3 what lies on the volume, and below one of its folders' '
+    all=$(s3 ls "$V" | jq -Rn "[inputs | split(\" \")[0] | tonumber] | {n: length, bytes: add}") && plain=$(s3 ls "$V/plain/" | jq -Rn "[inputs | split(\" \")[0] | tonumber] | add") &&
+    mlopsctl --json runpod volume du renamed >du && jq -e --argjson all "$all" --argjson plain "$plain" "
+        .files == \$all.n and .bytes == \$all.bytes and (.names | map(select(.name == \"plain/\"))[0].bytes) == \$plain and ([.names[].bytes] | add) == .bytes" du &&
+    mlopsctl --json runpod volume du "$V" plain | jq -e --argjson plain "$plain" ".bytes == \$plain and any(.names[]; .name == \"files/\")" &&
+    mlopsctl runpod volume du renamed >out && grep -q "^plain/ " out && RUNPOD_S3_SECRET_KEY=rps_wrong expect_code 5 mlopsctl runpod volume du "$V" 2>err && grep -qi key err
+'
 test_expect 'remote check finds what is gone from the volume; a checked push mends it' '
     mlopsctl remote check --deep "runpod://$V/a/b" && key=$(s3 ls "$V/a/b/packs" | head -n 1 | cut -d" " -f2) && s3 rm "$V/$key" &&
     expect_code 1 mlopsctl remote check "runpod://$V/a/b" && mlopsctl push --check team/m:1 "runpod://$V/a/b" && mlopsctl remote check --deep "runpod://$V/a/b"
