@@ -174,13 +174,6 @@ struct mlo_shard {
 };
 int mlo_shard_index_check(const char *json, size_t n, const struct mlo_shard *shards, size_t n_shards,
                           struct mlo_str *warning, struct mlo_err *err) MLO_MUST_CHECK;
-/*
- * Opens an external data file (struct mlo_tensor.external) below the model's folder: no link followed, a
- * regular file with one name only, at least offset + length bytes long. Read from this descriptor and check
- * no path again. Owner of *ret_fd: the caller.
- */
-int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd,
-                      uint64_t *ret_size, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
  * Tensor-set digest: SHA-256 over the entries sorted by name (bytes), each spelt as one line of canonical

@@ -29,10 +29,6 @@ enum mlo_cell { /* state of one cell */
                 MLO_CELL_NAN,     /* NaN, Inf in a number column */
                 MLO_CELL_BAD,     /* not of the column's type: a word in a number column */
 };
-struct mlo_slice {
-    const char *ptr;
-    size_t len;
-};
 struct mlo_batch_column {
     const uint8_t *cell;           /* enum mlo_cell of each row; NULL: all OK */
     const double *numbers;         /* NUMBER; BOOL as 0 and 1. 0 where cell is not OK */

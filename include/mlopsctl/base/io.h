@@ -84,6 +84,14 @@ int mlo_path_check(const char *path, size_t n, struct mlo_err *err) MLO_MUST_CHE
 int mlo_open_beneath(int dirfd, const char *path, int flags, mode_t mode, int *ret_fd,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * Opens a file that a model names as the home of its weights, below the model's folder: no link followed, a
+ * regular file with one name only, at least offset + length bytes long. Read from this descriptor and check
+ * no path again. Owner of *ret_fd: the caller.
+ */
+int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd,
+                      uint64_t *ret_size, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* Bytes of src into dst as shared extents where the file system can; MLO_EUNAVAIL where it cannot. */
 int mlo_reflink(int dst, int src, struct mlo_err *err) MLO_MUST_CHECK;
 /* Reflink, else copy of exactly `size` bytes from offset 0. */

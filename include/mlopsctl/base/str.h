@@ -17,6 +17,12 @@ struct mlo_str {
     int failed; /* 0, or the MLO_E* of the first failure */
 };
 
+/* Bytes that belong to somebody else. */
+struct mlo_slice {
+    const char *ptr;
+    size_t len;
+};
+
 #define MLO_STR_MAX ((size_t)1 << 30)
 
 void mlo_str_init(struct mlo_str *s, size_t max);

@@ -10,8 +10,6 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
-#include "internal.h"
-
 int mlo_external_open(int dirfd, const char *path, uint64_t offset, uint64_t length, int *ret_fd,
                       uint64_t *ret_size, struct mlo_err *err)
 {

@@ -1,0 +1,56 @@
+/* Repeated numbers: packed into one field or spread over many, as the writer liked. */
+#include "internal.h"
+
+#include <string.h>
+
+static size_t width(enum mlo_number k)
+{
+    return k == MLO_NUMBER_FLOAT ? sizeof(float) : 8;
+}
+
+static int add_fixed(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_message *m,
+                     struct mlo_err *err)
+{
+    size_t size = width(l->kind), n = mlo_message_left(m) / size;
+    if (n * size != mlo_message_left(m))
+        return mlo_fail(err, MLO_EINVALID, "a list of numbers is cut off");
+    int rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + n, size, err);
+    if (rc == 0 && n > 0)
+        memcpy((char *)l->all + l->n * size, m->at, n * size);
+    l->n += rc == 0 ? n : 0;
+    return rc;
+}
+
+static int add_varints(struct mlo_numbers *l, struct mlo_arena *arena, struct mlo_message m,
+                       struct mlo_err *err)
+{
+    size_t n = 0;
+    for (const uint8_t *p = m.at; p < m.end; p++)
+        n += !(*p & 0x80);
+    int rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + n + 1, sizeof *l->ints, err);
+    while (rc == 0 && m.at < m.end) {
+        uint64_t v;
+        rc = mlo_message_varint(&m, &v, err);
+        if (rc == 0)
+            l->ints[l->n++] = (int64_t)v;
+    }
+    return rc;
+}
+
+int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
+                    struct mlo_err *err)
+{
+    static const enum mlo_wire single[] = {[MLO_NUMBER_INT] = MLO_WIRE_VARINT,
+                                           [MLO_NUMBER_FLOAT] = MLO_WIRE_FIXED32,
+                                           [MLO_NUMBER_DOUBLE] = MLO_WIRE_FIXED64};
+    if (f->wire == MLO_WIRE_BYTES)
+        return l->kind == MLO_NUMBER_INT ? add_varints(l, arena, f->bytes, err)
+                                         : add_fixed(l, arena, &f->bytes, err);
+    int rc = mlo_field_want(f, single[l->kind], "a list of numbers", err);
+    if (rc != 0 || l->kind != MLO_NUMBER_INT)
+        return rc != 0 ? rc : add_fixed(l, arena, &f->bytes, err);
+    rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + 1, sizeof *l->ints, err);
+    if (rc == 0)
+        l->ints[l->n++] = (int64_t)f->value;
+    return rc;
+}
