@@ -24,7 +24,7 @@ struct mlo_scope {
     struct mlo_model_reader *reader;
     struct building *b;
     struct mlo_scope *outer; /* of a subgraph; NULL: nothing is seen from here */
-    struct mlo_names names;
+    struct mlo_name_map names;
     const struct mlo_bindings *bound; /* of a function */
     const char *prefix;               /* of a function's values; NULL */
     const struct mlo_opset *opsets;
@@ -41,6 +41,12 @@ struct call { /* a node as it was read */
 static int read_nodes(struct mlo_scope *s, struct mlo_message m, uint32_t field, struct mlo_err *err);
 
 /* ---- values ---- */
+
+/* In this scope; MLO_NO_VALUE. */
+static size_t known_as(const struct mlo_scope *s, const char *name)
+{
+    return mlo_name_map_get(&s->names, name, strlen(name));
+}
 
 static int add_value(struct mlo_scope *s, const char *name, size_t *ret, struct mlo_err *err)
 {
@@ -72,20 +78,20 @@ static const char *prefixed(struct mlo_scope *s, const char *name, struct mlo_er
 static int new_value(struct mlo_scope *s, const char *name, size_t *ret, struct mlo_err *err)
 {
     char shown[MLO_SHOWN];
-    if (mlo_names_get(&s->names, name) != MLO_NO_VALUE)
+    if (known_as(s, name) != MLO_NO_VALUE)
         return mlo_fail(err, MLO_EINVALID, "'%s' is made twice", mlo_shown(name, strlen(name), shown));
     const char *full = prefixed(s, name, err);
     if (!full)
         return err->code;
     int rc = add_value(s, full, ret, err);
-    return rc == 0 ? mlo_names_set(&s->names, name, *ret, err) : rc;
+    return rc == 0 ? mlo_name_map_set(&s->names, name, *ret, err) : rc;
 }
 
 static int find_value(struct mlo_scope *s, const char *name, size_t *ret, struct mlo_err *err)
 {
     char shown[MLO_SHOWN];
     size_t outer;
-    *ret = mlo_names_get(&s->names, name);
+    *ret = known_as(s, name);
     if (*ret != MLO_NO_VALUE)
         return 0;
     if (!s->outer)
@@ -328,7 +334,7 @@ static int bind_inputs(struct mlo_scope *s, struct mlo_scope *inner, const struc
     int rc = find_inputs(s, c, &ids, err);
     for (size_t i = 0; rc == 0 && i < b->n_inputs && i < c->n_inputs; i++)
         if (ids[i] != MLO_NO_VALUE)
-            rc = mlo_names_set(&inner->names, b->inputs[i], ids[i], err);
+            rc = mlo_name_map_set(&inner->names, b->inputs[i], ids[i], err);
     return rc;
 }
 
@@ -341,11 +347,11 @@ static int bind_outputs(struct mlo_scope *s, struct mlo_scope *inner, const stru
         size_t id;
         if (!*c->outputs[i])
             continue;
-        if (i >= b->n_outputs || mlo_names_get(&s->names, c->outputs[i]) != MLO_NO_VALUE)
+        if (i >= b->n_outputs || known_as(s, c->outputs[i]) != MLO_NO_VALUE)
             return mlo_fail(err, MLO_EINVALID, "a call of '%s' has outputs that do not fit", c->op);
         rc = find_value(inner, b->outputs[i], &id, err);
         if (rc == 0)
-            rc = mlo_names_set(&s->names, c->outputs[i], id, err);
+            rc = mlo_name_map_set(&s->names, c->outputs[i], id, err);
     }
     return rc;
 }
@@ -374,7 +380,7 @@ static int call_function(struct mlo_scope *s, const struct mlo_function *f, cons
         rc = read_nodes(&inner, f->body, FN_NODE, err);
     if (rc == 0)
         rc = bind_outputs(s, &inner, c, &b, err);
-    mlo_names_release(&inner.names);
+    mlo_name_map_release(&inner.names);
     s->reader->depth--;
     return rc;
 }
@@ -467,7 +473,7 @@ static int read_input(struct mlo_scope *s, struct mlo_message m, struct mlo_err 
     struct mlo_graph *g = s->b->graph;
     struct mlo_graph_value info;
     int rc = read_value_info(s, m, &info, err);
-    size_t id = rc == 0 ? mlo_names_get(&s->names, info.name) : MLO_NO_VALUE;
+    size_t id = rc == 0 ? known_as(s, info.name) : MLO_NO_VALUE;
     if (rc != 0 || (id != MLO_NO_VALUE && g->values[id].constant))
         return rc; /* a default that could be given: it has a value already */
     rc = new_value(s, info.name, &id, err);
@@ -504,7 +510,7 @@ static int read_inner_info(struct mlo_scope *s, struct mlo_message m, struct mlo
 {
     struct mlo_graph_value info;
     int rc = read_value_info(s, m, &info, err);
-    size_t id = rc == 0 ? mlo_names_get(&s->names, info.name) : MLO_NO_VALUE;
+    size_t id = rc == 0 ? known_as(s, info.name) : MLO_NO_VALUE;
     if (id != MLO_NO_VALUE)
         describe(&s->b->graph->values[id], &info);
     return rc;
@@ -573,7 +579,7 @@ int mlo_graph_read(struct mlo_model_reader *r, struct mlo_scope *outer, struct m
                           .n_opsets = outer ? outer->n_opsets : r->model.n_opsets};
     b.graph->name = "";
     int rc = read_parts(&s, m, err);
-    mlo_names_release(&s.names);
+    mlo_name_map_release(&s.names);
     r->depth--;
     b.graph->inputs = b.inputs;
     b.graph->outputs = b.outputs;

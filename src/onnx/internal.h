@@ -3,6 +3,7 @@
 #define MLO_ONNX_INTERNAL_H
 
 #include <mlopsctl/base/bytes.h>
+#include <mlopsctl/base/names.h>
 #include <mlopsctl/onnx.h>
 
 #define MLO_MODEL_DEPTH     ((unsigned)64)       /* graphs in graphs, functions in functions */
@@ -58,21 +59,6 @@ struct mlo_numbers {
 /* Adds the values of one occurrence of the field. */
 int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
                     struct mlo_err *err) MLO_MUST_CHECK;
-
-/* ---- names.c: names of one scope ---- */
-
-struct mlo_names {
-    struct mlo_name_slot {
-        const char *name; /* borrowed; NULL: free */
-        size_t value;
-    } * slots;
-    size_t cap, count;
-};
-void mlo_names_release(struct mlo_names *n);
-/* MLO_NO_VALUE when it is not there. */
-size_t mlo_names_get(const struct mlo_names *n, const char *name);
-/* Replaces what the name stood for. */
-int mlo_names_set(struct mlo_names *n, const char *name, size_t value, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- reader ---- */
 

@@ -287,17 +287,17 @@ unsigned mlo_table_workers(const struct mlo_table *t)
 static int match_columns(const struct mlo_table *t, const struct reading *r, const char *path,
                          struct mlo_err *err)
 {
-    struct mlo_names names = {0};
+    struct mlo_name_map names = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->file.n_columns; i++)
         rc = mlo_names_add(&names, r->file.columns[i].name, err);
     for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
-        r->map[i] = mlo_names_find(&names, t->columns[i].name, strlen(t->columns[i].name));
+        r->map[i] = mlo_name_map_get(&names, t->columns[i].name, strlen(t->columns[i].name));
         if (r->map[i] == MLO_NAME_NONE)
             rc = mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
                           t->columns[i].name, t->paths[0]);
     }
-    mlo_names_release(&names);
+    mlo_name_map_release(&names);
     return rc;
 }
 
