@@ -290,7 +290,7 @@ static int match_columns(const struct mlo_table *t, const struct reading *r, con
     struct mlo_name_map names = {0};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->file.n_columns; i++)
-        rc = mlo_names_add(&names, r->file.columns[i].name, err);
+        rc = mlo_name_map_set(&names, r->file.columns[i].name, i, err);
     for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
         r->map[i] = mlo_name_map_get(&names, t->columns[i].name, strlen(t->columns[i].name));
         if (r->map[i] == MLO_NAME_NONE)
