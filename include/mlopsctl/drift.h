@@ -38,9 +38,8 @@ struct mlo_profile_opts {
     const struct mlo_column_use *roles; /* on top of those of `like` */
     size_t n_roles;
     unsigned threads;
-    bool exact; /* keep the values (sorted, in memory or temporary files) for KS and Wasserstein without bins
-                 */
-    const char *temporary; /* folder for what does not fit into memory */
+    bool exact;            /* keep the values of numbers too: statistics without bins */
+    const char *temporary; /* folder for what does not fit into memory; NULL: /tmp */
 };
 int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
@@ -119,7 +118,10 @@ struct mlo_drift_column {
     double p_adjusted;    /* over the columns of this run: Benjamini-Hochberg */
     struct mlo_test ks;   /* numbers; from fine bins unless exact: then ks_error is 0 */
     double ks_error;      /* |D - exact D| at most */
-    double wasserstein;   /* in standard deviations of the reference */
+    bool exact;           /* ks, wasserstein and quantiles are of the values, not of bins; so are: */
+    double energy;
+    struct mlo_test cramer_von_mises, anderson_darling, epps_singleton; /* when asked for */
+    double wasserstein; /* in standard deviations of the reference */
     struct mlo_moments reference, current;
     double quantiles_reference[7], quantiles_current[7]; /* 1 5 25 50 75 95 99 % */
     double outside; /* share of current values beyond the reference's range */
@@ -191,6 +193,11 @@ struct mlo_drift_fact_limits { /* 0: the default */
     double error_rate;         /* of requests: 0.01 */
     double accuracy_drop;      /* 0.05: five points */
 };
+enum mlo_drift_test { /* beside those that are always made; they need exact */
+                      MLO_DRIFT_TEST_CRAMER_VON_MISES = 1 << 0,
+                      MLO_DRIFT_TEST_ANDERSON_DARLING = 1 << 1,
+                      MLO_DRIFT_TEST_EPPS_SINGLETON = 1 << 2,
+};
 struct mlo_drift_opts {
     struct mlo_drift_limits feature, prediction; /* defaults: psi 0.1 / 0.15, p 0.05, missing 0.05 */
     struct mlo_drift_fact_limits facts;
@@ -198,6 +205,9 @@ struct mlo_drift_opts {
     unsigned fail_on;   /* kinds that count for the verdict; 0: all */
     const struct mlo_drift_column_opts *columns;
     size_t n_columns;
+    bool exact;       /* both profiles were made with the values */
+    unsigned tests;   /* enum mlo_drift_test */
+    unsigned threads; /* for exact; 0: mlo_cpu_count() */
 };
 int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_profile *current,
                       const struct mlo_drift_opts *opts, struct mlo_drift_report **ret,

@@ -77,7 +77,14 @@ struct mlo_noise {
 };
 void mlo_psi_noise(double value, uint64_t n, uint64_t m, size_t bins, struct mlo_noise *ret);
 
-/* ---- two samples, sorted ---- */
+/* ---- two samples, sorted; each of fewer than 2^31 values ---- */
+
+struct mlo_gaps {       /* between the distribution functions */
+    double widest, at;  /* Kolmogorov-Smirnov's D, and the value where it is */
+    double wasserstein; /* their area */
+    double energy;
+};
+void mlo_gaps(const double *x, size_t n, const double *y, size_t m, struct mlo_gaps *ret);
 
 void mlo_ks(const double *x, size_t n, const double *y, size_t m,
             struct mlo_test *ret);                                  /* ks_2samp, two-sided, auto */

@@ -3,7 +3,7 @@
  * test on the same bins, adjusted over all columns of the run, below its level. Nothing aborts: what cannot
  * be compared gets a verdict that says why.
  */
-#include "internal.h"
+#include "exact.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -303,6 +303,8 @@ int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_prof
     r->ragged_current = current->ragged;
     r->columns = mlo_calloc(reference->n_columns + current->n_columns + 1, sizeof *r->columns, err);
     int rc = r->columns ? compare_all(reference, current, opts, r, err) : MLO_EIO;
+    if (rc == 0)
+        rc = mlo_exact_compare(reference, current, opts, r, err);
     if (rc == 0)
         rc = judge_all(r, opts, err);
     if (rc != 0) {

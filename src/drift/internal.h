@@ -93,10 +93,12 @@ struct mlo_profile_column {
     double min, max;
     struct mlo_categories categories; /* TEXT */
 };
+struct mlo_exact;
 struct mlo_profile {
     struct mlo_profile_column *columns;
     size_t n_columns;
     uint64_t rows, ragged;
+    struct mlo_exact *exact; /* values; NULL: not kept */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;

@@ -1,5 +1,5 @@
 /* What a profile is made of, merging, and what follows from its sums. */
-#include "internal.h"
+#include "exact.h"
 
 #include <float.h>
 #include <math.h>
@@ -16,6 +16,7 @@ void mlo_profile_free(struct mlo_profile *p)
         mlo_bins_release(&c->bins);
         mlo_categories_release(&c->categories);
     }
+    mlo_exact_free(p->exact);
     free(p->columns);
     free(p);
 }

@@ -5,7 +5,7 @@
  * from its first batches: who gets one of them keeps its numbers; when all are there the edges are made and
  * the numbers counted, and those who were faster wait so long.
  */
-#include "internal.h"
+#include "exact.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -189,6 +189,8 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
         else if (!first)
             count_numbers(c, &b->columns[i], b->n_rows);
     }
+    if (rc == 0 && s->parts[0]->exact)
+        rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
     return rc;
 }
 
@@ -235,6 +237,8 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
     int rc = 0;
     for (unsigned w = 0; rc == 0 && w < s->workers; w++)
         rc = make_part(s, t, &s->parts[w], err);
+    if (rc == 0 && s->opts->exact)
+        rc = mlo_exact_new(s->parts[0], s->workers, s->opts->temporary, &s->parts[0]->exact, err);
     if (rc == 0)
         s->samples = mlo_calloc(s->parts[0]->n_columns + 1, sizeof *s->samples, err);
     if (rc == 0 && !s->samples)

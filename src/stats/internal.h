@@ -37,9 +37,5 @@ static inline bool mlo_sweep_next(struct mlo_sweep *s)
         s->j++;
     return true;
 }
-static inline double mlo_sweep_gap(const struct mlo_sweep *s)
-{
-    return (double)s->i / (double)s->n - (double)s->j / (double)s->m;
-}
 
 #endif

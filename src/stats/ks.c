@@ -95,15 +95,8 @@ double mlo_ks_p(double d, uint64_t n, uint64_t m, bool *ret_exact)
 
 void mlo_ks(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret)
 {
-    struct mlo_sweep s = mlo_sweep_of(x, n, y, m);
-    struct mlo_test t = {.at = x[0]};
-    while (mlo_sweep_next(&s)) {
-        double gap = fabs(mlo_sweep_gap(&s));
-        if (gap > t.statistic) {
-            t.statistic = gap;
-            t.at = s.value;
-        }
-    }
-    t.p = mlo_ks_p(t.statistic, n, m, &t.exact);
-    *ret = t;
+    struct mlo_gaps g;
+    mlo_gaps(x, n, y, m, &g);
+    *ret = (struct mlo_test){.statistic = g.widest, .at = g.at};
+    ret->p = mlo_ks_p(g.widest, n, m, &ret->exact);
 }

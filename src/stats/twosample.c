@@ -3,32 +3,61 @@
 
 #include "internal.h"
 
-/* ---- areas between the distribution functions ---- */
+/* ---- gaps between the distribution functions ---- */
+
+/* In units of 1 / nm, so that it is a whole number: up by m at each x, down by n at each y. */
+struct gap {
+    int64_t now, widest;
+    double before; /* the value it has since */
+    double at, area, squares;
+};
+
+static inline void pass(struct gap *g, double value, int64_t step)
+{
+    double width = value - g->before;
+    int64_t size = g->now < 0 ? -g->now : g->now;
+    bool wider = size > g->widest && width > 0; /* equal values: only the last one's gap counts */
+    g->area += (double)size * width;
+    g->squares += (double)size * (double)size * width;
+    g->widest = wider ? size : g->widest;
+    g->at = wider ? g->before : g->at;
+    g->now += step;
+    g->before = value;
+}
+
+void mlo_gaps(const double *x, size_t n, const double *y, size_t m, struct mlo_gaps *ret)
+{
+    struct gap g = {.before = x[0] < y[0] ? x[0] : y[0], .at = x[0]};
+    double unit = 1 / ((double)n * (double)m);
+    size_t i = 0, j = 0;
+    while (i < n && j < m) { /* without a branch on the order, which no processor can foretell */
+        bool first = x[i] <= y[j];
+        pass(&g, first ? x[i] : y[j], first ? (int64_t)m : -(int64_t)n);
+        i += first;
+        j += !first;
+    }
+    for (; i < n; i++)
+        pass(&g, x[i], (int64_t)m);
+    for (; j < m; j++)
+        pass(&g, y[j], -(int64_t)n);
+    *ret = (struct mlo_gaps){.widest = (double)g.widest * unit,
+                             .at = g.at,
+                             .wasserstein = g.area * unit,
+                             .energy = sqrt(2 * g.squares) * unit};
+}
 
 double mlo_wasserstein(const double *x, size_t n, const double *y, size_t m)
 {
-    struct mlo_sweep s = mlo_sweep_of(x, n, y, m);
-    double sum = 0, before = 0, gap = 0;
-    for (bool first = true; mlo_sweep_next(&s); first = false) {
-        if (!first)
-            sum += fabs(gap) * (s.value - before);
-        gap = mlo_sweep_gap(&s);
-        before = s.value;
-    }
-    return sum;
+    struct mlo_gaps g;
+    mlo_gaps(x, n, y, m, &g);
+    return g.wasserstein;
 }
 
 double mlo_energy(const double *x, size_t n, const double *y, size_t m)
 {
-    struct mlo_sweep s = mlo_sweep_of(x, n, y, m);
-    double sum = 0, before = 0, gap = 0;
-    for (bool first = true; mlo_sweep_next(&s); first = false) {
-        if (!first)
-            sum += gap * gap * (s.value - before);
-        gap = mlo_sweep_gap(&s);
-        before = s.value;
-    }
-    return sqrt(2 * sum);
+    struct mlo_gaps g;
+    mlo_gaps(x, n, y, m, &g);
+    return g.energy;
 }
 
 /* ---- Cramer-von Mises ---- */
