@@ -43,6 +43,7 @@ static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const str
     if (rc == 0) {
         warn_unknown(ctx, s, r);
         mlo_drift_show(ctx, o, r);
+        mlo_drift_exact_show(ctx, &s->opts, r);
         rc = r->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
     }
     mlo_drift_report_free(r);
@@ -58,7 +59,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_drift_inputs_init(&in);
     int rc = mlo_drift_settings_choose(ctx, o, &s, err);
     if (rc == 0)
-        rc = mlo_drift_inputs_read(o, &s, &in, err);
+        rc = mlo_drift_inputs_read(ctx, o, &s, &in, err);
     if (rc == 0)
         rc = report(ctx, o, &s, &in, err);
     mlo_drift_inputs_release(&in);

@@ -13,10 +13,10 @@
 struct mlo_drift_args { /* the command line */
     struct mlo_strings current, fail_on;
     struct mlo_role_opts roles;
-    const char *reference, *format, *html, *junit, *prometheus;
+    const char *reference, *format, *html, *junit, *prometheus, *tests;
     double psi, p, share; /* NaN: not given */
     uint64_t threads;
-    bool all, github;
+    bool all, github, exact;
 };
 extern const struct mlo_opt mlo_drift_options[];
 extern const struct mlo_drift_args mlo_drift_defaults;
@@ -33,10 +33,21 @@ struct mlo_drift_inputs {
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in);
 void mlo_drift_inputs_release(struct mlo_drift_inputs *in);
 /* Both sides as profiles with the same bins. */
-int mlo_drift_inputs_read(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
-                          struct mlo_drift_inputs *in, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                          const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- drift_exact.c ---- */
+
+int mlo_drift_exact_choose(const struct mlo_drift_args *o, struct mlo_drift_opts *ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_drift_exact_show(struct mlo_ctx *ctx, const struct mlo_drift_opts *o,
+                          const struct mlo_drift_report *d);
 
 /* ---- drift_output.c ---- */
+
+/* A cell; in text three digits. */
+void mlo_drift_put(struct mlo_report *r, double v, bool there, bool json);
 
 /* On the terminal or as JSON. */
 void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_report *d);

@@ -53,6 +53,15 @@ const struct mlo_opt mlo_drift_options[] = {
      .type = MLO_OPT_FLAG,
      .help = "show every column, not only those that changed and the first few others",
      .offset = offsetof(struct mlo_drift_args, all)},
+    {.name = "exact",
+     .type = MLO_OPT_FLAG,
+     .help = "Kolmogorov-Smirnov, Wasserstein, energy distance and quantiles of the values instead of bins",
+     .offset = offsetof(struct mlo_drift_args, exact)},
+    {.name = "tests",
+     .type = MLO_OPT_STRING,
+     .arg = "LIST",
+     .help = "with --exact also cvm (Cramer-von Mises), ad (Anderson-Darling), es (Epps-Singleton), or all",
+     .offset = offsetof(struct mlo_drift_args, tests)},
     {.name = "html",
      .type = MLO_OPT_STRING,
      .arg = "FILE",
@@ -110,5 +119,7 @@ int mlo_drift_settings_choose(struct mlo_ctx *ctx, const struct mlo_drift_args *
     for (size_t i = 0; rc == 0 && i < MLO_COUNT(given); i++)
         if (!isnan(given[i].value))
             rc = mlo_drift_settings_option(s, given[i].key, given[i].value, err);
+    if (rc == 0)
+        rc = mlo_drift_exact_choose(o, &s->opts, err);
     return rc != 0 ? rc : apply_kinds(&o->fail_on, s, err);
 }

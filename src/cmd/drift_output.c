@@ -26,35 +26,35 @@ static const struct mlo_column columns[] = {
     {"why", "WHY", MLO_CELL_TEXT},
 };
 
-static double rounded(double v, bool exact)
+static double rounded(double v, bool json)
 {
     char text[32];
-    if (exact || !isfinite(v))
+    if (json || !isfinite(v))
         return v;
     snprintf(text, sizeof text, "%.3g", v);
     return strtod(text, NULL);
 }
 
-static void put(struct mlo_report *r, double v, bool there, bool exact)
+void mlo_drift_put(struct mlo_report *r, double v, bool there, bool json)
 {
     if (there)
-        mlo_cell_double(r, rounded(v, exact));
+        mlo_cell_double(r, rounded(v, json));
     else
         mlo_cell_none(r);
 }
 
-static void put_row(struct mlo_report *r, const struct mlo_drift_column *c, bool exact)
+static void put_row(struct mlo_report *r, const struct mlo_drift_column *c, bool json)
 {
     bool compared = c->counts_reference != NULL, number = compared && c->type != MLO_COLUMN_TEXT;
     mlo_cell_text(r, c->name);
     mlo_cell_text(r, mlo_verdict_word(c->verdict));
-    put(r, c->psi, compared, exact);
-    put(r, c->psi_noise.level95, compared, exact);
-    put(r, c->p_adjusted, compared, exact);
-    put(r, c->ks.statistic, number, exact);
-    put(r, c->wasserstein, number, exact);
-    put(r, c->missing_reference, compared, exact);
-    put(r, c->missing_current, compared, exact);
+    mlo_drift_put(r, c->psi, compared, json);
+    mlo_drift_put(r, c->psi_noise.level95, compared, json);
+    mlo_drift_put(r, c->p_adjusted, compared, json);
+    mlo_drift_put(r, c->ks.statistic, number, json);
+    mlo_drift_put(r, c->wasserstein, number, json);
+    mlo_drift_put(r, c->missing_reference, compared, json);
+    mlo_drift_put(r, c->missing_current, compared, json);
     mlo_cell_text(r, c->why);
 }
 

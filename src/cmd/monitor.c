@@ -14,24 +14,24 @@
 
 struct opts {
     struct mlo_strings columns, detectors;
-    const char *label, *prediction, *threshold, *time_column, *state, *format;
+    const char *label, *prediction, *threshold, *time, *state, *format;
 };
 
 static const struct mlo_opt opts_table[] = {
     {.name = "column",
      .letter = 'c',
      .type = MLO_OPT_LIST,
-     .arg = "NAME",
+     .arg = "COLUMN",
      .help = "a column to watch",
      .offset = offsetof(struct opts, columns)},
     {.name = "label",
      .type = MLO_OPT_STRING,
-     .arg = "NAME",
+     .arg = "COLUMN",
      .help = "the column of what was right; with --prediction the errors are watched",
      .offset = offsetof(struct opts, label)},
     {.name = "prediction",
      .type = MLO_OPT_STRING,
-     .arg = "NAME",
+     .arg = "COLUMN",
      .help = "the column of what was predicted: an error is 1 where classes differ, else the distance",
      .offset = offsetof(struct opts, prediction)},
     {.name = "threshold",
@@ -45,11 +45,11 @@ static const struct mlo_opt opts_table[] = {
      .arg = "NAME[:KEY=X...]",
      .help = "adwin (when none is given), ddm, eddm, hddm-a, hddm-w, page-hinkley or kswin, with parameters",
      .offset = offsetof(struct opts, detectors)},
-    {.name = "time-column",
+    {.name = "time",
      .type = MLO_OPT_STRING,
-     .arg = "NAME",
+     .arg = "COLUMN",
      .help = "when each row was; as a rule the only column of times",
-     .offset = offsetof(struct opts, time_column)},
+     .offset = offsetof(struct opts, time)},
     {.name = "state",
      .type = MLO_OPT_STRING,
      .arg = "FILE",
@@ -225,7 +225,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
                                   .label = o->label,
                                   .prediction = o->prediction,
                                   .threshold = NAN,
-                                  .time = o->time_column,
+                                  .time = o->time,
                                   .detectors = detectors};
     int rc = detectors ? read_detectors(&o->detectors, detectors, &mo.n_detectors, err) : MLO_EIO;
     if (rc == 0 && o->threshold)
@@ -250,7 +250,7 @@ const struct mlo_command mlo_cmd_monitor = {
     .name = "monitor",
     .group = "watch",
     .summary = "tell when the values of a stream changed",
-    .synopsis = "TABLE... --column NAME | --label NAME --prediction NAME",
+    .synopsis = "TABLE... --column COLUMN | --label COLUMN --prediction COLUMN",
     .description =
         "Shows the values to detectors of change, one row after the other, and tells the row and time of\n"
         "every warning and drift. After a drift a detector begins anew. ddm, eddm, hddm-a and hddm-w watch\n"

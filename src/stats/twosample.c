@@ -12,13 +12,14 @@ struct gap {
     double at, area, squares;
 };
 
-static inline void pass(struct gap *g, double value, int64_t step)
+static inline void pass(struct gap *g, double value, int64_t step, double unit)
 {
     double width = value - g->before;
     int64_t size = g->now < 0 ? -g->now : g->now;
     bool wider = size > g->widest && width > 0; /* equal values: only the last one's gap counts */
-    g->area += (double)size * width;
-    g->squares += (double)size * (double)size * width;
+    double share = (double)size * unit;
+    g->area += share * width;
+    g->squares += share * share * width;
     g->widest = wider ? size : g->widest;
     g->at = wider ? g->before : g->at;
     g->now += step;
@@ -32,18 +33,16 @@ void mlo_gaps(const double *x, size_t n, const double *y, size_t m, struct mlo_g
     size_t i = 0, j = 0;
     while (i < n && j < m) { /* without a branch on the order, which no processor can foretell */
         bool first = x[i] <= y[j];
-        pass(&g, first ? x[i] : y[j], first ? (int64_t)m : -(int64_t)n);
+        pass(&g, first ? x[i] : y[j], first ? (int64_t)m : -(int64_t)n, unit);
         i += first;
         j += !first;
     }
     for (; i < n; i++)
-        pass(&g, x[i], (int64_t)m);
+        pass(&g, x[i], (int64_t)m, unit);
     for (; j < m; j++)
-        pass(&g, y[j], -(int64_t)n);
-    *ret = (struct mlo_gaps){.widest = (double)g.widest * unit,
-                             .at = g.at,
-                             .wasserstein = g.area * unit,
-                             .energy = sqrt(2 * g.squares) * unit};
+        pass(&g, y[j], -(int64_t)n, unit);
+    *ret = (struct mlo_gaps){
+        .widest = (double)g.widest * unit, .at = g.at, .wasserstein = g.area, .energy = sqrt(2 * g.squares)};
 }
 
 double mlo_wasserstein(const double *x, size_t n, const double *y, size_t m)

@@ -66,6 +66,6 @@ test_expect 'misuse says what to do' '
     expect_code 2 mlopsctl monitor stream-steps.csv -c x -d adwim 2>err && grep -q "no detector .adwim" err &&
     expect_code 2 mlopsctl monitor stream-steps.csv -c x -d adwin:delta=2 2>err && grep -q "between 0 and 1" err &&
     expect_code 2 mlopsctl monitor stream-steps.csv -c x -d adwin:delta 2>err && grep -q "KEY=VALUE" err &&
-    expect_code 2 mlopsctl monitor stream-steps.csv -c x --time-column x 2>err && grep -q "times" err &&
+    expect_code 2 mlopsctl monitor stream-steps.csv -c x --time x 2>err && grep -q "times" err &&
     expect_code 3 mlopsctl monitor nothing.csv -c x'
 test_done
