@@ -34,11 +34,17 @@ struct mlo_batch_column {
     const double *numbers;         /* NUMBER; BOOL as 0 and 1. 0 where cell is not OK */
     const int64_t *times;          /* TIME */
     const struct mlo_slice *texts; /* TEXT; and of every type where cell is BAD. Borrowed for the call */
-    /* TEXT with a dictionary: code of each row, values of the codes; NULL without */
+    /* TEXT with a dictionary: code of each row (any where the cell is missing), values of the codes; texts is
+     * NULL then. NULL without. mlo_batch_text serves both. */
     const uint32_t *codes;
     const struct mlo_slice *dictionary;
     size_t n_dictionary;
 };
+/* The text of a row of a TEXT column whose cell is OK. */
+static inline struct mlo_slice mlo_batch_text(const struct mlo_batch_column *c, size_t row)
+{
+    return c->codes ? c->dictionary[c->codes[row]] : c->texts[row];
+}
 struct mlo_batch {
     uint64_t sequence;   /* batches of a scan are numbered in order of the input */
     const char *path;    /* the file it is from; borrowed from the table */
@@ -69,6 +75,8 @@ int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_op
 void mlo_table_close(struct mlo_table *t);
 /* Borrowed. */
 const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n);
+/* Names of columns that hold more than one value a row (lists, maps), which are left out. Borrowed. */
+const char *const *mlo_table_left_out(const struct mlo_table *t, size_t *ret_n);
 
 struct mlo_scan_result {
     uint64_t rows, bytes; /* bytes of decompressed input */

@@ -78,6 +78,14 @@ void mlo_str_fill(struct mlo_str *s, char c, size_t n)
     s->ptr[s->len] = '\0';
 }
 
+void mlo_str_truncate(struct mlo_str *s, size_t len)
+{
+    if (len >= s->len)
+        return;
+    s->len = len;
+    s->ptr[len] = '\0';
+}
+
 void mlo_str_vaddf(struct mlo_str *s, const char *fmt, va_list ap)
 {
     va_list again;

@@ -69,7 +69,7 @@ static int count_texts(struct mlo_profile_column *c, const struct mlo_batch_colu
     for (size_t r = 0; r < rows; r++) {
         if (!has_value(c, b, r))
             continue;
-        struct mlo_slice s = b->codes ? b->dictionary[b->codes[r]] : b->texts[r];
+        struct mlo_slice s = mlo_batch_text(b, r);
         int rc = mlo_categories_add(&c->categories, s.ptr, s.len, 1, err);
         if (rc != 0)
             return rc;

@@ -4,7 +4,7 @@
 #include <zlib.h>
 
 #include "internal.h"
-#include "libzstd.h"
+#include "libcodecs.h"
 
 #define COMPRESSED_BYTES ((size_t)256 << 10) /* read at a time */
 

@@ -91,6 +91,8 @@ struct mlo_form_file { /* one open file */
     void *self;
     struct mlo_table_column *columns; /* owned by self: as found in this file */
     size_t n_columns;
+    char **left_out; /* owned by self: names of columns of lists */
+    size_t n_left_out;
 };
 struct mlo_form {
     const char *name, *extensions; /* "csv", ".csv .txt" */
@@ -115,7 +117,7 @@ struct mlo_form {
     /* Adds what was counted to `st`. */
     void (*close)(void *self, struct mlo_scan_result *st);
 };
-extern const struct mlo_form mlo_form_csv, mlo_form_jsonl;
+extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_parquet;
 
 void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
 void mlo_columns_free(struct mlo_table_column *columns, size_t n);

@@ -12,7 +12,7 @@
 
 #define MAX_BYTES ((uint64_t)1 << 40)
 
-static const struct mlo_form *const forms[] = {&mlo_form_jsonl, &mlo_form_csv};
+static const struct mlo_form *const forms[] = {&mlo_form_parquet, &mlo_form_jsonl, &mlo_form_csv};
 
 struct reading {
     struct mlo_form_file file;

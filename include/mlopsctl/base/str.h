@@ -34,6 +34,8 @@ void mlo_str_addc(struct mlo_str *s, char c);
 void mlo_str_addf(struct mlo_str *s, const char *fmt, ...) MLO_PRINTF(2, 3);
 void mlo_str_vaddf(struct mlo_str *s, const char *fmt, va_list ap) MLO_PRINTF(2, 0);
 void mlo_str_fill(struct mlo_str *s, char c, size_t n);
+/* What stands behind the first len bytes goes. */
+void mlo_str_truncate(struct mlo_str *s, size_t len);
 /* 0, or the sticky failure with err set. */
 int mlo_str_check(const struct mlo_str *s, struct mlo_err *err) MLO_MUST_CHECK;
 /* Hands the buffer over; s is empty afterwards. Check first. */

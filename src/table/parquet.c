@@ -1,0 +1,380 @@
+/*
+ * Parquet as a form of table. Each row group is cut into spans that begin where a page of its largest column
+ * begins, so that as few pages as possible are decompressed twice; each thread takes the next span and gives
+ * its rows in batches. Spans and batches depend on the file and the columns alone, never on the threads.
+ */
+#include "parquet.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/io.h>
+
+#define SPAN_ROWS ((uint64_t)1 << 15) /* at least */
+
+struct span {
+    size_t group;
+    uint64_t from, to;
+    uint64_t sequence; /* of its first batch */
+};
+struct parquet_worker {
+    struct mlo_parquet_scratch scratch;
+    struct mlo_parquet_cursor *cursors; /* of each wanted column */
+    struct mlo_rows rows;               /* cells as the file has them */
+    struct mlo_rows given;              /* columns that the caller wants as another type */
+    uint32_t **codes;
+    struct mlo_batch_column *columns;
+    struct span span; /* what is left of it */
+    struct mlo_batch batch;
+    uint64_t counted; /* bytes, already in the sum of all */
+};
+struct parquet {
+    struct mlo_input in; /* owned */
+    FILE *spool;         /* owned: what came through a pipe */
+    struct mlo_parquet_file file;
+    const size_t *want; /* borrowed */
+    const struct mlo_table_column *as;
+    size_t n_want;
+    struct mlo_table_column *read_as; /* owned: names borrowed; types of the cells that are made */
+    bool any_given;                   /* some are then read as another type, from text */
+    struct parquet_worker *workers;
+    unsigned n_workers;
+    pthread_mutex_t lock; /* all below */
+    size_t next_group;
+    size_t group; /* being cut: starts[at] is where the next span begins */
+    uint64_t *starts;
+    size_t n_starts, at;
+    uint64_t sequence;
+    struct mlo_scan_result counted;
+};
+
+/* ---- spans ---- */
+
+static const struct mlo_parquet_leaf *leaf_of(const struct parquet *t, size_t c)
+{
+    return &t->file.leaves[t->file.leaf_of[t->want[c]]];
+}
+
+/* The wanted column with the most bytes in the group. */
+static size_t largest_leaf(const struct parquet *t, size_t group)
+{
+    size_t best = t->file.leaf_of[t->want[0]];
+    const struct mlo_parquet_chunk *chunks = &t->file.chunks[group * t->file.n_leaves];
+    for (size_t c = 1; c < t->n_want; c++) {
+        size_t leaf = t->file.leaf_of[t->want[c]];
+        if (chunks[leaf].end - chunks[leaf].start > chunks[best].end - chunks[best].start)
+            best = leaf;
+    }
+    return best;
+}
+
+static int cut_group(struct parquet *t, size_t group, struct mlo_err *err)
+{
+    free(t->starts);
+    t->starts = NULL;
+    t->n_starts = t->at = 0;
+    t->group = group;
+    if (t->n_want > 0) {
+        int rc = mlo_parquet_page_starts(&t->file, group, largest_leaf(t, group), SPAN_ROWS, &t->starts,
+                                         &t->n_starts, err);
+        if (rc != 0 || t->n_starts > 0)
+            return rc;
+    }
+    t->starts = mlo_calloc(1, sizeof *t->starts, err); /* the whole */
+    t->n_starts = t->starts ? 1 : 0;
+    return t->starts ? 0 : MLO_EIO;
+}
+
+static int take_span(struct parquet *t, struct span *ret, struct mlo_err *err)
+{
+    while (t->at == t->n_starts) {
+        if (t->next_group == t->file.n_groups) {
+            *ret = (struct span){0};
+            return 0;
+        }
+        size_t group = t->next_group++;
+        int rc = t->file.groups[group].rows > 0 ? cut_group(t, group, err) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    uint64_t to = t->at + 1 < t->n_starts ? t->starts[t->at + 1] : t->file.groups[t->group].rows;
+    *ret = (struct span){t->group, t->starts[t->at++], to, t->sequence};
+    t->sequence += (ret->to - ret->from + MLO_PARQUET_BATCH - 1) / MLO_PARQUET_BATCH;
+    return 0;
+}
+
+/* ---- a batch ---- */
+
+static int convert_column(struct parquet *t, struct parquet_worker *w, size_t c, size_t n)
+{
+    const struct mlo_slice *texts = w->rows.texts[c];
+    const uint8_t *cell = w->rows.cell[c];
+    for (size_t r = 0; r < n; r++) {
+        const struct mlo_slice s = cell[r] == MLO_CELL_OK ? texts[r] : (struct mlo_slice){"", 0};
+        mlo_rows_text(&w->given, t->as[c].type, c, r, s.ptr, s.len);
+    }
+    w->columns[c] = w->given.columns[c];
+    return 0;
+}
+
+static bool is_given(const struct parquet *t, size_t c)
+{
+    return t->as[c].type != t->read_as[c].type &&
+           !(t->read_as[c].type == MLO_COLUMN_BOOL && t->as[c].type == MLO_COLUMN_NUMBER);
+}
+
+static int read_column(struct parquet *t, struct parquet_worker *w, size_t c, size_t group, uint64_t from,
+                       size_t n, struct mlo_err *err)
+{
+    struct mlo_parquet_cursor *cursor = &w->cursors[c];
+    struct mlo_parquet_out out = {w->rows.cell[c],  w->rows.numbers[c], w->rows.times[c],
+                                  w->rows.texts[c], w->codes[c],        false};
+    int rc = mlo_parquet_read(cursor, &w->scratch, group, from, n, &out, err);
+    if (rc != 0)
+        return rc;
+    struct mlo_batch_column *column = &w->columns[c];
+    *column = w->rows.columns[c];
+    for (size_t r = 0; out.coded && is_given(t, c) && r < n; r++)
+        out.texts[r] = out.cell[r] == MLO_CELL_OK ? cursor->dictionary.texts[out.codes[r]]
+                                                  : (struct mlo_slice){0};
+    if (is_given(t, c))
+        return convert_column(t, w, c, n);
+    if (out.coded) {
+        column->texts = NULL;
+        column->codes = out.codes;
+        column->dictionary = cursor->dictionary.texts;
+        column->n_dictionary = cursor->dictionary.n;
+    }
+    if (!memchr(out.cell, MLO_CELL_MISSING, n) && !memchr(out.cell, MLO_CELL_NAN, n) &&
+        !memchr(out.cell, MLO_CELL_BAD, n))
+        column->cell = NULL;
+    return 0;
+}
+
+/* What the worker has decompressed counts against the limit of the whole. */
+static int count(struct parquet *t, struct parquet_worker *w, size_t rows, struct mlo_err *err)
+{
+    pthread_mutex_lock(&t->lock);
+    t->counted.rows += rows;
+    t->counted.bytes += w->scratch.bytes - w->counted;
+    bool too_much = t->counted.bytes > t->in.max;
+    pthread_mutex_unlock(&t->lock);
+    w->counted = w->scratch.bytes;
+    if (!too_much)
+        return 0;
+    mlo_fail(err, MLO_EINVALID, "'%s' holds more than %llu bytes", t->in.name, (unsigned long long)t->in.max);
+    return mlo_hint(err, "it may be a decompression bomb");
+}
+
+static int read_batch(struct parquet *t, struct parquet_worker *w, size_t group, uint64_t from, size_t n,
+                      struct mlo_err *err)
+{
+    int rc = mlo_rows_reserve(&w->rows, t->read_as, t->n_want, n, err);
+    if (rc == 0 && t->any_given)
+        rc = mlo_rows_reserve(&w->given, t->as, t->n_want, n, err);
+    mlo_hold_clear(&w->scratch.hold);
+    for (size_t c = 0; rc == 0 && c < t->n_want; c++)
+        rc = read_column(t, w, c, group, from, n, err);
+    uint64_t row = t->file.groups[group].first_row + from;
+    w->batch = (struct mlo_batch){
+        .first_row = row, .first_line = row + 1, .n_rows = n, .n_columns = t->n_want, .columns = w->columns};
+    return rc;
+}
+
+static int parquet_next(void *self, unsigned worker, const struct mlo_batch **ret, struct mlo_err *err)
+{
+    struct parquet *t = self;
+    struct parquet_worker *w = &t->workers[worker];
+    struct span *span = &w->span;
+    *ret = NULL;
+    if (span->from == span->to) {
+        pthread_mutex_lock(&t->lock);
+        int rc = take_span(t, span, err);
+        pthread_mutex_unlock(&t->lock);
+        if (rc != 0 || span->from == span->to)
+            return rc;
+    }
+    size_t n = span->to - span->from < MLO_PARQUET_BATCH ? (size_t)(span->to - span->from)
+                                                         : MLO_PARQUET_BATCH;
+    int rc = read_batch(t, w, span->group, span->from, n, err);
+    if (rc == 0)
+        rc = count(t, w, n, err);
+    if (rc != 0)
+        return rc;
+    w->batch.sequence = span->sequence++;
+    span->from += n;
+    *ret = &w->batch;
+    return 0;
+}
+
+/* ---- the form ---- */
+
+static void release_worker(struct parquet *t, struct parquet_worker *w)
+{
+    for (size_t c = 0; c < t->n_want; c++) {
+        if (w->cursors)
+            mlo_parquet_cursor_release(&w->cursors[c]);
+        free(w->codes ? w->codes[c] : NULL);
+    }
+    mlo_parquet_scratch_release(&w->scratch);
+    mlo_rows_release(&w->rows);
+    mlo_rows_release(&w->given);
+    free(w->cursors);
+    free(w->codes);
+    free(w->columns);
+}
+
+static void parquet_close(void *self, struct mlo_scan_result *st)
+{
+    struct parquet *t = self;
+    if (st)
+        mlo_scan_result_add(st, &t->counted);
+    for (unsigned i = 0; i < t->n_workers; i++)
+        release_worker(t, &t->workers[i]);
+    mlo_parquet_release(&t->file);
+    mlo_input_close(&t->in);
+    if (t->spool)
+        fclose(t->spool);
+    pthread_mutex_destroy(&t->lock);
+    free(t->workers);
+    free(t->read_as);
+    free(t->starts);
+    free(t);
+}
+
+static int make_worker(struct parquet *t, struct parquet_worker *w, struct mlo_err *err)
+{
+    w->cursors = mlo_calloc(t->n_want + 1, sizeof *w->cursors, err);
+    w->codes = mlo_calloc(t->n_want + 1, sizeof *w->codes, err);
+    w->columns = mlo_calloc(t->n_want + 1, sizeof *w->columns, err);
+    if (!w->cursors || !w->codes || !w->columns)
+        return MLO_EIO;
+    for (size_t c = 0; c < t->n_want; c++) {
+        w->cursors[c] = (struct mlo_parquet_cursor){.file = &t->file,
+                                                    .leaf = leaf_of(t, c),
+                                                    .column = t->file.columns[t->want[c]].name,
+                                                    .cells = t->read_as[c].type,
+                                                    .group = SIZE_MAX};
+        if (t->read_as[c].type != MLO_COLUMN_TEXT)
+            continue;
+        w->codes[c] = mlo_calloc(MLO_PARQUET_BATCH, sizeof *w->codes[c], err);
+        if (!w->codes[c])
+            return MLO_EIO;
+    }
+    return 0;
+}
+
+/* Cells are read as they are stored, or as text out of which the type that is wanted is read. */
+static int choose_types(struct parquet *t, struct mlo_err *err)
+{
+    t->read_as = mlo_calloc(t->n_want + 1, sizeof *t->read_as, err);
+    if (!t->read_as)
+        return MLO_EIO;
+    for (size_t c = 0; c < t->n_want; c++) {
+        enum mlo_column_type own = mlo_parquet_cells(leaf_of(t, c)), want = t->as[c].type;
+        bool same = own == want || (own == MLO_COLUMN_BOOL && want == MLO_COLUMN_NUMBER);
+        t->read_as[c].type = same ? own : MLO_COLUMN_TEXT;
+        t->any_given = t->any_given || is_given(t, c);
+    }
+    return 0;
+}
+
+static int parquet_want(void *self, const size_t *columns, const struct mlo_table_column *as, size_t n,
+                        unsigned workers, struct mlo_err *err)
+{
+    struct parquet *t = self;
+    t->want = columns;
+    t->as = as;
+    t->n_want = n;
+    if (t->file.rows > t->in.max || (n > 0 && t->file.rows > t->in.max / n)) {
+        mlo_fail(err, MLO_EINVALID, "'%s' says that it has %llu rows: with its columns more than %llu bytes",
+                 t->in.name, (unsigned long long)t->file.rows, (unsigned long long)t->in.max);
+        return mlo_hint(err, "it may be a decompression bomb");
+    }
+    int rc = choose_types(t, err);
+    t->workers = rc == 0 ? mlo_calloc(workers, sizeof *t->workers, err) : NULL;
+    if (!t->workers)
+        return MLO_EIO;
+    t->n_workers = workers;
+    for (unsigned i = 0; rc == 0 && i < workers; i++)
+        rc = make_worker(t, &t->workers[i], err);
+    return rc;
+}
+
+/* The footer is at the end: what can only be read once is copied to a file without a name first. */
+static int spool(struct parquet *t, struct mlo_err *err)
+{
+    char buf[1 << 16];
+    size_t n = 1;
+    t->spool = tmpfile();
+    if (!t->spool)
+        return mlo_fail_errno(err, "no temporary file for '%s'", t->in.name);
+    t->file.fd = fileno(t->spool);
+    while (n > 0) {
+        int rc = mlo_input_read(&t->in, buf, sizeof buf, &n, err);
+        if (rc == 0)
+            rc = mlo_write_all(t->file.fd, buf, n, err);
+        if (rc != 0)
+            return rc;
+        t->file.size += n;
+    }
+    return 0;
+}
+
+static int open_file(struct parquet *t, struct mlo_err *err)
+{
+    struct stat st;
+    t->file.name = t->in.name;
+    if (fstat(t->in.fd, &st) != 0)
+        return mlo_fail_errno(err, "'%s'", t->in.name);
+    if (S_ISREG(st.st_mode) && !mlo_input_is_compressed(&t->in)) {
+        t->file.fd = t->in.fd;
+        t->file.size = (uint64_t)st.st_size;
+    } else {
+        int rc = spool(t, err);
+        if (rc != 0)
+            return rc;
+    }
+    return mlo_parquet_open(&t->file, err);
+}
+
+static int parquet_open(struct mlo_input *in, const struct mlo_table_opts *o, struct mlo_form_file *ret,
+                        struct mlo_err *err)
+{
+    struct parquet *t = mlo_calloc(1, sizeof *t, err);
+    (void)o;
+    if (!t) {
+        mlo_input_close(in);
+        return MLO_EIO;
+    }
+    t->in = *in;
+    t->file.fd = -1;
+    pthread_mutex_init(&t->lock, NULL);
+    int rc = open_file(t, err);
+    if (rc != 0) {
+        parquet_close(t, NULL);
+        return rc;
+    }
+    *ret = (struct mlo_form_file){.form = &mlo_form_parquet,
+                                  .self = t,
+                                  .columns = t->file.columns,
+                                  .n_columns = t->file.n_columns,
+                                  .left_out = t->file.left_out,
+                                  .n_left_out = t->file.n_left_out};
+    return 0;
+}
+
+static bool parquet_sniff(const char *head, size_t n)
+{
+    return n >= 4 && (memcmp(head, "PAR1", 4) == 0 || memcmp(head, "PARE", 4) == 0);
+}
+
+const struct mlo_form mlo_form_parquet = {.name = "parquet",
+                                          .extensions = ".parquet .parq .pq",
+                                          .sniff = parquet_sniff,
+                                          .open = parquet_open,
+                                          .want = parquet_want,
+                                          .next = parquet_next,
+                                          .close = parquet_close};
