@@ -24,6 +24,8 @@ struct mlo_table {
     size_t n_paths, cap_paths;
     struct mlo_table_column *columns; /* of the table: those selected of the first file */
     size_t n_columns;
+    char **left_out; /* names of columns that are not read */
+    size_t n_left_out;
     struct reading first; /* opened to learn the columns; empty once it was scanned */
     unsigned workers;
 };
@@ -232,6 +234,20 @@ static int choose_columns(struct mlo_table *t, struct mlo_err *err)
     return 0;
 }
 
+static int note_left_out(struct mlo_table *t, struct mlo_err *err)
+{
+    const struct mlo_form_file *f = &t->first.file;
+    t->left_out = mlo_calloc(f->n_left_out + 1, sizeof *t->left_out, err);
+    if (!t->left_out)
+        return MLO_EIO;
+    for (; t->n_left_out < f->n_left_out; t->n_left_out++) {
+        t->left_out[t->n_left_out] = mlo_strdup(f->left_out[t->n_left_out], err);
+        if (!t->left_out[t->n_left_out])
+            return MLO_EIO;
+    }
+    return 0;
+}
+
 int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
                    struct mlo_table **ret, struct mlo_err *err)
 {
@@ -247,6 +263,8 @@ int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_op
         rc = mlo_fail(err, MLO_EUSAGE, "no table was named");
     if (rc == 0)
         rc = open_file(t, t->paths[0], &t->first.file, err);
+    if (rc == 0)
+        rc = note_left_out(t, err);
     if (rc == 0)
         rc = choose_columns(t, err);
     if (rc != 0) {
@@ -265,6 +283,9 @@ void mlo_table_close(struct mlo_table *t)
     for (size_t i = 0; i < t->n_paths; i++)
         free(t->paths[i]);
     free(t->paths);
+    for (size_t i = 0; i < t->n_left_out; i++)
+        free(t->left_out[i]);
+    free(t->left_out);
     mlo_columns_free(t->columns, t->n_columns);
     free(t);
 }
@@ -273,6 +294,12 @@ const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size
 {
     *ret_n = t->n_columns;
     return t->columns;
+}
+
+const char *const *mlo_table_left_out(const struct mlo_table *t, size_t *ret_n)
+{
+    *ret_n = t->n_left_out;
+    return (const char *const *)t->left_out;
 }
 
 unsigned mlo_table_workers(const struct mlo_table *t)
