@@ -17,17 +17,26 @@ enum mlo_column_type {
     MLO_COLUMN_BOOL,
     MLO_COLUMN_TIME, /* nanoseconds since 1970 UTC */
 };
+enum mlo_column_origin { /* in a request log (docs/formats.md); columns of any other table are DATA */
+                         MLO_ORIGIN_DATA,
+                         MLO_ORIGIN_REQUEST, /* "time", "status", "latency_ms", "model": always the first four
+                                              */
+                         MLO_ORIGIN_INPUT,
+                         MLO_ORIGIN_OUTPUT,
+                         MLO_ORIGIN_LABEL, /* "label": the truth, joined later */
+};
 struct mlo_table_column {
     char *name;
     enum mlo_column_type type;
     bool integral; /* NUMBER: as far as seen at the head, whole numbers only */
+    enum mlo_column_origin origin;
 };
 
 enum mlo_cell { /* state of one cell */
                 MLO_CELL_OK,
-                MLO_CELL_MISSING, /* empty, NULL, or one of the words that pandas reads as missing */
-                MLO_CELL_NAN,     /* NaN, Inf in a number column */
-                MLO_CELL_BAD,     /* not of the column's type: a word in a number column */
+                MLO_CELL_MISSING, /* empty, null, or one of the words that pandas reads as missing, as NaN */
+                MLO_CELL_NAN, /* in a number column: infinite; NaN where the form has it apart from null */
+                MLO_CELL_BAD, /* not of the column's type: a word in a number column */
 };
 struct mlo_batch_column {
     const uint8_t *cell;           /* enum mlo_cell of each row; NULL: all OK */
@@ -64,6 +73,11 @@ struct mlo_table_opts {
     size_t n_types;
     const char *const *select; /* only these columns are decoded; NULL: all */
     size_t n_select;
+    /* Only rows with from_ns <= time < to_ns, in nanoseconds since 1970 UTC; 0: no border. The time is that
+     * of the column `time_column`; NULL: the column "time", else the only TIME column. It need not be
+     * selected. Rows without a time are left out when there is any border. */
+    int64_t from_ns, to_ns;
+    const char *time_column;
     unsigned threads;   /* 0: mlo_cpu_count() */
     uint64_t max_bytes; /* of decompressed input; 0: 1 TiB */
     size_t block_bytes; /* of text that a thread takes at a time; 0: what is fastest */
@@ -79,7 +93,9 @@ const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size
 const char *const *mlo_table_left_out(const struct mlo_table *t, size_t *ret_n);
 
 struct mlo_scan_result {
-    uint64_t rows, bytes; /* bytes of decompressed input */
+    uint64_t rows, bytes; /* rows given to fn; bytes of decompressed input */
+    uint64_t outside;     /* rows whose time is not within from_ns and to_ns */
+    uint64_t undated;     /* rows without a time, when it matters: left out as well */
     uint64_t ragged;      /* lines with too few or too many fields: not part of any batch */
     struct mlo_ragged {
         const char *path; /* borrowed from the table */
@@ -95,7 +111,8 @@ int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_s
 /*
  * Before the scan: batches from up to `parts` places that lie evenly over the input; the scan gives their
  * rows again. None, and *ret_given false, when the input can be read only once (a stream, compressed text),
- * or is so short that its first `parts` batches are the whole.
+ * a window leaves unknown where rows are (the first batch of such a scan has some), or is so short that its
+ * first `parts` batches are the whole.
  */
 int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
                      struct mlo_err *err) MLO_MUST_CHECK;

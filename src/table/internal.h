@@ -96,8 +96,12 @@ struct mlo_form_file { /* one open file */
 };
 struct mlo_form {
     const char *name, *extensions; /* "csv", ".csv .txt" */
-    /* Could the file be of this form? By its first bytes. */
+    /* Columns that the head does not name may come later: want() takes SIZE_MAX for one that is known by the
+     * name in `as` only. */
+    bool open_ended;
+    /* Could the file be of this form? By its first bytes, at most 4 KiB. certain: then it is. */
     bool (*sniff)(const char *head, size_t n);
+    bool certain;
     /* Takes `in` (also when it fails). Fills ret->columns: types found out, those of opts given. */
     int (*open)(struct mlo_input *in, const struct mlo_table_opts *opts, struct mlo_form_file *ret,
                 struct mlo_err *err);
@@ -117,7 +121,7 @@ struct mlo_form {
     /* Adds what was counted to `st`. */
     void (*close)(void *self, struct mlo_scan_result *st);
 };
-extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_parquet;
+extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_log, mlo_form_parquet;
 
 void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
 void mlo_columns_free(struct mlo_table_column *columns, size_t n);

@@ -374,6 +374,7 @@ static bool parquet_sniff(const char *head, size_t n)
 const struct mlo_form mlo_form_parquet = {.name = "parquet",
                                           .extensions = ".parquet .parq .pq",
                                           .sniff = parquet_sniff,
+                                          .certain = true,
                                           .open = parquet_open,
                                           .want = parquet_want,
                                           .next = parquet_next,

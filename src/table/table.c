@@ -9,10 +9,13 @@
 #include <mlopsctl/base/thread.h>
 
 #include "names.h"
+#include "window.h"
 
 #define MAX_BYTES ((uint64_t)1 << 40)
 
-static const struct mlo_form *const forms[] = {&mlo_form_parquet, &mlo_form_jsonl, &mlo_form_csv};
+static const struct mlo_form *const forms[] = {/* sniffed in this order */
+                                               &mlo_form_parquet, &mlo_form_log, &mlo_form_jsonl,
+                                               &mlo_form_csv};
 
 struct reading {
     struct mlo_form_file file;
@@ -23,10 +26,13 @@ struct mlo_table {
     char **paths;
     size_t n_paths, cap_paths;
     struct mlo_table_column *columns; /* of the table: those selected of the first file */
-    size_t n_columns;
-    char **left_out; /* names of columns that are not read */
+    size_t n_columns, n_scanned;      /* n_scanned: one more when only the window needs it */
+    char **left_out;                  /* names of columns that are not read */
     size_t n_left_out;
+    bool has_window;
+    struct mlo_window window;
     struct reading first; /* opened to learn the columns; empty once it was scanned */
+    size_t at_first;      /* which path it is */
     unsigned workers;
 };
 
@@ -118,57 +124,49 @@ static const struct mlo_form *form_named(const char *name)
 {
     if (strcmp(name, "tsv") == 0)
         return &mlo_form_csv;
-    if (strcmp(name, "log") == 0)
-        return &mlo_form_jsonl;
     for (size_t i = 0; i < MLO_COUNT(forms); i++)
         if (strcmp(forms[i]->name, name) == 0)
             return forms[i];
     return NULL;
 }
 
+static const struct mlo_form *form_of(const char *name, const char *head, size_t n)
+{
+    for (size_t i = 0; i < MLO_COUNT(forms); i++)
+        if (forms[i]->certain && forms[i]->sniff(head, n))
+            return forms[i];
+    for (size_t i = 0; i < MLO_COUNT(forms); i++)
+        if (has_extension(name, forms[i]->extensions) && forms[i] != &mlo_form_csv)
+            return forms[i];
+    for (size_t i = 0; i < MLO_COUNT(forms); i++)
+        if (forms[i]->sniff(head, n))
+            return forms[i];
+    return &mlo_form_csv;
+}
+
+/* *ret NULL: the file is empty. */
 static int choose_form(const struct mlo_table *t, struct mlo_input *in, const struct mlo_form **ret,
                        struct mlo_err *err)
 {
     enum { SNIFFED = 4096 };
     const char *head;
-    size_t n;
-    if (t->opts.format) {
-        *ret = form_named(t->opts.format);
-        return *ret ? 0 : mlo_fail(err, MLO_EUSAGE, "no table format is called '%s'", t->opts.format);
-    }
-    for (size_t i = 0; i < MLO_COUNT(forms); i++)
-        if (has_extension(in->name, forms[i]->extensions) && forms[i] != &mlo_form_csv) {
-            *ret = forms[i];
-            return 0;
-        }
+    size_t n = 0;
+    const struct mlo_form *named = t->opts.format ? form_named(t->opts.format) : NULL;
+    if (t->opts.format && !named)
+        return mlo_fail(err, MLO_EUSAGE, "no table format is called '%s'", t->opts.format);
     int rc = mlo_input_peek(in, SNIFFED, &head, &n, err);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < MLO_COUNT(forms); i++)
-        if (forms[i]->sniff(head, n)) {
-            *ret = forms[i];
-            return 0;
-        }
-    return mlo_fail(err, MLO_EINVALID, "'%s' is empty", in->name);
+    if (rc == 0)
+        *ret = n == 0 ? NULL : named ? named : form_of(in->name, head, n);
+    return rc;
 }
 
-static int open_file(const struct mlo_table *t, const char *path, struct mlo_form_file *ret,
-                     struct mlo_err *err)
+static int open_form(const struct mlo_table *t, const struct mlo_form *form, struct mlo_input *in,
+                     struct mlo_form_file *ret, struct mlo_err *err)
 {
-    struct mlo_input in;
-    const struct mlo_form *form = NULL;
     struct mlo_table_opts opts = t->opts;
-    int rc = mlo_input_open(path, opts.max_bytes ? opts.max_bytes : MAX_BYTES, &in, err);
-    if (rc != 0)
-        return rc;
-    rc = choose_form(t, &in, &form, err);
-    if (rc != 0) {
-        mlo_input_close(&in);
-        return rc;
-    }
     if (!opts.separator && opts.format && strcmp(opts.format, "tsv") == 0)
         opts.separator = '\t';
-    rc = form->open(&in, &opts, ret, err);
+    int rc = form->open(in, &opts, ret, err);
     if (rc != 0)
         return rc;
     rc = mlo_names_unique(ret->columns, ret->n_columns, err);
@@ -187,51 +185,169 @@ static void finish(struct reading *r, struct mlo_scan_result *st)
     *r = (struct reading){0};
 }
 
+/* ret->form NULL: the file is empty. */
+static int open_file(const struct mlo_table *t, const char *path, struct mlo_form_file *ret,
+                     struct mlo_err *err)
+{
+    struct mlo_input in;
+    const struct mlo_form *form = NULL;
+    *ret = (struct mlo_form_file){0};
+    int rc = mlo_input_open(path, t->opts.max_bytes ? t->opts.max_bytes : MAX_BYTES, &in, err);
+    if (rc != 0)
+        return rc;
+    rc = choose_form(t, &in, &form, err);
+    if (rc == 0 && form)
+        return open_form(t, form, &in, ret, err);
+    mlo_input_close(&in);
+    return rc;
+}
+
+/* The first file that holds something tells the columns. Of files that a program writes some may be empty
+ * still; a request log may be, altogether. */
+static int open_first(struct mlo_table *t, struct mlo_err *err)
+{
+    struct mlo_input none;
+    int rc = 0;
+    for (t->at_first = 0; rc == 0 && t->at_first < t->n_paths; t->at_first++) {
+        rc = open_file(t, t->paths[t->at_first], &t->first.file, err);
+        if (rc != 0 || t->first.file.form)
+            return rc;
+    }
+    t->at_first = 0;
+    if (!t->opts.format || strcmp(t->opts.format, "log") != 0)
+        return mlo_fail(err, MLO_EINVALID, "'%s' is empty", t->paths[0]);
+    rc = mlo_input_open("/dev/null", MAX_BYTES, &none, err);
+    return rc != 0 ? rc : open_form(t, &mlo_form_log, &none, &t->first.file, err);
+}
+
 /* ---- columns ---- */
 
-static const struct mlo_table_column *find_column(const struct mlo_table_column *columns, size_t n,
-                                                  const char *name)
+/* What the caller said about columns, by name. */
+struct said {
+    const struct mlo_table_opts *opts;
+    struct mlo_name_map types, select;
+};
+
+static int hear(struct said *said, struct mlo_err *err)
 {
-    for (size_t i = 0; i < n; i++)
-        if (columns[i].name && strcmp(columns[i].name, name) == 0)
-            return &columns[i];
-    return NULL;
+    const struct mlo_table_opts *o = said->opts;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < o->n_types; i++)
+        rc = mlo_name_map_set(&said->types, o->types[i].name, i, err);
+    for (size_t i = 0; rc == 0 && i < o->n_select; i++)
+        rc = mlo_name_map_set(&said->select, o->select[i], i, err);
+    return rc;
 }
 
-static bool is_selected(const struct mlo_table *t, const char *name)
+static bool is_selected(const struct said *said, const char *name)
 {
-    for (size_t i = 0; i < t->opts.n_select; i++)
-        if (strcmp(t->opts.select[i], name) == 0)
-            return true;
-    return t->opts.n_select == 0;
+    return said->opts->n_select == 0 || mlo_name_map_get(&said->select, name, strlen(name)) != MLO_NAME_NONE;
 }
 
-static int add_column(struct mlo_table *t, const struct mlo_table_column *found, struct mlo_err *err)
+static int add_column(struct mlo_table *t, const struct said *said, const struct mlo_table_column *found,
+                      struct mlo_err *err)
 {
-    const struct mlo_table_column *given = find_column(t->opts.types, t->opts.n_types, found->name);
-    struct mlo_table_column c = given ? *given : *found;
+    size_t given = mlo_name_map_get(&said->types, found->name, strlen(found->name));
+    struct mlo_table_column c = *found;
+    if (given != MLO_NAME_NONE) {
+        c.type = said->opts->types[given].type;
+        c.integral = said->opts->types[given].integral;
+    }
     c.name = mlo_strdup(found->name, err);
     if (!c.name)
         return MLO_EIO;
-    t->columns[t->n_columns++] = c;
+    t->columns[t->n_scanned++] = c;
     return 0;
+}
+
+static size_t find_column(const struct mlo_table_column *columns, size_t n, const char *name)
+{
+    size_t i = 0;
+    while (i < n && strcmp(columns[i].name, name) != 0)
+        i++;
+    return i < n ? i : MLO_NAME_NONE;
+}
+
+static int select_columns(struct mlo_table *t, const struct said *said, struct mlo_err *err)
+{
+    const struct mlo_form_file *f = &t->first.file;
+    t->columns = mlo_calloc(f->n_columns + 1, sizeof *t->columns, err);
+    if (!t->columns)
+        return MLO_EIO;
+    for (size_t i = 0; i < f->n_columns; i++) {
+        int rc = is_selected(said, f->columns[i].name) ? add_column(t, said, &f->columns[i], err) : 0;
+        if (rc != 0)
+            return rc;
+    }
+    t->n_columns = t->n_scanned;
+    for (size_t i = 0; t->n_columns < said->select.count && i < t->opts.n_select; i++)
+        if (find_column(t->columns, t->n_columns, t->opts.select[i]) == MLO_NAME_NONE)
+            return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[t->at_first],
+                            t->opts.select[i]);
+    return 0;
+}
+
+/* ---- the window of time ---- */
+
+/* The column of times that is meant when none is named. */
+static int find_times(const struct mlo_table *t, size_t *ret, struct mlo_err *err)
+{
+    const struct mlo_form_file *f = &t->first.file;
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < f->n_columns; i++) {
+        if (f->columns[i].type != MLO_COLUMN_TIME)
+            continue;
+        at = i;
+        n++;
+        if (strcmp(f->columns[i].name, "time") == 0) {
+            n = 1;
+            break;
+        }
+    }
+    if (n != 1) {
+        mlo_fail(err, MLO_EUSAGE, n ? "'%s' has several columns of times" : "'%s' has no column of times",
+                 t->paths[t->at_first]);
+        return mlo_hint(err, "say which column holds the time of a row");
+    }
+    *ret = at;
+    return 0;
+}
+
+/* The time is read for the window, selected or not. */
+static int choose_window(struct mlo_table *t, const struct said *said, struct mlo_err *err)
+{
+    const struct mlo_form_file *f = &t->first.file;
+    const char *name = t->opts.time_column;
+    size_t in_file = name ? find_column(f->columns, f->n_columns, name) : 0;
+    if (name && in_file == MLO_NAME_NONE)
+        return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[t->at_first], name);
+    int rc = name ? 0 : find_times(t, &in_file, err);
+    if (rc != 0)
+        return rc;
+    name = f->columns[in_file].name;
+    t->window = (struct mlo_window){t->opts.from_ns, t->opts.to_ns,
+                                    find_column(t->columns, t->n_columns, name)};
+    if (t->window.column == MLO_NAME_NONE) {
+        t->window.column = t->n_columns;
+        rc = add_column(t, said, &f->columns[in_file], err);
+    }
+    if (rc == 0 && t->columns[t->window.column].type != MLO_COLUMN_TIME)
+        rc = mlo_fail(err, MLO_EUSAGE, "column '%s' of '%s' holds no times", name, t->paths[t->at_first]);
+    return rc;
 }
 
 static int choose_columns(struct mlo_table *t, struct mlo_err *err)
 {
-    t->columns = mlo_calloc(t->first.file.n_columns, sizeof *t->columns, err);
-    if (!t->columns)
-        return MLO_EIO;
-    for (size_t i = 0; i < t->first.file.n_columns; i++) {
-        int rc = is_selected(t, t->first.file.columns[i].name) ? add_column(t, &t->first.file.columns[i], err)
-                                                               : 0;
-        if (rc != 0)
-            return rc;
-    }
-    for (size_t i = 0; i < t->opts.n_select; i++)
-        if (!find_column(t->columns, t->n_columns, t->opts.select[i]))
-            return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[0], t->opts.select[i]);
-    return 0;
+    struct said said = {.opts = &t->opts};
+    int rc = hear(&said, err);
+    if (rc == 0)
+        rc = select_columns(t, &said, err);
+    t->has_window = t->opts.from_ns != 0 || t->opts.to_ns != 0;
+    if (rc == 0 && t->has_window)
+        rc = choose_window(t, &said, err);
+    mlo_name_map_release(&said.types);
+    mlo_name_map_release(&said.select);
+    return rc;
 }
 
 static int note_left_out(struct mlo_table *t, struct mlo_err *err)
@@ -262,7 +378,7 @@ int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_op
     if (rc == 0 && t->n_paths == 0)
         rc = mlo_fail(err, MLO_EUSAGE, "no table was named");
     if (rc == 0)
-        rc = open_file(t, t->paths[0], &t->first.file, err);
+        rc = open_first(t, err);
     if (rc == 0)
         rc = note_left_out(t, err);
     if (rc == 0)
@@ -286,7 +402,7 @@ void mlo_table_close(struct mlo_table *t)
     for (size_t i = 0; i < t->n_left_out; i++)
         free(t->left_out[i]);
     free(t->left_out);
-    mlo_columns_free(t->columns, t->n_columns);
+    mlo_columns_free(t->columns, t->n_scanned);
     free(t);
 }
 
@@ -314,29 +430,31 @@ unsigned mlo_table_workers(const struct mlo_table *t)
 static int match_columns(const struct mlo_table *t, const struct reading *r, const char *path,
                          struct mlo_err *err)
 {
+    const struct mlo_form_file *f = &r->file;
     struct mlo_name_map names = {0};
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->file.n_columns; i++)
-        rc = mlo_name_map_set(&names, r->file.columns[i].name, i, err);
-    for (size_t i = 0; rc == 0 && i < t->n_columns; i++) {
+    for (size_t i = 0; rc == 0 && i < f->n_columns; i++)
+        rc = mlo_name_map_set(&names, f->columns[i].name, i, err);
+    for (size_t i = 0; rc == 0 && i < t->n_scanned; i++) {
         r->map[i] = mlo_name_map_get(&names, t->columns[i].name, strlen(t->columns[i].name));
-        if (r->map[i] == MLO_NAME_NONE)
+        if (r->map[i] == MLO_NAME_NONE && !f->form->open_ended)
             rc = mlo_fail(err, MLO_EINVALID, "'%s' has no column '%s', which '%s' has", path,
-                          t->columns[i].name, t->paths[0]);
+                          t->columns[i].name, t->paths[t->at_first]);
     }
     mlo_name_map_release(&names);
     return rc;
 }
 
-/* Opens the file unless it is open, and says which columns are wanted. */
+/* Opens the file unless it is open, and says which columns are wanted. It may be empty: then it has no form.
+ */
 static int start(struct mlo_table *t, size_t i, struct reading *r, struct mlo_err *err)
 {
     int rc = r->file.self ? 0 : open_file(t, t->paths[i], &r->file, err);
-    if (rc != 0 || r->map)
+    if (rc != 0 || r->map || !r->file.form)
         return rc;
-    r->map = mlo_calloc(t->n_columns + 1, sizeof *r->map, err);
+    r->map = mlo_calloc(t->n_scanned + 1, sizeof *r->map, err);
     rc = r->map ? match_columns(t, r, t->paths[i], err) : MLO_EIO;
-    return rc != 0 ? rc : r->file.form->want(r->file.self, r->map, t->columns, t->n_columns, t->workers, err);
+    return rc != 0 ? rc : r->file.form->want(r->file.self, r->map, t->columns, t->n_scanned, t->workers, err);
 }
 
 /* ---- scanning ---- */
@@ -349,7 +467,41 @@ struct scan {
     void *ctx;
     uint64_t sequence; /* of the file's first batch */
     atomic_uint_least64_t batches;
+    struct mlo_window_worker *windows; /* of each worker; NULL: all rows */
+    bool begun;                        /* the first batch was given */
 };
+
+/* The rows of the batch that are within the window go to fn. */
+static int give(struct scan *s, size_t worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct mlo_batch given = *b;
+    int rc = 0;
+    s->batches++;
+    if (s->windows)
+        rc = mlo_window_rows(&s->t->window, &s->windows[worker], b, s->t->n_columns, &given, err);
+    if (rc != 0 || (!s->begun && given.n_rows == 0))
+        return rc;
+    if (!s->begun)
+        s->sequence = 0 - b->sequence;
+    s->begun = true;
+    given.sequence = b->sequence + s->sequence;
+    given.path = s->path;
+    return s->fn(s->ctx, (unsigned)worker, &given, err);
+}
+
+/* Batches before the window are none of the scan, which begins with rows: its first batches are those that
+ * tell the values to expect. Alone, so that it is the same batch on any number of threads. */
+static int reach_window(struct scan *s, struct mlo_err *err)
+{
+    const struct mlo_batch *b = NULL;
+    int rc = 0;
+    do {
+        rc = s->file.form->next(s->file.self, 0, &b, err);
+        if (rc == 0 && b)
+            rc = give(s, 0, b, err);
+    } while (rc == 0 && b && !s->begun);
+    return rc;
+}
 
 static int work(void *ctx, size_t worker, struct mlo_err *err)
 {
@@ -357,14 +509,9 @@ static int work(void *ctx, size_t worker, struct mlo_err *err)
     for (;;) {
         const struct mlo_batch *b = NULL;
         int rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
+        if (rc == 0 && b)
+            rc = give(s, worker, b, err);
         if (rc != 0 || !b)
-            return rc;
-        struct mlo_batch numbered = *b;
-        numbered.sequence += s->sequence;
-        numbered.path = s->path;
-        s->batches++;
-        rc = s->fn(s->ctx, (unsigned)worker, &numbered, err);
-        if (rc != 0)
             return rc;
     }
 }
@@ -376,7 +523,9 @@ static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_sca
     int rc = start(t, i, r, err);
     s->file = r->file;
     s->path = t->paths[i];
-    if (rc == 0)
+    if (rc == 0 && r->file.form && !s->begun)
+        rc = reach_window(s, err);
+    if (rc == 0 && r->file.form)
         rc = mlo_parallel(t->workers, t->workers, work, s, err);
     s->sequence += s->batches;
     s->batches = 0;
@@ -384,16 +533,35 @@ static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_sca
     return rc;
 }
 
+static int make_windows(struct scan *s, struct mlo_err *err)
+{
+    s->windows = s->t->has_window ? mlo_calloc(s->t->workers, sizeof *s->windows, err) : NULL;
+    return s->windows || !s->t->has_window ? 0 : MLO_EIO;
+}
+
+static void release_windows(struct scan *s, struct mlo_scan_result *st)
+{
+    for (unsigned i = 0; s->windows && i < s->t->workers; i++) {
+        st->outside += s->windows[i].outside;
+        st->undated += s->windows[i].undated;
+        mlo_window_release(&s->windows[i]);
+    }
+    st->rows -= st->outside + st->undated;
+    free(s->windows);
+}
+
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err)
 {
-    struct scan s = {.t = t, .fn = fn, .ctx = ctx};
+    struct scan s = {.t = t, .fn = fn, .ctx = ctx, .begun = !t->has_window};
     struct mlo_scan_result st = {0};
     int rc = 0;
+    rc = make_windows(&s, err);
     for (size_t i = 0; rc == 0 && i < t->n_paths; i++) {
         struct reading other = {0};
-        rc = scan_file(&s, i, i == 0 ? &t->first : &other, &st, err);
+        rc = scan_file(&s, i, i == t->at_first ? &t->first : &other, &st, err);
     }
+    release_windows(&s, &st);
     if (rc == 0)
         *ret = st;
     return rc;
@@ -413,10 +581,8 @@ static int look_work(void *ctx, size_t worker, struct mlo_err *err)
     for (size_t part = worker; part < l->parts; part += s->t->workers) {
         const struct mlo_batch *b = NULL;
         int rc = s->file.form->sample(s->file.self, (unsigned)worker, part, l->parts, &b, err);
-        if (rc == 0 && b) {
-            s->batches++;
-            rc = s->fn(s->ctx, (unsigned)worker, b, err);
-        }
+        if (rc == 0 && b)
+            rc = give(s, worker, b, err);
         if (rc != 0)
             return rc;
     }
@@ -429,7 +595,8 @@ static int look_at(struct look *l, size_t i, struct reading *r, struct mlo_err *
     struct mlo_table *t = l->scan.t;
     int rc = start(t, i, r, err);
     l->scan.file = r->file;
-    if (rc == 0 && r->file.form->sample)
+    l->scan.path = t->paths[i];
+    if (rc == 0 && r->file.form && r->file.form->sample)
         rc = mlo_parallel(t->workers, t->workers, look_work, l, err);
     if (r != &t->first)
         finish(r, NULL);
@@ -452,18 +619,18 @@ static uint64_t total_size(const struct mlo_table *t)
 int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
                      struct mlo_err *err)
 {
-    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx}};
+    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx, .begun = true}};
     size_t files = t->n_paths < parts ? t->n_paths : parts;
     int rc = 0;
     *ret_given = false;
     size_t block = t->opts.block_bytes ? t->opts.block_bytes : t->first.file.form->block;
-    if (total_size(t) <= parts * block)
+    if (t->has_window || total_size(t) <= parts * block)
         return 0;
     l.parts = parts / files;
     for (size_t i = 0; rc == 0 && i < files; i++) {
         struct reading other = {0};
         size_t file = i * t->n_paths / files;
-        rc = look_at(&l, file, file == 0 ? &t->first : &other, err);
+        rc = look_at(&l, file, file == t->at_first ? &t->first : &other, err);
     }
     *ret_given = rc == 0 && l.scan.batches > 0;
     return rc;
