@@ -184,6 +184,9 @@ struct mlo_remote_fault {
 int mlo_remote_check(struct mlo_remote *r, bool deep,
                      int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
                      uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
+/* May bundles be pushed there? Begins an upload and cancels it; a failure is the reason why not. MLO_EUNAVAIL
+ * for the kinds where one object there and back (mlo_transport_open) tells more. */
+int mlo_remote_try_write(struct mlo_remote *r, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- chunks (pure; tested alone) ---- */
 

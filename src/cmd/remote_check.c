@@ -1,6 +1,7 @@
 /*
  * mlopsctl remote check: can this remote be used, and is all there that its names lead to? Whether it can be
- * written to, and how fast it is, is found out with one object of its own, which is taken away again.
+ * written to, and how fast it is, is found out with one object of its own, which is taken away again; of a
+ * registry, with an upload that is begun and cancelled.
  */
 #include <errno.h>
 #include <string.h>
@@ -191,6 +192,13 @@ static void say_rate(struct mlo_report *r, bool json, const char *key, const cha
     mlo_report_text(r, key, title, text);
 }
 
+static void say_writable(struct mlo_ctx *ctx, bool writable, const struct mlo_err *why)
+{
+    mlo_report_bool(ctx->report, "writable", "writable", writable);
+    if (!writable)
+        mlo_report_text(ctx->report, "write_error", "because", why->msg);
+}
+
 static int say_probe(struct mlo_ctx *ctx, struct probe *p, struct mlo_err *err)
 {
     struct mlo_err why = MLO_ERR_INIT;
@@ -203,13 +211,23 @@ static int say_probe(struct mlo_ctx *ctx, struct probe *p, struct mlo_err *err)
             *err = why;
         return rc;
     }
-    mlo_report_bool(ctx->report, "writable", "writable", writable);
+    say_writable(ctx, writable, &why);
     if (writable) {
         say_rate(ctx->report, ctx->json, "upload_bytes_per_second", "up", p->put_ns);
         say_rate(ctx->report, ctx->json, "download_bytes_per_second", "down", p->get_ns);
-    } else {
-        mlo_report_text(ctx->report, "write_error", "because", why.msg);
     }
+    return 0;
+}
+
+static int say_upload(struct mlo_ctx *ctx, struct mlo_remote *r, struct mlo_err *err)
+{
+    struct mlo_err why = MLO_ERR_INIT;
+    int rc = mlo_remote_try_write(r, &why);
+    if (rc != 0 && mlo_interrupted()) {
+        *err = why;
+        return rc;
+    }
+    say_writable(ctx, rc == 0, &why);
     return 0;
 }
 
@@ -236,8 +254,6 @@ static int say_place(struct mlo_ctx *ctx, const char *url, struct mlo_remote_opt
 {
     struct probe p = {0};
     MLO_AUTOFREE char *address = NULL;
-    if (is_a(url, "oci://"))
-        return 0;
     int rc = mlo_transport_open(url, o, &p.t, &p.self, &address, err);
     if (rc != 0)
         return rc;
@@ -290,8 +306,10 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_report_text(ctx->report, "remote", "remote", mlo_remote_url(r));
     rc = say_credentials(ctx, url, &how, err);
     url[is_a(url, "s3://") ? strcspn(url, "?") : strlen(url)] = '\0';
-    if (rc == 0)
+    if (rc == 0 && !is_a(url, "oci://"))
         rc = say_place(ctx, url, &how, o->read_only, err);
+    else if (rc == 0 && !o->read_only)
+        rc = say_upload(ctx, r, err);
     if (rc == 0) {
         mlo_report_table(ctx->report, "faults", NULL, columns, MLO_COUNT(columns), "no faults");
         rc = mlo_remote_check(r, o->deep, fault_row, ctx->report, &refs, err);
@@ -313,9 +331,10 @@ const struct mlo_command mlo_cmd_remote_check = {
     .synopsis = "[REMOTE]",
     .description =
         "Says where the keys for REMOTE were found, how far its clock is off and how much it can hold, as\n"
-        "far as its kind tells; puts an object of 8 MiB there, fetches it, compares it and removes it; then\n"
-        "follows every name to its manifest, recipe and packs. Exit 1 when something is missing or damaged;\n"
-        "`mlopsctl push --check` sends again what is missing.",
+        "far as its kind tells; puts an object of 8 MiB there, fetches it, compares it and removes it (in a\n"
+        "registry: begins an upload and cancels it); then follows every name to its manifest, recipe and\n"
+        "packs. Exit 1 when something is missing or damaged; `mlopsctl push --check` sends again what is\n"
+        "missing.",
     .opts = table,
     .opts_size = sizeof(struct opts),
     .args = {.max = 1, .complete = MLO_OPTF_FOLDER},

@@ -11,8 +11,10 @@
 
 const char *mlo_runpod_kind(enum mlo_runpod_family f)
 {
-    static const char *const kinds[] = {"runpod-pod", "runpod-endpoint", "runpod-template", "runpod-registry",
-                                        "runpod-volume"};
+    static const char *const kinds[] = {[MLO_RUNPOD_ENDPOINTS] = "runpod-endpoint",
+                                        [MLO_RUNPOD_TEMPLATES] = "runpod-template",
+                                        [MLO_RUNPOD_REGISTRIES] = "runpod-registry",
+                                        [MLO_RUNPOD_VOLUMES] = "runpod-volume"};
     return kinds[f];
 }
 
@@ -92,11 +94,6 @@ void mlo_runpod_note_release(struct mlo_runpod_made_note *n)
 
 /* ---- making ---- */
 
-static bool has_env(enum mlo_runpod_family f)
-{
-    return f == MLO_RUNPOD_PODS || f == MLO_RUNPOD_ENDPOINTS;
-}
-
 static int announce(struct mlo_creation *k, struct mlo_err *err)
 {
     MLO_AUTOFREE char *note = NULL;
@@ -114,7 +111,7 @@ static int announce(struct mlo_creation *k, struct mlo_err *err)
 int mlo_creation_begin(struct mlo_ctx *ctx, struct mlo_creation *k, struct mlo_err *err)
 {
     int rc = mlo_ctx_runpod(ctx, &k->c, err);
-    if (rc == 0 && !has_env(k->family))
+    if (rc == 0 && k->family != MLO_RUNPOD_ENDPOINTS) /* they carry the mark in their variables */
         rc = mlo_runpod_namesakes(k->c, k->family, k->name, &k->earlier, err);
     if (rc == 0)
         rc = mlo_workspace_begin(ctx, &k->ws, 0, err);

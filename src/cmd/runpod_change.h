@@ -1,9 +1,10 @@
 /*
  * Making and removing things at RunPod as runs of the ledger: announced before, settled after, so that a
- * rollback or a recovery knows what to look for. undo_runpod.c is the way back.
+ * rollback or a recovery knows what to look for. undo_runpod.c is the way back. Pods have records of their
+ * own: pod_record.h.
  *
- * Effects: kind "runpod-pod", "runpod-endpoint", ... for the thing itself. target: "NAME [MARK]" of what was
- * made here, "NAME [ID]" of what was removed. after: JSON {id, mark, name, detail, earlier}; NULL when
+ * Effects: kind "runpod-endpoint", "runpod-volume", ... for the thing itself. target: "NAME [MARK]" of what
+ * was made here, "NAME [ID]" of what was removed. after: JSON {id, mark, name, detail, earlier}; NULL when
  * removed.
  */
 #ifndef MLOPSCTL_CMD_RUNPOD_CHANGE_H
@@ -12,7 +13,7 @@
 #include "runpod.h"
 #include "workspace.h"
 
-/* "runpod-volume" */
+/* "runpod-volume". Of all families but pods, like what follows. */
 const char *mlo_runpod_kind(enum mlo_runpod_family f);
 /* "volume" */
 const char *mlo_runpod_word(enum mlo_runpod_family f);
@@ -21,7 +22,7 @@ struct mlo_creation {
     enum mlo_runpod_family family;
     const char *name;
     const char *detail; /* what it is and costs, for who undoes it: "100 GB in EU-RO-1, $7.00 a month" */
-    char mark[MLO_RUNPOD_MARK_MAX]; /* by mlo_creation_mark; goes into the bodies of pods and endpoints */
+    char mark[MLO_RUNPOD_MARK_MAX]; /* by mlo_creation_mark; goes into the bodies of endpoints */
 
     /* from begin to end */
     struct mlo_runpod *c;

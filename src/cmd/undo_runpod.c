@@ -1,6 +1,6 @@
 /*
- * Undo at RunPod. What a run made is removed, and what that destroys is said before; members of an endpoint
- * go back to what they were. What was removed does not come back.
+ * Undo at RunPod, of all but pods (undo_pod.c). What a run made is removed, and what that destroys is said
+ * before; members of an endpoint go back to what they were. What was removed does not come back.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 static enum mlo_runpod_family family_of(const struct mlo_effect *e)
 {
-    enum mlo_runpod_family f = MLO_RUNPOD_PODS;
+    enum mlo_runpod_family f = MLO_RUNPOD_ENDPOINTS;
     while (f < MLO_RUNPOD_VOLUMES && strcmp(mlo_runpod_kind(f), e->kind) != 0)
         f++;
     return f;
@@ -29,9 +29,10 @@ static int find_made(struct mlo_workspace *ws, const struct mlo_effect *e, const
     if (rc != 0)
         return rc;
     enum mlo_runpod_family f = family_of(e);
-    bool marked = f == MLO_RUNPOD_PODS || f == MLO_RUNPOD_ENDPOINTS;
-    struct mlo_runpod_trace t = {
-        .family = f, .mark = marked ? n.mark : NULL, .name = n.name, .earlier = &n.earlier};
+    struct mlo_runpod_trace t = {.family = f,
+                                 .mark = f == MLO_RUNPOD_ENDPOINTS ? n.mark : NULL,
+                                 .name = n.name,
+                                 .earlier = &n.earlier};
     if (n.id) {
         *ret_id = mlo_strdup(n.id, err);
         rc = *ret_id ? 0 : MLO_EIO;
@@ -99,14 +100,13 @@ static int thing_happened(void *ctx, const struct mlo_effect *e, bool *ret_done,
 static const char *loss_of(enum mlo_runpod_family f)
 {
     switch (f) {
-    case MLO_RUNPOD_PODS:
-        return "with what is on its own disks";
     case MLO_RUNPOD_ENDPOINTS:
         return "with its workers, its jobs and the template that is bound to it";
     case MLO_RUNPOD_VOLUMES:
         return "with all files on it, also those that were put there since";
     case MLO_RUNPOD_TEMPLATES:
     case MLO_RUNPOD_REGISTRIES:
+    case MLO_RUNPOD_PODS:
         break;
     }
     return NULL;

@@ -90,6 +90,7 @@ struct mlo_remote_ops {
     int (*check)(struct mlo_remote *r, bool deep,
                  int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
                  uint64_t *ret_refs, struct mlo_err *err);
+    int (*try_write)(struct mlo_remote *r, struct mlo_err *err); /* NULL: an object tells */
 };
 struct mlo_remote {
     const struct mlo_remote_ops *ops;

@@ -351,6 +351,7 @@ static const struct mlo_remote_ops registry_ops = {
     .pull = mlo_registry_pull,
     .fetch_blob = mlo_registry_fetch_blob,
     .check = mlo_registry_check,
+    .try_write = mlo_registry_try_write,
 };
 
 int mlo_registry_open(const char *url, const struct mlo_remote_opts *o, struct mlo_remote **ret,

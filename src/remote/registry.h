@@ -182,6 +182,9 @@ int mlo_registry_each_tag(struct mlo_registry *g, const char *repository,
                           struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_registry_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
                           struct mlo_err *err) MLO_MUST_CHECK;
+/* One that is there, else one that a push could make. */
+int mlo_registry_some_repository(struct mlo_registry *g, char ret[MLO_REPOSITORY_MAX],
+                                 struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_registry_check(struct mlo_remote *r, bool deep,
                        int (*fn)(void *ctx, const struct mlo_remote_fault *f, struct mlo_err *err), void *ctx,
                        uint64_t *ret_refs, struct mlo_err *err) MLO_MUST_CHECK;
@@ -232,6 +235,8 @@ struct mlo_upload {
  * where it stands, also one of an earlier run; one that is lost begins anew.
  */
 int mlo_registry_upload(struct mlo_upload *u, struct mlo_err *err) MLO_MUST_CHECK;
+/* Begins an upload into some repository of the address and cancels it. */
+int mlo_registry_try_write(struct mlo_remote *r, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- registry_held.c: which repository of this host was seen to hold a blob (a cache of this machine) ----
  */

@@ -142,14 +142,19 @@ static int each_of(struct each *e, const char *repository, const char *name, str
     return mlo_registry_each_tag(mlo_registry_of(e->r), repository, each_one, e, err);
 }
 
-/* A repository of the host: one below the address's path? */
+/* Is a repository of the host one below the address's path? */
+static bool is_below(const struct mlo_registry *g, const char *repository)
+{
+    size_t n = strlen(g->path);
+    return mlo_repository_valid(repository) &&
+           (n == 0 || (strncmp(repository, g->path, n) == 0 && repository[n] == '/'));
+}
+
 static int each_repository(void *ctx, const char *repository, struct mlo_err *err)
 {
     struct each *e = ctx;
-    const char *path = mlo_registry_of(e->r)->path;
-    size_t n = strlen(path);
-    if (!mlo_repository_valid(repository) ||
-        (n > 0 && (strncmp(repository, path, n) != 0 || repository[n] != '/')))
+    size_t n = strlen(mlo_registry_of(e->r)->path);
+    if (!is_below(mlo_registry_of(e->r), repository))
         return 0;
     int rc = each_of(e, repository, repository + n + (n > 0), err);
     if (rc == MLO_ENOTFOUND) { /* some list repositories without tags */
@@ -187,4 +192,45 @@ int mlo_registry_ref_each(struct mlo_remote *r, mlo_remote_ref_fn fn, void *ctx,
     if (own == MLO_ENOTFOUND)
         *err = why;
     return err->code;
+}
+
+/* ---- one of them ---- */
+
+struct found {
+    const struct mlo_registry *g;
+    char *repository; /* MLO_REPOSITORY_MAX */
+};
+
+static int take_none(void *ctx, const char *tag, struct mlo_err *err)
+{
+    (void)ctx, (void)tag, (void)err;
+    return 0;
+}
+
+/* MLO_NO ends the list. */
+static int take_first(void *ctx, const char *repository, struct mlo_err *err)
+{
+    struct found *f = ctx;
+    (void)err;
+    if (!is_below(f->g, repository))
+        return 0;
+    snprintf(f->repository, MLO_REPOSITORY_MAX, "%s", repository);
+    return MLO_NO;
+}
+
+int mlo_registry_some_repository(struct mlo_registry *g, char ret[MLO_REPOSITORY_MAX], struct mlo_err *err)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct found f = {g, ret};
+    if (*g->path && mlo_registry_each_tag(g, g->path, take_none, NULL, &ignored) == 0) {
+        snprintf(ret, MLO_REPOSITORY_MAX, "%s", g->path);
+        return 0;
+    }
+    ignored = MLO_ERR_INIT;
+    MLO_AUTOFREE char *url = mlo_registry_url(g, "", err, "_catalog?n=1000");
+    if (!url)
+        return err->code;
+    return list_all(g, "registry:catalog:*", url, "repositories", take_first, &f, &ignored) == MLO_NO
+               ? 0
+               : mlo_registry_repository(g, "mlopsctl-check", ret, err);
 }

@@ -492,3 +492,30 @@ int mlo_registry_upload(struct mlo_upload *u, struct mlo_err *err)
     close_session(&s);
     return rc != 0 ? mlo_wrap(err, "blob %s", mlo_digest_text(u->digest, text)) : 0;
 }
+
+/* A session that cannot be cancelled holds no bytes, and the registry sweeps it in time. */
+static void cancel_session(struct session *s)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_http_response r = {0};
+    if (request(s, "DELETE", s->location, NULL, NULL, MLO_HTTP_REPEATABLE, &r, &ignored) == 0)
+        mlo_http_response_release(&r);
+    close_session(s);
+}
+
+int mlo_registry_try_write(struct mlo_remote *r, struct mlo_err *err)
+{
+    char repository[MLO_REPOSITORY_MAX];
+    struct mlo_digest nothing = {0};
+    struct mlo_upload u = {.registry = mlo_registry_of(r), .repository = repository, .digest = &nothing};
+    struct session s = {.u = &u};
+    int rc = mlo_registry_some_repository(u.registry, repository, err);
+    if (rc != 0)
+        return rc;
+    mlo_registry_scope(s.scope, repository, MLO_ACCESS_PUSH);
+    rc = open_session(&s, err);
+    if (rc != 0)
+        return mlo_wrap(err, "repository '%s'", repository);
+    cancel_session(&s);
+    return 0;
+}

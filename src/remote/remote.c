@@ -162,6 +162,13 @@ int mlo_remote_check(struct mlo_remote *r, bool deep,
     return r->ops->check(r, deep, fn, ctx, ret_refs, err);
 }
 
+int mlo_remote_try_write(struct mlo_remote *r, struct mlo_err *err)
+{
+    if (!r->ops->try_write)
+        return mlo_fail(err, MLO_EUNAVAIL, "%s has no uploads that can be cancelled", r->url);
+    return r->ops->try_write(r, err);
+}
+
 /* ---- calls ---- */
 
 char *mlo_rt_key(const char *kind, const struct mlo_digest *d, char buf[MLO_KEY_MAX])

@@ -56,6 +56,11 @@ test_expect 'remote refs and check tell what is there' '
     mlopsctl remote refs $U >out && grep -q "^credit  *1 " out && grep -q "^credit  *exact " out && mlopsctl remote refs $U/credit | grep -q "^credit  *1 " && mlopsctl remote refs oci://$registry | grep -q "^team/credit  *1 " &&
     mlopsctl remote check --deep $U | grep -q "no faults"
 '
+test_expect 'remote check begins an upload and cancels it, and nothing of it stays; with --read-only it does not' '
+    for where in $U/credit $U oci://$registry oci://$registry/nobody; do mlopsctl remote check --json $where | json .writable || exit 1; done &&
+    mlopsctl remote check $U >out && grep -q "^writable  *yes" out && [ -z "$(find "$registry_folder/data" -name startedat)" ] && [ -z "$(find "$registry_folder/data" -path "*/_uploads/*/data")" ] && ! mlopsctl remote refs oci://$registry | grep check &&
+    mlopsctl remote check --read-only --json $U >j && json "has(\"writable\") | not" <j
+'
 test_expect 'a first push is taken back by rollback, and brought back by rolling that back' '
     mlopsctl push credit:2 $U --as fresh:1 && mlopsctl rollback "$(run_id)" && expect_code 3 mlopsctl pull fresh:1 $U --home "$T/six" && mlopsctl push credit:2 $U --as fresh:1 && mlopsctl pull fresh:1 $U --home "$T/six"
 '

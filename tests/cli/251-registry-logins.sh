@@ -51,6 +51,10 @@ test_expect 'without the right to push, and without a login' '
     login $registry reader readonly && mlopsctl pull credit:1 oci://$registry/team --home "$T/seven" && expect_code 5 mlopsctl push credit:1 oci://$registry/team --as credit:2 2>err && grep -q "401\|denied\|DENIED\|UNAUTHORIZED" err && grep -q "^hint: " err && ! grep -q readonly err &&
     logout && expect_code 5 mlopsctl pull credit:1 oci://$registry/team --home "$T/eight" 2>err && grep -q "^hint: " err
 '
+test_expect 'remote check says whether the login may push' '
+    login $registry anna swordfish && mlopsctl remote check --json oci://$registry/team/credit | json .writable && login $registry reader readonly &&
+    mlopsctl remote check --json oci://$registry/team/credit >j && json ".writable == false and (.write_error | test(\"team/credit\")) and (.faults | length == 0)" <j && ! grep -q readonly j
+'
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/tls.key" -out "$T/tls.crt" -days 2 -subj /CN=registry -addext subjectAltName=IP:127.0.0.1 >/dev/null 2>&1
 registry_tls=", tls: {certificate: $T/tls.crt, key: $T/tls.key}" registry_start tls || skip_all "docker-registry does not start: $(cat "$T/registry-tls/log")"
 test_expect 'a registry with TLS: with its certificate, and not without' '
