@@ -37,6 +37,7 @@ struct mlo_profile_opts {
     const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
     const struct mlo_column_use *roles; /* on top of those of `like` */
     size_t n_roles;
+    const char *positive; /* class that a score is the probability of; NULL: 1, or as in `like` */
     unsigned threads;
     bool exact;            /* keep the values of numbers too: statistics without bins */
     const char *temporary; /* folder for what does not fit into memory; NULL: /tmp */

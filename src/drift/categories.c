@@ -191,6 +191,14 @@ const struct mlo_category *mlo_categories_find(const struct mlo_categories *c, c
     return k->text ? k : NULL;
 }
 
+const struct mlo_category *mlo_categories_same(const struct mlo_categories *c, const struct mlo_category *k)
+{
+    if (c->cap == 0)
+        return NULL;
+    const struct mlo_category *found = slot_of(c, k->hash, k->length);
+    return found->text ? found : NULL;
+}
+
 double mlo_categories_distinct(const struct mlo_categories *c)
 {
     if (!c->overflowed)

@@ -73,6 +73,8 @@ int mlo_categories_merge(struct mlo_categories *c, const struct mlo_categories *
 /* Down to the lowest MLO_PROFILE_CATEGORIES_MAX: before it is compared or written. */
 int mlo_categories_settle(struct mlo_categories *c, struct mlo_err *err) MLO_MUST_CHECK;
 const struct mlo_category *mlo_categories_find(const struct mlo_categories *c, const char *text, size_t n);
+/* The same text as k's, which may have been cut. */
+const struct mlo_category *mlo_categories_same(const struct mlo_categories *c, const struct mlo_category *k);
 double mlo_categories_distinct(const struct mlo_categories *c); /* exact, or an estimate when it overflowed */
 /* All, by count (greatest first), then text. Owner of the array: the caller. */
 int mlo_categories_sorted(const struct mlo_categories *c, const struct mlo_category ***ret,
@@ -94,11 +96,13 @@ struct mlo_profile_column {
     struct mlo_categories categories; /* TEXT */
 };
 struct mlo_exact;
+struct mlo_outcome; /* outcome.h */
 struct mlo_profile {
     struct mlo_profile_column *columns;
     size_t n_columns;
     uint64_t rows, ragged;
     struct mlo_exact *exact; /* values; NULL: not kept */
+    struct mlo_outcome *outcome; /* owned; NULL: nothing can be said of predictions */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;

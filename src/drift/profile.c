@@ -1,5 +1,6 @@
 /* What a profile is made of, merging, and what follows from its sums. */
 #include "exact.h"
+#include "outcome.h"
 
 #include <float.h>
 #include <math.h>
@@ -18,6 +19,7 @@ void mlo_profile_free(struct mlo_profile *p)
     }
     mlo_exact_free(p->exact);
     free(p->columns);
+    mlo_outcome_free(p->outcome);
     free(p);
 }
 
@@ -108,6 +110,11 @@ int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *ro
         if (!c)
             return mlo_fail(err, MLO_ENOTFOUND, "no column '%s', which is given as %s", roles[i].name,
                             mlo_role_word(roles[i].role));
+        if (p->outcome && c->role != roles[i].role) {
+            mlo_fail(err, MLO_EUSAGE, "the profile has column '%s' as %s, not as %s", c->name,
+                     mlo_role_word(c->role), mlo_role_word(roles[i].role));
+            return mlo_hint(err, "roles that judge predictions are given when the profile is made");
+        }
         c->role = roles[i].role;
     }
     return 0;
@@ -146,7 +153,11 @@ static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, 
             return mlo_hint(err, "make the profiles of all shards with --like the same reference profile");
         }
     }
-    return same ? 0 : mlo_fail(err, MLO_EUSAGE, "the profiles have different columns");
+    if (!same)
+        return mlo_fail(err, MLO_EUSAGE, "the profiles have different columns");
+    return mlo_outcome_same(a->outcome, b->outcome)
+               ? 0
+               : mlo_fail(err, MLO_EUSAGE, "the profiles judge predictions in different ways");
 }
 
 static int merge_column(struct mlo_profile_column *to, const struct mlo_profile_column *from,
@@ -171,6 +182,8 @@ int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other,
     int rc = check_same(into, other, err);
     for (size_t i = 0; rc == 0 && i < into->n_columns; i++)
         rc = merge_column(&into->columns[i], &other->columns[i], err);
+    if (rc == 0)
+        rc = mlo_outcome_merge(into, other, err);
     into->rows += rc == 0 ? other->rows : 0;
     into->ragged += rc == 0 ? other->ragged : 0;
     return rc;

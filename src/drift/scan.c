@@ -6,6 +6,7 @@
  * the numbers counted, and those who were faster wait so long.
  */
 #include "exact.h"
+#include "outcome.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -27,7 +28,8 @@ struct scan {
     size_t n_samples;
     uint64_t sampled; /* batches */
     bool edges, failed;
-    bool ready_made; /* there are edges before the pass */
+    bool ready_made;      /* there are edges before the pass */
+    struct mlo_kept kept; /* the sample's batches, when rows are judged */
 };
 
 /* ---- cells ---- */
@@ -113,6 +115,19 @@ static int make_bins(struct scan *s, size_t column, bool count, struct mlo_err *
     return rc;
 }
 
+/* How to judge predictions is decided by the sample, for all workers. */
+static int judge_sample(struct scan *s, bool count, struct mlo_err *err)
+{
+    struct mlo_profile *first = s->parts[0];
+    int rc = 0;
+    if (mlo_outcome_is_wanted(first))
+        rc = mlo_kept_judge(&s->kept, first, s->opts->positive, count, err);
+    for (unsigned w = 1; rc == 0 && first->outcome && w < s->workers; w++)
+        rc = mlo_outcome_new(s->parts[w], first, NULL, &s->parts[w]->outcome, err);
+    mlo_kept_release(&s->kept);
+    return rc;
+}
+
 /* The whole sample is here. Nobody counts yet. */
 static int make_edges(struct scan *s, bool count, struct mlo_err *err)
 {
@@ -122,7 +137,7 @@ static int make_edges(struct scan *s, bool count, struct mlo_err *err)
             return rc;
     }
     s->edges = true;
-    return 0;
+    return judge_sample(s, count, err);
 }
 
 static int keep_values(struct scan *s, const struct mlo_batch *b, struct mlo_err *err)
@@ -132,7 +147,7 @@ static int keep_values(struct scan *s, const struct mlo_batch *b, struct mlo_err
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
         if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
             rc = keep_numbers(&s->samples[i], &b->columns[i], b->n_rows, err);
-    return rc;
+    return rc == 0 && mlo_outcome_is_wanted(p) ? mlo_kept_add(&s->kept, p, b, err) : rc;
 }
 
 static int look_ahead(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
@@ -191,7 +206,7 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
     }
     if (rc == 0 && s->parts[0]->exact)
         rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
-    return rc;
+    return rc == 0 && p->outcome && !first ? mlo_outcome_count(p->outcome, p, b, err) : rc;
 }
 
 /* ---- the whole ---- */
@@ -216,7 +231,11 @@ static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **r
     int rc = mlo_profile_new(columns, n, ret, err);
     for (size_t i = 0; rc == 0 && s->opts->like && i < n; i++)
         rc = take_bins(s->opts->like, &(*ret)->columns[i], err);
-    return rc == 0 ? mlo_profile_set_roles(*ret, s->opts->roles, s->opts->n_roles, err) : rc;
+    if (rc == 0)
+        rc = mlo_profile_set_roles(*ret, s->opts->roles, s->opts->n_roles, err);
+    if (rc == 0 && s->opts->like && s->opts->like->outcome)
+        rc = mlo_outcome_new(*ret, s->opts->like, NULL, &(*ret)->outcome, err);
+    return rc;
 }
 
 static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)
@@ -270,6 +289,7 @@ int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, 
         *ret = mlo_steal(&s.parts[0]);
     for (size_t i = 0; i < s.n_samples; i++)
         free(s.samples[i].values);
+    mlo_kept_release(&s.kept);
     for (unsigned w = 0; w < s.workers; w++)
         mlo_profile_free(s.parts[w]);
     pthread_cond_destroy(&s.ready);

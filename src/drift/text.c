@@ -2,13 +2,13 @@
  * The profile's file: one JSON document, the same bytes for the same profile (docs/profile-format.md).
  * Numbers are written so that they read back as the same double; exact sums as their pieces in hexadecimal.
  */
-#include "internal.h"
+#include "outcome.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include <mlopsctl/base/json.h>
 #include <mlopsctl/base/text.h>
 
 #define PROFILE_SCHEMA 1
@@ -22,7 +22,7 @@ static const char *const type_names[] = {[MLO_COLUMN_NUMBER] = "number",
 
 /* ---- writing ---- */
 
-static void put_double(struct mlo_str *out, double v)
+void mlo_profile_put_double(struct mlo_str *out, double v)
 {
     if (isfinite(v))
         mlo_str_addf(out, "%.17g", v);
@@ -30,7 +30,7 @@ static void put_double(struct mlo_str *out, double v)
         mlo_str_add(out, "null");
 }
 
-static void put_text(struct mlo_str *out, const char *s, size_t n)
+void mlo_profile_put_text(struct mlo_str *out, const char *s, size_t n)
 {
     static const char hex[] = "0123456789abcdef";
     bool valid = mlo_utf8_valid(s, n);
@@ -52,7 +52,7 @@ static void put_text(struct mlo_str *out, const char *s, size_t n)
 }
 
 /* The pieces that are not zero, as "place:value". */
-static void put_sum(struct mlo_str *out, const struct mlo_exact_sum *sum)
+void mlo_profile_put_sum(struct mlo_str *out, const struct mlo_exact_sum *sum)
 {
     struct mlo_exact_sum s = {0};
     const char *comma = "";
@@ -71,24 +71,24 @@ static void put_numbers(struct mlo_str *out, const struct mlo_profile_column *c)
     mlo_str_addf(out, ",\"each_value\":%s,\"edges\":[", c->bins.each_value ? "true" : "false");
     for (size_t i = 0; i < c->bins.n_edges; i++) {
         mlo_str_add(out, i ? "," : "");
-        put_double(out, c->bins.edges[i]);
+        mlo_profile_put_double(out, c->bins.edges[i]);
     }
     mlo_str_add(out, "],\"counts\":[");
     for (size_t i = 0; i <= c->bins.n_edges; i++)
         mlo_str_addf(out, "%s%" PRIu64, i ? "," : "", c->counts[i]);
     mlo_str_add(out, "],\"centre\":");
-    put_double(out, c->centre);
+    mlo_profile_put_double(out, c->centre);
     mlo_str_add(out, ",\"sum\":");
-    put_sum(out, &c->sum);
+    mlo_profile_put_sum(out, &c->sum);
     mlo_str_add(out, ",\"squares\":");
-    put_sum(out, &c->squares);
+    mlo_profile_put_sum(out, &c->squares);
     mlo_str_add(out, ",\"min\":");
-    put_double(out, c->min);
+    mlo_profile_put_double(out, c->min);
     mlo_str_add(out, ",\"max\":");
-    put_double(out, c->max);
+    mlo_profile_put_double(out, c->max);
 }
 
-static int put_categories(struct mlo_str *out, const struct mlo_categories *c, struct mlo_err *err)
+int mlo_profile_put_categories(struct mlo_str *out, const struct mlo_categories *c, struct mlo_err *err)
 {
     MLO_AUTOFREE const struct mlo_category **list = NULL;
     int rc = mlo_categories_sorted(c, &list, err);
@@ -100,7 +100,7 @@ static int put_categories(struct mlo_str *out, const struct mlo_categories *c, s
     for (size_t i = 0; i < c->count; i++) {
         size_t stored = strlen(list[i]->text);
         mlo_str_add(out, i ? ",[" : "[");
-        put_text(out, list[i]->text, stored);
+        mlo_profile_put_text(out, list[i]->text, stored);
         mlo_str_addf(out, ",%" PRIu64 ",\"%016" PRIx64 "\",%" PRIu32 "]", list[i]->count, list[i]->hash,
                      list[i]->length);
     }
@@ -112,7 +112,7 @@ static int put_column(struct mlo_str *out, const struct mlo_profile_column *c, s
 {
     int rc = 0;
     mlo_str_add(out, "{\"name\":");
-    put_text(out, c->name, strlen(c->name));
+    mlo_profile_put_text(out, c->name, strlen(c->name));
     if (c->role != MLO_ROLE_FEATURE)
         mlo_str_addf(out, ",\"role\":\"%s\"", mlo_role_word(c->role));
     mlo_str_addf(out,
@@ -120,7 +120,7 @@ static int put_column(struct mlo_str *out, const struct mlo_profile_column *c, s
                  ",\"bad\":%" PRIu64,
                  type_names[c->type], c->integral ? "true" : "false", c->n, c->missing, c->nan, c->bad);
     if (c->type == MLO_COLUMN_TEXT)
-        rc = put_categories(out, &c->categories, err);
+        rc = mlo_profile_put_categories(out, &c->categories, err);
     else
         put_numbers(out, c);
     mlo_str_addc(out, '}');
@@ -139,8 +139,10 @@ int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct m
         if (rc != 0)
             return rc;
     }
-    mlo_str_add(out, "]}\n");
-    return mlo_str_check(out, err);
+    mlo_str_addc(out, ']');
+    int rc = mlo_outcome_write(p, out, err);
+    mlo_str_add(out, "}\n");
+    return rc != 0 ? rc : mlo_str_check(out, err);
 }
 
 /* ---- reading ---- */
@@ -170,9 +172,13 @@ static int get_hex(const char *text, uint64_t *ret, struct mlo_err *err)
     return 0;
 }
 
-static int get_sum(const cJSON *o, const char *key, struct mlo_exact_sum *ret, struct mlo_err *err)
+int mlo_profile_get_sum(const cJSON *o, const char *key, struct mlo_exact_sum *ret, struct mlo_err *err)
 {
-    const char *p = mlo_json_text(o, key);
+    return mlo_profile_sum_of(mlo_json_text(o, key), key, ret, err);
+}
+
+int mlo_profile_sum_of(const char *p, const char *key, struct mlo_exact_sum *ret, struct mlo_err *err)
+{
     struct mlo_exact_sum s = {0};
     while (p && *p) {
         char *end;
@@ -189,7 +195,7 @@ static int get_sum(const cJSON *o, const char *key, struct mlo_exact_sum *ret, s
     return p ? 0 : mlo_fail(err, MLO_EINVALID, "has no '%s'", key);
 }
 
-static int get_double(const cJSON *o, const char *key, double missing, double *ret, struct mlo_err *err)
+int mlo_profile_get_double(const cJSON *o, const char *key, double missing, double *ret, struct mlo_err *err)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(o, key);
     if (!v || (!cJSON_IsNumber(v) && !cJSON_IsNull(v)))
@@ -211,7 +217,7 @@ static int get_edges(const cJSON *o, struct mlo_profile_column *c, struct mlo_er
             return mlo_fail(err, MLO_EINVALID, "edges do not ascend, or are too many");
         edges[n++] = e->valuedouble;
     }
-    int rc = cJSON_IsArray(list) ? get_double(o, "centre", 0, &centre, err)
+    int rc = cJSON_IsArray(list) ? mlo_profile_get_double(o, "centre", 0, &centre, err)
                                  : mlo_fail(err, MLO_EINVALID, "has no edges");
     if (rc == 0)
         rc = mlo_bins_from_edges(edges, n, mlo_json_true(o, "each_value"), &bins, err);
@@ -229,7 +235,7 @@ static int get_counts(const cJSON *o, struct mlo_profile_column *c, struct mlo_e
     cJSON_ArrayForEach(e, list)
     {
         if (!cJSON_IsNumber(e) || i > c->bins.n_edges || e->valuedouble < 0 ||
-            e->valuedouble > 9007199254740992.0 || e->valuedouble != floor(e->valuedouble))
+            e->valuedouble > MLO_PROFILE_COUNT_MAX || e->valuedouble != floor(e->valuedouble))
             return mlo_fail(err, MLO_EINVALID, "counts are malformed");
         c->counts[i] = (uint64_t)e->valuedouble;
         sum += c->counts[i++];
@@ -245,12 +251,12 @@ static int get_numbers(const cJSON *o, struct mlo_profile_column *c, struct mlo_
     if (rc == 0)
         rc = get_counts(o, c, err);
     if (rc == 0)
-        rc = get_sum(o, "sum", &c->sum, err);
+        rc = mlo_profile_get_sum(o, "sum", &c->sum, err);
     if (rc == 0)
-        rc = get_sum(o, "squares", &c->squares, err);
+        rc = mlo_profile_get_sum(o, "squares", &c->squares, err);
     if (rc == 0)
-        rc = get_double(o, "min", INFINITY, &c->min, err);
-    return rc != 0 ? rc : get_double(o, "max", -INFINITY, &c->max, err);
+        rc = mlo_profile_get_double(o, "min", INFINITY, &c->min, err);
+    return rc != 0 ? rc : mlo_profile_get_double(o, "max", -INFINITY, &c->max, err);
 }
 
 /* [text, count, hash, length]: of a text that was cut, length and hash are those of the whole. */
@@ -260,7 +266,7 @@ static int get_category(const cJSON *row, struct mlo_categories *c, struct mlo_e
                 *hash = cJSON_GetArrayItem(row, 2), *length = cJSON_GetArrayItem(row, 3);
     uint64_t h = 0;
     if (!cJSON_IsString(text) || !cJSON_IsNumber(count) || !cJSON_IsNumber(length) ||
-        count->valuedouble < 1 || count->valuedouble > 9007199254740992.0 || length->valuedouble < 0 ||
+        count->valuedouble < 1 || count->valuedouble > MLO_PROFILE_COUNT_MAX || length->valuedouble < 0 ||
         length->valuedouble > UINT32_MAX)
         return mlo_fail(err, MLO_EINVALID, "a category is malformed");
     int rc = get_hex(cJSON_GetStringValue(hash), &h, err);
@@ -269,10 +275,9 @@ static int get_category(const cJSON *row, struct mlo_categories *c, struct mlo_e
                                             (uint64_t)count->valuedouble, err);
 }
 
-static int get_categories(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+int mlo_profile_get_categories(const cJSON *o, struct mlo_categories *k, struct mlo_err *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "categories"), *e;
-    struct mlo_categories *k = &c->categories;
     size_t n = 0;
     k->overflowed = mlo_json_true(o, "overflowed");
     int rc = get_hex(mlo_json_text(o, "threshold"), &k->threshold, err);
@@ -309,7 +314,8 @@ static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_e
         rc = get_u64(o, "bad", &c->bad, err);
     if (rc != 0)
         return rc;
-    return c->type == MLO_COLUMN_TEXT ? get_categories(o, c, err) : get_numbers(o, c, err);
+    return c->type == MLO_COLUMN_TEXT ? mlo_profile_get_categories(o, &c->categories, err)
+                                      : get_numbers(o, c, err);
 }
 
 static int get_shape(const cJSON *list, struct mlo_profile **ret, struct mlo_err *err)
@@ -358,6 +364,8 @@ static int get_profile(const cJSON *doc, struct mlo_profile **ret, struct mlo_er
         if (rc == 0)
             i++;
     }
+    if (rc == 0)
+        rc = mlo_outcome_read(cJSON_GetObjectItemCaseSensitive(doc, "outcome"), p, err);
     if (rc != 0) {
         mlo_profile_free(p);
         return rc;

@@ -22,16 +22,6 @@ static int by_total(const void *x, const void *y)
     return order ? order : (p->text.len > q->text.len) - (p->text.len < q->text.len);
 }
 
-static const struct mlo_category *same(const struct mlo_categories *c, const struct mlo_category *k)
-{
-    const struct mlo_category *found = NULL;
-    for (size_t i = c->cap ? (size_t)k->hash & (c->cap - 1) : 0; c->cap && c->slots[i].text;
-         i = (i + 1) & (c->cap - 1))
-        if (c->slots[i].hash == k->hash && c->slots[i].length == k->length)
-            found = &c->slots[i];
-    return found;
-}
-
 /* Every category of either side. Owner of the list: the caller. */
 static int join(const struct mlo_categories *a, const struct mlo_categories *b, struct both **ret,
                 size_t *ret_n, struct mlo_err *err)
@@ -42,11 +32,11 @@ static int join(const struct mlo_categories *a, const struct mlo_categories *b, 
         return MLO_EIO;
     for (size_t i = 0; i < a->cap; i++)
         if (a->slots[i].text) {
-            const struct mlo_category *k = &a->slots[i], *other = same(b, k);
+            const struct mlo_category *k = &a->slots[i], *other = mlo_categories_same(b, k);
             list[n++] = (struct both){{k->text, strlen(k->text)}, k->count, other ? other->count : 0};
         }
     for (size_t i = 0; i < b->cap; i++)
-        if (b->slots[i].text && !same(a, &b->slots[i]))
+        if (b->slots[i].text && !mlo_categories_same(a, &b->slots[i]))
             list[n++] = (struct both){{b->slots[i].text, strlen(b->slots[i].text)}, 0, b->slots[i].count};
     qsort(list, n, sizeof *list, by_total);
     *ret = list;
