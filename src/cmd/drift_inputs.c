@@ -36,6 +36,7 @@ int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args
     struct mlo_profile_opts how = {.exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR")};
     int rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
     how.roles = roles;
+    how.positive = o->roles.positive;
     if (rc == 0)
         rc = mlo_profile_open(&o->reference, 1, &to, &how, &in->reference, err);
     if (rc != 0)

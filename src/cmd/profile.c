@@ -84,6 +84,7 @@ static int make(const struct mlo_ctx *ctx, const struct opts *o, const struct ml
     if (rc == 0)
         rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
     how.roles = roles;
+    how.positive = o->roles.positive;
     how.like = like;
     if (rc == 0)
         rc = mlo_profile_open((const char *const *)ctx->args, ctx->n_args, &to, &how, ret, err);

@@ -13,7 +13,7 @@ int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_
 /* The columns that the command line gives a role. */
 struct mlo_role_opts {
     struct mlo_strings prediction, score, ignore;
-    const char *label, *time;
+    const char *label, *time, *positive;
 };
 /* Of a struct with a member `roles`. */
 #define MLO_ROLE_OPTIONS(s)                                                                                  \
@@ -32,6 +32,11 @@ struct mlo_role_opts {
          .arg = "COLUMN",                                                                                    \
          .help = "what turned out to be true; may be missing in the current data",                           \
          .offset = offsetof(s, roles.label)},                                                                \
+        {.name = "positive",                                                                                 \
+         .type = MLO_OPT_STRING,                                                                             \
+         .arg = "CLASS",                                                                                     \
+         .help = "the class of the label that the score is the probability of (1)",                          \
+         .offset = offsetof(s, roles.positive)},                                                             \
         {.name = "time",                                                                                     \
          .type = MLO_OPT_STRING,                                                                             \
          .arg = "COLUMN",                                                                                    \
