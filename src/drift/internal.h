@@ -101,7 +101,7 @@ struct mlo_profile {
     struct mlo_profile_column *columns;
     size_t n_columns;
     uint64_t rows, ragged;
-    struct mlo_exact *exact; /* values; NULL: not kept */
+    struct mlo_exact *exact;     /* values; NULL: not kept */
     struct mlo_outcome *outcome; /* owned; NULL: nothing can be said of predictions */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
