@@ -354,28 +354,43 @@ static int sort_on_disk(const struct mlo_exact *e, size_t column, size_t n, stru
 
 /* ---- sorted ---- */
 
-int mlo_exact_sorted(const struct mlo_exact *e, size_t column, struct mlo_sorted *ret, struct mlo_err *err)
+void mlo_room_release(struct mlo_room *r)
+{
+    free(r->values);
+    *r = (struct mlo_room){0};
+}
+
+/* For n values; what it held is lost. */
+static int reserve(struct mlo_room *r, size_t n, struct mlo_err *err)
+{
+    if (n <= r->cap)
+        return 0;
+    mlo_room_release(r);
+    r->values = mlo_calloc(n, sizeof *r->values, err);
+    r->cap = r->values ? n : 0;
+    return r->values ? 0 : MLO_EIO;
+}
+
+int mlo_exact_sorted(const struct mlo_exact *e, size_t column, struct mlo_room *room,
+                     struct mlo_room *scratch, struct mlo_sorted *ret, struct mlo_err *err)
 {
     size_t n = mlo_exact_count(e, column);
     struct cursor c = {.e = e, .column = column};
     if (n > 2 * MLO_EXACT_RUN)
         return sort_on_disk(e, column, n, ret, err);
-    MLO_AUTOFREE double *values = mlo_calloc(n + 1, sizeof *values, err);
-    MLO_AUTOFREE double *scratch = values ? mlo_calloc(n + 1, sizeof *scratch, err) : NULL;
-    if (!scratch)
-        return MLO_EIO;
-    int rc = read_sorted(&c, values, scratch, n, err);
+    int rc = reserve(room, n + 1, err);
     if (rc == 0)
-        *ret = (struct mlo_sorted){.values = mlo_steal(&values), .n = n};
+        rc = reserve(scratch, n + 1, err);
+    if (rc == 0)
+        rc = read_sorted(&c, room->values, scratch->values, n, err);
+    if (rc == 0)
+        *ret = (struct mlo_sorted){.values = room->values, .n = n};
     return rc;
 }
 
 void mlo_sorted_release(struct mlo_sorted *s)
 {
-    void *p = (void *)(uintptr_t)s->values;
     if (s->mapped)
-        munmap(p, s->n * sizeof *s->values);
-    else
-        free(p);
+        munmap((void *)(uintptr_t)s->values, s->n * sizeof *s->values);
     *s = (struct mlo_sorted){0};
 }

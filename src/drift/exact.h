@@ -7,8 +7,13 @@
 
 #define MLO_EXACT_RUN ((size_t)2 << 20) /* values sorted at once; columns up to twice that stay in memory */
 
+struct mlo_room {   /* memory that is used again for the next column */
+    double *values; /* owned */
+    size_t cap;
+};
+void mlo_room_release(struct mlo_room *r);
 struct mlo_sorted {
-    const double *values; /* owned */
+    const double *values; /* of the room, or mapped */
     size_t n;
     bool mapped;
 };
@@ -21,9 +26,9 @@ void mlo_exact_free(struct mlo_exact *e);
 int mlo_exact_add(struct mlo_exact *e, unsigned worker, const struct mlo_batch *b,
                   struct mlo_err *err) MLO_MUST_CHECK;
 size_t mlo_exact_count(const struct mlo_exact *e, size_t column);
-/* May run beside itself for other columns. */
-int mlo_exact_sorted(const struct mlo_exact *e, size_t column, struct mlo_sorted *ret,
-                     struct mlo_err *err) MLO_MUST_CHECK;
+/* May run beside itself with other rooms. *ret is good until room is used again. */
+int mlo_exact_sorted(const struct mlo_exact *e, size_t column, struct mlo_room *room,
+                     struct mlo_room *scratch, struct mlo_sorted *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_sorted_release(struct mlo_sorted *s);
 
 /* Of every number column that was compared: what the bins only bound is replaced by what the values say. */

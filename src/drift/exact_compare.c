@@ -2,6 +2,7 @@
 #include "exact.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include <mlopsctl/base/thread.h>
 
@@ -11,6 +12,10 @@ struct job {
     const struct mlo_profile *reference, *current;
     const struct mlo_drift_opts *opts;
     struct mlo_drift_report *report;
+    atomic_size_t next; /* column */
+};
+struct worker {
+    struct mlo_room x, y, scratch;
 };
 
 static void describe(const struct mlo_sorted *x, double ret[7])
@@ -53,20 +58,34 @@ static size_t index_of(const struct mlo_profile *p, const char *name)
     return (size_t)(mlo_profile_find(p, name) - p->columns);
 }
 
-static int compare_column(void *ctx, size_t i, struct mlo_err *err)
+static int compare_column(struct job *j, struct worker *w, struct mlo_drift_column *c, struct mlo_err *err)
 {
-    struct job *j = ctx;
-    struct mlo_drift_column *c = &j->report->columns[i];
     struct mlo_sorted x = {0}, y = {0};
-    if (!is_wanted(c))
-        return 0;
-    int rc = mlo_exact_sorted(j->reference->exact, index_of(j->reference, c->name), &x, err);
-    if (rc == 0)
-        rc = mlo_exact_sorted(j->current->exact, index_of(j->current, c->name), &y, err);
+    size_t at = index_of(j->reference, c->name);
+    int rc = mlo_exact_sorted(j->reference->exact, at, &w->x, &w->scratch, &x, err);
+    if (rc == 0) {
+        at = index_of(j->current, c->name);
+        rc = mlo_exact_sorted(j->current->exact, at, &w->y, &w->scratch, &y, err);
+    }
     if (rc == 0)
         test(&x, &y, j->opts->tests, c);
     mlo_sorted_release(&x);
     mlo_sorted_release(&y);
+    return rc;
+}
+
+static int work(void *ctx, size_t number, struct mlo_err *err)
+{
+    struct job *j = ctx;
+    struct worker w = {0};
+    int rc = 0;
+    (void)number;
+    for (size_t i; rc == 0 && (i = atomic_fetch_add(&j->next, 1)) < j->report->n_columns;)
+        if (is_wanted(&j->report->columns[i]))
+            rc = compare_column(j, &w, &j->report->columns[i], err);
+    mlo_room_release(&w.x);
+    mlo_room_release(&w.y);
+    mlo_room_release(&w.scratch);
     return rc;
 }
 
@@ -94,5 +113,6 @@ int mlo_exact_compare(const struct mlo_profile *reference, const struct mlo_prof
         mlo_fail(err, MLO_EUSAGE, "exact statistics need the values, which a profile's file does not keep");
         return mlo_hint(err, "give tables on both sides");
     }
-    return mlo_parallel(r->n_columns, threads_for(&j), compare_column, &j, err);
+    unsigned threads = threads_for(&j);
+    return mlo_parallel(threads, threads, work, &j, err);
 }

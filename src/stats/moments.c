@@ -8,7 +8,7 @@
 
 #define RADIX_BITS   11
 #define RADIX_SIZE   (1 << RADIX_BITS)
-#define RADIX_PASSES 6
+#define FINISH_MOVES 4    /* of each value, on average */
 #define RADIX_FROM   4096 /* below, comparing is faster */
 
 /* ---- moments: two passes with exact sums for the mean, compensated by the second ---- */
@@ -95,50 +95,80 @@ static double value_of(uint64_t key)
     return x;
 }
 
-static unsigned digit(uint64_t key, int pass)
+/* In place; returns the bits in which they differ. */
+static uint64_t make_keys(double *x, size_t n)
 {
-    return (unsigned)(key >> (pass * RADIX_BITS)) & (RADIX_SIZE - 1);
-}
-
-static void radix_pass(const uint64_t *from, uint64_t *to, size_t n, int pass, size_t *count)
-{
-    size_t at = 0;
-    for (size_t d = 0; d < RADIX_SIZE; d++) {
-        size_t c = count[d];
-        count[d] = at;
-        at += c;
-    }
-    for (size_t i = 0; i < n; i++)
-        to[count[digit(from[i], pass)]++] = from[i];
-}
-
-static void radix_sort(double *x, size_t n, double *scratch)
-{
-    uint64_t *a = (uint64_t *)(void *)x, *b = (uint64_t *)(void *)scratch;
-    size_t count[RADIX_PASSES][RADIX_SIZE] = {0};
+    uint64_t all = ~(uint64_t)0, any = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t key = key_of(x[i]);
-        memcpy(&a[i], &key, sizeof key);
-        for (int pass = 0; pass < RADIX_PASSES; pass++)
-            count[pass][digit(key, pass)]++;
+        memcpy(&x[i], &key, sizeof key);
+        all &= key;
+        any |= key;
     }
-    for (int pass = 0; pass < RADIX_PASSES; pass++) {
-        if (count[pass][digit(a[0], pass)] == n)
-            continue; /* the same digit everywhere */
-        radix_pass(a, b, n, pass, count[pass]);
+    return any ^ all;
+}
+
+/* By the RADIX_BITS from `shift` up; equal ones keep their order. */
+static void radix_pass(const uint64_t *from, uint64_t *to, size_t n, unsigned shift)
+{
+    size_t place[RADIX_SIZE] = {0}, at = 0;
+    for (size_t i = 0; i < n; i++)
+        place[from[i] >> shift & (RADIX_SIZE - 1)]++;
+    for (size_t d = 0; d < RADIX_SIZE; d++) {
+        size_t count = place[d];
+        place[d] = at;
+        at += count;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[place[from[i] >> shift & (RADIX_SIZE - 1)]++] = from[i];
+}
+
+/* Least digit first, from bit `low` to the highest in which they differ. Returns where they are now. */
+static uint64_t *radix_sort(uint64_t *a, uint64_t *b, size_t n, unsigned low, unsigned high)
+{
+    for (unsigned shift = low; shift <= high; shift += RADIX_BITS) {
+        radix_pass(a, b, n, shift);
         uint64_t *swap = a;
         a = b;
         b = swap;
     }
+    return a;
+}
+
+/* By insertion; false when it is too much work. */
+static bool finish(uint64_t *key, size_t n)
+{
+    size_t moves = 0;
+    for (size_t i = 1; i < n; i++) {
+        uint64_t k = key[i];
+        size_t j = i;
+        for (; j > 0 && key[j - 1] > k; j--)
+            key[j] = key[j - 1];
+        key[j] = k;
+        moves += i - j;
+        if (moves > FINISH_MOVES * n)
+            return false;
+    }
+    return true;
+}
+
+/* The highest bits tell nearly all apart, as a rule: three passes over them, then insertion. */
+static void sort_keys(uint64_t *a, uint64_t *b, size_t n, uint64_t differing, double *ret)
+{
+    unsigned high = 63 - (unsigned)__builtin_clzll(differing | 1);
+    unsigned low = high + 1 > 3 * RADIX_BITS ? high + 1 - 3 * RADIX_BITS : 0;
+    uint64_t *sorted = radix_sort(a, b, n, low, high);
+    if (low > 0 && !finish(sorted, n))
+        sorted = radix_sort(sorted, sorted == a ? b : a, n, 0, high);
     for (size_t i = 0; i < n; i++)
-        scratch[i] = value_of(a[i]);
-    memcpy(x, scratch, n * sizeof *x);
+        ret[i] = value_of(sorted[i]);
 }
 
 void mlo_sort_doubles(double *x, size_t n, double *scratch)
 {
     if (n >= RADIX_FROM) {
-        radix_sort(x, n, scratch);
+        uint64_t differing = make_keys(x, n);
+        sort_keys((uint64_t *)(void *)x, (uint64_t *)(void *)scratch, n, differing, x);
         return;
     }
     for (size_t i = 0; i < n; i++)

@@ -48,18 +48,21 @@ static void check_all(size_t n, unsigned workers, bool mapped)
 {
     struct mlo_exact *e = NULL;
     struct mlo_sorted s = {0};
+    struct mlo_room room = {0}, scratch = {0};
     size_t wrong = 0;
     check_ok(make(workers, tap_tmpdir(), &e), &err);
     check_ok(fill(e, workers, n), &err);
     check_int(mlo_exact_count(e, 0), n);
     check_int(mlo_exact_count(e, 1), 0);
-    check_ok(mlo_exact_sorted(e, 0, &s, &err), &err);
+    check_ok(mlo_exact_sorted(e, 0, &room, &scratch, &s, &err), &err);
     check_int(s.n, n);
     check_int(s.mapped, mapped);
     for (size_t i = 0; i < s.n; i++)
         wrong += s.values[i] != (double)i;
     check_int(wrong, 0);
     mlo_sorted_release(&s);
+    mlo_room_release(&room);
+    mlo_room_release(&scratch);
     mlo_exact_free(e);
 }
 
@@ -111,12 +114,15 @@ static int whole_way(void)
 {
     struct mlo_exact *e = NULL;
     struct mlo_sorted s = {0};
+    struct mlo_room room = {0}, scratch = {0};
     int rc = make(2, tap_tmpdir(), &e);
     if (rc == 0)
         rc = fill(e, 2, 40000);
     if (rc == 0)
-        rc = mlo_exact_sorted(e, 0, &s, &err);
+        rc = mlo_exact_sorted(e, 0, &room, &scratch, &s, &err);
     mlo_sorted_release(&s);
+    mlo_room_release(&room);
+    mlo_room_release(&scratch);
     mlo_exact_free(e);
     return rc;
 }
