@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "internal.h"
 
 /* ---- numbers ---- */
@@ -14,12 +15,8 @@ static bool is_digit(char c)
 }
 
 #define EXACT_DIGITS   19  /* of a mantissa in 64 bits */
-#define EXACT_POWER    27  /* 10^27 is exact with a mantissa of 64 bits */
 #define NUMBER_MAX     512 /* characters of one number */
 #define DOUBLE_INTEGER ((uint64_t)1 << 53)
-
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 struct decimal {
     uint64_t mantissa;
@@ -79,41 +76,11 @@ static double slow(const char *s, size_t n)
     return strtod(buf, NULL);
 }
 
-/* Rounded once to 64 bits, then to 53: right unless the first rounding met the middle between two doubles. */
-static bool by_long_double(const struct decimal *d, double *ret)
-{
-#if __LDBL_MANT_DIG__ == 64
-    static const long double big = 1e22L;
-    int e = d->exponent < 0 ? -d->exponent : d->exponent;
-    if (e > EXACT_POWER || d->inexact)
-        return false;
-    long double power = e > 22 ? big * (long double)powers[e - 22] : (long double)powers[e], v = d->mantissa;
-    v = d->exponent < 0 ? v / power : v * power;
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof bits);
-    uint64_t low = bits & 0x7ff;
-    if (low >= 0x3ff && low <= 0x401)
-        return false;
-    *ret = (double)v;
-    return true;
-#else
-    (void)d;
-    (void)ret;
-    return false;
-#endif
-}
-
 static double value_of(const struct decimal *d, const char *s, size_t n)
 {
     double v;
-    if (d->mantissa == 0) {
-        v = 0;
-    } else if (d->mantissa <= DOUBLE_INTEGER && d->exponent >= -22 && d->exponent <= 22 && !d->inexact) {
-        v = (double)d->mantissa; /* Clinger 1990: both exact, one rounding */
-        v = d->exponent < 0 ? v / powers[-d->exponent] : v * powers[d->exponent];
-    } else if (!by_long_double(d, &v)) {
+    if (d->inexact || !mlo_decimal(d->mantissa, d->exponent, &v))
         return slow(s, n);
-    }
     return d->negative ? -v : v;
 }
 

@@ -70,7 +70,8 @@ MLO_DIGITS_FAST static size_t read_numbers(const struct csv *t, struct csv_worke
     for (; row < f->n_rows; row++) {
         size_t i = row * t->n_columns + t->want[column];
         uint32_t end = f->ends[i];
-        if (end < 16 || !mlo_digits(text + field_start(t, f, row, i), text + end, &numbers[row]))
+        if (end < MLO_DIGITS_BEFORE ||
+            !mlo_digits(text + field_start(t, f, row, i), text + end, &numbers[row]))
             break;
         cell[row] = MLO_CELL_OK;
     }
