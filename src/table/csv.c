@@ -7,21 +7,29 @@
 
 #include "blocks.h"
 #include "delimit.h"
-#include "digits.h"
+#include "kernels.h"
 
 struct csv_worker {
     struct mlo_block block;
     struct mlo_fields fields;
     struct mlo_rows rows;
 };
+struct csv_run { /* number columns whose fields follow each other */
+    size_t field, n;
+    size_t columns[MLO_NUMBERS_STEP]; /* of those wanted */
+};
 struct csv {
     struct mlo_blocks in;
+    const struct mlo_kernels *kernels;
     bool skip_header;
     struct mlo_table_column *columns; /* of the file */
     size_t n_columns;
     const size_t *want; /* borrowed: columns to decode */
     const struct mlo_table_column *as;
     size_t n_want;
+    struct csv_run *runs; /* these hold all number columns; and the others: */
+    size_t *others;
+    size_t n_runs, n_others;
     struct csv_worker *workers;
     unsigned n_workers;
 };
@@ -55,40 +63,34 @@ static void note_ragged(void *ctx, uint64_t line, size_t fields)
     mlo_blocks_ragged(&r->t->in, r->block, r->first_line + line, fields);
 }
 
-static uint32_t field_start(const struct csv *t, const struct mlo_fields *f, size_t row, size_t i)
-{
-    return i == row * t->n_columns ? f->starts[row] : f->ends[i - 1] + 1;
-}
-
-/* Plain numbers the fast way; returns how many rows were read before one that is none. */
-MLO_DIGITS_FAST static size_t read_numbers(const struct csv *t, struct csv_worker *w, char *text,
-                                           size_t column, size_t row)
+static void read_cell(const struct csv *t, struct csv_worker *w, char *text, size_t row, size_t column)
 {
     const struct mlo_fields *f = &w->fields;
-    double *numbers = w->rows.numbers[column];
-    uint8_t *cell = w->rows.cell[column];
-    for (; row < f->n_rows; row++) {
-        size_t i = row * t->n_columns + t->want[column];
-        uint32_t end = f->ends[i];
-        if (end < MLO_DIGITS_BEFORE ||
-            !mlo_digits(text + field_start(t, f, row, i), text + end, &numbers[row]))
-            break;
-        cell[row] = MLO_CELL_OK;
+    size_t i = t->want[column];
+    struct mlo_slice s = mlo_field_text(text, mlo_field_start(f, row, i), mlo_field_end(f, row, i));
+    mlo_rows_text(&w->rows, t->as[column].type, column, row, s.ptr, s.len);
+}
+
+static void read_numbers(const struct csv *t, struct csv_worker *w, char *text, size_t row)
+{
+    const uint32_t *bounds = w->fields.bounds + row * w->fields.stride;
+    bool early = (uint32_t)(bounds[0] + 1) < MLO_NUMBERS_BEFORE;
+    for (const struct csv_run *run = t->runs; run < t->runs + t->n_runs; run++) {
+        double v[MLO_NUMBERS_STEP];
+        unsigned read = early ? 0 : t->kernels->numbers(text, bounds + run->field, v);
+        for (size_t i = 0; i < run->n; i++)
+            w->rows.numbers[run->columns[i]][row] = v[i];
+        for (unsigned rest = ~read & ((1u << run->n) - 1); rest; rest &= rest - 1)
+            read_cell(t, w, text, row, run->columns[__builtin_ctz(rest)]);
     }
-    return row;
 }
 
-static void read_column(const struct csv *t, struct csv_worker *w, char *text, size_t column)
+static void read_rows(const struct csv *t, struct csv_worker *w, char *text)
 {
-    const struct mlo_fields *f = &w->fields;
-    enum mlo_column_type type = t->as[column].type;
-    bool fast = type == MLO_COLUMN_NUMBER && mlo_digits_usable();
-    for (size_t r = 0; r < f->n_rows; r++) {
-        if (fast && (r = read_numbers(t, w, text, column, r)) == f->n_rows)
-            break;
-        size_t i = r * t->n_columns + t->want[column];
-        struct mlo_slice s = mlo_field_text(text, field_start(t, f, r, i), f->ends[i]);
-        mlo_rows_text(&w->rows, type, column, r, s.ptr, s.len);
+    for (size_t r = 0; r < w->fields.n_rows; r++) {
+        read_numbers(t, w, text, r);
+        for (size_t c = 0; c < t->n_others; c++)
+            read_cell(t, w, text, r, t->others[c]);
     }
 }
 
@@ -107,17 +109,16 @@ static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
     char *text = w->block.text + from;
     uint64_t line = w->block.line + mlo_count_lines(w->block.text, from);
     struct ragged ragged = {t, &w->block, line};
-    int rc = mlo_fields_find(&w->fields, text, w->block.n - from, t->in.separator, t->n_columns, note_ragged,
-                             &ragged, err);
-    if (rc == 0 && w->fields.unclosed)
+    int rc = mlo_fields_find(&w->fields, t->kernels, text, w->block.n - from, t->in.separator, t->n_columns,
+                             note_ragged, &ragged, err);
+    if (rc == 0 && w->fields.unclosed && !w->block.sampled)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' line %llu: a quote is never closed", t->in.input.name,
                       (unsigned long long)(line + w->fields.unclosed));
     if (rc == 0)
         rc = mlo_rows_reserve(&w->rows, t->as, t->n_want, w->fields.n_rows, err);
     if (rc != 0)
         return rc;
-    for (size_t c = 0; c < t->n_want; c++)
-        read_column(t, w, text, c);
+    read_rows(t, w, text);
     for (size_t r = 0; r < w->fields.n_rows; r++)
         w->rows.lines[r] = w->fields.lines[r];
     mlo_blocks_describe(&t->in, &w->block, line, &w->rows.batch);
@@ -164,12 +165,12 @@ static int regularity(const char *text, size_t n, char separator, size_t *ret, s
 {
     struct mlo_fields f = {0};
     *ret = 0;
-    int rc = mlo_fields_find(&f, text, n, separator, 0, ignore_ragged, NULL, err);
+    int rc = mlo_fields_find(&f, mlo_kernels_best(), text, n, separator, 0, ignore_ragged, NULL, err);
     size_t columns = 1;
-    while (rc == 0 && f.n_rows && f.ends[columns - 1] < n && text[f.ends[columns - 1]] != '\n')
+    while (rc == 0 && f.n_rows && f.bounds[columns] < n && text[f.bounds[columns]] != '\n')
         columns++;
     if (rc == 0 && columns > 1) {
-        rc = mlo_fields_find(&f, text, n, separator, columns, ignore_ragged, NULL, err);
+        rc = mlo_fields_find(&f, mlo_kernels_best(), text, n, separator, columns, ignore_ragged, NULL, err);
         *ret = f.n_rows * columns;
     }
     mlo_fields_release(&f);
@@ -207,11 +208,11 @@ static int name_column(struct csv *t, size_t i, struct mlo_slice s, bool header,
 static int read_header(struct csv *t, char *text, size_t n, bool header, struct mlo_err *err)
 {
     struct mlo_fields f = {0};
-    int rc = mlo_fields_find(&f, text, n, t->in.separator, 0, ignore_ragged, NULL, err);
+    int rc = mlo_fields_find(&f, mlo_kernels_best(), text, n, t->in.separator, 0, ignore_ragged, NULL, err);
     if (rc == 0 && f.n_rows == 0)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' is empty: not even a header", t->in.input.name);
     size_t columns = 1;
-    while (rc == 0 && f.ends[columns - 1] < n && text[f.ends[columns - 1]] != '\n')
+    while (rc == 0 && f.bounds[columns] < n && text[f.bounds[columns]] != '\n')
         columns++;
     if (rc == 0 && columns > MLO_TABLE_COLUMNS_MAX)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' has more than %zu columns", t->in.input.name,
@@ -220,9 +221,9 @@ static int read_header(struct csv *t, char *text, size_t n, bool header, struct 
     if (rc == 0 && !t->columns)
         rc = MLO_EIO;
     for (size_t i = 0; rc == 0 && i < columns; i++) {
-        uint32_t start = i == 0 ? f.starts[0] : f.ends[i - 1] + 1;
         t->n_columns = i + 1;
-        rc = name_column(t, i, mlo_field_text(text, start, f.ends[i]), header, err);
+        rc = name_column(t, i, mlo_field_text(text, mlo_field_start(&f, 0, i), mlo_field_end(&f, 0, i)),
+                         header, err);
     }
     mlo_fields_release(&f);
     return rc;
@@ -232,13 +233,13 @@ static int guess_types(struct csv *t, char *text, size_t n, struct mlo_err *err)
 {
     struct mlo_fields f = {0};
     MLO_AUTOFREE struct mlo_guess *g = mlo_calloc(t->n_columns, sizeof *g, err);
-    int rc = g ? mlo_fields_find(&f, text, n, t->in.separator, t->n_columns, ignore_ragged, NULL, err)
+    int rc = g ? mlo_fields_find(&f, mlo_kernels_best(), text, n, t->in.separator, t->n_columns,
+                                 ignore_ragged, NULL, err)
                : MLO_EIO;
     size_t rows = f.n_rows < MLO_TABLE_HEAD_ROWS ? f.n_rows : MLO_TABLE_HEAD_ROWS;
     for (size_t r = 0; rc == 0 && r < rows; r++)
         for (size_t c = 0; c < t->n_columns; c++) {
-            size_t i = r * t->n_columns + c;
-            struct mlo_slice s = mlo_field_text(text, c == 0 ? f.starts[r] : f.ends[i - 1] + 1, f.ends[i]);
+            struct mlo_slice s = mlo_field_text(text, mlo_field_start(&f, r, c), mlo_field_end(&f, r, c));
             mlo_guess_cell(&g[c], s.ptr, s.len);
         }
     for (size_t c = 0; rc == 0 && c < t->n_columns; c++)
@@ -290,6 +291,8 @@ static void csv_close(void *self, struct mlo_scan_result *st)
     }
     mlo_columns_free(t->columns, t->n_columns);
     free(t->workers);
+    free(t->runs);
+    free(t->others);
     free(t);
 }
 
@@ -311,6 +314,36 @@ static int csv_open(struct mlo_input *in, const struct mlo_table_opts *o, struct
     return 0;
 }
 
+/* Puts the column into the run before it when it continues that one. */
+static void plan_number(struct csv *t, size_t field, size_t column)
+{
+    struct csv_run *run = t->n_runs > 0 ? &t->runs[t->n_runs - 1] : NULL;
+    if (!run || run->field + run->n != field || run->n == MLO_NUMBERS_STEP) {
+        run = &t->runs[t->n_runs++];
+        run->field = field;
+    }
+    run->columns[run->n++] = column;
+}
+
+/* Which columns are read together. */
+static int plan(struct csv *t, struct mlo_err *err)
+{
+    MLO_AUTOFREE size_t *wanted = mlo_calloc(t->n_columns, sizeof *wanted, err); /* 1 + which, 0: is not */
+    t->runs = mlo_calloc(t->n_want + 1, sizeof *t->runs, err);
+    t->others = mlo_calloc(t->n_want + 1, sizeof *t->others, err);
+    if (!wanted || !t->runs || !t->others)
+        return MLO_EIO;
+    for (size_t c = 0; c < t->n_want; c++)
+        wanted[t->want[c]] = c + 1;
+    for (size_t field = 0; field < t->n_columns; field++) {
+        if (wanted[field] && t->as[wanted[field] - 1].type == MLO_COLUMN_NUMBER)
+            plan_number(t, field, wanted[field] - 1);
+        else if (wanted[field])
+            t->others[t->n_others++] = wanted[field] - 1;
+    }
+    return 0;
+}
+
 static int csv_want(void *self, const size_t *columns, const struct mlo_table_column *as, size_t n,
                     unsigned workers, struct mlo_err *err)
 {
@@ -318,9 +351,10 @@ static int csv_want(void *self, const size_t *columns, const struct mlo_table_co
     t->want = columns;
     t->as = as;
     t->n_want = n;
+    t->kernels = mlo_kernels_best();
     t->workers = mlo_calloc(workers, sizeof *t->workers, err);
     t->n_workers = t->workers ? workers : 0;
-    return t->workers ? 0 : MLO_EIO;
+    return t->workers ? plan(t, err) : MLO_EIO;
 }
 
 static bool csv_sniff(const char *head, size_t n)

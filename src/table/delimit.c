@@ -77,20 +77,20 @@ uint64_t mlo_count_lines(const char *text, size_t n)
     return count;
 }
 
-/* ---- fields ---- */
+/* ---- fields, in any text ---- */
 
 void mlo_fields_release(struct mlo_fields *f)
 {
-    free(f->ends);
-    free(f->starts);
+    free(f->bounds);
     free(f->lines);
     *f = (struct mlo_fields){0};
 }
 
 struct finder {
     struct mlo_fields *f;
+    const struct mlo_kernels *kernels;
     const char *text;
-    size_t n, n_columns, n_ends, row_ends; /* row_ends: n_ends where the row began */
+    size_t n, n_columns, n_bounds, row_bounds; /* row_bounds: n_bounds where the row began */
     uint32_t row_start;
     uint64_t line, row_line;
     char separator;
@@ -99,47 +99,51 @@ struct finder {
     void *ctx;
 };
 
-static int room(struct finder *d, struct mlo_err *err)
+static int room_for_bounds(struct finder *d, size_t n, struct mlo_err *err)
 {
-    struct mlo_fields *f = d->f;
-    int rc = mlo_grow(&f->ends, &f->cap_fields, d->n_ends + 64, sizeof *f->ends, err);
-    if (rc == 0 && f->n_rows + 1 > f->cap_rows) {
-        size_t cap = f->cap_rows;
-        rc = mlo_grow(&f->starts, &cap, f->n_rows + 64, sizeof *f->starts, err);
-        cap = f->cap_rows;
-        if (rc == 0)
-            rc = mlo_grow(&f->lines, &cap, f->n_rows + 64, sizeof *f->lines, err);
-        if (rc == 0)
-            f->cap_rows = cap;
-    }
-    return rc;
+    return mlo_grow(&d->f->bounds, &d->f->cap_bounds, n + MLO_NUMBERS_STEP, sizeof *d->f->bounds, err);
 }
 
-static bool is_blank(const struct finder *d, size_t end)
+static int room_for_rows(struct finder *d, size_t n, struct mlo_err *err)
 {
-    size_t length = end - d->row_start;
-    return d->n_ends == d->row_ends + 1 && (length == 0 || (length == 1 && d->text[d->row_start] == '\r'));
+    return mlo_grow(&d->f->lines, &d->f->cap_rows, n, sizeof *d->f->lines, err);
+}
+
+static bool is_empty(const char *text, size_t start, size_t end)
+{
+    return start == end || (start + 1 == end && text[start] == '\r');
+}
+
+/* The row that begins behind the byte at `before`. */
+static int begin_row(struct finder *d, uint32_t before, struct mlo_err *err)
+{
+    int rc = room_for_bounds(d, d->n_bounds + 64, err);
+    if (rc == 0)
+        rc = room_for_rows(d, d->f->n_rows + 64, err);
+    if (rc != 0)
+        return rc;
+    d->row_bounds = d->n_bounds;
+    d->row_start = before + 1;
+    d->f->bounds[d->n_bounds++] = before;
+    return 0;
 }
 
 /* The row ends before the newline at `end`. */
 static int end_row(struct finder *d, size_t end, struct mlo_err *err)
 {
     struct mlo_fields *f = d->f;
-    size_t fields = d->n_ends - d->row_ends;
-    if (is_blank(d, end)) {
-        d->n_ends = d->row_ends;
+    size_t fields = d->n_bounds - d->row_bounds - 1;
+    if (fields == 1 && is_empty(d->text, d->row_start, end)) {
+        d->n_bounds = d->row_bounds;
     } else if (d->n_columns && (fields != d->n_columns || d->cut)) {
         d->ragged(d->ctx, d->row_line, fields);
-        d->n_ends = d->row_ends;
+        d->n_bounds = d->row_bounds;
     } else {
-        f->starts[f->n_rows] = d->row_start;
         f->lines[f->n_rows++] = (uint32_t)d->row_line;
         d->done = d->n_columns == 0;
     }
-    d->row_ends = d->n_ends;
-    d->row_start = (uint32_t)end + 1;
     d->row_line = ++d->line;
-    return room(d, err);
+    return begin_row(d, (uint32_t)end, err);
 }
 
 /* Behind the field that begins with the quote at `at`; the newlines in it are counted. */
@@ -165,11 +169,11 @@ static int meet(struct finder *d, size_t at, size_t *ret_next, struct mlo_err *e
             *ret_next = skip_quoted(d, at);
         return 0;
     }
-    if (d->n_ends + 1 >= d->f->cap_fields)
-        rc = room(d, err);
+    if (d->n_bounds + MLO_NUMBERS_STEP + 1 >= d->f->cap_bounds)
+        rc = room_for_bounds(d, d->n_bounds + 64, err);
     if (rc != 0)
         return rc;
-    d->f->ends[d->n_ends++] = (uint32_t)at;
+    d->f->bounds[d->n_bounds++] = (uint32_t)at;
     return d->text[at] == '\n' ? end_row(d, at, err) : 0;
 }
 
@@ -196,13 +200,16 @@ static unsigned notable(const struct finder *d, size_t at)
 }
 #endif
 
-static int find_all(struct finder *d, struct mlo_err *err)
+static int find_any(struct finder *d, struct mlo_err *err)
 {
-    for (size_t at = 0; at < d->n && !d->done;) {
+    d->f->stride = d->n_columns + 1;
+    d->f->n_rows = 0;
+    int rc = begin_row(d, UINT32_MAX, err);
+    for (size_t at = 0; rc == 0 && at < d->n && !d->done;) {
         size_t next = at + 16;
         for (unsigned mask = notable(d, at); mask && !d->done; mask &= mask - 1) {
             size_t hit = at + (size_t)__builtin_ctz(mask), to;
-            int rc = meet(d, hit, &to, err);
+            rc = meet(d, hit, &to, err);
             if (rc != 0)
                 return rc;
             if (to != hit + 1) { /* a quoted field was passed over */
@@ -212,26 +219,73 @@ static int find_all(struct finder *d, struct mlo_err *err)
         }
         at = next;
     }
-    if (d->done || d->row_start >= d->n)
-        return 0;
-    d->f->ends[d->n_ends++] = (uint32_t)d->n; /* a last line without newline */
+    if (rc != 0 || d->done || d->row_start >= d->n)
+        return rc;
+    d->f->bounds[d->n_bounds++] = (uint32_t)d->n; /* a last line without newline */
     return end_row(d, d->n, err);
 }
 
-int mlo_fields_find(struct mlo_fields *f, const char *text, size_t n, char separator, size_t n_columns,
-                    void (*ragged)(void *ctx, uint64_t line, size_t fields), void *ctx, struct mlo_err *err)
+/* ---- fields, where every line is a row and every row has all fields: nearly always ---- */
+
+#define REGULAR_MAX ((size_t)4 << 20) /* bytes: an entry of the bounds is kept ready for each */
+
+static bool rows_are_whole(const struct finder *d, size_t rows)
+{
+    const uint32_t *bounds = d->f->bounds;
+    for (size_t r = 0; r < rows; r++) {
+        uint32_t end = bounds[(r + 1) * d->n_columns];
+        if (d->text[end] != '\n' || (d->n_columns == 1 && is_empty(d->text, bounds[r] + 1, end)))
+            return false;
+    }
+    return true;
+}
+
+/* *ret false, and nothing found, when the text is not of that kind. */
+static int find_regular(struct finder *d, bool *ret, struct mlo_err *err)
+{
+    struct mlo_fields *f = d->f;
+    *ret = false;
+    if (d->n_columns == 0 || d->n == 0 || d->n > REGULAR_MAX || d->text[d->n - 1] != '\n')
+        return 0;
+    int rc = room_for_bounds(d, 1 + d->n + MLO_STOPS_STEP, err);
+    if (rc != 0)
+        return rc;
+    f->bounds[0] = UINT32_MAX;
+    struct mlo_stops stops = {.at = f->bounds + 1, .before = 1};
+    d->kernels->stops(&stops, d->text, d->n, d->separator);
+    if (stops.odd || stops.inside || stops.n != stops.newlines * d->n_columns ||
+        !rows_are_whole(d, stops.newlines))
+        return 0;
+    rc = room_for_rows(d, stops.newlines, err);
+    for (size_t r = 0; rc == 0 && r < stops.newlines; r++)
+        f->lines[r] = (uint32_t)r;
+    f->stride = d->n_columns;
+    f->n_rows = stops.newlines;
+    d->n_bounds = stops.n + 1;
+    *ret = rc == 0;
+    return rc;
+}
+
+int mlo_fields_find(struct mlo_fields *f, const struct mlo_kernels *kernels, const char *text, size_t n,
+                    char separator, size_t n_columns, void (*ragged)(void *ctx, uint64_t line, size_t fields),
+                    void *ctx, struct mlo_err *err)
 {
     struct finder d = {.f = f,
+                       .kernels = kernels,
                        .text = text,
                        .n = n,
                        .n_columns = n_columns,
                        .separator = separator,
                        .ragged = ragged,
                        .ctx = ctx};
-    f->n_rows = 0;
+    bool regular;
     f->unclosed = 0;
-    int rc = room(&d, err);
-    return rc != 0 ? rc : find_all(&d, err);
+    int rc = find_regular(&d, &regular, err);
+    if (rc == 0 && !regular)
+        rc = find_any(&d, err);
+    for (size_t i = 0; rc == 0 && i < MLO_NUMBERS_STEP; i++)
+        f->bounds[d.n_bounds + i] = f->bounds[d.n_bounds - 1];
+    return rc;
 }
 
 struct mlo_slice mlo_field_text(char *text, uint32_t start, uint32_t end)

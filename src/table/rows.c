@@ -47,6 +47,10 @@ int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns,
             rc = grow_column(r, columns[c].type, c, rows, err);
         r->cap_rows = rc == 0 ? rows : 0;
     }
+    for (size_t c = 0; rc == 0 && c < n_columns; c++) {
+        memset(r->cell[c], MLO_CELL_OK, n_rows);
+        r->columns[c].cell = NULL;
+    }
     r->batch = (struct mlo_batch){
         .n_rows = n_rows, .n_columns = n_columns, .columns = r->columns, .lines = r->lines};
     return rc;
@@ -100,6 +104,8 @@ void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size
     if (cell == MLO_CELL_BAD && mlo_cell_missing(s, n))
         cell = MLO_CELL_MISSING;
     r->cell[c][row] = cell;
+    if (cell != MLO_CELL_OK)
+        r->columns[c].cell = r->cell[c];
     if (type == MLO_COLUMN_TEXT || cell == MLO_CELL_BAD)
         r->texts[c][row] = (struct mlo_slice){s, n};
     if (cell != MLO_CELL_OK && r->numbers[c])
