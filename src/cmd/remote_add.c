@@ -24,18 +24,23 @@
 #define KEYS_MAX 5
 #define NEW_MODE 0644
 
-/* ---- an entry as text: {"url":"s3://models","region":"eu-1"}, for the ledger ---- */
+/*
+ * ---- an entry as text, for the ledger: {"url":"s3://models","region":"eu-1"}. Of one that is taken out also
+ * {..., "written":{"section":"remotes:\n..."}}: the section as the user had written it, comments and all ----
+ */
 
 struct entry {
     char *text[2 * KEYS_MAX]; /* owned */
     const char *keys[2 * KEYS_MAX + 1];
     size_t n;
+    char *section; /* owned; NULL: not kept */
 };
 
 static void entry_release(struct entry *e)
 {
     for (size_t i = 0; i < 2 * e->n; i++)
         free(e->text[i]);
+    free(e->section);
     *e = (struct entry){0};
 }
 
@@ -58,7 +63,29 @@ static int entry_format(const struct entry *e, char **ret, struct mlo_err *err)
     for (size_t i = 0; i < e->n; i++)
         if (!cJSON_AddStringToObject(doc, e->keys[2 * i], e->keys[2 * i + 1]))
             return mlo_fail_nomem(err);
+    cJSON *written = e->section ? cJSON_AddObjectToObject(doc, "written") : NULL;
+    if (e->section && !cJSON_AddStringToObject(written, "section", e->section))
+        return mlo_fail_nomem(err);
     return mlo_json_print(doc, ret, &n, err);
+}
+
+static int entry_take(struct entry *e, const cJSON *node, struct mlo_err *err)
+{
+    if (cJSON_IsString(node))
+        return entry_add(e, node->string, node->valuestring, err);
+    const char *section = mlo_json_text(node, "section");
+    if (!section || e->section)
+        return mlo_fail(err, MLO_EINVALID, "effect is no entry of a remote");
+    e->section = mlo_strdup(section, err);
+    return e->section ? 0 : MLO_EIO;
+}
+
+static bool same_keys(const struct entry *a, const struct entry *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < 2 * a->n; i++)
+        same = strcmp(a->keys[i], b->keys[i]) == 0;
+    return same;
 }
 
 static int entry_parse(const char *text, struct entry *ret, struct mlo_err *err)
@@ -69,8 +96,7 @@ static int entry_parse(const char *text, struct entry *ret, struct mlo_err *err)
     cJSON_ArrayForEach(node, doc)
     {
         if (rc == 0)
-            rc = cJSON_IsString(node) ? entry_add(ret, node->string, node->valuestring, err)
-                                      : mlo_fail(err, MLO_EINVALID, "effect is no entry of a remote");
+            rc = entry_take(ret, node, err);
     }
     return rc;
 }
@@ -142,6 +168,47 @@ static int new_text(const struct file *f, const char *name, const struct entry *
                : mlo_config_remove_entry(f->path, f->text, f->n, SECTION, name, out, err);
 }
 
+/* Kept for the way back, unless there is a secret in it. */
+static int keep_section(const struct file *f, struct entry *was, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *section = NULL;
+    MLO_AUTOSTR struct mlo_str shown;
+    int rc = mlo_config_get_section(f->path, f->text, f->n, SECTION, &section, err);
+    if (rc != 0 || !section)
+        return rc;
+    mlo_str_init(&shown, 2 * FILE_MAX);
+    mlo_redact(&shown, section, strlen(section));
+    rc = mlo_str_check(&shown, err);
+    if (rc == 0 && strcmp(shown.ptr, section) == 0)
+        was->section = mlo_steal(&section);
+    return rc;
+}
+
+/* Is the section what was left of the former one when the entry was taken out? */
+static bool is_as_left(const struct file *f, const char *name, const char *former, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *now = NULL;
+    MLO_AUTOSTR struct mlo_str left;
+    mlo_str_init(&left, FILE_MAX);
+    return mlo_config_remove_entry(f->path, former, strlen(former), SECTION, name, &left, err) == 0 &&
+           mlo_config_get_section(f->path, f->text, f->n, SECTION, &now, err) == 0 && now &&
+           strcmp(now, left.ptr) == 0;
+}
+
+/* The text with an entry that was taken out: as it was written, when the section is what it was then. */
+static int former_text(const struct file *f, const char *name, const struct entry *was, struct mlo_str *out,
+                       struct mlo_err *err)
+{
+    bool as_left = was->section && is_as_left(f, name, was->section, err);
+    if (as_left && mlo_config_put_section(f->path, f->text, f->n, SECTION, was->section, out, err) == 0)
+        return 0;
+    if (err->code == MLO_EIO)
+        return err->code;
+    *err = MLO_ERR_INIT;
+    mlo_str_clear(out);
+    return new_text(f, name, was, out, err);
+}
+
 static int file_write(const struct file *f, const struct mlo_str *text, struct mlo_err *err)
 {
     return mlo_write_file_at(AT_FDCWD, f->path, text->ptr, text->len, f->mode, err);
@@ -163,14 +230,14 @@ static int split_target(const char *target, char **ret_path, const char **ret_na
 /* Is the entry what `text` (NULL: not there) says? */
 static int entry_is(const struct file *f, const char *name, const char *text, bool *ret, struct mlo_err *err)
 {
-    struct entry now = {0};
-    MLO_AUTOFREE char *now_text = NULL;
+    struct entry now = {0}, want = {0};
     int rc = file_entry(f, name, &now, err);
-    if (rc == 0 && now.n > 0)
-        rc = entry_format(&now, &now_text, err);
+    if (rc == 0 && text)
+        rc = entry_parse(text, &want, err);
     if (rc == 0)
-        *ret = text ? now_text && strcmp(now_text, text) == 0 : now.n == 0;
+        *ret = same_keys(&now, &want);
     entry_release(&now);
+    entry_release(&want);
     return rc;
 }
 
@@ -213,7 +280,7 @@ static int put_back(const struct file *f, const char *name, const char *before, 
     if (rc == 0 && before && now.n > 0) /* by force */
         rc = mlo_fail(err, MLO_ECONFLICT, "remote '%s' is there with other values", name);
     if (rc == 0)
-        rc = new_text(f, name, before ? &was : NULL, &out, err);
+        rc = before ? former_text(f, name, &was, &out, err) : new_text(f, name, NULL, &out, err);
     if (rc == 0)
         rc = file_write(f, &out, err);
     entry_release(&was);
@@ -308,6 +375,8 @@ static int change(struct mlo_workspace *ws, const struct file *f, const char *na
     int rc = new_text(f, name, now, &out, err);
     if (rc == 0)
         rc = file_entry(f, name, &was, err);
+    if (rc == 0 && !now)
+        rc = keep_section(f, &was, err);
     if (rc == 0 && was.n > 0)
         rc = entry_format(&was, &before, err);
     if (rc == 0 && now)

@@ -20,7 +20,7 @@ struct mlo_undo_handler mlo_undo_folder_handler(struct mlo_workspace *ws);
 #define MLO_EFFECT_REMOTE_REF "remote-ref"
 struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws);
 /* Kind "remote-name": an entry of `remotes` in a settings file. target: "<path>#<name>"; before and after:
- * its keys as a JSON object. */
+ * its keys as a JSON object, before also the section as it was written (remote_add.c). */
 #define MLO_EFFECT_REMOTE_NAME "remote-name"
 struct mlo_undo_handler mlo_undo_remote_name_handler(struct mlo_workspace *ws);
 /* Kinds "runpod-endpoint", "runpod-volume", ...: something made or removed at RunPod (runpod_change.h). */

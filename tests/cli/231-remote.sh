@@ -36,6 +36,17 @@ test_expect 'rollback of rm brings all keys back; an entry that was changed sinc
     grep -A2 "^  prod:" mlops.yaml | grep -q "region: eu-1" && mlopsctl remote rm prod && mlopsctl remote add prod s3://other && id=$(run_id) &&
     sed -i s,s3://other,s3://changed, mlops.yaml && expect_code 6 mlopsctl rollback "$id" 2>err && grep -q "changed since" err && mlopsctl remote rm prod
 '
+test_expect 'rollback of rm brings back the comments and the way it was written, and leaves what was written elsewhere since' '
+    cp mlops.yaml keep && printf "# mine\nremotes:\n  # the disk\n  disk:   # fast\n    # where\n    url:   \"%s/models\"\n\n  two: /two # short\nuser: {name: ann}\n" "$PWD" >mlops.yaml && cp mlops.yaml was &&
+    for name in disk two; do mlopsctl remote rm $name && ! cmp -s was mlops.yaml && mlopsctl rollback --last && cmp was mlops.yaml || exit 1; done &&
+    mlopsctl remote rm disk && id=$(run_id) && echo "pack.license: MIT # new" >>mlops.yaml && mlopsctl rollback "$id" && { cat was && echo "pack.license: MIT # new"; } | cmp - mlops.yaml &&
+    mlopsctl remote rm disk && id=$(run_id) && mlopsctl remote add three /three && mlopsctl rollback "$id" && mlopsctl remote ls | grep -q "^disk  *$PWD/models$" && mlopsctl remote ls | grep -q "^three " &&
+    mlopsctl rollback --last && ! mlopsctl remote ls | grep -q "^disk" && cp keep mlops.yaml
+'
+test_expect 'no secret of a comment gets into the ledger' '
+    cp mlops.yaml keep && printf "remotes:\n  # Authorization: Bearer hunter2hunter2hunter2\n  disk: /x\n" >mlops.yaml && mlopsctl remote rm disk && ! grep -rq hunter2 .mlops &&
+    mlopsctl rollback --last && mlopsctl remote ls | grep -q "^disk  */x" && cp keep mlops.yaml
+'
 test_expect 'the user has names of his own for all projects' '
     mlopsctl remote add --user mine /srv/models && test -f "$XDG_CONFIG_HOME/mlopsctl/config.yaml" && mlopsctl remote ls | grep -q "^mine  */srv/models" &&
     expect_code 3 mlopsctl remote rm mine && mlopsctl remote rm --user mine && ! mlopsctl remote ls | grep -q ^mine
