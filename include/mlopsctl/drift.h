@@ -33,17 +33,28 @@ struct mlo_column_use {
     enum mlo_column_role role;
     bool optional; /* the table need not have the column */
 };
+struct mlo_period { /* from_ns <= t < to_ns */
+    int64_t from_ns, to_ns;
+};
+struct mlo_windows; /* owned; below */
 struct mlo_profile_opts {
     const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
     const struct mlo_column_use *roles; /* on top of those of `like` */
     size_t n_roles;
-    const char *positive; /* class that a score is the probability of; NULL: 1, or as in `like` */
+    const char *positive;            /* class that a score is the probability of; NULL: 1, or as in `like` */
+    const struct mlo_period *period; /* rows of this time alone; NULL: all */
+    struct mlo_windows *windows;     /* with `like`: the rows are counted into these too; NULL: none */
+    /* Tells the time of a row: a column of times, or of numbers since 1970 (seconds, or by their size
+     * milli-, micro- or nanoseconds). NULL: that of the role time, or the only one with times. */
+    const char *time_column;
     unsigned threads;
     bool exact;            /* keep the values of numbers too: statistics without bins */
     const char *temporary; /* folder for what does not fit into memory; NULL: /tmp */
 };
 int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, struct mlo_profile **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+/* How many threads the table may be opened with: one where the order of the rows matters. */
+unsigned mlo_profile_threads(const struct mlo_profile_opts *opts, unsigned wanted);
 /* For a profile that was read. MLO_ENOTFOUND: no such column. */
 int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *roles, size_t n,
                           struct mlo_err *err) MLO_MUST_CHECK;
@@ -61,6 +72,9 @@ int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret,
 void mlo_profile_free(struct mlo_profile *p);
 struct mlo_profile_facts {
     uint64_t rows, ragged; /* ragged: lines that were no rows */
+    /* Of the table it was just made from: rows not of the period, rows that tell no time (and are therefore
+     * in no period and no window). A file does not keep them. */
+    uint64_t outside, timeless;
     size_t columns;
 };
 void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret);
@@ -68,6 +82,20 @@ void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *re
  * from p; owner of the array: the caller. */
 int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **ret, size_t *ret_n,
                         struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- windows: the same columns counted by time ---- */
+
+#define MLO_WINDOWS_MAX ((size_t)1000) /* of one run; more is MLO_EUSAGE */
+enum mlo_window_unit { MLO_WINDOW_HOUR, MLO_WINDOW_DAY, MLO_WINDOW_WEEK, MLO_WINDOW_MONTH, MLO_WINDOW_ROWS };
+struct mlo_window_span { /* of the calendar in UTC; weeks begin on Monday */
+    enum mlo_window_unit unit;
+    uint64_t rows; /* of ROWS: in order of the input */
+};
+/* "hour", "day", "week", "month", or a number of rows. */
+int mlo_window_parse(const char *text, struct mlo_window_span *ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_windows_new(const struct mlo_window_span *span, struct mlo_windows **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_windows_free(struct mlo_windows *w);
 
 /* ---- comparing ---- */
 
@@ -148,12 +176,15 @@ enum mlo_drift_kind {
     MLO_DRIFT_OPERATION = 1 << 4,  /* latency, failed requests */
     MLO_DRIFT_ALL = (1 << 5) - 1,
 };
-struct mlo_drift_window { /* drift over time */
-    int64_t from_ns, to_ns;
+#define MLO_WINDOW_LABEL 32
+struct mlo_drift_window {         /* drift over time */
+    char label[MLO_WINDOW_LABEL]; /* "2026-11-21", "2026-11-21 09:00", "rows 1001 to 2000" */
+    int64_t from_ns, to_ns;       /* 0 and 0 when it is one of rows */
     uint64_t rows;
-    double share_drifted, worst_psi;
-    const char *worst;
+    double share_drifted, worst_psi, worst_noise; /* noise: what 95 of 100 windows without drift stay below */
+    const char *worst;                            /* the column; NULL: none was compared. Borrowed */
     enum mlo_verdict verdict;
+    const double *psi; /* of each column of the report; NaN where it was not compared. Borrowed */
 };
 struct mlo_drift_report {
     enum mlo_verdict verdict; /* STABLE or DRIFT */
@@ -169,7 +200,8 @@ struct mlo_drift_report {
     size_t n_facts;
     struct mlo_drift_window *windows;
     size_t n_windows;
-    void *owned; /* what the above borrows from */
+    double *window_psi; /* owned: what the windows borrow */
+    void *owned;        /* what the above borrows from */
 };
 void mlo_drift_report_free(struct mlo_drift_report *r);
 /* "drift", "gone", "type changed". */
@@ -213,6 +245,16 @@ struct mlo_drift_opts {
 int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_profile *current,
                       const struct mlo_drift_opts *opts, struct mlo_drift_report **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+
+/* Adds r->windows: each compared with the reference in the bins and by the limits of the whole, p-values
+ * adjusted over all windows and columns. They tell when; the verdict stays that of the whole. */
+int mlo_drift_over_time(struct mlo_drift_report *r, const struct mlo_windows *w,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+
+/* The largest PSI of a column in windows [from, to); NaN when it was compared in none. */
+double mlo_drift_most(const struct mlo_drift_report *r, size_t column, size_t from, size_t to);
+/* The columns with the largest PSI in any window, at most max, the largest first. Returns how many. */
+size_t mlo_drift_movers(const struct mlo_drift_report *r, size_t *ret, size_t max);
 
 /* ---- the report as text ---- */
 

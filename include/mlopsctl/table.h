@@ -119,4 +119,8 @@ int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *c
 /* How many workers fn may hear of. */
 unsigned mlo_table_workers(const struct mlo_table *t);
 
+/* A time as a column of times holds it: ISO 8601 date or date and time (T or blank, fraction, Z or offset;
+ * none: UTC). */
+bool mlo_cell_time(const char *s, size_t n, int64_t *ret_ns);
+
 #endif

@@ -14,7 +14,21 @@ static int compare(const struct mlo_drift_args *o, const struct mlo_drift_settin
         return rc;
     (*ret)->name_reference = o->reference;
     (*ret)->name_current = in->name_current.ptr;
-    return 0;
+    rc = in->windows ? mlo_drift_over_time(*ret, in->windows, err) : 0;
+    if (rc != 0)
+        mlo_drift_report_free(mlo_steal(ret));
+    return rc;
+}
+
+static void warn_times(struct mlo_ctx *ctx, const char *side, const struct mlo_profile *p)
+{
+    struct mlo_profile_facts f;
+    mlo_profile_facts(p, &f);
+    if (f.outside)
+        mlo_note(ctx, "%llu rows of the %s are of another time and were left out",
+                 (unsigned long long)f.outside, side);
+    if (f.timeless)
+        mlo_warn(ctx, "%llu rows of the %s do not tell their time", (unsigned long long)f.timeless, side);
 }
 
 /* A name that no table has is a slip of the pen more often than not. */
@@ -42,6 +56,8 @@ static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const str
         rc = mlo_drift_write(o, r, err);
     if (rc == 0) {
         warn_unknown(ctx, s, r);
+        warn_times(ctx, "reference", in->reference);
+        warn_times(ctx, "current data", in->current);
         mlo_drift_show(ctx, o, r);
         mlo_drift_exact_show(ctx, &s->opts, r);
         rc = r->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
@@ -72,6 +88,8 @@ static const struct mlo_example examples[] = {
     {"Against a kept profile, for a script", "mlopsctl drift -r ref.profile -c current.csv --json"},
     {"A page to look at, and samples for Prometheus",
      "mlopsctl drift -r reference.csv -c current.csv --html report.html --prometheus drift.prom"},
+    {"Day by day, over the last month",
+     "mlopsctl drift -r reference.csv -c requests.csv --time time --window day --from 2026-10-01"},
     {"In a GitHub Actions step", "mlopsctl drift -r reference.csv -c current.csv --github --junit drift.xml"},
     {0},
 };

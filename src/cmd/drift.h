@@ -13,6 +13,7 @@
 struct mlo_drift_args { /* the command line */
     struct mlo_strings current, fail_on;
     struct mlo_role_opts roles;
+    const char *window, *from, *to, *reference_from, *reference_to;
     const char *reference, *format, *html, *junit, *prometheus, *tests;
     double psi, p, share; /* NaN: not given */
     uint64_t threads;
@@ -28,6 +29,7 @@ int mlo_drift_settings_choose(struct mlo_ctx *ctx, const struct mlo_drift_args *
 
 struct mlo_drift_inputs {
     struct mlo_profile *reference, *current; /* owned */
+    struct mlo_windows *windows;             /* owned; NULL without --window */
     struct mlo_str name_current;
 };
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in);
@@ -43,6 +45,11 @@ int mlo_drift_exact_choose(const struct mlo_drift_args *o, struct mlo_drift_opts
                            struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_drift_exact_show(struct mlo_ctx *ctx, const struct mlo_drift_opts *o,
                           const struct mlo_drift_report *d);
+
+/* ---- drift_time.c ---- */
+
+/* The windows, and the columns that moved most as a line each. */
+void mlo_drift_show_windows(struct mlo_ctx *ctx, const struct mlo_drift_report *d, bool all);
 
 /* ---- drift_output.c ---- */
 

@@ -1,9 +1,12 @@
 /* The two sides of a drift report as profiles: tables are counted, the current one in the bins of the
  * reference. */
+#include <stdio.h>
+
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
 #include "drift.h"
+#include "ledger_view.h"
 
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in)
 {
@@ -15,6 +18,7 @@ void mlo_drift_inputs_release(struct mlo_drift_inputs *in)
 {
     mlo_profile_free(in->current);
     mlo_profile_free(in->reference);
+    mlo_windows_free(in->windows);
     mlo_str_release(&in->name_current);
 }
 
@@ -26,23 +30,89 @@ static int name_current(const struct mlo_drift_args *o, struct mlo_str *name, st
     return mlo_str_check(name, err);
 }
 
+static int read_period(const char *from, const char *to, const char *prefix, struct mlo_period *ret,
+                       const struct mlo_period **ret_used, struct mlo_err *err)
+{
+    char option[32];
+    struct mlo_period p = {INT64_MIN, INT64_MAX};
+    snprintf(option, sizeof option, "--%sfrom", prefix);
+    int rc = from ? mlo_view_time(from, option, &p.from_ns, err) : 0;
+    snprintf(option, sizeof option, "--%sto", prefix);
+    if (rc == 0 && to)
+        rc = mlo_view_time(to, option, &p.to_ns, err);
+    if (rc != 0)
+        return rc;
+    if (p.from_ns >= p.to_ns)
+        return mlo_fail(err, MLO_EUSAGE, "--%sfrom is not before --%sto", prefix, prefix);
+    *ret = p;
+    *ret_used = from || to ? ret : NULL;
+    return 0;
+}
+
+static int check_not_empty(const struct mlo_profile *p, const struct mlo_period *period, struct mlo_err *err)
+{
+    struct mlo_profile_facts f;
+    mlo_profile_facts(p, &f);
+    if (!period || f.rows > 0)
+        return 0;
+    return mlo_fail(err, MLO_ENOTFOUND, "no rows of that time: %llu are of another, %llu tell none",
+                    (unsigned long long)f.outside, (unsigned long long)f.timeless);
+}
+
+static int open_reference(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                          const struct mlo_table_opts *to, const struct mlo_profile_opts *as,
+                          struct mlo_drift_inputs *in, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_column_use *roles = NULL;
+    struct mlo_profile_opts how = *as;
+    struct mlo_period period;
+    int rc = read_period(o->reference_from, o->reference_to, "reference-", &period, &how.period, err);
+    if (rc == 0)
+        rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
+    for (size_t i = 0; rc == 0 && i < how.n_roles; i++) /* the current data may be the side with the times */
+        roles[i].optional |= roles[i].role == MLO_ROLE_TIME && (o->window || o->from || o->to);
+    how.roles = roles;
+    how.positive = o->roles.positive;
+    if (rc == 0)
+        rc = mlo_profile_open(&o->reference, 1, to, &how, &in->reference, err);
+    if (rc == 0)
+        rc = check_not_empty(in->reference, how.period, err);
+    return rc != 0 ? mlo_wrap(err, "reference") : 0;
+}
+
+static int open_current(const struct mlo_drift_args *o, const struct mlo_table_opts *to,
+                        const struct mlo_profile_opts *as, struct mlo_drift_inputs *in, struct mlo_err *err)
+{
+    const struct mlo_column_use time = {.name = o->roles.time, .role = MLO_ROLE_TIME, .optional = true};
+    struct mlo_profile_opts how = *as;
+    struct mlo_window_span span;
+    struct mlo_period period;
+    how.like = in->reference;
+    how.roles = &time;
+    how.n_roles = time.name != NULL;
+    int rc = read_period(o->from, o->to, "", &period, &how.period, err);
+    if (rc == 0 && o->window)
+        rc = mlo_window_parse(o->window, &span, err);
+    if (rc == 0 && o->window)
+        rc = mlo_windows_new(&span, &in->windows, err);
+    how.windows = in->windows;
+    if (rc == 0)
+        rc = mlo_profile_open(o->current.items, o->current.n, to, &how, &in->current, err);
+    if (rc == 0)
+        rc = check_not_empty(in->current, how.period, err);
+    return rc != 0 ? mlo_wrap(err, "current data") : 0;
+}
+
 int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err)
 {
-    struct mlo_table_opts to = {
+    const struct mlo_table_opts to = {
         .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
-    MLO_AUTOFREE struct mlo_column_use *roles = NULL;
-    struct mlo_profile_opts how = {.exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR")};
-    int rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
-    how.roles = roles;
-    how.positive = o->roles.positive;
+    const struct mlo_profile_opts as = {
+        .exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR"), .time_column = o->roles.time};
+    int rc = open_reference(o, s, &to, &as, in, err);
     if (rc == 0)
-        rc = mlo_profile_open(&o->reference, 1, &to, &how, &in->reference, err);
-    if (rc != 0)
-        return mlo_wrap(err, "reference");
-    how = (struct mlo_profile_opts){
-        .like = in->reference, .exact = s->opts.exact, .temporary = how.temporary};
-    rc = mlo_profile_open(o->current.items, o->current.n, &to, &how, &in->current, err);
-    return rc != 0 ? mlo_wrap(err, "current data") : name_current(o, &in->name_current, err);
+        rc = open_current(o, &to, &as, in, err);
+    return rc == 0 ? name_current(o, &in->name_current, err) : rc;
 }

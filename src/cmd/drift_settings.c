@@ -216,7 +216,7 @@ static int read_kinds(struct mlo_drift_settings *s, const char *value, struct ml
 
 static int read_key(struct mlo_drift_settings *s, const char *key, const char *value, struct mlo_err *err)
 {
-    static const char *const others[] = {"fail-on", "window", "columns", NULL};
+    static const char *const others[] = {"fail-on", "columns", NULL};
     static const char columns[] = "columns.", kinds[] = "fail-on";
     const struct number_key *k = find_key(table_keys, MLO_COUNT(table_keys), key);
     if (k)
@@ -225,10 +225,6 @@ static int read_key(struct mlo_drift_settings *s, const char *key, const char *v
         return read_column(s, key + sizeof columns - 1, value, err);
     if (strcmp(key, kinds) == 0 || strncmp(key, "fail-on.", sizeof kinds) == 0)
         return read_kinds(s, value, err);
-    if (strcmp(key, "window") == 0) {
-        s->window = value;
-        return 0;
-    }
     return unknown_key("drift", key, table_keys, MLO_COUNT(table_keys), others, err);
 }
 

@@ -7,7 +7,6 @@
 
 struct mlo_drift_settings {
     struct mlo_drift_opts opts; /* columns: borrowed from `columns` */
-    const char *window;         /* NULL: none */
     struct mlo_drift_column_opts *columns;
     struct mlo_table_column *types; /* of columns whose type is given */
     struct mlo_column_use *roles;   /* of columns whose role is given */

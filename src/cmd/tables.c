@@ -34,6 +34,9 @@ static int open_profile(const char *path, const struct mlo_profile_opts *how, st
                         struct mlo_err *err)
 {
     struct mlo_profile *p = NULL;
+    if (how->period || how->windows)
+        return mlo_fail(err, MLO_EUSAGE,
+                        "'%s' is a profile: it keeps no rows that could be told apart by time", path);
     int rc = read_profile(path, &p, err);
     if (rc == 0)
         rc = mlo_profile_set_roles(p, how->roles, how->n_roles, err);
@@ -55,6 +58,7 @@ int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_
     int rc = how->like ? mlo_profile_columns(how->like, &types, &as.n_types, err) : 0;
     if (how->like)
         as.types = types;
+    as.threads = mlo_profile_threads(how, as.threads);
     if (rc == 0)
         rc = mlo_table_open(paths, n, &as, &t, err);
     if (rc == 0)

@@ -50,18 +50,22 @@ static uint64_t rows_of(const struct mlo_profile_column *c)
     return c->n + c->missing + c->nan + c->bad;
 }
 
-static void compare_missing(const struct mlo_pair *p, struct mlo_drift_column *c)
+void mlo_compare_missing(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_drift_column *ret)
 {
     enum { FEW = 5 };
-    uint64_t n = rows_of(p->reference), m = rows_of(p->current), ka = n - p->reference->n,
-             kb = m - p->current->n;
-    c->missing_reference = n ? (double)ka / (double)n : 0;
-    c->missing_current = m ? (double)kb / (double)m : 0;
+    ret->missing_reference = n ? (double)ka / (double)n : 0;
+    ret->missing_current = m ? (double)kb / (double)m : 0;
     double pooled = (double)(ka + kb) / (double)(n + m ? n + m : 1), smaller = (double)(n < m ? n : m);
     if (smaller * fmin(pooled, 1 - pooled) < FEW)
-        mlo_fisher((const uint64_t[4]){ka, n - ka, kb, m - kb}, &c->missing_test);
+        mlo_fisher((const uint64_t[4]){ka, n - ka, kb, m - kb}, &ret->missing_test);
     else
-        mlo_two_proportions(ka, n, kb, m, &c->missing_test);
+        mlo_two_proportions(ka, n, kb, m, &ret->missing_test);
+}
+
+static void compare_missing(const struct mlo_pair *p, struct mlo_drift_column *c)
+{
+    uint64_t n = rows_of(p->reference), m = rows_of(p->current);
+    mlo_compare_missing(n - p->reference->n, n, m - p->current->n, m, c);
 }
 
 static bool is_constant(const struct mlo_profile_column *c)
@@ -247,6 +251,7 @@ void mlo_drift_report_free(struct mlo_drift_report *r)
     free(r->columns);
     free(r->facts);
     free(r->windows);
+    free(r->window_psi);
     free(r);
 }
 
@@ -286,7 +291,10 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
     for (size_t i = 0; i < b->n_columns; i++)
         if (!mlo_profile_find(a, b->columns[i].name)) {
             struct mlo_drift_column *c = next_column(r, &b->columns[i], o);
-            SAY(c, MLO_VERDICT_NEW, "not in the reference");
+            if (c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME)
+                SAY(c, MLO_VERDICT_IGNORED, "as the settings say");
+            else
+                SAY(c, MLO_VERDICT_NEW, "not in the reference");
         }
     return 0;
 }

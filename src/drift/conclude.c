@@ -162,6 +162,21 @@ static void say(const struct tally *t, struct mlo_drift_report *r)
                  length_within(columns, 100), columns);
 }
 
+static bool features_drifted(const struct tally *t, const struct mlo_drift_report *r)
+{
+    return t->features > 0 && t->drifted / t->weight >= r->share_limit;
+}
+
+enum mlo_verdict mlo_drift_weigh(const struct mlo_drift_report *r, const struct mlo_drift_column *columns,
+                                 size_t n, double *ret_share)
+{
+    struct tally t = {0};
+    for (size_t i = 0; i < n; i++)
+        count_column(&t, r, &columns[i]);
+    *ret_share = t.weight > 0 ? t.drifted / t.weight : 0;
+    return features_drifted(&t, r) || t.others > 0 ? MLO_VERDICT_DRIFT : MLO_VERDICT_STABLE;
+}
+
 void mlo_drift_conclude(struct mlo_drift_report *r)
 {
     struct tally t = {0};
@@ -169,7 +184,7 @@ void mlo_drift_conclude(struct mlo_drift_report *r)
         count_column(&t, r, &r->columns[i]);
     count_facts(&t, r);
     r->share_drifted = t.weight > 0 ? t.drifted / t.weight : 0;
-    bool features = t.features > 0 && r->share_drifted >= r->share_limit;
+    bool features = features_drifted(&t, r);
     r->verdict = features || t.others + t.facts > 0 ? MLO_VERDICT_DRIFT : MLO_VERDICT_STABLE;
     if (features || t.other) /* name what made the table drift */
         t.column = features && (!t.other || t.feature < t.other) ? t.feature : t.other;

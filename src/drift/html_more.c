@@ -86,41 +86,9 @@ static double missing_limit(const struct mlo_drift_limits *l)
     return l->missing_change;
 }
 
-static void put_window(struct mlo_str *out, const struct mlo_drift_window *w, double limit)
+double mlo_html_psi_limit(const struct mlo_drift_report *r)
 {
-    char from[MLO_RFC3339_MAX], to[MLO_RFC3339_MAX];
-    mlo_str_addf(out, "<tr><th scope=\"row\">%s</th><td>%s</td><td>", mlo_time_rfc3339(w->from_ns, from),
-                 mlo_time_rfc3339(w->to_ns, to));
-    mlo_spell_count(out, w->rows);
-    mlo_str_add(out, "</td>");
-    mlo_html_verdict(out, mlo_look_of(w->verdict, w->verdict == MLO_VERDICT_DRIFT));
-    mlo_str_addf(out, "<td>%.3f ", w->worst_psi);
-    mlo_svg_bar(out, w->worst_psi, limit, -1);
-    mlo_str_add(out, "</td><td>");
-    if (w->worst)
-        mlo_spell_short(out, w->worst, strlen(w->worst));
-    mlo_str_add(out, "</td><td>");
-    mlo_spell_percent(out, w->share_drifted);
-    mlo_str_add(out, "</td></tr>");
-}
-
-void mlo_html_windows(struct mlo_str *out, const struct mlo_drift_report *r)
-{
-    double limit = common_limit(r, psi_limit);
-    if (r->n_windows == 0)
-        return;
-    mlo_str_add(out, "<section><h2>Over time</h2><figure>");
-    mlo_svg_windows(out, r, limit);
-    mlo_str_add(
-        out, "<figcaption>Worst PSI of each window, oldest first; the line is the limit.</figcaption>"
-             "</figure><details><summary>Every window</summary><div><div class=\"o\" tabindex=\"0\" "
-             "role=\"region\" aria-label=\"Every window\"><table><caption>Windows, oldest first</caption>"
-             "<thead><tr><th scope=\"col\">from</th><th scope=\"col\">to</th><th scope=\"col\">rows</th><th "
-             "scope=\"col\">verdict</th><th scope=\"col\">worst PSI</th><th scope=\"col\">column</th><th "
-             "scope=\"col\">share changed</th></tr></thead><tbody>");
-    for (size_t i = 0; i < r->n_windows; i++)
-        put_window(out, &r->windows[i], limit);
-    mlo_str_add(out, "</tbody></table></div></div></details></section>\n");
+    return common_limit(r, psi_limit);
 }
 
 /* ---- method ---- */

@@ -103,6 +103,7 @@ struct mlo_profile {
     uint64_t rows, ragged;
     struct mlo_exact *exact;     /* values; NULL: not kept */
     struct mlo_outcome *outcome; /* owned; NULL: nothing can be said of predictions */
+    uint64_t outside, timeless;  /* not in the file */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
@@ -123,7 +124,68 @@ static inline void mlo_profile_count(struct mlo_profile_column *c, double v)
 double mlo_profile_quantile(const struct mlo_profile_column *c, double q);
 void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments *ret);
 
-/* ---- number.c, text_drift.c: one column of both profiles ---- */
+/* ---- period.c: which rows, and when they came about ---- */
+
+/* As mlo_table_scan, with the rows of opts->period alone; they are counted into opts->windows before fn has
+ * them. into: outside and timeless. */
+int mlo_scan_rows(struct mlo_table *t, const struct mlo_profile_opts *opts, mlo_batch_fn fn, void *ctx,
+                  struct mlo_scan_result *ret, struct mlo_profile *into, struct mlo_err *err) MLO_MUST_CHECK;
+/* False where the cell holds no time, or one that nanoseconds in 64 bits do not reach. */
+bool mlo_time_of(const struct mlo_batch_column *c, size_t row, int64_t *ret_ns);
+
+/* ---- calendar.c ---- */
+
+/* The window of the calendar that t is in. */
+struct mlo_period mlo_window_around(enum mlo_window_unit unit, int64_t t);
+void mlo_window_label(enum mlo_window_unit unit, int64_t from_ns, char buf[MLO_WINDOW_LABEL]);
+
+/* ---- windows.c ---- */
+
+#define MLO_WINDOW_TEXTS ((size_t)40) /* most frequent texts of the reference; others count together */
+
+struct mlo_window {
+    struct mlo_period time; /* of ROWS: from_ns is the number of the window */
+    uint64_t rows;
+    uint64_t *counts; /* of all columns, one after the other */
+};
+struct mlo_window_set { /* sorted */
+    struct mlo_window *list;
+    size_t n, cap, last; /* last: where the latest row went */
+};
+/* How one column is counted: its bins, then one of what is missing. */
+struct mlo_window_column {
+    const struct mlo_profile_column *reference; /* NULL: not at all */
+    size_t at, bins;                            /* where in the counts; of values and missing */
+    double edges[10];
+    size_t n_edges;
+    uint8_t *bin_of; /* texts: of each slot of the reference's categories; owned */
+};
+struct mlo_windows {
+    struct mlo_window_span span;
+    struct mlo_window_column *columns; /* of the table */
+    size_t n_columns, width;           /* width: of the counts of a window */
+    uint64_t *reference;               /* counts of the reference in the same bins */
+    size_t time;                       /* column that tells the time */
+    struct mlo_window_set *sets;       /* of each worker; after the scan all is in the first */
+    unsigned workers;
+    uint64_t next_row; /* of ROWS */
+    struct {
+        uint64_t **counts; /* where each row of the batch counts */
+        size_t cap;
+    } * scratch; /* of each worker */
+};
+int mlo_windows_begin(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile *like, size_t time,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+/* *timeless grows by the rows that tell no time. */
+int mlo_windows_count(struct mlo_windows *w, unsigned worker, const struct mlo_batch *b, uint64_t *timeless,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_windows_end(struct mlo_windows *w, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- number.c, words.c: one column of both profiles ---- */
+
+#define MLO_COARSE_EDGES 10
+/* Inner edges of about ten bins with a tenth of the reference each: of each the first fine bin behind it. */
+size_t mlo_coarse_edges(const struct mlo_profile_column *c, size_t ret[MLO_COARSE_EDGES]);
 
 struct mlo_pair {
     const struct mlo_profile_column *reference, *current;
@@ -135,6 +197,9 @@ int mlo_compare_texts(const struct mlo_pair *p, struct mlo_drift_column *ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
 /* From counts: psi and its noise, js, hellinger, total variation, chi-square. */
 void mlo_compare_counts(struct mlo_drift_column *c);
+/* Shares of missing rows, ka of n and kb of m, and their test. */
+void mlo_compare_missing(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_drift_column *ret);
+#define MLO_EXPECTED_MIN 5.0 /* of a category in the smaller sample (Cochran 1954) */
 
 static inline bool mlo_drift_missing_jumped(const struct mlo_drift_column *c)
 {
@@ -146,6 +211,9 @@ static inline bool mlo_drift_missing_jumped(const struct mlo_drift_column *c)
 
 /* Share, verdict and sentence, from columns (worst first), facts, share_limit and fail_on. */
 void mlo_drift_conclude(struct mlo_drift_report *r);
+/* DRIFT when so many of these columns changed that the whole has. */
+enum mlo_verdict mlo_drift_weigh(const struct mlo_drift_report *r, const struct mlo_drift_column *columns,
+                                 size_t n, double *ret_share);
 /* Alarms of kinds that count. */
 bool mlo_drift_column_counts(const struct mlo_drift_report *r, const struct mlo_drift_column *c);
 bool mlo_drift_fact_counts(const struct mlo_drift_report *r, const struct mlo_drift_fact *f);

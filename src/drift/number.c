@@ -6,10 +6,8 @@
 
 #define TENTHS 10
 
-/* Inner edges so that each bin holds about a tenth of the reference; every value its own while they are few.
- */
-static size_t coarse_edges(const struct mlo_profile_column *c,
-                           size_t *ret /* index of the first fine bin behind */)
+/* Every value its own bin while they are few. */
+size_t mlo_coarse_edges(const struct mlo_profile_column *c, size_t ret[MLO_COARSE_EDGES])
 {
     size_t n = 0, bins = c->bins.n_edges + 1;
     double sum = 0, next = (double)c->n / TENTHS;
@@ -42,7 +40,7 @@ static uint64_t *coarse_counts(const struct mlo_profile_column *c, const size_t 
 
 static int coarse_bins(const struct mlo_pair *p, struct mlo_drift_column *ret, struct mlo_err *err)
 {
-    size_t edges[TENTHS], n = coarse_edges(p->reference, edges);
+    size_t edges[MLO_COARSE_EDGES], n = mlo_coarse_edges(p->reference, edges);
     double *values = mlo_calloc(n + 1, sizeof *values, err);
     ret->edges = values;
     ret->bins = n + 2;

@@ -122,7 +122,11 @@ int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *ro
 
 void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret)
 {
-    *ret = (struct mlo_profile_facts){.rows = p->rows, .ragged = p->ragged, .columns = p->n_columns};
+    *ret = (struct mlo_profile_facts){.rows = p->rows,
+                                      .ragged = p->ragged,
+                                      .outside = p->outside,
+                                      .timeless = p->timeless,
+                                      .columns = p->n_columns};
 }
 
 int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **ret, size_t *ret_n,

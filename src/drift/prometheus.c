@@ -158,10 +158,33 @@ static void put_facts(struct mlo_str *out, const struct mlo_drift_report *r)
     }
 }
 
+/* ---- the last window ---- */
+
+static void put_last_window(struct mlo_str *out, const struct mlo_drift_report *r)
+{
+    if (r->n_windows == 0)
+        return;
+    const struct mlo_drift_window *w = &r->windows[r->n_windows - 1];
+    put_whole(out, "_window", "1 when the last window has drifted.", w->verdict == MLO_VERDICT_DRIFT);
+    put_whole(out, "_window_rows", "Rows of the last window.", (double)w->rows);
+    put_whole(out, "_window_share", "Share of features that changed in the last window.", w->share_drifted);
+    if (w->to_ns)
+        put_whole(out, "_window_end_seconds", "When the last window ends, since 1970.",
+                  (double)w->to_ns / 1e9);
+    begin(out, "_window_psi", "Population stability index of the column in the last window.");
+    for (size_t i = 0; w->psi && i < r->n_columns; i++)
+        if (!isnan(w->psi[i])) {
+            mlo_str_add(out, "mlopsctl_drift_window_psi{");
+            put_label(out, "column", r->columns[i].name);
+            mlo_str_addc(out, '}');
+            put_value(out, w->psi[i]);
+        }
+}
+
 int mlo_drift_prometheus(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)
 {
     put_whole(out, "", "1 when the current data has drifted.", r->verdict == MLO_VERDICT_DRIFT);
-    put_whole(out, "_share", "Share of compared columns that changed.", r->share_drifted);
+    put_whole(out, "_share", "Share of features that changed.", r->share_drifted);
     begin(out, "_rows", "Rows that were compared.");
     mlo_str_add(out, "mlopsctl_drift_rows{data=\"reference\"}");
     put_value(out, (double)r->rows_reference);
@@ -170,5 +193,6 @@ int mlo_drift_prometheus(const struct mlo_drift_report *r, struct mlo_str *out, 
     for (size_t i = 0; i < MLO_COUNT(metrics); i++)
         put_columns(out, r, &metrics[i]);
     put_facts(out, r);
+    put_last_window(out, r);
     return mlo_str_check(out, err);
 }

@@ -264,12 +264,12 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
         rc = MLO_EIO;
     s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
     s->ready_made = s->opts->like;
-    if (rc == 0 && !s->ready_made)
+    if (rc == 0 && !s->ready_made && !s->opts->period)
         rc = mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err);
     if (rc == 0 && s->ready_made && !s->opts->like)
         rc = make_edges(s, false, err);
     if (rc == 0)
-        rc = mlo_table_scan(t, count_batch, s, &st, err);
+        rc = mlo_scan_rows(t, s->opts, count_batch, s, &st, s->parts[0], err);
     if (rc == 0 && !s->ready_made && !s->edges)
         rc = make_edges(s, true, err);
     return rc != 0 ? rc : add_up(s, &st, err);

@@ -330,24 +330,66 @@ void mlo_svg_ecdf(struct mlo_str *out, const struct mlo_drift_column *c)
 
 /* ---- over time ---- */
 
+#define TIME_WIDTH  960
+#define TIME_HEIGHT 120
+
+/* Left edge of place i of n. */
+static int time_x(size_t i, size_t n)
+{
+    return (int)(TIME_WIDTH * i / n);
+}
+
+static void put_time_bar(struct mlo_str *out, size_t i, size_t n, double psi)
+{
+    int x = time_x(i, n), next = time_x(i + 1, n), high = bar_place(psi);
+    int width = next - x > 3 ? next - x - 2 : 1;
+    mlo_str_addf(out, "M%d %dv-%dh%dv%dz", x, TIME_HEIGHT, high, width, high);
+}
+
+static void put_time_limit(struct mlo_str *out, double limit)
+{
+    if (limit >= 0)
+        mlo_str_addf(out, "<path class=\"l\" d=\"M0 %dH%d\"/>", TIME_HEIGHT - bar_place(limit), TIME_WIDTH);
+}
+
 void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r, double limit)
 {
-    enum { WIDTH = 960, HEIGHT = 120 };
     size_t n = r->n_windows;
     mlo_str_addf(
         out,
         "<svg class=\"w\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Worst PSI of each window, in "
         "order of time\">",
-        WIDTH, HEIGHT);
+        TIME_WIDTH, TIME_HEIGHT);
     for (size_t i = 0; i < n; i++) {
         const struct mlo_drift_window *w = &r->windows[i];
-        int x = (int)(WIDTH * i / n), next = (int)(WIDTH * (i + 1) / n);
-        int high = bar_place(w->worst_psi), width = next - x > 3 ? next - x - 2 : 1;
-        mlo_str_addf(out, "<path class=\"%s\" d=\"M%d %dv-%dh%dv%dz\"/>",
-                     mlo_look_of(w->verdict, w->verdict == MLO_VERDICT_DRIFT).hue, x, HEIGHT, high, width,
-                     high);
+        mlo_str_addf(out, "<path class=\"%s\" d=\"",
+                     mlo_look_of(w->verdict, w->verdict == MLO_VERDICT_DRIFT).hue);
+        put_time_bar(out, i, n, w->worst_psi);
+        mlo_str_add(out, "\"/>");
     }
-    if (limit >= 0)
-        mlo_str_addf(out, "<path class=\"l\" d=\"M0 %dH%d\"/>", HEIGHT - bar_place(limit), WIDTH);
+    mlo_str_add(out, "<path class=\"o\" d=\"");
+    for (size_t i = 0; i < n; i++)
+        mlo_str_addf(out, "M%d %dH%d", time_x(i, n), TIME_HEIGHT - bar_place(r->windows[i].worst_noise),
+                     time_x(i + 1, n));
+    mlo_str_add(out, "\"/>");
+    put_time_limit(out, limit);
+    mlo_str_add(out, "</svg>");
+}
+
+void mlo_svg_series(struct mlo_str *out, const struct mlo_drift_report *r, size_t column)
+{
+    enum { SERIES_MAX = 200 }; /* more windows: the worst of some that lie together */
+    size_t n = r->n_windows < SERIES_MAX ? r->n_windows : SERIES_MAX;
+    mlo_str_addf(out,
+                 "<svg class=\"w\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+                 "<path class=\"n\" d=\"",
+                 TIME_WIDTH, TIME_HEIGHT);
+    for (size_t i = 0; i < n; i++) {
+        double most = mlo_drift_most(r, column, r->n_windows * i / n, r->n_windows * (i + 1) / n);
+        if (!isnan(most))
+            put_time_bar(out, i, n, most);
+    }
+    mlo_str_add(out, "\"/>");
+    put_time_limit(out, r->columns[column].limits.psi);
     mlo_str_add(out, "</svg>");
 }

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-#define EXPECTED_MIN 5.0 /* of a category in the smaller sample (Cochran 1954) */
-#define SHOWN_MAX    ((size_t)50)
+#define SHOWN_MAX ((size_t)50)
 
 struct both {
     struct mlo_slice text;
@@ -67,7 +66,7 @@ static size_t alone(const struct both *list, size_t n, double rows_a, double row
 {
     double smaller = rows_a < rows_b ? rows_a : rows_b, share = smaller / (rows_a + rows_b);
     size_t k = 0;
-    while (k < n && k < SHOWN_MAX && (double)(list[k].a + list[k].b) * share >= EXPECTED_MIN)
+    while (k < n && k < SHOWN_MAX && (double)(list[k].a + list[k].b) * share >= MLO_EXPECTED_MIN)
         k++;
     return k;
 }

@@ -327,7 +327,7 @@ static void sections_stand_where_there_is_something(void)
     struct mlo_drift_fact fact = {
         .name = "accuracy<", .kind = "concept", .verdict = MLO_VERDICT_DRIFT, .why = "it fell"};
     struct mlo_drift_window windows[] = {
-        {.worst = "x\"", .to_ns = 1, .worst_psi = 0.2, .verdict = MLO_VERDICT_DRIFT},
+        {.label = "2026-01-01", .worst = "x\"", .worst_psi = 0.2, .verdict = MLO_VERDICT_DRIFT},
         {.worst_psi = 5, .share_drifted = 0.5}};
     write_wide(path("a.csv"), 1, 5, 500, 0);
     struct compared c = compare(path("a.csv"), path("a.csv"));
