@@ -184,26 +184,38 @@ static int keep_section(const struct file *f, struct entry *was, struct mlo_err 
     return rc;
 }
 
-/* Is the section what was left of the former one when the entry was taken out? */
-static bool is_as_left(const struct file *f, const char *name, const char *former, struct mlo_err *err)
+/* The section as it was in place of what was left of it: right when taking the entry out gives the text of
+ * now. */
+static int put_section(const struct file *f, const char *name, const char *section, struct mlo_str *out,
+                       struct mlo_err *err)
 {
-    MLO_AUTOFREE char *now = NULL;
-    MLO_AUTOSTR struct mlo_str left;
+    MLO_AUTOSTR struct mlo_str left, again;
     mlo_str_init(&left, FILE_MAX);
-    return mlo_config_remove_entry(f->path, former, strlen(former), SECTION, name, &left, err) == 0 &&
-           mlo_config_get_section(f->path, f->text, f->n, SECTION, &now, err) == 0 && now &&
-           strcmp(now, left.ptr) == 0;
+    mlo_str_init(&again, FILE_MAX);
+    int rc = mlo_config_remove_entry(f->path, section, strlen(section), SECTION, name, &left, err);
+    const char *at = rc == 0 ? strstr(f->text, left.ptr) : NULL;
+    if (rc == 0 && !at)
+        rc = mlo_fail(err, MLO_ECONFLICT, "section " SECTION " in '%s' was changed since", f->path);
+    if (rc != 0)
+        return rc;
+    mlo_str_addn(out, f->text, (size_t)(at - f->text));
+    mlo_str_add(out, section);
+    mlo_str_add(out, at + left.len);
+    rc = mlo_str_check(out, err);
+    if (rc == 0)
+        rc = mlo_config_remove_entry(f->path, out->ptr, out->len, SECTION, name, &again, err);
+    if (rc == 0 && strcmp(again.ptr, f->text) != 0)
+        rc = mlo_fail(err, MLO_ECONFLICT, "section " SECTION " in '%s' was changed since", f->path);
+    return rc;
 }
 
 /* The text with an entry that was taken out: as it was written, when the section is what it was then. */
 static int former_text(const struct file *f, const char *name, const struct entry *was, struct mlo_str *out,
                        struct mlo_err *err)
 {
-    bool as_left = was->section && is_as_left(f, name, was->section, err);
-    if (as_left && mlo_config_put_section(f->path, f->text, f->n, SECTION, was->section, out, err) == 0)
-        return 0;
-    if (err->code == MLO_EIO)
-        return err->code;
+    int rc = was->section ? put_section(f, name, was->section, out, err) : MLO_ECONFLICT;
+    if (rc == 0 || rc == MLO_EIO)
+        return rc;
     *err = MLO_ERR_INIT;
     mlo_str_clear(out);
     return new_text(f, name, was, out, err);

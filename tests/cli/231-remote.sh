@@ -40,8 +40,7 @@ test_expect 'rollback of rm brings back the comments and the way it was written,
     cp mlops.yaml keep && printf "# mine\nremotes:\n  # the disk\n  disk:   # fast\n    # where\n    url:   \"%s/models\"\n\n  two: /two # short\nuser: {name: ann}\n" "$PWD" >mlops.yaml && cp mlops.yaml was &&
     for name in disk two; do mlopsctl remote rm $name && ! cmp -s was mlops.yaml && mlopsctl rollback --last && cmp was mlops.yaml || exit 1; done &&
     mlopsctl remote rm disk && id=$(run_id) && echo "pack.license: MIT # new" >>mlops.yaml && mlopsctl rollback "$id" && { cat was && echo "pack.license: MIT # new"; } | cmp - mlops.yaml &&
-    mlopsctl remote rm disk && id=$(run_id) && mlopsctl remote add three /three && mlopsctl rollback "$id" && mlopsctl remote ls | grep -q "^disk  *$PWD/models$" && mlopsctl remote ls | grep -q "^three " &&
-    mlopsctl rollback --last && ! mlopsctl remote ls | grep -q "^disk" && cp keep mlops.yaml
+    mlopsctl remote rm disk && id=$(run_id) && mlopsctl remote add three /three && mlopsctl rollback "$id" && mlopsctl remote ls | grep -q "^disk  *$PWD/models$" && mlopsctl remote ls | grep -q "^three " && cp keep mlops.yaml
 '
 test_expect 'no secret of a comment gets into the ledger' '
     cp mlops.yaml keep && printf "remotes:\n  # Authorization: Bearer hunter2hunter2hunter2\n  disk: /x\n" >mlops.yaml && mlopsctl remote rm disk && ! grep -rq hunter2 .mlops &&
