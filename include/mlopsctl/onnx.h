@@ -122,6 +122,10 @@ void mlo_onnx_close(struct mlo_onnx_model *m);
 int mlo_onnx_read_tensor(const void *bytes, size_t n, struct mlo_arena *arena, struct mlo_array *ret,
                          struct mlo_err *err) MLO_MUST_CHECK;
 
+/* A SequenceProto or OptionalProto of tensors: *ret_n arrays in `arena`. */
+int mlo_onnx_read_tensors(const void *bytes, size_t n, enum mlo_value_kind kind, struct mlo_arena *arena,
+                          struct mlo_array **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* NULL when the node does not have it. */
 const struct mlo_attr *mlo_node_attr(const struct mlo_node *n, const char *name);
 

@@ -39,7 +39,7 @@ struct proto {
 static int add_string(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
                       struct mlo_err *err)
 {
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, "an attribute's text", err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute's text", err);
     if (rc == 0)
         rc = mlo_arena_grow(arena, &p->strings, &p->strings_cap, p->n_strings + 1, sizeof *p->strings, err);
     if (rc == 0)
@@ -52,18 +52,19 @@ static int add_tensor(struct mlo_model_reader *r, const struct mlo_field *f, str
                       struct mlo_err *err)
 {
     const char *name;
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, "an attribute's tensor", err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute's tensor", err);
     if (rc == 0)
         rc = mlo_arena_grow(&r->arena, &p->tensors, &p->tensors_cap, p->n_tensors + 1, sizeof *p->tensors,
                             err);
-    return rc == 0 ? mlo_tensor_read(r, &r->arena, f->bytes, &p->tensors[p->n_tensors++], &name, err) : rc;
+    return rc == 0 ? mlo_tensor_proto_read(r, &r->arena, f->bytes, &p->tensors[p->n_tensors++], &name, err)
+                   : rc;
 }
 
 static int take_float(const struct mlo_field *f, struct proto *p, struct mlo_err *err)
 {
     uint32_t bits = (uint32_t)f->value;
     memcpy(&p->f, &bits, sizeof p->f);
-    return mlo_field_want(f, MLO_WIRE_FIXED32, "an attribute's number", err);
+    return mlo_wire_want(f, MLO_WIRE_FIXED32, "an attribute's number", err);
 }
 
 static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, struct proto *p,
@@ -75,11 +76,11 @@ static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, str
         return take_float(f, p, err);
     case F_I:
         p->i = (int64_t)f->value;
-        return mlo_field_want(f, MLO_WIRE_VARINT, "an attribute's number", err);
+        return mlo_wire_want(f, MLO_WIRE_VARINT, "an attribute's number", err);
     case F_S:
     case F_G:
         p->one = f->bytes;
-        return mlo_field_want(f, MLO_WIRE_BYTES, "an attribute's value", err);
+        return mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute's value", err);
     case F_T:
     case F_TENSORS:
         return add_tensor(r, f, p, err);
@@ -100,9 +101,9 @@ static int read_proto(struct mlo_model_reader *r, struct mlo_message m, struct p
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == F_NAME)
-            rc = mlo_field_text(&f, "an attribute's name", &r->arena, &p->name, err);
+            rc = mlo_wire_text(&f, "an attribute's name", &r->arena, &p->name, err);
         else if (f.number == F_REF)
-            rc = mlo_field_text(&f, "the name of a function's attribute", &r->arena, &p->ref, err);
+            rc = mlo_wire_text(&f, "the name of a function's attribute", &r->arena, &p->ref, err);
         else if (f.number == F_TYPE)
             p->type = f.wire == MLO_WIRE_VARINT ? f.value : 0;
         else if ((f.number > F_NAME && f.number <= F_GRAPHS) || (f.number >= F_TP && f.number <= F_SPARSES))

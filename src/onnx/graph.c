@@ -63,9 +63,9 @@ static int add_value(struct mlo_scope *s, const char *name, size_t *ret, struct 
 static const char *prefixed(struct mlo_scope *s, const char *name, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, 2 * MLO_MODEL_NAME_MAX);
     if (!s->prefix)
         return name;
-    mlo_str_init(&text, 2 * MLO_MODEL_NAME_MAX);
     mlo_str_add(&text, s->prefix);
     mlo_str_addc(&text, '/');
     mlo_str_add(&text, name);
@@ -123,14 +123,14 @@ static int add_name(struct mlo_model_reader *r, const struct mlo_field *f, const
         return mlo_fail(err, MLO_EINVALID, "a node with more than %zu inputs or outputs",
                         MLO_MODEL_LISTS_MAX);
     int rc = mlo_arena_grow(&r->arena, names, cap, *n + 1, sizeof **names, err);
-    return rc == 0 ? mlo_field_text(f, "a value's name", &r->arena, &(*names)[(*n)++], err) : rc;
+    return rc == 0 ? mlo_wire_text(f, "a value's name", &r->arena, &(*names)[(*n)++], err) : rc;
 }
 
 static int add_attr(struct mlo_scope *s, const struct mlo_field *f, struct call *c, struct mlo_err *err)
 {
     struct mlo_model_reader *r = s->reader;
     bool given = false;
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, "an attribute", err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute", err);
     if (rc == 0)
         rc = mlo_arena_grow(&r->arena, &c->attrs, &c->attrs_cap, c->n_attrs + 1, sizeof *c->attrs, err);
     if (rc == 0)
@@ -149,13 +149,13 @@ static int read_call_field(struct mlo_scope *s, const struct mlo_field *f, struc
     case N_OUTPUT:
         return add_name(s->reader, f, &c->outputs, &c->outputs_cap, &c->n_outputs, err);
     case N_NAME:
-        return mlo_field_text(f, "a node's name", arena, &c->name, err);
+        return mlo_wire_text(f, "a node's name", arena, &c->name, err);
     case N_OP:
-        return mlo_field_text(f, "an operator's name", arena, &c->op, err);
+        return mlo_wire_text(f, "an operator's name", arena, &c->op, err);
     case N_DOMAIN:
-        return mlo_field_text(f, "an operator's domain", arena, &c->domain, err);
+        return mlo_wire_text(f, "an operator's domain", arena, &c->domain, err);
     case N_OVERLOAD:
-        return mlo_field_text(f, "an operator's overload", arena, &c->overload, err);
+        return mlo_wire_text(f, "an operator's overload", arena, &c->overload, err);
     default:
         return 0;
     }
@@ -268,7 +268,7 @@ static int add_opset(struct mlo_model_reader *r, struct mlo_message m, struct bo
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == 1)
-            rc = mlo_field_text(&f, "a domain", &r->arena, &o.domain, err);
+            rc = mlo_wire_text(&f, "a domain", &r->arena, &o.domain, err);
         else if (f.number == 2)
             o.version = (int64_t)f.value;
         if (rc < 0)
@@ -287,7 +287,7 @@ static int add_default(struct mlo_scope *s, const struct mlo_field *f, struct bo
 {
     struct mlo_model_reader *r = s->reader;
     bool given;
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, "an attribute", err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute", err);
     if (rc == 0)
         rc = mlo_arena_grow(&r->arena, &b->attrs, &b->attrs_cap, b->n_attrs + 1, sizeof *b->attrs, err);
     return rc == 0 ? mlo_attr_read(r, s, NULL, f->bytes, &b->attrs[b->n_attrs++], &given, err) : rc;
@@ -407,7 +407,7 @@ static int read_nodes(struct mlo_scope *s, struct mlo_message m, uint32_t field,
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number != field)
             continue;
-        rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a node", err);
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a node", err);
         rc = rc == 0 ? read_node(s, f.bytes, err) : rc;
         if (rc != 0)
             return rc;
@@ -425,7 +425,7 @@ static int read_initializer(struct mlo_scope *s, struct mlo_message m, struct ml
     size_t id;
     if (!a)
         return err->code;
-    int rc = mlo_tensor_read(r, &r->arena, m, a, &name, err);
+    int rc = mlo_tensor_proto_read(r, &r->arena, m, a, &name, err);
     if (rc == 0)
         rc = new_value(s, name, &id, err);
     if (rc != 0)
@@ -446,7 +446,7 @@ static int read_value_info(struct mlo_scope *s, struct mlo_message m, struct mlo
     *ret = (struct mlo_graph_value){.name = ""};
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == V_NAME)
-            rc = mlo_field_text(&f, "a value's name", &s->reader->arena, &ret->name, err);
+            rc = mlo_wire_text(&f, "a value's name", &s->reader->arena, &ret->name, err);
         else if (f.number == V_TYPE && f.wire == MLO_WIRE_BYTES)
             type = f.bytes;
         if (rc < 0)
@@ -525,7 +525,7 @@ static int each_field(struct mlo_scope *s, struct mlo_message m, uint32_t number
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number != number)
             continue;
-        rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a part of a graph", err);
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a part of a graph", err);
         rc = rc == 0 ? read(s, f.bytes, err) : rc;
         if (rc != 0)
             return rc;
@@ -542,7 +542,7 @@ static int refuse_sparse(struct mlo_scope *s, struct mlo_message m, struct mlo_e
 static int read_name(struct mlo_scope *s, struct mlo_message m, struct mlo_err *err)
 {
     struct mlo_field f = {.wire = MLO_WIRE_BYTES, .bytes = m};
-    return mlo_field_text(&f, "a graph's name", &s->reader->arena, &s->b->graph->name, err);
+    return mlo_wire_text(&f, "a graph's name", &s->reader->arena, &s->b->graph->name, err);
 }
 
 static int read_parts(struct mlo_scope *s, struct mlo_message m, struct mlo_err *err)

@@ -33,11 +33,11 @@ static inline size_t mlo_message_left(const struct mlo_message *m)
     return (size_t)(m->end - m->at);
 }
 /* The field must be of this wire type: MLO_EINVALID names `what`. */
-int mlo_field_want(const struct mlo_field *f, enum mlo_wire wire, const char *what,
-                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_wire_want(const struct mlo_field *f, enum mlo_wire wire, const char *what,
+                  struct mlo_err *err) MLO_MUST_CHECK;
 /* Bytes as a text with a NUL of its own. */
-int mlo_field_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
-                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_wire_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
 
 /* An array in an arena, growing by doubling; what it leaves behind stays in the arena. */
 int mlo_arena_grow(struct mlo_arena *a, void *parray, size_t *cap, size_t need, size_t size,
@@ -86,8 +86,8 @@ struct mlo_function {
 };
 
 /* tensor.c */
-int mlo_tensor_read(struct mlo_model_reader *r, struct mlo_arena *arena, struct mlo_message m,
-                    struct mlo_array *ret, const char **ret_name, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_tensor_proto_read(struct mlo_model_reader *r, struct mlo_arena *arena, struct mlo_message m,
+                          struct mlo_array *ret, const char **ret_name, struct mlo_err *err) MLO_MUST_CHECK;
 enum mlo_dtype mlo_onnx_dtype(uint64_t id); /* UNKNOWN: undefined or newer */
 /* files.c: length bytes of an external file; UINT64_MAX: to its end. */
 int mlo_region_external(struct mlo_model_reader *r, const char *path, uint64_t offset, uint64_t length,

@@ -26,7 +26,7 @@ static int read_pair(struct mlo_model_reader *r, struct mlo_message m, const cha
     *second = (struct mlo_field){.wire = MLO_WIRE_BYTES};
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == 1)
-            rc = mlo_field_text(&f, "a name", &r->arena, first, err);
+            rc = mlo_wire_text(&f, "a name", &r->arena, first, err);
         else if (f.number == 2)
             *second = f;
         if (rc < 0)
@@ -62,7 +62,7 @@ static int add_metadata(struct mlo_model_reader *r, struct mlo_message m, size_t
     if (rc == 0 && mlo_message_left(&value.bytes) > MLO_MODEL_NAME_MAX)
         return 0; /* nothing that we would show */
     if (rc == 0)
-        rc = mlo_field_text(&value, "metadata", &r->arena, &p.value, err);
+        rc = mlo_wire_text(&value, "metadata", &r->arena, &p.value, err);
     if (rc == 0)
         rc = mlo_arena_grow(&r->arena, &all, cap, r->model.n_metadata + 1, sizeof p, err);
     if (rc != 0)
@@ -79,11 +79,11 @@ static int add_function(struct mlo_model_reader *r, struct mlo_message m, struct
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == FN_NAME || f.number == FN_DOMAIN || f.number == FN_OVERLOAD)
-            rc = mlo_field_text(&f, "a function's name", &r->arena,
-                                f.number == FN_NAME     ? &fn.name
-                                : f.number == FN_DOMAIN ? &fn.domain
-                                                        : &fn.overload,
-                                err);
+            rc = mlo_wire_text(&f, "a function's name", &r->arena,
+                               f.number == FN_NAME     ? &fn.name
+                               : f.number == FN_DOMAIN ? &fn.domain
+                                                       : &fn.overload,
+                               err);
         if (rc < 0)
             return rc;
     }
@@ -108,9 +108,9 @@ static int read_bytes_field(struct mlo_model_reader *r, const struct mlo_field *
 {
     switch (f->number) {
     case M_PRODUCER:
-        return mlo_field_text(f, "the producer", &r->arena, &r->model.producer, err);
+        return mlo_wire_text(f, "the producer", &r->arena, &r->model.producer, err);
     case M_PRODUCER_VERSION:
-        return mlo_field_text(f, "the producer's version", &r->arena, &r->model.producer_version, err);
+        return mlo_wire_text(f, "the producer's version", &r->arena, &r->model.producer_version, err);
     case M_GRAPH:
         if (w->has_graph)
             return mlo_fail(err, MLO_EINVALID, "two graphs");

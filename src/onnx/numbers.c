@@ -46,7 +46,7 @@ int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct
     if (f->wire == MLO_WIRE_BYTES)
         return l->kind == MLO_NUMBER_INT ? add_varints(l, arena, f->bytes, err)
                                          : add_fixed(l, arena, &f->bytes, err);
-    int rc = mlo_field_want(f, single[l->kind], "a list of numbers", err);
+    int rc = mlo_wire_want(f, single[l->kind], "a list of numbers", err);
     if (rc != 0 || l->kind != MLO_NUMBER_INT)
         return rc != 0 ? rc : add_fixed(l, arena, &f->bytes, err);
     rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + 1, sizeof *l->ints, err);

@@ -69,7 +69,7 @@ static int read_external(struct mlo_arena *arena, struct mlo_message m, struct p
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == 1 || f.number == 2)
-            rc = mlo_field_text(&f, "external data", arena, f.number == 1 ? &key : &value, err);
+            rc = mlo_wire_text(&f, "external data", arena, f.number == 1 ? &key : &value, err);
         if (rc < 0)
             return rc;
     }
@@ -85,7 +85,7 @@ static int read_external(struct mlo_arena *arena, struct mlo_message m, struct p
 static int add_string(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
                       struct mlo_err *err)
 {
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, "a string of a tensor", err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "a string of a tensor", err);
     if (rc == 0)
         rc = mlo_arena_grow(arena, &p->strings, &p->strings_cap, p->n_strings + 1, sizeof *p->strings, err);
     if (rc == 0)
@@ -117,11 +117,11 @@ static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct
     case F_STRING:
         return add_string(arena, f, p, err);
     case F_NAME:
-        return mlo_field_text(f, "a tensor's name", arena, &p->name, err);
+        return mlo_wire_text(f, "a tensor's name", arena, &p->name, err);
     case F_RAW:
         p->has_raw = true;
         p->raw = f->bytes;
-        return mlo_field_want(f, MLO_WIRE_BYTES, "the bytes of a tensor", err);
+        return mlo_wire_want(f, MLO_WIRE_BYTES, "the bytes of a tensor", err);
     case F_EXTERNAL:
         return f->wire == MLO_WIRE_BYTES ? read_external(arena, f->bytes, p, err) : 0;
     case F_LOCATION:
@@ -243,8 +243,8 @@ static int take_shape(const struct proto *p, struct mlo_array *a, struct mlo_err
     return mlo_array_count(a->dims, a->rank, &a->n, err);
 }
 
-int mlo_tensor_read(struct mlo_model_reader *r, struct mlo_arena *arena, struct mlo_message m,
-                    struct mlo_array *ret, const char **ret_name, struct mlo_err *err)
+int mlo_tensor_proto_read(struct mlo_model_reader *r, struct mlo_arena *arena, struct mlo_message m,
+                          struct mlo_array *ret, const char **ret_name, struct mlo_err *err)
 {
     struct proto p = {.name = "", .length = UINT64_MAX};
     struct mlo_array a = {0};
@@ -272,5 +272,35 @@ int mlo_onnx_read_tensor(const void *bytes, size_t n, struct mlo_arena *arena, s
 {
     struct mlo_message m = {bytes, (const uint8_t *)bytes + n};
     const char *name;
-    return mlo_tensor_read(NULL, arena, m, ret, &name, err);
+    return mlo_tensor_proto_read(NULL, arena, m, ret, &name, err);
+}
+
+int mlo_onnx_read_tensors(const void *bytes, size_t n, enum mlo_value_kind kind, struct mlo_arena *arena,
+                          struct mlo_array **ret, size_t *ret_n, struct mlo_err *err)
+{
+    enum { F_TENSORS = 3 }; /* SequenceProto.tensor_values, OptionalProto.tensor_value */
+    struct mlo_message m = {bytes, (const uint8_t *)bytes + n};
+    struct mlo_array *list = NULL;
+    struct mlo_field f;
+    const char *name;
+    size_t count = 0, cap = 0;
+    int rc;
+    while ((rc = mlo_message_next(&m, &f, err)) > 0) {
+        if (f.number > F_TENSORS)
+            return mlo_fail(err, MLO_EUNAVAIL, "sequences of anything but tensors are not supported");
+        if (f.number != F_TENSORS)
+            continue;
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a tensor", err);
+        if (rc == 0)
+            rc = mlo_arena_grow(arena, &list, &cap, count + 1, sizeof *list, err);
+        if (rc == 0)
+            rc = mlo_tensor_proto_read(NULL, arena, f.bytes, &list[count++], &name, err);
+        if (rc != 0)
+            return rc;
+    }
+    if (rc == 0 && kind == MLO_KIND_OPTIONAL && count > 1)
+        return mlo_fail(err, MLO_EINVALID, "an optional of %zu tensors", count);
+    *ret = list;
+    *ret_n = count;
+    return rc;
 }

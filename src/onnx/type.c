@@ -16,7 +16,7 @@ static int read_dim(struct mlo_model_reader *r, struct mlo_message m, struct mlo
         if (f.number == F_DIM_VALUE)
             ret->size = f.wire == MLO_WIRE_VARINT && (int64_t)f.value >= 0 ? (int64_t)f.value : -1;
         else if (f.number == F_DIM_PARAM &&
-                 (rc = mlo_field_text(&f, "a dimension's name", &r->arena, &ret->param, err)) != 0)
+                 (rc = mlo_wire_text(&f, "a dimension's name", &r->arena, &ret->param, err)) != 0)
             return rc;
     }
     if (rc == 0 && ret->param && !*ret->param)
@@ -37,7 +37,7 @@ static int read_shape(struct mlo_model_reader *r, struct mlo_message m, struct m
             continue;
         if (v->rank == MLO_RANK_MAX)
             return mlo_fail(err, MLO_EUNAVAIL, "'%s' has more than %d dimensions", v->name, MLO_RANK_MAX);
-        rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a dimension", err);
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a dimension", err);
         if (rc == 0)
             rc = mlo_arena_grow(&r->arena, &dims, &cap, v->rank + 1U, sizeof *dims, err);
         if (rc == 0)
@@ -59,7 +59,7 @@ static int read_tensor_type(struct mlo_model_reader *r, struct mlo_message m, st
         if (f.number == F_ELEM)
             v->dtype = mlo_onnx_dtype(f.wire == MLO_WIRE_VARINT ? f.value : 0);
         else if (f.number == F_SHAPE) {
-            rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a shape", err);
+            rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a shape", err);
             rc = rc == 0 ? read_shape(r, f.bytes, v, err) : rc;
             if (rc != 0)
                 return rc;
@@ -83,7 +83,7 @@ static int read_inner(struct mlo_model_reader *r, struct mlo_message m, struct m
             v->key = mlo_onnx_dtype(f.wire == MLO_WIRE_VARINT ? f.value : 0);
         if (!type)
             continue;
-        rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a type", err);
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a type", err);
         rc = rc == 0 ? mlo_type_read(r, f.bytes, &inner, err) : rc;
         if (rc != 0)
             return rc;
@@ -106,7 +106,7 @@ int mlo_type_read(struct mlo_model_reader *r, struct mlo_message m, struct mlo_g
                                            : v->kind;
         if (f.number != F_TENSOR && f.number != F_SEQUENCE && f.number != F_MAP && f.number != F_OPTIONAL)
             continue;
-        rc = mlo_field_want(&f, MLO_WIRE_BYTES, "a type", err);
+        rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a type", err);
         if (rc == 0)
             rc = f.number == F_TENSOR ? read_tensor_type(r, f.bytes, v, err) : read_inner(r, f.bytes, v, err);
         if (rc != 0)

@@ -71,15 +71,15 @@ int mlo_message_next(struct mlo_message *m, struct mlo_field *ret, struct mlo_er
     return rc != 0 ? rc : 1;
 }
 
-int mlo_field_want(const struct mlo_field *f, enum mlo_wire wire, const char *what, struct mlo_err *err)
+int mlo_wire_want(const struct mlo_field *f, enum mlo_wire wire, const char *what, struct mlo_err *err)
 {
     return f->wire == wire ? 0 : mlo_fail(err, MLO_EINVALID, "%s is not of its type", what);
 }
 
-int mlo_field_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
-                   struct mlo_err *err)
+int mlo_wire_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
+                  struct mlo_err *err)
 {
-    int rc = mlo_field_want(f, MLO_WIRE_BYTES, what, err);
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, what, err);
     if (rc != 0)
         return rc;
     size_t n = mlo_message_left(&f->bytes);

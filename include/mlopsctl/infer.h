@@ -1,0 +1,99 @@
+/*
+ * Inference: a model prepared once, and run any number of times.
+ *
+ * A plan is what a model became: steps in order, constants folded, weights packed, who uses a value last. It
+ * does not change and may be shared by threads. A session is the memory of one caller: it keeps its buffers
+ * between runs, so that runs of the same shape allocate nothing.
+ *
+ * Which operators there are, and where ONNX leaves a choice and ONNX Runtime's is followed, stands in
+ * docs/onnx.md.
+ */
+#ifndef MLOPSCTL_INFER_H
+#define MLOPSCTL_INFER_H
+
+#include <mlopsctl/onnx.h>
+
+struct mlo_buffer; /* bytes of a session that values share */
+
+/* What goes in and comes out. kind UNKNOWN: nothing (an optional without content). */
+struct mlo_value {
+    enum mlo_value_kind kind;
+    struct mlo_array array;  /* ARRAY; MAP: its values */
+    struct mlo_array keys;   /* MAP: int64 or strings, as many as values */
+    struct mlo_value *items; /* SEQUENCE */
+    size_t n_items;
+    struct mlo_buffer *buffer; /* that the data (or items) lie in; NULL: somebody else's */
+};
+
+struct mlo_port_type { /* an input or output of a model */
+    const char *name;
+    enum mlo_value_kind kind;
+    enum mlo_dtype dtype;
+    bool has_shape;
+    unsigned rank;
+    const struct mlo_dim *dims;
+};
+
+struct mlo_plan;
+struct mlo_plan_opts {
+    bool plain; /* each node as it is in the file: nothing folded or fused, to compare with */
+};
+/* Takes the model, also when it fails. MLO_EUNAVAIL names an operator that is not supported. */
+int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_plan_free(struct mlo_plan *p); /* after its sessions */
+/* Borrowed from the plan. */
+const struct mlo_port_type *mlo_plan_inputs(const struct mlo_plan *p, size_t *ret_n);
+const struct mlo_port_type *mlo_plan_outputs(const struct mlo_plan *p, size_t *ret_n);
+const struct mlo_onnx_model *mlo_plan_model(const struct mlo_plan *p);
+
+struct mlo_session;
+int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_session_free(struct mlo_session *s);
+/*
+ * Runs the model. in: one value for each input, borrowed for the call. *ret_out: one for each output, which
+ * live until the next run of this session. An input that does not fit is MLO_EUSAGE and named.
+ */
+int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                    const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- operators ---- */
+
+/* The nodes of a model that cannot be run, each once by operator; *ret_n 0: all can. Owner of *ret: the
+ * caller; what it points to is the model's. */
+struct mlo_unsupported {
+    const char *domain, *op, *node;
+    int64_t version;
+    size_t n; /* nodes */
+};
+int mlo_unsupported_list(const struct mlo_onnx_model *m, struct mlo_unsupported **ret, size_t *ret_n,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_op_known(const char *domain, const char *op, int64_t version);
+
+/* ---- conformance: the onnx project's own cases ---- */
+
+enum mlo_conformance {
+    MLO_CONFORMANCE_PASS,
+    MLO_CONFORMANCE_FAIL,
+    MLO_CONFORMANCE_UNSUPPORTED, /* an operator or type that the engine refuses by name */
+};
+struct mlo_conformance_case {
+    char name[256];
+    enum mlo_conformance result;
+    char why[768]; /* unless it passed */
+};
+/*
+ * `folder` holds model.onnx and test_data_set_K with input_I.pb and output_I.pb. Every output must have the
+ * type and shape of the expected one, and values within atol + rtol * |expected|; NaN equals NaN. A negative
+ * code only when the folder cannot be read.
+ */
+struct mlo_conformance_opts {
+    double rtol, atol; /* 0: 1e-3 and 1e-7, as the onnx project */
+    bool plain;
+};
+int mlo_conformance_run(const char *folder, const struct mlo_conformance_opts *opts,
+                        struct mlo_conformance_case *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

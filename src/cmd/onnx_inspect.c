@@ -1,0 +1,143 @@
+/* mlopsctl onnx inspect: inputs, outputs, operators, and what cannot be run. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mlopsctl/infer.h>
+
+#include "table.h"
+
+static const struct mlo_column port_columns[] = {
+    {"name", "NAME", MLO_CELL_TEXT}, {"way", "", MLO_CELL_TEXT}, {"type", "TYPE", MLO_CELL_TEXT}};
+static const struct mlo_column op_columns[] = {{"operator", "OPERATOR", MLO_CELL_TEXT},
+                                               {"version", "VERSION", MLO_CELL_U64},
+                                               {"nodes", "NODES", MLO_CELL_U64},
+                                               {"supported", "", MLO_CELL_TEXT}};
+
+static const char *const kinds[] = {[MLO_KIND_UNKNOWN] = "?",
+                                    [MLO_KIND_ARRAY] = "",
+                                    [MLO_KIND_SEQUENCE] = "sequence of ",
+                                    [MLO_KIND_MAP] = "map to ",
+                                    [MLO_KIND_OPTIONAL] = "optional "};
+
+static void put_port(struct mlo_report *r, const struct mlo_graph_value *v, const char *way)
+{
+    MLO_AUTOSTR struct mlo_str type;
+    mlo_str_init(&type, 4096);
+    mlo_str_addf(&type, "%s%s", kinds[v->kind], mlo_dtype_name(v->dtype));
+    for (unsigned i = 0; v->has_shape && i < v->rank; i++) {
+        mlo_str_addc(&type, i ? ',' : '[');
+        if (v->dims[i].size >= 0)
+            mlo_str_addf(&type, "%" PRId64, v->dims[i].size);
+        else
+            mlo_str_add(&type, v->dims[i].param ? v->dims[i].param : "?");
+    }
+    mlo_str_add(&type, v->has_shape && v->rank ? "]" : "");
+    mlo_cell_text(r, v->name);
+    mlo_cell_text(r, way);
+    mlo_cell_text(r, type.ptr);
+}
+
+static void put_ports(struct mlo_report *r, const struct mlo_graph *g)
+{
+    mlo_report_table(r, "ports", NULL, port_columns, MLO_COUNT(port_columns), NULL);
+    for (size_t i = 0; i < g->n_inputs; i++)
+        put_port(r, &g->values[g->inputs[i]], "in");
+    for (size_t i = 0; i < g->n_outputs; i++)
+        put_port(r, &g->values[g->outputs[i]], "out");
+}
+
+/* ---- operators ---- */
+
+struct counts {
+    struct mlo_unsupported *list; /* all operators, supported or not */
+    size_t n, cap;
+};
+
+static int count_graph(struct counts *l, const struct mlo_graph *g, struct mlo_err *err)
+{
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const struct mlo_node *n = &g->nodes[i];
+        size_t k = 0;
+        while (k < l->n && (strcmp(l->list[k].op, n->op) != 0 || strcmp(l->list[k].domain, n->domain) != 0))
+            k++;
+        int rc = k == l->n ? mlo_grow(&l->list, &l->cap, l->n + 1, sizeof *l->list, err) : 0;
+        if (rc == 0 && k == l->n)
+            l->list[l->n++] = (struct mlo_unsupported){n->domain, n->op, n->name, n->version, 0};
+        for (size_t a = 0; rc == 0 && a < n->n_attrs; a++)
+            if (n->attrs[a].kind == MLO_ATTR_GRAPH)
+                rc = count_graph(l, n->attrs[a].graph, err);
+        if (rc != 0)
+            return rc;
+        l->list[k].n++;
+    }
+    return 0;
+}
+
+static size_t put_operators(struct mlo_report *r, const struct counts *l)
+{
+    size_t missing = 0;
+    mlo_report_table(r, "operators", NULL, op_columns, MLO_COUNT(op_columns), "no operators");
+    for (size_t i = 0; i < l->n; i++) {
+        const struct mlo_unsupported *u = &l->list[i];
+        bool known = mlo_op_known(u->domain, u->op, u->version);
+        char name[256];
+        snprintf(name, sizeof name, "%s%s%s", u->domain, *u->domain ? "." : "", u->op);
+        mlo_cell_text(r, name);
+        mlo_cell_u64(r, (uint64_t)u->version);
+        mlo_cell_u64(r, u->n);
+        mlo_cell_text(r, known ? "yes" : "not supported");
+        missing += !known;
+    }
+    return missing;
+}
+
+static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
+{
+    struct mlo_report *r = ctx->report;
+    struct counts l = {0};
+    int rc = count_graph(&l, m->graph, err);
+    if (rc == 0) {
+        char producer[256];
+        snprintf(producer, sizeof producer, "%s %s", m->producer, m->producer_version);
+        mlo_report_text(r, "producer", "made by", producer);
+        mlo_report_u64(r, "ir_version", "IR version", (uint64_t)m->ir_version);
+        mlo_report_u64(r, "nodes", "nodes", m->graph->n_nodes);
+        mlo_report_size(r, "bytes", "size", m->file_bytes);
+        put_ports(r, m->graph);
+        size_t missing = put_operators(r, &l);
+        mlo_report_bool(r, "runs", "runs here", missing == 0);
+        rc = missing ? MLO_NO : 0;
+    }
+    free(l.list);
+    return rc;
+}
+
+static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
+{
+    struct mlo_onnx_model *m = NULL;
+    (void)options;
+    int rc = mlo_onnx_open(ctx->args[0], &m, err);
+    if (rc == 0)
+        rc = show(ctx, m, err);
+    mlo_onnx_close(m);
+    return rc;
+}
+
+static const struct mlo_example examples[] = {
+    {"what is in a model", "mlopsctl onnx inspect model.onnx"},
+    {"for a script", "mlopsctl onnx inspect model.onnx --json"},
+    {0},
+};
+
+const struct mlo_command mlo_cmd_onnx_inspect = {
+    .name = "inspect",
+    .summary = "show inputs, outputs and operators of a model",
+    .synopsis = "MODEL.onnx",
+    .description =
+        "Shows what goes in and comes out, which operators the model uses how often, and whether the\n"
+        "engine has them. Exit 1 when it lacks one.",
+    .args = {.min = 1, .max = 1},
+    .examples = examples,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* What plan and session share. */
+#ifndef MLO_INFER_INTERNAL_H
+#define MLO_INFER_INTERNAL_H
+
+#include "op.h"
+
+#define MLO_FOLD_BYTES_MAX ((size_t)256 << 20) /* of one constant that folding makes */
+
+/* ---- ops.c ---- */
+
+/* NULL: not supported. The newest definition that is not newer than `version`. */
+const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version);
+
+/* ---- plan.c ---- */
+
+struct mlo_step {
+    const struct mlo_op *op;
+    const struct mlo_node *node;
+    void *state;
+    const size_t *in, *out; /* values of the graph */
+    size_t n_in, n_out;
+    size_t *dead; /* owned: values that nobody uses after this step */
+    size_t n_dead;
+    struct mlo_plan_graph **graphs; /* owned: of each attribute that is a graph, else NULL; NULL: none */
+};
+struct mlo_plan_graph {
+    const struct mlo_graph *graph;
+    struct mlo_step *steps;
+    size_t n_steps;
+    struct mlo_value *constants; /* of each value; kind UNKNOWN: not constant */
+    unsigned char *folded;       /* constants whose data the plan owns */
+    size_t max_in, max_out;      /* of any step */
+};
+struct mlo_plan {
+    struct mlo_onnx_model *model;
+    struct mlo_plan_graph *graph;
+    struct mlo_port_type *inputs, *outputs;
+    size_t n_inputs, n_outputs;
+};
+
+/* ---- session.c ---- */
+
+struct mlo_buffer {
+    struct mlo_buffer *next; /* in the list of free ones */
+    size_t cap;
+    unsigned refs;
+    _Alignas(64) char bytes[];
+};
+struct mlo_frame { /* values of one graph while it runs */
+    const struct mlo_plan_graph *graph;
+    struct mlo_value *values;
+    struct mlo_frame *next; /* in the list of free ones */
+};
+struct mlo_session {
+    const struct mlo_plan *plan;
+    struct mlo_buffer *free_buffers;
+    size_t buffer_max; /* bytes of one buffer; more is refused */
+    struct mlo_frame *free_frames;
+    struct mlo_arena texts;
+    struct mlo_buffer *scratch; /* of the step that runs */
+    struct mlo_value *out;
+};
+/* Without memory for outputs: of a plan that is being made. */
+void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p);
+void mlo_session_release(struct mlo_session *s);
+int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b);
+int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct mlo_frame **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f);
+/* One step; its values are in the frame. */
+int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

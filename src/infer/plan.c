@@ -1,0 +1,408 @@
+/*
+ * A plan: the graph as steps. What depends on constants alone is computed now, once; what nobody uses is left
+ * out; each step knows which values die with it.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#include <mlopsctl/base/text.h>
+
+struct maker { /* while a plan is made */
+    struct mlo_plan *plan;
+    const struct mlo_plan_opts *opts;
+    struct mlo_session session; /* folding runs here */
+};
+
+static void free_graph(struct mlo_plan_graph *g);
+
+static void free_step(struct mlo_step *s)
+{
+    if (s->state && s->op->release)
+        s->op->release(s->state);
+    else
+        free(s->state);
+    for (size_t i = 0; s->graphs && i < s->node->n_attrs; i++)
+        free_graph(s->graphs[i]);
+    free(s->graphs);
+    free(s->dead);
+}
+
+static void free_graph(struct mlo_plan_graph *g)
+{
+    if (!g)
+        return;
+    for (size_t i = 0; i < g->n_steps; i++)
+        free_step(&g->steps[i]);
+    for (size_t i = 0; g->folded && i < g->graph->n_values; i++)
+        if (g->folded[i])
+            free(g->constants[i].array.data);
+    free(g->steps);
+    free(g->constants);
+    free(g->folded);
+    free(g);
+}
+
+/* ---- folding ---- */
+
+static bool is_constant(const struct mlo_plan_graph *g, size_t value)
+{
+    return value != MLO_NO_VALUE && g->constants[value].kind != MLO_KIND_UNKNOWN;
+}
+
+static bool can_fold(const struct maker *m, const struct mlo_plan_graph *g, const struct mlo_step *s)
+{
+    if (m->opts->plain || s->op->varies || s->graphs)
+        return false;
+    for (size_t i = 0; i < s->n_in; i++)
+        if (s->in[i] != MLO_NO_VALUE && !is_constant(g, s->in[i]))
+            return false;
+    return true;
+}
+
+static size_t text_bytes(const struct mlo_array *a)
+{
+    const struct mlo_slice *s = a->data;
+    size_t n = 0;
+    for (size_t i = 0; a->dtype == MLO_DT_STRING && i < a->n; i++)
+        n += s[i].len;
+    return n;
+}
+
+/* A copy that the plan owns: the strings' bytes lie behind their slices. */
+static int keep(struct mlo_plan_graph *g, size_t id, const struct mlo_array *a, struct mlo_err *err)
+{
+    size_t bytes = 0, texts = text_bytes(a);
+    if (!mlo_array_bytes(a->dtype, a->n, &bytes))
+        return mlo_fail_nomem(err);
+    char *p = aligned_alloc(64, (bytes + texts + 64) & ~(size_t)63);
+    if (!p)
+        return mlo_fail_nomem(err);
+    if (bytes)
+        memcpy(p, a->data, bytes);
+    char *at = p + bytes;
+    struct mlo_slice *s = (struct mlo_slice *)(void *)p;
+    for (size_t i = 0; texts && i < a->n; i++) {
+        memcpy(at, s[i].ptr, s[i].len);
+        s[i].ptr = at;
+        at += s[i].len;
+    }
+    g->constants[id] = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = *a};
+    g->constants[id].array.data = p;
+    g->folded[id] = 1;
+    return 0;
+}
+
+/* *ret_done false: it cannot be computed now, or is not worth keeping; it stays a step. */
+static int fold(struct maker *m, struct mlo_plan_graph *g, const struct mlo_step *s, bool *ret_done,
+                struct mlo_err *err)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_frame *f = NULL;
+    int rc = mlo_frame_take(&m->session, g, &f, err);
+    if (rc != 0)
+        return rc;
+    bool good = mlo_step_run(&m->session, f, s, &ignored) == 0;
+    for (size_t i = 0; good && i < s->n_out; i++)
+        good = s->out[i] == MLO_NO_VALUE || f->values[s->out[i]].kind == MLO_KIND_ARRAY;
+    for (size_t i = 0; rc == 0 && good && i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE)
+            rc = keep(g, s->out[i], &f->values[s->out[i]].array, err);
+    mlo_frame_give(&m->session, f);
+    *ret_done = good;
+    return rc;
+}
+
+/* ---- steps ---- */
+
+static int make_graph(struct maker *m, const struct mlo_graph *graph, const struct mlo_plan_graph *outer,
+                      struct mlo_plan_graph **ret, struct mlo_err *err);
+
+static int refuse(const struct mlo_node *n, struct mlo_err *err)
+{
+    char name[MLO_SHOWN], op[MLO_SHOWN];
+    mlo_fail(err, MLO_EUNAVAIL, "node '%s': operator %s%s%s of version %lld is not supported",
+             mlo_shown(n->name, strlen(n->name), name), n->domain, *n->domain ? "." : "",
+             mlo_shown(n->op, strlen(n->op), op), (long long)n->version);
+    return mlo_hint(err,
+                    "`mlopsctl onnx inspect` lists what a model needs; a converter may have an option to "
+                    "avoid the operator");
+}
+
+static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, struct mlo_err *err)
+{
+    const struct mlo_array **constant;
+    if (!s->op->prepare)
+        return 0;
+    constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
+    if (!constant)
+        return err->code;
+    for (size_t i = 0; i < s->n_in; i++)
+        constant[i] = is_constant(g, s->in[i]) && g->constants[s->in[i]].kind == MLO_KIND_ARRAY
+                          ? &g->constants[s->in[i]].array
+                          : NULL;
+    struct mlo_op_prepare p = {s->node, constant, s->n_in};
+    int rc = s->op->prepare(&p, &s->state, err);
+    free(constant);
+    return rc;
+}
+
+static int make_subgraphs(struct maker *m, const struct mlo_plan_graph *g, struct mlo_step *s,
+                          struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->node->n_attrs; i++) {
+        if (s->node->attrs[i].kind != MLO_ATTR_GRAPH)
+            continue;
+        if (!s->graphs)
+            s->graphs = mlo_calloc(s->node->n_attrs, sizeof *s->graphs, err);
+        rc = s->graphs ? make_graph(m, s->node->attrs[i].graph, g, &s->graphs[i], err) : err->code;
+    }
+    return rc;
+}
+
+static int make_step(struct maker *m, struct mlo_plan_graph *g, const struct mlo_node *n, struct mlo_err *err)
+{
+    struct mlo_step s = {.op = mlo_op_find(n->domain, n->op, n->version),
+                         .node = n,
+                         .in = n->inputs,
+                         .out = n->outputs,
+                         .n_in = n->n_inputs,
+                         .n_out = n->n_outputs};
+    char shown[MLO_SHOWN];
+    bool done = false;
+    if (!s.op)
+        return refuse(n, err);
+    int rc = make_subgraphs(m, g, &s, err);
+    if (rc == 0)
+        rc = prepare(g, &s, err);
+    if (rc == 0 && can_fold(m, g, &s))
+        rc = fold(m, g, &s, &done, err);
+    if (rc != 0)
+        mlo_wrap(err, "node '%s' (%s)", mlo_shown(n->name, strlen(n->name), shown), n->op);
+    if (rc != 0 || done)
+        free_step(&s);
+    else
+        g->steps[g->n_steps++] = s;
+    return rc;
+}
+
+/* ---- who needs what ---- */
+
+static void each_use(const struct mlo_step *s, void (*fn)(void *ctx, size_t value), void *ctx)
+{
+    for (size_t i = 0; i < s->n_in; i++)
+        if (s->in[i] != MLO_NO_VALUE)
+            fn(ctx, s->in[i]);
+    for (size_t i = 0; s->graphs && i < s->node->n_attrs; i++)
+        for (size_t k = 0; s->graphs[i] && k < s->graphs[i]->graph->n_captures; k++)
+            fn(ctx, s->graphs[i]->graph->captures[k].outer);
+}
+
+static void mark(void *ctx, size_t value)
+{
+    unsigned char *needed = ctx;
+    needed[value] = 1;
+}
+
+static bool is_needed(const struct mlo_step *s, const unsigned char *needed)
+{
+    for (size_t i = 0; i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE && needed[s->out[i]])
+            return true;
+    return false;
+}
+
+/* Operators have no effect but their outputs: a step whose outputs nobody uses is left out. */
+static void drop_idle(struct mlo_plan_graph *g, unsigned char *needed)
+{
+    size_t kept = g->n_steps;
+    for (size_t i = 0; i < g->graph->n_outputs; i++)
+        needed[g->graph->outputs[i]] = 1;
+    for (size_t i = g->n_steps; i-- > 0;) {
+        if (is_needed(&g->steps[i], needed)) {
+            each_use(&g->steps[i], mark, needed);
+            g->steps[--kept] = g->steps[i];
+        } else {
+            free_step(&g->steps[i]);
+        }
+    }
+    g->n_steps -= kept;
+    memmove(g->steps, g->steps + kept, g->n_steps * sizeof *g->steps);
+}
+
+struct last_uses {
+    struct mlo_plan_graph *graph;
+    unsigned char *seen; /* values that a later step uses, or that must stay */
+    size_t *dead;
+    size_t n;
+};
+
+static void see(void *ctx, size_t value)
+{
+    struct last_uses *l = ctx;
+    if (!l->seen[value])
+        l->dead[l->n++] = value;
+    l->seen[value] = 1;
+}
+
+/* From the last step to the first: a value not seen yet dies here. */
+static int find_dead(struct last_uses *l, struct mlo_step *s, struct mlo_err *err)
+{
+    size_t most = s->n_in + s->n_out;
+    for (size_t i = 0; s->graphs && i < s->node->n_attrs; i++)
+        most += s->graphs[i] ? s->graphs[i]->graph->n_captures : 0;
+    s->dead = l->dead = mlo_calloc(most + 1, sizeof *s->dead, err);
+    if (!s->dead)
+        return err->code;
+    l->n = 0;
+    for (size_t i = 0; i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE)
+            see(l, s->out[i]);
+    each_use(s, see, l);
+    s->n_dead = l->n;
+    return 0;
+}
+
+static int find_lives(struct mlo_plan_graph *g, unsigned char *seen, struct mlo_err *err)
+{
+    struct last_uses l = {.graph = g, .seen = seen};
+    int rc = 0;
+    memset(seen, 0, g->graph->n_values);
+    for (size_t i = 0; i < g->graph->n_outputs; i++)
+        seen[g->graph->outputs[i]] = 1;
+    for (size_t i = 0; i < g->graph->n_values; i++)
+        seen[i] = seen[i] || is_constant(g, i);
+    for (size_t i = g->n_steps; rc == 0 && i-- > 0;)
+        rc = find_dead(&l, &g->steps[i], err);
+    return rc;
+}
+
+static int trim(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
+{
+    MLO_AUTOFREE unsigned char *flags = mlo_calloc(g->graph->n_values + 1, 1, err);
+    if (!flags)
+        return err->code;
+    if (!m->opts->plain)
+        drop_idle(g, flags);
+    return find_lives(g, flags, err);
+}
+
+/* ---- a graph ---- */
+
+static int new_graph(const struct mlo_graph *graph, const struct mlo_plan_graph *outer,
+                     struct mlo_plan_graph **ret, struct mlo_err *err)
+{
+    struct mlo_plan_graph *g = *ret = mlo_calloc(1, sizeof *g, err);
+    if (!g)
+        return err->code;
+    g->graph = graph;
+    g->steps = mlo_calloc(graph->n_nodes + 1, sizeof *g->steps, err);
+    g->constants = g->steps ? mlo_calloc(graph->n_values + 1, sizeof *g->constants, err) : NULL;
+    g->folded = g->constants ? mlo_calloc(graph->n_values + 1, 1, err) : NULL;
+    if (!g->folded)
+        return err->code;
+    for (size_t i = 0; i < graph->n_values; i++)
+        if (graph->values[i].constant)
+            g->constants[i] = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = *graph->values[i].constant};
+    for (size_t i = 0; outer && i < graph->n_captures; i++)
+        g->constants[graph->captures[i].inner] = outer->constants[graph->captures[i].outer];
+    return 0;
+}
+
+static int make_graph(struct maker *m, const struct mlo_graph *graph, const struct mlo_plan_graph *outer,
+                      struct mlo_plan_graph **ret, struct mlo_err *err)
+{
+    int rc = new_graph(graph, outer, ret, err);
+    for (size_t i = 0; rc == 0 && i < graph->n_nodes; i++)
+        rc = make_step(m, *ret, &graph->nodes[i], err);
+    return rc == 0 ? trim(m, *ret, err) : rc;
+}
+
+/* ---- the plan ---- */
+
+static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, struct mlo_port_type **ret,
+                      struct mlo_err *err)
+{
+    *ret = mlo_calloc(n + 1, sizeof **ret, err);
+    if (!*ret)
+        return err->code;
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_graph_value *v = &g->values[ids[i]];
+        (*ret)[i] = (struct mlo_port_type){v->name, v->kind, v->dtype, v->has_shape, v->rank, v->dims};
+    }
+    return 0;
+}
+
+static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struct mlo_err *err)
+{
+    struct maker m = {.plan = p, .opts = opts};
+    const struct mlo_graph *g = p->model->graph;
+    mlo_session_init(&m.session, p);
+    m.session.buffer_max = MLO_FOLD_BYTES_MAX;
+    int rc = make_graph(&m, g, NULL, &p->graph, err);
+    mlo_session_release(&m.session);
+    if (rc == 0)
+        rc = take_ports(g, g->inputs, g->n_inputs, &p->inputs, err);
+    if (rc == 0)
+        rc = take_ports(g, g->outputs, g->n_outputs, &p->outputs, err);
+    p->n_inputs = g->n_inputs;
+    p->n_outputs = g->n_outputs;
+    return rc;
+}
+
+int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                 struct mlo_err *err)
+{
+    static const struct mlo_plan_opts usual;
+    struct mlo_plan *p = mlo_calloc(1, sizeof *p, err);
+    if (!p) {
+        mlo_onnx_close(model);
+        return err->code;
+    }
+    p->model = model;
+    int rc = make_plan(p, opts ? opts : &usual, err);
+    if (rc != 0)
+        mlo_plan_free(p);
+    else
+        *ret = p;
+    return rc;
+}
+
+int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                  struct mlo_err *err)
+{
+    struct mlo_onnx_model *m = NULL;
+    int rc = mlo_onnx_open(path, &m, err);
+    if (rc == 0)
+        rc = mlo_plan_new(m, opts, ret, err);
+    return rc;
+}
+
+void mlo_plan_free(struct mlo_plan *p)
+{
+    if (!p)
+        return;
+    free_graph(p->graph);
+    free(p->inputs);
+    free(p->outputs);
+    mlo_onnx_close(p->model);
+    free(p);
+}
+
+const struct mlo_port_type *mlo_plan_inputs(const struct mlo_plan *p, size_t *ret_n)
+{
+    *ret_n = p->n_inputs;
+    return p->inputs;
+}
+
+const struct mlo_port_type *mlo_plan_outputs(const struct mlo_plan *p, size_t *ret_n)
+{
+    *ret_n = p->n_outputs;
+    return p->outputs;
+}
+
+const struct mlo_onnx_model *mlo_plan_model(const struct mlo_plan *p)
+{
+    return p->model;
+}

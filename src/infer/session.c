@@ -1,0 +1,353 @@
+/*
+ * A session: buffers that are used again, frames that hold the values of a graph while it runs, and the run
+ * itself. Buffers are shared by counting; what nobody refers to goes to a list, from which the smallest that
+ * fits is taken.
+ */
+#include "internal.h"
+
+#include <string.h>
+
+#include <mlopsctl/base/text.h>
+
+#define TEXTS_MAX    ((size_t)4 << 30) /* strings that one run makes */
+#define BUFFER_LEAST ((size_t)256)
+
+/* ---- buffers ---- */
+
+int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret, struct mlo_err *err)
+{
+    struct mlo_buffer **best = NULL, *b;
+    for (struct mlo_buffer **p = &s->free_buffers; *p; p = &(*p)->next)
+        if ((*p)->cap >= bytes && (!best || (*p)->cap < (*best)->cap))
+            best = p;
+    if (best && (*best)->cap / 4 <= bytes + BUFFER_LEAST) {
+        b = *best;
+        *best = b->next;
+    } else {
+        if (bytes > s->buffer_max)
+            return mlo_fail(err, MLO_EUNAVAIL, "an array of %zu bytes is larger than allowed", bytes);
+        size_t cap = bytes < BUFFER_LEAST ? BUFFER_LEAST : (bytes + 63) & ~(size_t)63;
+        if (cap < bytes || cap > SIZE_MAX - sizeof *b)
+            return mlo_fail_nomem(err);
+        b = aligned_alloc(64, (sizeof *b + cap + 63) & ~(size_t)63);
+        if (!b)
+            return mlo_fail_nomem(err);
+        b->cap = cap;
+    }
+    b->refs = 1;
+    *ret = b;
+    return 0;
+}
+
+void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b)
+{
+    if (!b || --b->refs > 0)
+        return;
+    b->next = s->free_buffers;
+    s->free_buffers = b;
+}
+
+/* ---- values ---- */
+
+int mlo_value_new(struct mlo_session *s, struct mlo_value *v, enum mlo_dtype t, const int64_t *dims,
+                  unsigned rank, struct mlo_err *err)
+{
+    struct mlo_array a = {.dtype = t, .rank = rank};
+    size_t bytes;
+    if (rank > MLO_RANK_MAX)
+        return mlo_fail(err, MLO_EUNAVAIL, "%u dimensions, more than %d", rank, MLO_RANK_MAX);
+    if (rank > 0)
+        memcpy(a.dims, dims, rank * sizeof *dims);
+    int rc = mlo_array_count(a.dims, rank, &a.n, err);
+    if (rc == 0 && !mlo_array_bytes(t, a.n, &bytes))
+        rc = mlo_fail_nomem(err);
+    if (rc != 0)
+        return rc;
+    *v = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = a};
+    rc = mlo_buffer_take(s, bytes, &v->buffer, err);
+    if (rc != 0)
+        *v = (struct mlo_value){0};
+    else
+        v->array.data = v->buffer->bytes;
+    return rc;
+}
+
+void mlo_value_share(struct mlo_value *to, const struct mlo_value *from)
+{
+    *to = *from;
+    if (to->buffer)
+        to->buffer->refs++;
+}
+
+void mlo_value_drop(struct mlo_session *s, struct mlo_value *v)
+{
+    if (v->kind == MLO_KIND_SEQUENCE && v->buffer && v->buffer->refs == 1)
+        for (size_t i = 0; i < v->n_items; i++)
+            mlo_value_drop(s, &v->items[i]);
+    mlo_buffer_give(s, v->buffer);
+    *v = (struct mlo_value){0};
+}
+
+int mlo_text_new(struct mlo_session *s, size_t n, char **ret, struct mlo_err *err)
+{
+    *ret = mlo_arena_alloc(&s->texts, n ? n : 1, 1, err);
+    return *ret ? 0 : err->code;
+}
+
+/* ---- frames ---- */
+
+int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct mlo_frame **ret,
+                   struct mlo_err *err)
+{
+    struct mlo_frame *f = NULL;
+    for (struct mlo_frame **p = &s->free_frames; *p; p = &(*p)->next)
+        if ((*p)->graph == g) {
+            f = *p;
+            *p = f->next;
+            break;
+        }
+    if (!f) {
+        f = mlo_calloc(1, sizeof *f, err);
+        if (!f)
+            return err->code;
+        f->graph = g;
+        f->values = mlo_calloc(g->graph->n_values + 1, sizeof *f->values, err);
+        if (!f->values) {
+            free(f);
+            return err->code;
+        }
+    }
+    for (size_t i = 0; i < g->graph->n_values; i++)
+        if (g->constants[i].kind != MLO_KIND_UNKNOWN)
+            f->values[i] = g->constants[i];
+    *ret = f;
+    return 0;
+}
+
+void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; i < f->graph->graph->n_values; i++)
+        mlo_value_drop(s, &f->values[i]);
+    f->next = s->free_frames;
+    s->free_frames = f;
+}
+
+/* ---- a step ---- */
+
+#define FEW 8 /* inputs or outputs without a list of their own */
+
+static int fail_step(const struct mlo_step *step, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    return mlo_wrap(err, "node '%s' (%s)", mlo_shown(step->node->name, strlen(step->node->name), shown),
+                    step->node->op);
+}
+
+static void drop_scratch(struct mlo_session *s)
+{
+    while (s->scratch) {
+        struct mlo_buffer *b = s->scratch;
+        s->scratch = b->next;
+        mlo_buffer_give(s, b);
+    }
+}
+
+static int call_op(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
+                   const struct mlo_value **in, struct mlo_value **out, struct mlo_err *err)
+{
+    struct mlo_buffer *outer = s->scratch; /* of the step whose subgraph this is */
+    for (size_t i = 0; i < step->n_in; i++)
+        in[i] = step->in[i] == MLO_NO_VALUE ? NULL : &f->values[step->in[i]];
+    for (size_t i = 0; i < step->n_out; i++)
+        out[i] = step->out[i] == MLO_NO_VALUE ? NULL : &f->values[step->out[i]];
+    struct mlo_op_call c = {.node = step->node,
+                            .state = step->state,
+                            .in = in,
+                            .n_in = step->n_in,
+                            .out = out,
+                            .n_out = step->n_out,
+                            .session = s,
+                            .step = step,
+                            .frame = f};
+    s->scratch = NULL;
+    int rc = step->op->run(&c, err);
+    drop_scratch(s);
+    s->scratch = outer;
+    return rc;
+}
+
+int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step, struct mlo_err *err)
+{
+    const struct mlo_value *few_in[FEW], **in = few_in;
+    struct mlo_value *few_out[FEW], **out = few_out;
+    MLO_AUTOFREE void *many_in = NULL, *many_out = NULL;
+    if (step->n_in > FEW)
+        in = many_in = mlo_calloc(step->n_in, sizeof *in, err);
+    if (step->n_out > FEW)
+        out = many_out = mlo_calloc(step->n_out, sizeof *out, err);
+    if (!in || !out)
+        return err->code;
+    int rc = call_op(s, f, step, in, out, err);
+    return rc != 0 ? fail_step(step, err) : 0;
+}
+
+int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
+{
+    for (size_t i = 0; i < f->graph->n_steps; i++) {
+        const struct mlo_step *step = &f->graph->steps[i];
+        int rc = mlo_step_run(s, f, step, err);
+        if (rc != 0)
+            return rc;
+        for (size_t k = 0; k < step->n_dead; k++)
+            mlo_value_drop(s, &f->values[step->dead[k]]);
+    }
+    return 0;
+}
+
+/* ---- subgraphs ---- */
+
+static const struct mlo_plan_graph *subgraph(const struct mlo_op_call *c, const char *name)
+{
+    for (size_t i = 0; c->step->graphs && i < c->node->n_attrs; i++)
+        if (c->step->graphs[i] && strcmp(c->node->attrs[i].name, name) == 0)
+            return c->step->graphs[i];
+    return NULL;
+}
+
+size_t mlo_subgraph_outputs(const struct mlo_op_call *c, const char *name)
+{
+    const struct mlo_plan_graph *g = subgraph(c, name);
+    return g ? g->graph->n_outputs : 0;
+}
+
+int mlo_subgraph_run(struct mlo_op_call *c, const char *name, const struct mlo_value *in, size_t n_in,
+                     struct mlo_value *out, struct mlo_err *err)
+{
+    const struct mlo_plan_graph *g = subgraph(c, name);
+    struct mlo_frame *f = NULL;
+    if (!g || g->graph->n_inputs > n_in)
+        return mlo_fail(err, MLO_EINVALID, "the subgraph '%s' does not fit", name);
+    int rc = mlo_frame_take(c->session, g, &f, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < g->graph->n_inputs; i++)
+        mlo_value_share(&f->values[g->graph->inputs[i]], &in[i]);
+    for (size_t i = 0; i < g->graph->n_captures; i++)
+        mlo_value_share(&f->values[g->graph->captures[i].inner],
+                        &c->frame->values[g->graph->captures[i].outer]);
+    rc = mlo_frame_run(c->session, f, err);
+    for (size_t i = 0; rc == 0 && i < g->graph->n_outputs; i++)
+        mlo_value_share(&out[i], &f->values[g->graph->outputs[i]]);
+    mlo_frame_give(c->session, f);
+    return rc;
+}
+
+/* ---- a run ---- */
+
+static int fits(const struct mlo_port_type *p, const struct mlo_value *v, struct mlo_err *err)
+{
+    char text[MLO_ARRAY_TEXT];
+    if (p->kind != MLO_KIND_UNKNOWN && p->kind != MLO_KIND_OPTIONAL && p->kind != v->kind)
+        return mlo_fail(err, MLO_EUSAGE, "input '%s' is not of its kind", p->name);
+    if (v->kind != MLO_KIND_ARRAY)
+        return 0;
+    const struct mlo_array *a = &v->array;
+    if (p->dtype != MLO_DT_UNKNOWN && a->dtype != p->dtype)
+        return mlo_fail(err, MLO_EUSAGE, "input '%s' is %s, not %s", p->name, mlo_array_text(a, text),
+                        mlo_dtype_name(p->dtype));
+    if (p->has_shape && a->rank != p->rank)
+        return mlo_fail(err, MLO_EUSAGE, "input '%s' is %s, not of rank %u", p->name, mlo_array_text(a, text),
+                        p->rank);
+    for (unsigned i = 0; p->has_shape && i < p->rank; i++)
+        if (p->dims[i].size >= 0 && p->dims[i].size != a->dims[i])
+            return mlo_fail(err, MLO_EUSAGE, "input '%s' is %s, but dimension %u has to be %lld", p->name,
+                            mlo_array_text(a, text), i, (long long)p->dims[i].size);
+    return 0;
+}
+
+static void forget_run(struct mlo_session *s)
+{
+    for (size_t i = 0; i < s->plan->n_outputs; i++)
+        mlo_value_drop(s, &s->out[i]);
+    mlo_arena_release(&s->texts);
+    mlo_arena_init(&s->texts, TEXTS_MAX);
+}
+
+int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                    const struct mlo_value **ret_out, struct mlo_err *err)
+{
+    const struct mlo_graph *g = s->plan->graph->graph;
+    struct mlo_frame *f = NULL;
+    int rc = 0;
+    if (n != s->plan->n_inputs)
+        return mlo_fail(err, MLO_EUSAGE, "%zu inputs, but the model has %zu", n, s->plan->n_inputs);
+    forget_run(s);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = fits(&s->plan->inputs[i], &in[i], err);
+    if (rc == 0)
+        rc = mlo_frame_take(s, s->plan->graph, &f, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        f->values[g->inputs[i]] = in[i];
+        f->values[g->inputs[i]].buffer = NULL; /* the caller's, whatever it is */
+    }
+    rc = mlo_frame_run(s, f, err);
+    for (size_t i = 0; rc == 0 && i < g->n_outputs; i++)
+        mlo_value_share(&s->out[i], &f->values[g->outputs[i]]);
+    mlo_frame_give(s, f);
+    if (rc == 0)
+        *ret_out = s->out;
+    return rc;
+}
+
+/* ---- life ---- */
+
+void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p)
+{
+    *s = (struct mlo_session){.plan = p, .buffer_max = SIZE_MAX};
+    mlo_arena_init(&s->texts, TEXTS_MAX);
+}
+
+void mlo_session_release(struct mlo_session *s)
+{
+    while (s->free_frames) {
+        struct mlo_frame *f = s->free_frames;
+        s->free_frames = f->next;
+        free(f->values);
+        free(f);
+    }
+    while (s->free_buffers) {
+        struct mlo_buffer *b = s->free_buffers;
+        s->free_buffers = b->next;
+        free(b);
+    }
+    mlo_arena_release(&s->texts);
+}
+
+int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct mlo_err *err)
+{
+    struct mlo_session *s = mlo_calloc(1, sizeof *s, err);
+    if (!s)
+        return err->code;
+    mlo_session_init(s, p);
+    s->out = mlo_calloc(p->n_outputs + 1, sizeof *s->out, err);
+    if (!s->out) {
+        free(s);
+        return err->code;
+    }
+    *ret = s;
+    return 0;
+}
+
+void mlo_session_free(struct mlo_session *s)
+{
+    if (!s)
+        return;
+    forget_run(s);
+    mlo_session_release(s);
+    free(s->out);
+    free(s);
+}
