@@ -102,8 +102,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 }
 
 static const struct mlo_example examples[] = {
-    {"the cases that Debian's libonnx-testdata brings",
-     "mlopsctl onnx conformance /usr/share/libonnx-testdata/data/node"},
+    {"cases in a folder, as the onnx project and libonnx-testdata bring them",
+     "mlopsctl onnx conformance cases"},
     {0},
 };
 

@@ -30,8 +30,8 @@
     X(remote)                                                                                                \
     /* runpod */                                                                                             \
     X(runpod)                                                                                                \
-    /* run */                                                                                      \
-    X(onnx)                                                                                        \
+    /* run */                                                                                                \
+    X(onnx)                                                                                                  \
     /* watch */                                                                                              \
     X(drift)                                                                                                 \
     X(profile)                                                                                               \

@@ -10,7 +10,7 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
 {
     mlopsctl pack model -t credit:1.3.0 && sed 's/tiny/small/' -i model/config.json && printf '\377' | dd of=model/model.safetensors bs=1 seek=70 conv=notrunc 2>/dev/null &&
         mlopsctl pack model -t credit:1.4.0 -t credit && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
-    cp "$R/examples/credit/reference.csv" "$R/examples/credit/current.csv" . && mlopsctl profile reference.csv -o ref.profile &&
+    cp "$R/examples/credit/reference.csv" "$R/examples/credit/current.csv" . && cp -r "$R/tests/golden/onnx/cases" . && cp cases/broadcast/model.onnx . && mlopsctl profile reference.csv -o ref.profile &&
         mlopsctl profile --like ref.profile current.csv -o a.profile && cp a.profile b.profile &&
         awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv
 } >/dev/null || exit 8
