@@ -509,7 +509,7 @@ static int64_t rows_ahead(struct mlo_thrift t)
         else
             mlo_thrift_skip(&t, &f);
     }
-    return rows;
+    return t.bad ? -1 : rows;
 }
 
 static int read_group(struct footer *ft)
