@@ -43,6 +43,8 @@ struct mlo_exact_sum {
     double special; /* what Inf and NaN add up to */
 };
 void mlo_exact_sum_add(struct mlo_exact_sum *s, double x);
+/* The same to the last bit, some times faster. */
+void mlo_exact_sum_add_all(struct mlo_exact_sum *s, const double *x, size_t n);
 void mlo_exact_sum_merge(struct mlo_exact_sum *s, const struct mlo_exact_sum *other);
 double mlo_exact_sum_value(const struct mlo_exact_sum *s);
 
@@ -50,6 +52,8 @@ struct mlo_moments {
     uint64_t n;
     double mean, variance /* ddof 0 */, skewness, kurtosis /* excess */, min, max;
 };
+/* Lowers *min and raises *max to hold all. */
+void mlo_extremes(const double *x, size_t n, double *min, double *max);
 void mlo_moments(const double *x, size_t n, struct mlo_moments *ret);
 double mlo_quantile_sorted(const double *sorted, size_t n, double q); /* Hyndman-Fan type 7 */
 /* Ascending; -0.0 and 0.0 are one value. scratch: n doubles. LSD radix from some thousand values up. */

@@ -35,6 +35,34 @@ static int index_cells(struct mlo_bins *b, struct mlo_err *err)
     return 0;
 }
 
+static size_t most_edges(const struct mlo_bins *b)
+{
+    size_t most = 0;
+    for (size_t cell = 0; cell < MLO_BINS_CELLS; cell++) {
+        size_t end = cell + 1 < MLO_BINS_CELLS ? b->cells[cell + 1] : b->n_edges;
+        most = end - b->cells[cell] > most ? end - b->cells[cell] : most;
+    }
+    return most;
+}
+
+static int pad_edges(struct mlo_bins *b, struct mlo_err *err)
+{
+    size_t most = most_edges(b), cap = 0;
+    for (size_t step = 1; step <= most; step *= 2)
+        b->reach = step;
+    double *edges = NULL;
+    int rc = mlo_grow(&edges, &cap, b->n_edges + 2 * b->reach + 1, sizeof *edges, err);
+    if (rc != 0)
+        return rc;
+    if (b->n_edges > 0)
+        memcpy(edges, b->edges, b->n_edges * sizeof *edges);
+    for (size_t i = b->n_edges; i < cap; i++)
+        edges[i] = INFINITY;
+    free(b->edges);
+    b->edges = edges;
+    return 0;
+}
+
 int mlo_bins_from_edges(const double *edges, size_t n, bool each_value, struct mlo_bins *ret,
                         struct mlo_err *err)
 {
@@ -45,6 +73,8 @@ int mlo_bins_from_edges(const double *edges, size_t n, bool each_value, struct m
     if (n > 0)
         memcpy(b.edges, edges, n * sizeof *edges);
     int rc = index_cells(&b, err);
+    if (rc == 0)
+        rc = pad_edges(&b, err);
     if (rc != 0) {
         mlo_bins_release(&b);
         return rc;

@@ -12,8 +12,9 @@
 /* Bin i holds edges[i-1] <= v < edges[i]; the first and the last are open: what lies beyond the reference's
  * sample. */
 struct mlo_bins {
-    double *edges;
+    double *edges; /* followed by 2 * reach that are infinite */
     size_t n_edges;
+    size_t reach;    /* a power of two; no cell has twice as many edges. 0: there are none */
     bool each_value; /* every edge is a value of the reference, and each value has one */
     double low, scale;
     uint16_t *cells; /* edges that lie in cells before this one */
@@ -25,17 +26,21 @@ int mlo_bins_from_sample(double *sample, size_t n, struct mlo_bins *ret, struct 
 int mlo_bins_from_edges(const double *edges, size_t n, bool each_value, struct mlo_bins *ret,
                         struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_bins_equal(const struct mlo_bins *a, const struct mlo_bins *b);
+/* Without a branch: t in [0, cells), where NaN counts as 0. */
 #define MLO_BINS_CELLS 4096
 static inline size_t mlo_bins_cell(const struct mlo_bins *b, double v)
 {
     double t = (v - b->low) * b->scale;
-    return t > 0 ? t < MLO_BINS_CELLS - 1 ? (size_t)t : MLO_BINS_CELLS - 1 : 0;
+    t = t > 0 ? t : 0;
+    t = t < MLO_BINS_CELLS - 1 ? t : MLO_BINS_CELLS - 1;
+    return (size_t)(int64_t)t;
 }
+/* The same number of steps for every value of the column: halving from the first edge of the cell on. */
 static inline size_t mlo_bins_find(const struct mlo_bins *b, double v)
 {
     size_t i = b->cells[mlo_bins_cell(b, v)];
-    while (i < b->n_edges && b->edges[i] <= v)
-        i++;
+    for (size_t step = b->reach; step > 0; step /= 2)
+        i += b->edges[i + step - 1] <= v ? step : 0;
     return i;
 }
 
@@ -110,19 +115,33 @@ int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name);
-static inline void mlo_profile_count(struct mlo_profile_column *c, double v)
-{
-    double d = v - c->centre;
-    c->n++;
-    c->counts[mlo_bins_find(&c->bins, v)]++;
-    mlo_exact_sum_add(&c->sum, d);
-    mlo_exact_sum_add(&c->squares, d * d);
-    c->min = v < c->min ? v : c->min;
-    c->max = v > c->max ? v : c->max;
-}
 /* From the bins: exact where each value has its own, else interpolated within one. */
 double mlo_profile_quantile(const struct mlo_profile_column *c, double q);
 void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments *ret);
+
+/* ---- count.c: cells of a batch ---- */
+
+/* Rows by state of the cell, but for those with a value. */
+void mlo_count_states(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows);
+void mlo_count_values(struct mlo_profile_column *c, const double *v, size_t n);
+void mlo_count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows);
+/* The numbers or times of the rows that have one; returns how many. Room for all. */
+size_t mlo_batch_values(const struct mlo_batch_column *b, size_t from, size_t rows, double *ret);
+
+/* Counts of short texts that were met lately, not passed on to the categories yet. Starts as zeros. */
+#define MLO_RECENT_TEXTS 256
+#define MLO_RECENT_BYTES ((size_t)16)
+struct mlo_recent {
+    struct mlo_recent_text {
+        uint64_t first, last;
+        uint32_t length, count;
+    } texts[MLO_RECENT_TEXTS];
+};
+int mlo_recent_add(struct mlo_recent *r, struct mlo_categories *c, struct mlo_slice s,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_recent_flush(struct mlo_recent *r, struct mlo_categories *c, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, const struct mlo_batch_column *b,
+                    size_t rows, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- period.c: which rows, and when they came about ---- */
 

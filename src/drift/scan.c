@@ -21,6 +21,7 @@ struct sample { /* numbers of one column in the first batches */
 struct scan {
     const struct mlo_profile_opts *opts;
     struct mlo_profile **parts; /* of each worker */
+    struct mlo_recent **recent; /* of each worker: of each column */
     unsigned workers;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t ready;
@@ -32,69 +33,13 @@ struct scan {
     struct mlo_kept kept; /* the sample's batches, when rows are judged */
 };
 
-/* ---- cells ---- */
-
-static double value_of(const struct mlo_batch_column *b, size_t row)
-{
-    return b->numbers ? b->numbers[row] : (double)b->times[row];
-}
-
-/* Counts the row's state; true when there is a value. */
-static inline bool has_value(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t row)
-{
-    switch (b->cell ? (enum mlo_cell)b->cell[row] : MLO_CELL_OK) {
-    case MLO_CELL_OK:
-        return true;
-    case MLO_CELL_MISSING:
-        c->missing++;
-        return false;
-    case MLO_CELL_NAN:
-        c->nan++;
-        return false;
-    case MLO_CELL_BAD:
-        c->bad++;
-        return false;
-    }
-    return false;
-}
-
-static void count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
-{
-    for (size_t r = 0; r < rows; r++)
-        if (has_value(c, b, r))
-            mlo_profile_count(c, value_of(b, r));
-}
-
-static int count_texts(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows,
-                       struct mlo_err *err)
-{
-    for (size_t r = 0; r < rows; r++) {
-        if (!has_value(c, b, r))
-            continue;
-        struct mlo_slice s = mlo_batch_text(b, r);
-        int rc = mlo_categories_add(&c->categories, s.ptr, s.len, 1, err);
-        if (rc != 0)
-            return rc;
-        c->n++;
-    }
-    return 0;
-}
-
 /* ---- the sample ---- */
 
 static int keep_numbers(struct sample *s, const struct mlo_batch_column *b, size_t rows, struct mlo_err *err)
 {
     int rc = mlo_grow(&s->values, &s->cap, s->n + rows, sizeof *s->values, err);
-    for (size_t r = 0; rc == 0 && r < rows; r++)
-        if (!b->cell || b->cell[r] == MLO_CELL_OK)
-            s->values[s->n++] = value_of(b, r);
+    s->n += rc == 0 ? mlo_batch_values(b, 0, rows, s->values + s->n) : 0;
     return rc;
-}
-
-static void count_states(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
-{
-    for (size_t r = 0; r < rows; r++)
-        has_value(c, b, r);
 }
 
 /* count: the sample is no part of what will be counted later. */
@@ -108,8 +53,8 @@ static int make_bins(struct scan *s, size_t column, bool count, struct mlo_err *
         rc = mlo_profile_set_bins(&s->parts[w]->columns[column], &bins, centre, err);
     mlo_bins_release(&bins);
     struct mlo_profile_column *c = &s->parts[0]->columns[column];
-    for (size_t i = 0; rc == 0 && count && i < sample->n; i++)
-        mlo_profile_count(c, sample->values[i]);
+    if (rc == 0 && count)
+        mlo_count_values(c, sample->values, sample->n);
     free(sample->values);
     *sample = (struct sample){0};
     return rc;
@@ -166,7 +111,7 @@ static int keep_batch(struct scan *s, unsigned worker, const struct mlo_batch *b
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; i < p->n_columns; i++)
         if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
-            count_states(&p->columns[i], &b->columns[i], b->n_rows);
+            mlo_count_states(&p->columns[i], &b->columns[i], b->n_rows);
     int rc = keep_values(s, b, err);
     if (rc == 0 && ++s->sampled == SAMPLE_BATCHES)
         rc = make_edges(s, true, err);
@@ -200,9 +145,9 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
         if (c->role == MLO_ROLE_IGNORE)
             continue;
         if (c->type == MLO_COLUMN_TEXT)
-            rc = count_texts(c, &b->columns[i], b->n_rows, err);
+            rc = mlo_count_texts(c, &s->recent[worker][i], &b->columns[i], b->n_rows, err);
         else if (!first)
-            count_numbers(c, &b->columns[i], b->n_rows);
+            mlo_count_numbers(c, &b->columns[i], b->n_rows);
     }
     if (rc == 0 && s->parts[0]->exact)
         rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
@@ -238,9 +183,18 @@ static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **r
     return rc;
 }
 
-static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)
+static int flush_recent(struct scan *s, struct mlo_err *err)
 {
     int rc = 0;
+    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
+        for (size_t i = 0; rc == 0 && i < s->parts[w]->n_columns; i++)
+            rc = mlo_recent_flush(&s->recent[w][i], &s->parts[w]->columns[i].categories, err);
+    return rc;
+}
+
+static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)
+{
+    int rc = flush_recent(s, err);
     for (unsigned w = 1; rc == 0 && w < s->workers; w++)
         rc = mlo_profile_merge(s->parts[0], s->parts[w], err);
     for (size_t i = 0; rc == 0 && i < s->parts[0]->n_columns; i++) /* also when there was nothing to merge */
@@ -254,8 +208,12 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
 {
     struct mlo_scan_result st = {0};
     int rc = 0;
-    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
+    for (unsigned w = 0; rc == 0 && w < s->workers; w++) {
         rc = make_part(s, t, &s->parts[w], err);
+        s->recent[w] = rc == 0 ? mlo_calloc(s->parts[w]->n_columns + 1, sizeof *s->recent[w], err) : NULL;
+        if (rc == 0 && !s->recent[w])
+            rc = MLO_EIO;
+    }
     if (rc == 0 && s->opts->exact)
         rc = mlo_exact_new(s->parts[0], s->workers, s->opts->temporary, &s->parts[0]->exact, err);
     if (rc == 0)
@@ -280,8 +238,11 @@ int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, 
 {
     struct scan s = {.opts = opts, .workers = mlo_table_workers(t)};
     s.parts = mlo_calloc(s.workers, sizeof *s.parts, err);
-    if (!s.parts)
+    s.recent = s.parts ? mlo_calloc(s.workers, sizeof *s.recent, err) : NULL;
+    if (!s.recent) {
+        free(s.parts);
         return MLO_EIO;
+    }
     pthread_mutex_init(&s.lock, NULL);
     pthread_cond_init(&s.ready, NULL);
     int rc = scan_table(&s, t, err);
@@ -290,8 +251,11 @@ int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, 
     for (size_t i = 0; i < s.n_samples; i++)
         free(s.samples[i].values);
     mlo_kept_release(&s.kept);
-    for (unsigned w = 0; w < s.workers; w++)
+    for (unsigned w = 0; w < s.workers; w++) {
         mlo_profile_free(s.parts[w]);
+        free(s.recent[w]);
+    }
+    free(s.recent);
     pthread_cond_destroy(&s.ready);
     pthread_mutex_destroy(&s.lock);
     free(s.samples);

@@ -16,8 +16,7 @@
 static double mean_of(const double *x, size_t n)
 {
     struct mlo_exact_sum sum = {0};
-    for (size_t i = 0; i < n; i++)
-        mlo_exact_sum_add(&sum, x[i]);
+    mlo_exact_sum_add_all(&sum, x, n);
     return mlo_exact_sum_value(&sum) / (double)n;
 }
 
@@ -45,10 +44,7 @@ static struct powers sum_powers(const double *x, size_t n, double mean)
 void mlo_moments(const double *x, size_t n, struct mlo_moments *ret)
 {
     struct mlo_moments m = {.n = n, .min = x[0], .max = x[0]};
-    for (size_t i = 1; i < n; i++) {
-        m.min = x[i] < m.min ? x[i] : m.min;
-        m.max = x[i] > m.max ? x[i] : m.max;
-    }
+    mlo_extremes(x, n, &m.min, &m.max);
     m.mean = mean_of(x, n);
     struct powers p = sum_powers(x, n, m.mean);
     m.variance = p.second / (double)n;

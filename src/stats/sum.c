@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "lanes.h"
 
 #define LIMBS         ((size_t)(sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t)))
 #define PENDING_MAX   ((uint32_t)1 << 30) /* additions until carries must be passed on */
@@ -50,6 +51,104 @@ void mlo_exact_sum_add(struct mlo_exact_sum *s, double x)
     if (++s->pending == PENDING_MAX)
         normalise(s);
 }
+
+/* ---- many at once ---- */
+
+/*
+ * Numbers are cut at a power of two: what lies above is a multiple of it and so small in number of bits that
+ * doubles add it without error; what lies below goes to the next round (Rump, Ogita and Oishi 2008, "Accurate
+ * floating-point summation"). The sums of all rounds are then added to the long number.
+ */
+#define CHUNK      ((size_t)512) /* numbers */
+#define ROUND_BITS 40            /* with 2^9 numbers: fits the 53 bits of a double */
+#define MODEST     900           /* exponents within +-, where no intermediate result overflows or vanishes */
+
+struct chunk {
+    mlo_lanes x[CHUNK / MLO_LANES];
+};
+
+/* The greatest magnitude; with an Inf or NaN among them, something that is not below 2^MODEST. */
+MLO_FOR_LANES static double load_chunk(struct chunk *c, const double *x, size_t n)
+{
+    mlo_lanes high = {0};
+    mlo_lane_bits sign = (mlo_lane_bits){0} + INT64_MIN, odd = {0};
+    memset(&c->x[n / MLO_LANES], 0, n % MLO_LANES ? sizeof c->x[0] : 0);
+    memcpy(c->x, x, n * sizeof *x);
+    for (size_t i = 0; i < (n + MLO_LANES - 1) / MLO_LANES; i++) {
+        mlo_lanes size = (mlo_lanes)((mlo_lane_bits)c->x[i] & ~sign);
+        mlo_lane_bits above = size > high;
+        high = (mlo_lanes)(((mlo_lane_bits)size & above) | ((mlo_lane_bits)high & ~above));
+        odd |= size != size;
+    }
+    double max = 0;
+    for (size_t k = 0; k < MLO_LANES; k++)
+        max = odd[k] ? INFINITY : high[k] > max ? high[k] : max;
+    return max;
+}
+
+/* Adds up what lies above 2^(exponent - ROUND_BITS) and keeps the rest; *ret_rest: is there any? */
+MLO_FOR_LANES static double take_round(struct chunk *c, size_t n, int exponent, bool *ret_rest)
+{
+    const double cut = ldexp(1.5, exponent + MANTISSA_BITS - ROUND_BITS);
+    const mlo_lanes cuts = (mlo_lanes){0} + cut;
+    mlo_lanes sums = {0};
+    mlo_lane_bits rest = {0};
+    for (size_t i = 0; i < (n + MLO_LANES - 1) / MLO_LANES; i++) {
+        mlo_lanes above = (c->x[i] + cuts) - cuts;
+        sums += above;
+        c->x[i] -= above;
+        rest |= c->x[i] != 0;
+    }
+    double sum = 0;
+    *ret_rest = false;
+    for (size_t k = 0; k < MLO_LANES; k++) {
+        sum += sums[k]; /* still within 53 bits */
+        *ret_rest = *ret_rest || rest[k];
+    }
+    return sum;
+}
+
+static void add_chunk(struct mlo_exact_sum *s, const double *x, size_t n)
+{
+    struct chunk c;
+    int exponent = 0;
+    double max = load_chunk(&c, x, n);
+    bool rest = max > 0, modest = max < 0x1p900;
+    frexp(modest ? max : 1, &exponent);
+    for (; rest && modest && exponent > -MODEST; exponent -= ROUND_BITS)
+        mlo_exact_sum_add(s, take_round(&c, n, exponent, &rest));
+    for (size_t i = 0; rest && i < n; i++)
+        mlo_exact_sum_add(s, c.x[i / MLO_LANES][i % MLO_LANES]);
+}
+
+void mlo_exact_sum_add_all(struct mlo_exact_sum *s, const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += CHUNK)
+        add_chunk(s, x + i, n - i < CHUNK ? n - i : CHUNK);
+}
+
+MLO_FOR_LANES void mlo_extremes(const double *x, size_t n, double *min, double *max)
+{
+    mlo_lanes low = (mlo_lanes){0} + *min, high = (mlo_lanes){0} + *max;
+    size_t i = 0;
+    for (; i + MLO_LANES <= n; i += MLO_LANES) {
+        mlo_lanes v;
+        memcpy(&v, x + i, sizeof v);
+        mlo_lane_bits below = v<low, above = v> high;
+        low = (mlo_lanes)(((mlo_lane_bits)v & below) | ((mlo_lane_bits)low & ~below));
+        high = (mlo_lanes)(((mlo_lane_bits)v & above) | ((mlo_lane_bits)high & ~above));
+    }
+    for (size_t k = 0; k < MLO_LANES; k++) {
+        *min = low[k] < *min ? low[k] : *min;
+        *max = high[k] > *max ? high[k] : *max;
+    }
+    for (; i < n; i++) {
+        *min = x[i] < *min ? x[i] : *min;
+        *max = x[i] > *max ? x[i] : *max;
+    }
+}
+
+/* ---- merging, rounding ---- */
 
 void mlo_exact_sum_merge(struct mlo_exact_sum *s, const struct mlo_exact_sum *other)
 {

@@ -1,0 +1,173 @@
+/* Cells of a batch into the counts of a column: the part of a pass that grows with every value. */
+#include "internal.h"
+
+#include <string.h>
+
+#define CHUNK ((size_t)512) /* values at a time, in the first cache with all that is made of them */
+
+/* ---- states ---- */
+
+static void count_states(struct mlo_profile_column *c, const uint8_t *cell, size_t n)
+{
+    uint64_t states[MLO_CELL_BAD + 1] = {0};
+    for (size_t i = 0; i < n; i++)
+        states[cell[i]]++;
+    c->missing += states[MLO_CELL_MISSING];
+    c->nan += states[MLO_CELL_NAN];
+    c->bad += states[MLO_CELL_BAD];
+}
+
+void mlo_count_states(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
+{
+    if (b->cell)
+        count_states(c, b->cell, rows);
+}
+
+/* ---- numbers ---- */
+
+static void count_chunk(struct mlo_profile_column *c, const double *v, size_t n)
+{
+    double d[CHUNK];
+    for (size_t i = 0; i < n; i++)
+        c->counts[mlo_bins_find(&c->bins, v[i])]++;
+    for (size_t i = 0; i < n; i++)
+        d[i] = v[i] - c->centre;
+    mlo_exact_sum_add_all(&c->sum, d, n);
+    for (size_t i = 0; i < n; i++)
+        d[i] *= d[i];
+    mlo_exact_sum_add_all(&c->squares, d, n);
+    mlo_extremes(v, n, &c->min, &c->max);
+    c->n += n;
+}
+
+void mlo_count_values(struct mlo_profile_column *c, const double *v, size_t n)
+{
+    for (size_t i = 0; i < n; i += CHUNK)
+        count_chunk(c, v + i, n - i < CHUNK ? n - i : CHUNK);
+}
+
+size_t mlo_batch_values(const struct mlo_batch_column *b, size_t from, size_t rows, double *ret)
+{
+    size_t n = 0;
+    for (size_t r = from; r < from + rows; r++) {
+        ret[n] = b->numbers ? b->numbers[r] : (double)b->times[r];
+        n += !b->cell || b->cell[r] == MLO_CELL_OK; /* no branch: nobody can foresee which are missing */
+    }
+    return n;
+}
+
+void mlo_count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
+{
+    double v[CHUNK];
+    mlo_count_states(c, b, rows);
+    if (!b->cell && b->numbers) {
+        mlo_count_values(c, b->numbers, rows);
+        return;
+    }
+    for (size_t r = 0; r < rows; r += CHUNK)
+        mlo_count_values(c, v, mlo_batch_values(b, r, rows - r < CHUNK ? rows - r : CHUNK, v));
+}
+
+/* ---- texts ---- */
+
+/* Up to eight bytes as a word that, with their number, tells them apart and can be taken back. */
+static uint64_t pack(const char *s, size_t n)
+{
+    uint32_t low = 0, high = 0;
+    if (n >= 4) {
+        memcpy(&low, s, 4);
+        memcpy(&high, s + n - 4, 4);
+    } else if (n > 0) {
+        low = (uint32_t)(unsigned char)s[0] | (uint32_t)(unsigned char)s[n / 2] << 8 |
+              (uint32_t)(unsigned char)s[n - 1] << 16;
+    }
+    return low | (uint64_t)high << 32;
+}
+
+static void unpack(uint64_t word, size_t n, char *s)
+{
+    uint32_t low = (uint32_t)word, high = (uint32_t)(word >> 32);
+    if (n >= 4) {
+        memcpy(s, &low, 4);
+        memcpy(s + n - 4, &high, 4);
+    } else if (n > 0) {
+        s[n / 2] = (char)(low >> 8);
+        s[0] = (char)low;
+        s[n - 1] = (char)(low >> 16);
+    }
+}
+
+static size_t half_of(size_t n)
+{
+    return n < 8 ? n : 8;
+}
+
+static int pass_on(struct mlo_recent_text *t, struct mlo_categories *c, struct mlo_err *err)
+{
+    char text[MLO_RECENT_BYTES];
+    size_t first = half_of(t->length);
+    uint32_t count = t->count;
+    t->count = 0;
+    if (count == 0)
+        return 0;
+    unpack(t->first, first, text);
+    unpack(t->last, half_of(t->length - first), text + first);
+    return mlo_categories_add(c, text, t->length, count, err);
+}
+
+int mlo_recent_add(struct mlo_recent *r, struct mlo_categories *c, struct mlo_slice s, struct mlo_err *err)
+{
+    if (s.len > MLO_RECENT_BYTES)
+        return mlo_categories_add(c, s.ptr, s.len, 1, err);
+    size_t half = half_of(s.len);
+    uint64_t first = pack(s.ptr, half), last = pack(s.ptr + half, s.len - half);
+    uint64_t spread = (first ^ (last + s.len) * 0xd6e8feb86659fd93) * 0x9e3779b97f4a7c15;
+    struct mlo_recent_text *t = &r->texts[spread >> 56];
+    int rc = 0;
+    if (t->first != first || t->last != last || t->length != s.len || t->count == UINT32_MAX) {
+        rc = pass_on(t, c, err);
+        *t = (struct mlo_recent_text){.first = first, .last = last, .length = (uint32_t)s.len};
+    }
+    t->count++;
+    return rc;
+}
+
+int mlo_recent_flush(struct mlo_recent *r, struct mlo_categories *c, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < MLO_COUNT(r->texts); i++)
+        rc = pass_on(&r->texts[i], c, err);
+    return rc;
+}
+
+static int count_codes(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows,
+                       struct mlo_err *err)
+{
+    MLO_AUTOFREE uint64_t *times = mlo_calloc(b->n_dictionary, sizeof *times, err);
+    int rc = times ? 0 : MLO_EIO;
+    for (size_t r = 0; rc == 0 && r < rows; r++)
+        if (!b->cell || b->cell[r] == MLO_CELL_OK)
+            times[b->codes[r]]++;
+    for (size_t i = 0; rc == 0 && i < b->n_dictionary; i++)
+        if (times[i] > 0) {
+            rc = mlo_categories_add(&c->categories, b->dictionary[i].ptr, b->dictionary[i].len, times[i],
+                                    err);
+            c->n += times[i];
+        }
+    return rc;
+}
+
+int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, const struct mlo_batch_column *b,
+                    size_t rows, struct mlo_err *err)
+{
+    int rc = 0;
+    mlo_count_states(c, b, rows);
+    if (b->codes && b->n_dictionary <= rows)
+        return count_codes(c, b, rows, err);
+    for (size_t r = 0; rc == 0 && r < rows; r++)
+        if (!b->cell || b->cell[r] == MLO_CELL_OK) {
+            rc = mlo_recent_add(recent, &c->categories, mlo_batch_text(b, r), err);
+            c->n++;
+        }
+    return rc;
+}
