@@ -28,7 +28,7 @@ say = $(if $(V),,@printf '  %-6s %s\n' '$(1)' '$(2)')
 # Linked: what nearly every command needs. Others are opened at run time (src/bundle/libarchive.c,
 # src/git/libgit2.c, src/net/libcurl.c), so a command that needs none of them starts without them.
 LINKED := libcrypto sqlite3 libcjson yaml-0.1 zlib expat
-OPENED := libarchive libgit2 libcurl libzstd snappy liblz4
+OPENED := libarchive libgit2 libcurl libzstd snappy liblz4 libpcre2-8
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
         -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-missing-field-initializers -Wswitch-enum -Wimplicit-fallthrough

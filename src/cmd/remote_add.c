@@ -16,13 +16,12 @@
 #include "context.h"
 #include "remote.h"
 #include "remotes.h"
+#include "settings_file.h"
 #include "undo.h"
 #include "workspace.h"
 
 #define SECTION  "remotes"
-#define FILE_MAX ((size_t)1 << 20) /* as much as the reader of settings takes */
 #define KEYS_MAX 5
-#define NEW_MODE 0644
 
 /*
  * ---- an entry as text, for the ledger: {"url":"s3://models","region":"eu-1"}. Of one that is taken out also
@@ -91,7 +90,7 @@ static bool same_keys(const struct entry *a, const struct entry *b)
 static int entry_parse(const char *text, struct entry *ret, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *doc = NULL;
-    int rc = mlo_json_parse(text, strlen(text), FILE_MAX, &doc, err);
+    int rc = mlo_json_parse(text, strlen(text), MLO_SETTINGS_FILE_MAX, &doc, err);
     const cJSON *node = NULL;
     cJSON_ArrayForEach(node, doc)
     {
@@ -103,80 +102,30 @@ static int entry_parse(const char *text, struct entry *ret, struct mlo_err *err)
 
 /* ---- the file ---- */
 
-struct file {
-    char *path; /* owned; links resolved */
-    int lock;   /* its folder, locked: two writers do not undo each other */
-    char *text; /* owned; "" when there is none yet */
-    size_t n;
-    mode_t mode;
-};
-
-static void file_close(struct file *f)
-{
-    free(f->path);
-    free(f->text);
-    if (f->lock >= 0)
-        close(f->lock);
-}
-
-static int read_text(struct file *f, struct mlo_err *err)
-{
-    struct stat st;
-    int rc = mlo_slurp_at(AT_FDCWD, f->path, FILE_MAX, &f->text, &f->n, err);
-    f->mode = rc == 0 && stat(f->path, &st) == 0 ? st.st_mode & 07777 : NEW_MODE;
-    if (rc != MLO_ENOTFOUND)
-        return rc;
-    *err = MLO_ERR_INIT;
-    f->text = mlo_strdup("", err);
-    return f->text ? 0 : MLO_EIO;
-}
-
-static int file_open(const char *path, struct file *ret, struct mlo_err *err)
-{
-    struct file f = {.lock = -1};
-    char *real = realpath(path, NULL);
-    f.path = real ? real : mlo_strdup(path, err);
-    MLO_AUTOFREE char *copy = f.path ? mlo_strdup(f.path, err) : NULL;
-    if (!copy) {
-        file_close(&f);
-        return MLO_EIO;
-    }
-    f.lock = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = f.lock < 0 ? mlo_fail_errno(err, "folder of '%s'", path) : 0;
-    if (rc == 0)
-        rc = mlo_lock_fd(f.lock, true, -1, NULL, NULL, err);
-    if (rc == 0)
-        rc = read_text(&f, err);
-    if (rc != 0)
-        file_close(&f);
-    else
-        *ret = f;
-    return rc;
-}
-
 /* What is there under this name; n 0 when nothing is. */
-static int file_entry(const struct file *f, const char *name, struct entry *ret, struct mlo_err *err)
+static int file_entry(const struct mlo_settings_file *f, const char *name, struct entry *ret,
+                      struct mlo_err *err)
 {
     return mlo_config_read_entry(f->path, f->text, f->n, SECTION, name, entry_add, ret, err);
 }
 
 /* The file's text with the entry as it is to be; now NULL: without it. */
-static int new_text(const struct file *f, const char *name, const struct entry *now, struct mlo_str *out,
-                    struct mlo_err *err)
+static int new_text(const struct mlo_settings_file *f, const char *name, const struct entry *now,
+                    struct mlo_str *out, struct mlo_err *err)
 {
     return now ? mlo_config_add_entry(f->path, f->text, f->n, SECTION, name, now->keys, out, err)
                : mlo_config_remove_entry(f->path, f->text, f->n, SECTION, name, out, err);
 }
 
 /* Kept for the way back, unless there is a secret in it. */
-static int keep_section(const struct file *f, struct entry *was, struct mlo_err *err)
+static int keep_section(const struct mlo_settings_file *f, struct entry *was, struct mlo_err *err)
 {
     MLO_AUTOFREE char *section = NULL;
     MLO_AUTOSTR struct mlo_str shown;
     int rc = mlo_config_get_section(f->path, f->text, f->n, SECTION, &section, err);
     if (rc != 0 || !section)
         return rc;
-    mlo_str_init(&shown, 2 * FILE_MAX);
+    mlo_str_init(&shown, 2 * MLO_SETTINGS_FILE_MAX);
     mlo_redact(&shown, section, strlen(section));
     rc = mlo_str_check(&shown, err);
     if (rc == 0 && strcmp(shown.ptr, section) == 0)
@@ -186,12 +135,12 @@ static int keep_section(const struct file *f, struct entry *was, struct mlo_err 
 
 /* The section as it was in place of what was left of it: right when taking the entry out gives the text of
  * now. */
-static int put_section(const struct file *f, const char *name, const char *section, struct mlo_str *out,
-                       struct mlo_err *err)
+static int put_section(const struct mlo_settings_file *f, const char *name, const char *section,
+                       struct mlo_str *out, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str left, again;
-    mlo_str_init(&left, FILE_MAX);
-    mlo_str_init(&again, FILE_MAX);
+    mlo_str_init(&left, MLO_SETTINGS_FILE_MAX);
+    mlo_str_init(&again, MLO_SETTINGS_FILE_MAX);
     int rc = mlo_config_remove_entry(f->path, section, strlen(section), SECTION, name, &left, err);
     const char *at = rc == 0 ? strstr(f->text, left.ptr) : NULL;
     if (rc == 0 && !at)
@@ -210,8 +159,8 @@ static int put_section(const struct file *f, const char *name, const char *secti
 }
 
 /* The text with an entry that was taken out: as it was written, when the section is what it was then. */
-static int former_text(const struct file *f, const char *name, const struct entry *was, struct mlo_str *out,
-                       struct mlo_err *err)
+static int former_text(const struct mlo_settings_file *f, const char *name, const struct entry *was,
+                       struct mlo_str *out, struct mlo_err *err)
 {
     int rc = was->section ? put_section(f, name, was->section, out, err) : MLO_ECONFLICT;
     if (rc == 0 || rc == MLO_EIO)
@@ -219,11 +168,6 @@ static int former_text(const struct file *f, const char *name, const struct entr
     *err = MLO_ERR_INIT;
     mlo_str_clear(out);
     return new_text(f, name, was, out, err);
-}
-
-static int file_write(const struct file *f, const struct mlo_str *text, struct mlo_err *err)
-{
-    return mlo_write_file_at(AT_FDCWD, f->path, text->ptr, text->len, f->mode, err);
 }
 
 /* ---- undo ---- */
@@ -240,7 +184,8 @@ static int split_target(const char *target, char **ret_path, const char **ret_na
 }
 
 /* Is the entry what `text` (NULL: not there) says? */
-static int entry_is(const struct file *f, const char *name, const char *text, bool *ret, struct mlo_err *err)
+static int entry_is(const struct mlo_settings_file *f, const char *name, const char *text, bool *ret,
+                    struct mlo_err *err)
 {
     struct entry now = {0}, want = {0};
     int rc = file_entry(f, name, &now, err);
@@ -253,16 +198,17 @@ static int entry_is(const struct file *f, const char *name, const char *text, bo
     return rc;
 }
 
-static int open_effect(const struct mlo_effect *e, struct file *f, const char **ret_name, struct mlo_err *err)
+static int open_effect(const struct mlo_effect *e, struct mlo_settings_file *f, const char **ret_name,
+                       struct mlo_err *err)
 {
     MLO_AUTOFREE char *path = NULL;
     int rc = split_target(e->target, &path, ret_name, err);
-    return rc != 0 ? rc : file_open(path, f, err);
+    return rc != 0 ? rc : mlo_settings_file_open(path, f, err);
 }
 
 static int name_check(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
-    struct file f;
+    struct mlo_settings_file f;
     const char *name = NULL;
     bool same = false;
     (void)ctx;
@@ -272,16 +218,17 @@ static int name_check(void *ctx, const struct mlo_effect *e, struct mlo_err *err
     rc = entry_is(&f, name, e->after, &same, err);
     if (rc == 0 && !same)
         rc = mlo_fail(err, MLO_ECONFLICT, "remote '%s' in '%s' was changed since", name, f.path);
-    file_close(&f);
+    mlo_settings_file_close(&f);
     return rc;
 }
 
-static int put_back(const struct file *f, const char *name, const char *before, struct mlo_err *err)
+static int put_back(const struct mlo_settings_file *f, const char *name, const char *before,
+                    struct mlo_err *err)
 {
     struct entry was = {0}, now = {0};
     bool already = false;
     MLO_AUTOSTR struct mlo_str out;
-    mlo_str_init(&out, FILE_MAX);
+    mlo_str_init(&out, MLO_SETTINGS_FILE_MAX);
     int rc = entry_is(f, name, before, &already, err);
     if (rc == 0 && already)
         return 0;
@@ -294,7 +241,7 @@ static int put_back(const struct file *f, const char *name, const char *before, 
     if (rc == 0)
         rc = before ? former_text(f, name, &was, &out, err) : new_text(f, name, NULL, &out, err);
     if (rc == 0)
-        rc = file_write(f, &out, err);
+        rc = mlo_settings_file_write(f, &out, err);
     entry_release(&was);
     entry_release(&now);
     return rc;
@@ -302,14 +249,14 @@ static int put_back(const struct file *f, const char *name, const char *before, 
 
 static int name_undo(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
-    struct file f;
+    struct mlo_settings_file f;
     const char *name = NULL;
     (void)ctx;
     int rc = open_effect(e, &f, &name, err);
     if (rc != 0)
         return rc;
     rc = put_back(&f, name, e->before, err);
-    file_close(&f);
+    mlo_settings_file_close(&f);
     return rc;
 }
 
@@ -337,51 +284,16 @@ struct opts {
     bool user;
 };
 
-/* mlops.yaml that counts here, else beside .mlops, else in the current folder; with --user the user's file.
- */
-static int choose_file(struct mlo_workspace *ws, bool user, char **ret, struct mlo_err *err)
-{
-    const char *slash = strrchr(ws->home, '/');
-    int rc = 0;
-    if (user) {
-        rc = mlo_user_file(ws->ctx->env, "config.yaml", ret, err);
-        if (rc == 0 && !*ret)
-            rc = mlo_fail(err, MLO_ENOTFOUND, "there is no $HOME for a user's file");
-        MLO_AUTOFREE char *folder = rc == 0 ? mlo_memdup0(*ret, (size_t)(strrchr(*ret, '/') - *ret), err)
-                                            : NULL;
-        if (rc != 0)
-            return rc;
-        return folder ? mlo_mkdirs_at(AT_FDCWD, folder, 0700, err) : MLO_EIO;
-    }
-    rc = mlo_config_find(".", ret, err);
-    if (rc != MLO_ENOTFOUND)
-        return rc;
-    *err = MLO_ERR_INIT;
-    MLO_AUTOSTR struct mlo_str path;
-    char cwd[PATH_MAX];
-    mlo_str_init(&path, MLO_PATH_MAX);
-    if (!getcwd(cwd, sizeof cwd))
-        return mlo_fail_errno(err, "current folder");
-    if (slash && strcmp(slash, "/.mlops") == 0)
-        mlo_str_addf(&path, "%.*s/" MLO_CONFIG_FILE, (int)(slash - ws->home), ws->home);
-    else
-        mlo_str_addf(&path, "%s/" MLO_CONFIG_FILE, cwd);
-    rc = mlo_str_check(&path, err);
-    if (rc == 0)
-        *ret = mlo_str_detach(&path, NULL);
-    return rc;
-}
-
 /* Intended, done, recorded. now NULL: the entry goes. */
-static int change(struct mlo_workspace *ws, const struct file *f, const char *name, const struct entry *now,
-                  struct mlo_err *err)
+static int change(struct mlo_workspace *ws, const struct mlo_settings_file *f, const char *name,
+                  const struct entry *now, struct mlo_err *err)
 {
     struct entry was = {0};
     MLO_AUTOFREE char *before = NULL, *after = NULL;
     MLO_AUTOSTR struct mlo_str target, out;
     int ordinal = -1;
     mlo_str_init(&target, MLO_STR_MAX);
-    mlo_str_init(&out, FILE_MAX);
+    mlo_str_init(&out, MLO_SETTINGS_FILE_MAX);
     mlo_str_addf(&target, "%s#%s", f->path, name);
     /* what would be refused is refused before anything is intended */
     int rc = new_text(f, name, now, &out, err);
@@ -398,7 +310,7 @@ static int change(struct mlo_workspace *ws, const struct file *f, const char *na
     if (rc == 0)
         rc = mlo_run_intend(ws->run, MLO_EFFECT_REMOTE_NAME, target.ptr, before, after, &ordinal, err);
     if (rc == 0)
-        rc = file_write(f, &out, err);
+        rc = mlo_settings_file_write(f, &out, err);
     if (rc == 0)
         rc = mlo_run_done(ws->run, ordinal, err);
     entry_release(&was);
@@ -408,14 +320,14 @@ static int change(struct mlo_workspace *ws, const struct file *f, const char *na
 static int run_change(struct mlo_ctx *ctx, bool user, const struct entry *now, struct mlo_err *err)
 {
     struct mlo_workspace ws = {0};
-    struct file f = {.lock = -1};
+    struct mlo_settings_file f = MLO_SETTINGS_FILE_INIT;
     MLO_AUTOFREE char *path = NULL;
     int rc = mlo_workspace_begin(ctx, &ws, 0, err);
     if (rc != 0)
         return rc;
-    rc = choose_file(&ws, user, &path, err);
+    rc = mlo_settings_file_choose(&ws, user, &path, err);
     if (rc == 0)
-        rc = file_open(path, &f, err);
+        rc = mlo_settings_file_open(path, &f, err);
     if (rc == 0)
         rc = change(&ws, &f, ctx->args[0], now, err);
     rc = mlo_workspace_end(&ws, rc, err);
@@ -426,7 +338,7 @@ static int run_change(struct mlo_ctx *ctx, bool user, const struct entry *now, s
         mlo_report_say(ctx->report, now ? "remote %s is in %s" : "remote %s is gone from %s", ctx->args[0],
                        f.path);
     }
-    file_close(&f);
+    mlo_settings_file_close(&f);
     return rc;
 }
 

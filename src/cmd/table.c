@@ -35,6 +35,7 @@
     /* watch */                                                                                              \
     X(drift)                                                                                                 \
     X(profile)                                                                                               \
+    X(validate)                                                                                              \
     X(monitor)                                                                                               \
     /* ledger */                                                                                             \
     X(log)                                                                                                   \

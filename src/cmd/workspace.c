@@ -162,8 +162,9 @@ const struct mlo_undo_handler *mlo_undo_handlers(struct mlo_workspace *ws, size_
     ws->handlers[5] = mlo_undo_pod_handler(ws);
     ws->handlers[6] = mlo_undo_pod_state_handler(ws);
     ws->handlers[7] = mlo_undo_pod_lease_handler(ws);
+    ws->handlers[8] = mlo_undo_section_handler(ws);
     for (size_t f = MLO_RUNPOD_ENDPOINTS; f <= MLO_RUNPOD_VOLUMES; f++)
-        ws->handlers[7 + f] = mlo_undo_runpod_handler(ws, (enum mlo_runpod_family)f);
+        ws->handlers[8 + f] = mlo_undo_runpod_handler(ws, (enum mlo_runpod_family)f);
     *ret_n = MLO_COUNT(ws->handlers);
     return ws->handlers;
 }

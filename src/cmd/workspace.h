@@ -12,7 +12,7 @@
 #include <mlopsctl/ledger.h>
 #include <mlopsctl/store.h>
 
-#define MLO_UNDO_KINDS 12
+#define MLO_UNDO_KINDS 13
 struct mlo_workspace {
     struct mlo_ctx *ctx;
     char *home;                /* absolute path of .mlops */
