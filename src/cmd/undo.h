@@ -23,8 +23,8 @@ struct mlo_undo_handler mlo_undo_remote_handler(struct mlo_workspace *ws);
  * its keys as a JSON object, before also the section as it was written (remote_add.c). */
 #define MLO_EFFECT_REMOTE_NAME "remote-name"
 struct mlo_undo_handler mlo_undo_remote_name_handler(struct mlo_workspace *ws);
-/* Kind "settings-section": the section `validate` of a settings file. target: the file's path; before and after: its
- * lines, NULL for none. */
+/* Kind "settings-section": the section `validate` of a settings file. target: the file's path; before and
+ * after: its lines, NULL for none. */
 #define MLO_EFFECT_SECTION "settings-section"
 struct mlo_undo_handler mlo_undo_section_handler(struct mlo_workspace *ws);
 /* Kinds "runpod-endpoint", "runpod-volume", ...: something made or removed at RunPod (runpod_change.h). */
