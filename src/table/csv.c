@@ -119,6 +119,7 @@ static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
     if (rc != 0)
         return rc;
     read_rows(t, w, text);
+    mlo_rows_leave_out_ok(&w->rows);
     for (size_t r = 0; r < w->fields.n_rows; r++)
         w->rows.lines[r] = w->fields.lines[r];
     mlo_blocks_describe(&t->in, &w->block, line, &w->rows.batch);

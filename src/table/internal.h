@@ -77,6 +77,8 @@ struct mlo_rows { /* memory of one worker, used again for every batch */
 /* Room for n_rows of these columns; the arrays of each type are there, cells all OK. */
 int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns, size_t n_columns,
                      size_t n_rows, struct mlo_err *err) MLO_MUST_CHECK;
+/* When all cells are there: the states of a column that has nothing but values are left out of the batch. */
+void mlo_rows_leave_out_ok(struct mlo_rows *r);
 void mlo_rows_release(struct mlo_rows *r);
 /* One cell of column c from text, which must live as long as the batch. */
 void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size_t row, const char *s,

@@ -49,11 +49,19 @@ int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns,
     }
     for (size_t c = 0; rc == 0 && c < n_columns; c++) {
         memset(r->cell[c], MLO_CELL_OK, n_rows);
-        r->columns[c].cell = NULL;
+        r->columns[c].cell = r->cell[c];
     }
     r->batch = (struct mlo_batch){
         .n_rows = n_rows, .n_columns = n_columns, .columns = r->columns, .lines = r->lines};
     return rc;
+}
+
+void mlo_rows_leave_out_ok(struct mlo_rows *r)
+{
+    size_t n = r->batch.n_rows;
+    for (size_t c = 0; n > 0 && c < r->n_columns; c++)
+        if (r->cell[c][0] == MLO_CELL_OK && memcmp(r->cell[c], r->cell[c] + 1, n - 1) == 0)
+            r->columns[c].cell = NULL;
 }
 
 void mlo_rows_release(struct mlo_rows *r)
@@ -104,8 +112,6 @@ void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size
     if (cell == MLO_CELL_BAD && mlo_cell_missing(s, n))
         cell = MLO_CELL_MISSING;
     r->cell[c][row] = cell;
-    if (cell != MLO_CELL_OK)
-        r->columns[c].cell = r->cell[c];
     if (type == MLO_COLUMN_TEXT || cell == MLO_CELL_BAD)
         r->texts[c][row] = (struct mlo_slice){s, n};
     if (cell != MLO_CELL_OK && r->numbers[c])
