@@ -23,6 +23,7 @@
 #define MLO_MEDIA_CONFIG          "application/vnd.cncf.model.config.v1+json"
 #define MLO_MEDIA_EXTRA           "application/vnd.cncf.model.doc.v1.raw" /* with filepath "mlopsctl.json" */
 #define MLO_EXTRA_PATH            "mlopsctl.json"
+#define MLO_PROFILE_PATH          "reference.profile" /* what the training data looked like, see drift.h */
 #define MLO_MANIFEST_MAX          ((size_t)4 << 20)
 #define MLO_EXTRA_MAX             ((size_t)256 << 20)
 #define MLO_RAW_LAYER_MIN                                                                                    \
@@ -61,6 +62,8 @@ struct mlo_pack_opts {
     size_t n_env_locks;  /* stored: requirements.txt, conda-lock, uv.lock... */
     const char *license; /* SPDX expression */
     const char *card;    /* Markdown file, stored as README.md of kind doc */
+    const char *profile; /* of the training data, a layer of its own under MLO_PROFILE_PATH */
+    uint64_t profile_rows, profile_columns; /* what it says of itself */
     const char *description;
     const struct mlo_git_info *git; /* borrowed; NULL outside a repository */
     int64_t source_date_ns; /* time written into the bundle: commit time or SOURCE_DATE_EPOCH; 0: none */

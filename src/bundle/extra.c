@@ -162,6 +162,20 @@ static void add_env(struct mlo_jb *b, cJSON *root, const struct mlo_packed *file
     }
 }
 
+static void add_profile(struct mlo_jb *b, cJSON *root, const struct mlo_packed *files, size_t n,
+                        const struct mlo_pack_opts *opts)
+{
+    for (size_t i = 0; opts->profile && i < n; i++) {
+        if (strcmp(files[i].file->path, MLO_PROFILE_PATH) != 0)
+            continue;
+        cJSON *o = mlo_jb_object(b, root, "profile");
+        mlo_jb_text(b, o, "path", MLO_PROFILE_PATH);
+        mlo_jb_digest(b, o, "digest", &files[i].digest);
+        mlo_jb_u64(b, o, "rows", opts->profile_rows);
+        mlo_jb_u64(b, o, "columns", opts->profile_columns);
+    }
+}
+
 static void add_verdicts(struct mlo_jb *b, cJSON *root, const struct mlo_packed *files, size_t n,
                          enum mlo_pickle_verdict worst)
 {
@@ -202,6 +216,7 @@ int mlo_extra_build(struct mlo_packed *files, size_t n, const struct mlo_model_f
         return rc;
     add_git(&b, root, opts->git);
     add_env(&b, root, files, n, opts);
+    add_profile(&b, root, files, n, opts);
     add_verdicts(&b, root, files, n, facts->verdict);
     rc = mlo_jb_check(&b, err);
     return rc ? rc : mlo_json_print(root, ret, ret_len, err);

@@ -72,6 +72,8 @@ static int walk_all(struct mlo_packing *p, struct mlo_refusals *no, struct mlo_e
         rc = mlo_walk_add(&p->walk, o->env_locks[i], base_name(o->env_locks[i]), no, err);
     if (rc == 0 && o->card)
         rc = mlo_walk_add(&p->walk, o->card, "README.md", no, err);
+    if (rc == 0 && o->profile)
+        rc = mlo_walk_add(&p->walk, o->profile, MLO_PROFILE_PATH, no, err);
     return rc ? rc : mlo_walk_finish(&p->walk, no, err);
 }
 
@@ -109,13 +111,26 @@ static int collect(struct mlo_packing *p, struct mlo_refusals *no, struct mlo_er
 
 /* ---- learning, the gate, taking in ---- */
 
+static bool is_profile(const struct mlo_packing *p, const char *path)
+{
+    return p->opts->profile && strcmp(path, MLO_PROFILE_PATH) == 0;
+}
+
+static enum mlo_kind kind_of(const struct mlo_packing *p, const struct mlo_packed *f)
+{
+    const char *path = f->file->path;
+    if (is_profile(p, path))
+        return MLO_KIND_DATASET;
+    return is_env_lock(p, path) ? MLO_KIND_CODE : mlo_classify(path, f->format);
+}
+
 static int learn(struct mlo_packing *p, struct mlo_err *err)
 {
     int rc = mlo_packing_learn(p, err);
     for (size_t i = 0; i < p->n && rc == 0; i++) {
         struct mlo_packed *f = &p->files[i];
-        f->kind = is_env_lock(p, f->file->path) ? MLO_KIND_CODE : mlo_classify(f->file->path, f->format);
-        f->raw = f->kind == MLO_KIND_WEIGHT || !mlo_packed_small(f);
+        f->kind = kind_of(p, f);
+        f->raw = f->kind == MLO_KIND_WEIGHT || is_profile(p, f->file->path) || !mlo_packed_small(f);
     }
     return rc;
 }

@@ -86,10 +86,11 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"Today against the training data", "mlopsctl drift --reference reference.csv --current current.csv"},
     {"Against a kept profile, for a script", "mlopsctl drift -r ref.profile -c current.csv --json"},
+    {"Against what the model in production was trained on", "mlopsctl drift -r credit:1.4.0 -c current.csv"},
     {"A page to look at, and samples for Prometheus",
      "mlopsctl drift -r reference.csv -c current.csv --html report.html --prometheus drift.prom"},
-    {"Day by day, over the last month",
-     "mlopsctl drift -r reference.csv -c requests.csv --time time --window day --from 2026-10-01"},
+    {"The requests that a server answered, day by day",
+     "mlopsctl drift -r credit:1.4.0 -c requests.jsonl --window day --from 2026-10-01"},
     {"In a GitHub Actions step", "mlopsctl drift -r reference.csv -c current.csv --github --junit drift.xml"},
     {0},
 };

@@ -35,7 +35,7 @@ struct mlo_drift_inputs {
 void mlo_drift_inputs_init(struct mlo_drift_inputs *in);
 void mlo_drift_inputs_release(struct mlo_drift_inputs *in);
 /* Both sides as profiles with the same bins. */
-int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -59,9 +59,9 @@ static int check_not_empty(const struct mlo_profile *p, const struct mlo_period 
                     (unsigned long long)f.outside, (unsigned long long)f.timeless);
 }
 
-static int open_reference(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
-                          const struct mlo_table_opts *to, const struct mlo_profile_opts *as,
-                          struct mlo_drift_inputs *in, struct mlo_err *err)
+static int open_reference(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                          const struct mlo_drift_settings *s, const struct mlo_table_opts *to,
+                          const struct mlo_profile_opts *as, struct mlo_drift_inputs *in, struct mlo_err *err)
 {
     MLO_AUTOFREE struct mlo_column_use *roles = NULL;
     struct mlo_profile_opts how = *as;
@@ -74,13 +74,13 @@ static int open_reference(const struct mlo_drift_args *o, const struct mlo_drift
     how.roles = roles;
     how.positive = o->roles.positive;
     if (rc == 0)
-        rc = mlo_profile_open(&o->reference, 1, to, &how, &in->reference, err);
+        rc = mlo_profile_open(ctx, &o->reference, 1, to, &how, &in->reference, err);
     if (rc == 0)
         rc = check_not_empty(in->reference, how.period, err);
     return rc != 0 ? mlo_wrap(err, "reference") : 0;
 }
 
-static int open_current(const struct mlo_drift_args *o, const struct mlo_table_opts *to,
+static int open_current(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_table_opts *to,
                         const struct mlo_profile_opts *as, struct mlo_drift_inputs *in, struct mlo_err *err)
 {
     const struct mlo_column_use time = {.name = o->roles.time, .role = MLO_ROLE_TIME, .optional = true};
@@ -97,13 +97,13 @@ static int open_current(const struct mlo_drift_args *o, const struct mlo_table_o
         rc = mlo_windows_new(&span, &in->windows, err);
     how.windows = in->windows;
     if (rc == 0)
-        rc = mlo_profile_open(o->current.items, o->current.n, to, &how, &in->current, err);
+        rc = mlo_profile_open(ctx, o->current.items, o->current.n, to, &how, &in->current, err);
     if (rc == 0)
         rc = check_not_empty(in->current, how.period, err);
     return rc != 0 ? mlo_wrap(err, "current data") : 0;
 }
 
-int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err)
 {
@@ -111,8 +111,8 @@ int mlo_drift_inputs_read(const struct mlo_ctx *ctx, const struct mlo_drift_args
         .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
     const struct mlo_profile_opts as = {
         .exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR"), .time_column = o->roles.time};
-    int rc = open_reference(o, s, &to, &as, in, err);
+    int rc = open_reference(ctx, o, s, &to, &as, in, err);
     if (rc == 0)
-        rc = open_current(o, &to, &as, in, err);
+        rc = open_current(ctx, o, &to, &as, in, err);
     return rc == 0 ? name_current(o, &in->name_current, err) : rc;
 }

@@ -1,6 +1,7 @@
 /* mlopsctl pack: files become a named bundle. */
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/thread.h>
@@ -10,13 +11,14 @@
 #include "metrics.h"
 #include "provenance.h"
 #include "table.h"
+#include "tables.h"
 #include "workspace.h"
 
 #define MAX_THREADS 1024
 
 struct opts {
     struct mlo_strings tags, metrics, datasets, env_locks;
-    const char *metrics_file, *license, *card, *description;
+    const char *metrics_file, *license, *card, *description, *profile;
     bool allow_dirty, accept_unknown, accept_secrets, bare, dry_run;
     uint64_t threads;
 };
@@ -53,6 +55,13 @@ static const struct mlo_opt table[] = {
      .help = "lock file of the environment (requirements.txt, conda-lock.yml, uv.lock), stored in the "
              "bundle",
      .offset = offsetof(struct opts, env_locks)},
+    {.name = "profile",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .flags = MLO_OPTF_FILE,
+     .help = "what the training data looked like (mlopsctl profile), stored in the bundle: "
+             "`mlopsctl drift --reference NAME` then compares with it",
+     .offset = offsetof(struct opts, profile)},
     {.name = "license",
      .type = MLO_OPT_STRING,
      .arg = "SPDX",
@@ -171,6 +180,32 @@ static int read_git(struct job *j, struct mlo_err *err)
     return rc == 0 && j->git.dirty && !j->opts->allow_dirty ? mlo_provenance_refuse(&j->git, err) : rc;
 }
 
+/* Nothing but a profile of ours: who deploys the bundle relies on it. */
+static int check_profile(const char *path, struct mlo_pack_opts *pack, struct mlo_err *err)
+{
+    const struct mlo_table_opts none = {0};
+    const struct mlo_profile_opts as_it_is = {0};
+    struct mlo_profile_facts f;
+    struct mlo_profile *p = NULL;
+    if (!path)
+        return 0;
+    if (access(path, R_OK) != 0)
+        return mlo_fail_errno(err, "profile '%s' cannot be read", path);
+    if (!mlo_is_profile(path)) {
+        mlo_fail(err, MLO_EINVALID, "'%s' is no profile", path);
+        return mlo_hint(err, "make one of the training data: mlopsctl profile train.csv -o train.profile");
+    }
+    int rc = mlo_profile_open(NULL, &path, 1, &none, &as_it_is, &p, err);
+    if (rc != 0)
+        return rc;
+    mlo_profile_facts(p, &f);
+    mlo_profile_free(p);
+    pack->profile = path;
+    pack->profile_rows = f.rows;
+    pack->profile_columns = f.columns;
+    return 0;
+}
+
 static int source_date(const struct job *j, int64_t *ret, struct mlo_err *err)
 {
     const char *epoch = mlo_env_get(j->ctx->env, "SOURCE_DATE_EPOCH");
@@ -237,7 +272,9 @@ static int prepare(struct job *j, struct mlo_err *err)
         .threads = (unsigned)o->threads,
         .progress = mlo_progress_adapter,
     };
-    rc = apply_settings(j->ctx, &j->pack, err);
+    rc = check_profile(o->profile, &j->pack, err);
+    if (rc == 0)
+        rc = apply_settings(j->ctx, &j->pack, err);
     return rc ? rc : source_date(j, &j->pack.source_date_ns, err);
 }
 
@@ -358,6 +395,8 @@ static const struct mlo_example examples[] = {
     {"Pack a folder under a version and as the newest", "mlopsctl pack model -t credit:1.4.0 -t credit"},
     {"With what it reached and what it was made from",
      "mlopsctl pack model -t credit:1.5.0 --metric auc=0.91 --dataset train.csv"},
+    {"With what its training data looked like, for `mlopsctl drift`",
+     "mlopsctl pack model -t credit:1.6.0 --profile reference.profile"},
     {"What would be packed, and its digest", "mlopsctl pack model -t credit --dry-run"},
     {0},
 };

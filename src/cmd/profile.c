@@ -44,7 +44,7 @@ static const struct mlo_opt opts_table[] = {
 };
 
 /* `profile merge A B...`: the shards' profiles added up. */
-static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo_err *err)
+static int merge(struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo_err *err)
 {
     const struct mlo_table_opts none = {0};
     const struct mlo_profile_opts as_it_is = {0};
@@ -53,7 +53,7 @@ static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo
     for (size_t i = 1; rc == 0 && i < ctx->n_args; i++) {
         const char *path = ctx->args[i];
         struct mlo_profile *p = NULL;
-        rc = mlo_profile_open(&path, 1, &none, &as_it_is, &p, err);
+        rc = mlo_profile_open(ctx, &path, 1, &none, &as_it_is, &p, err);
         if (rc == 0 && sum) {
             rc = mlo_profile_merge(sum, p, err);
             mlo_profile_free(p);
@@ -70,7 +70,7 @@ static int merge(const struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo
     return rc;
 }
 
-static int make(const struct mlo_ctx *ctx, const struct opts *o, const struct mlo_drift_settings *s,
+static int make(struct mlo_ctx *ctx, const struct opts *o, const struct mlo_drift_settings *s,
                 struct mlo_profile **ret, struct mlo_err *err)
 {
     struct mlo_table_opts to = {
@@ -80,14 +80,14 @@ static int make(const struct mlo_ctx *ctx, const struct opts *o, const struct ml
     struct mlo_profile_opts how = {0};
     if (ctx->n_args > 1 && strcmp(ctx->args[0], "merge") == 0)
         return merge(ctx, ret, err);
-    int rc = o->like ? mlo_profile_open(&o->like, 1, &to, &how, &like, err) : 0;
+    int rc = o->like ? mlo_profile_open(ctx, &o->like, 1, &to, &how, &like, err) : 0;
     if (rc == 0)
         rc = mlo_role_list(&o->roles, s->roles, s->n_roles, &roles, &how.n_roles, err);
     how.roles = roles;
     how.positive = o->roles.positive;
     how.like = like;
     if (rc == 0)
-        rc = mlo_profile_open((const char *const *)ctx->args, ctx->n_args, &to, &how, ret, err);
+        rc = mlo_profile_open(ctx, (const char *const *)ctx->args, ctx->n_args, &to, &how, ret, err);
     mlo_profile_free(like);
     return rc;
 }

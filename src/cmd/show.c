@@ -122,6 +122,20 @@ static void put_model(struct mlo_report *r, const struct mlo_bundle *b)
     put_text(r, b->extra, "verdict", "verdict", "pickles");
 }
 
+/* What the training data looked like is in the bundle. */
+static void put_profile(struct mlo_report *r, const struct mlo_bundle *b)
+{
+    const cJSON *profile = member(b->extra, "profile");
+    struct mlo_err ignored = MLO_ERR_INIT;
+    uint64_t rows = 0, columns = 0;
+    put_text(r, profile, "path", "profile", "profile");
+    if (profile && mlo_json_u64(profile, "rows", &rows, &ignored) == 0 &&
+        mlo_json_u64(profile, "columns", &columns, &ignored) == 0) {
+        mlo_report_u64(r, "profile_rows", "profiled rows", rows);
+        mlo_report_u64(r, "profile_columns", "profiled columns", columns);
+    }
+}
+
 static void put_provenance(struct mlo_report *r, const struct mlo_bundle *b)
 {
     const cJSON *descriptor = member(b->config, "descriptor"), *git = member(b->extra, "git");
@@ -276,6 +290,7 @@ static int show_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, con
     mlo_report_digest(r, "digest", "digest", &b->digest);
     mlo_report_size(r, "size", "size", total_size(b));
     put_model(r, b);
+    put_profile(r, b);
     put_provenance(r, b);
     put_files(r, b);
     if (o->tensors)

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 #include <mlopsctl/base/io.h>
+#include <mlopsctl/base/text.h>
+
+#include "workspace.h"
 
 #define PROFILE_FILE_MAX ((size_t)256 << 20)
 
-static bool is_profile(const char *path)
+bool mlo_is_profile(const char *path)
 {
     static const char start[] = "{\"schema\":";
     static const char kind[] = "\"kind\":\"mlopsctl-profile\"";
@@ -29,15 +32,64 @@ static int read_profile(const char *path, struct mlo_profile **ret, struct mlo_e
     return rc != 0 ? mlo_wrap(err, "'%s'", path) : 0;
 }
 
+/* ---- in a bundle ---- */
+
+/* Files come first: a bundle whose name is that of a file is meant by its digest or tag. */
+static bool is_bundle_name(const char *word)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    struct mlo_ref ref;
+    return access(word, F_OK) != 0 &&
+           (strncmp(word, "sha256:", 7) == 0 || mlo_ref_parse(word, &ref, &ignored) == 0);
+}
+
+static int read_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, struct mlo_profile **ret,
+                       struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0, at = 0;
+    while (at < b->n_files && strcmp(b->files[at].path, MLO_PROFILE_PATH) != 0)
+        at++;
+    if (at == b->n_files) {
+        mlo_fail(err, MLO_ENOTFOUND, "the bundle has no profile");
+        return mlo_hint(err, "pack it with --profile, or name the table that it was trained on");
+    }
+    int rc = mlo_store_read(ws->store, &b->files[at].digest, PROFILE_FILE_MAX, &text, &n, err);
+    return rc == 0 ? mlo_profile_read(text, n, ret, err) : rc;
+}
+
+static int bundle_profile(struct mlo_ctx *ctx, const char *word, struct mlo_profile **ret,
+                          struct mlo_err *err)
+{
+    struct mlo_workspace ws = {0};
+    struct mlo_bundle b = {0};
+    struct mlo_digest digest;
+    char shown[MLO_SHOWN];
+    int rc = mlo_workspace_read(ctx, &ws, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_workspace_resolve(&ws, word, NULL, &digest, err);
+    if (rc == MLO_ENOTFOUND)
+        mlo_fail(err, rc, "'%s' is neither a file nor a bundle", mlo_shown(word, strlen(word), shown));
+    else if (rc == 0 && (rc = mlo_bundle_load(ws.store, &digest, &b, err)) == 0 &&
+             (rc = read_bundle(&ws, &b, ret, err)) != 0)
+        mlo_wrap(err, "'%s'", mlo_shown(word, strlen(word), shown));
+    mlo_bundle_release(&b);
+    mlo_workspace_close(&ws);
+    return rc;
+}
+
+/* ---- either ---- */
+
 /* Roles given beside a profile are as good as those that stand in it. */
-static int open_profile(const char *path, const struct mlo_profile_opts *how, struct mlo_profile **ret,
-                        struct mlo_err *err)
+static int open_profile(struct mlo_ctx *ctx, const char *path, const struct mlo_profile_opts *how,
+                        struct mlo_profile **ret, struct mlo_err *err)
 {
     struct mlo_profile *p = NULL;
     if (how->period || how->windows)
         return mlo_fail(err, MLO_EUSAGE,
                         "'%s' is a profile: it keeps no rows that could be told apart by time", path);
-    int rc = read_profile(path, &p, err);
+    int rc = mlo_is_profile(path) ? read_profile(path, &p, err) : bundle_profile(ctx, path, &p, err);
     if (rc == 0)
         rc = mlo_profile_set_roles(p, how->roles, how->n_roles, err);
     if (rc != 0)
@@ -47,14 +99,15 @@ static int open_profile(const char *path, const struct mlo_profile_opts *how, st
     return rc;
 }
 
-int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
-                     const struct mlo_profile_opts *how, struct mlo_profile **ret, struct mlo_err *err)
+int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
+                     const struct mlo_table_opts *opts, const struct mlo_profile_opts *how,
+                     struct mlo_profile **ret, struct mlo_err *err)
 {
     struct mlo_table *t = NULL;
     struct mlo_table_opts as = *opts;
     MLO_AUTOFREE struct mlo_table_column *types = NULL;
-    if (n == 1 && is_profile(paths[0]))
-        return open_profile(paths[0], how, ret, err);
+    if (n == 1 && (mlo_is_profile(paths[0]) || (ctx && is_bundle_name(paths[0]))))
+        return open_profile(ctx, paths[0], how, ret, err);
     int rc = how->like ? mlo_profile_columns(how->like, &types, &as.n_types, err) : 0;
     if (how->like)
         as.types = types;

@@ -5,11 +5,14 @@
 #include <mlopsctl/cli.h>
 #include <mlopsctl/drift.h>
 
-/* A file that begins as our profiles do is one; anything else is a table, counted as `how` says. Owner: the
- * caller. */
-int mlo_profile_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
-                     const struct mlo_profile_opts *how, struct mlo_profile **ret,
-                     struct mlo_err *err) MLO_MUST_CHECK;
+/* Does the file begin as our profiles do? */
+bool mlo_is_profile(const char *path);
+/* A file that begins as our profiles do is one; a word that is no file but names a bundle of the workspace
+ * stands for the profile that was packed into it (ctx NULL: no bundles); anything else is a table, counted as
+ * `how` says. Owner: the caller. */
+int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
+                     const struct mlo_table_opts *opts, const struct mlo_profile_opts *how,
+                     struct mlo_profile **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The columns that the command line gives a role. */
 struct mlo_role_opts {
     struct mlo_strings prediction, score, ignore;

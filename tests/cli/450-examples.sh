@@ -8,11 +8,15 @@ mkdir "$T/bin" && ln -s "$MLOPSCTL" "$T/bin/mlopsctl" && PATH=$T/bin:$PATH
 mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model && tiny_model model/model.safetensors && tiny_model model.safetensors &&
     echo '{"model_type":"tiny"}' >model/config.json && echo '# tiny' >model/README.md && printf 'a,b\n1,2\n' >train.csv || exit 8
 {
+    cp "$R/examples/credit/reference.csv" "$R/examples/credit/current.csv" . && mlopsctl profile reference.csv -o ref.profile && cp ref.profile reference.profile &&
+        mlopsctl profile --like ref.profile current.csv -o a.profile && cp a.profile b.profile
     mlopsctl pack model -t credit:1.3.0 && sed 's/tiny/small/' -i model/config.json && printf '\377' | dd of=model/model.safetensors bs=1 seek=70 conv=notrunc 2>/dev/null &&
-        mlopsctl pack model -t credit:1.4.0 -t credit && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
-    cp "$R/examples/credit/reference.csv" "$R/examples/credit/current.csv" . && cp -r "$R/tests/golden/onnx/cases" . && cp cases/broadcast/model.onnx . && mlopsctl profile reference.csv -o ref.profile &&
-        mlopsctl profile --like ref.profile current.csv -o a.profile && cp a.profile b.profile &&
-        awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv
+        mlopsctl pack model -t credit:1.4.0 -t credit --profile ref.profile && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
+    cp -r "$R/tests/golden/onnx/cases" . && cp cases/broadcast/model.onnx . &&
+        awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv &&
+        awk -F, 'NR == 1 { split($0, n, ","); next } { printf "{\"time\":\"2026-10-%02dT%02d:00:00Z\",\"status\":200,\"latency_ms\":%d,\"model\":\"credit:1.4.0\",\"inputs\":{", NR % 28 + 1, NR % 24, 20 + NR % 30
+            for (i = 1; i <= NF; i++) printf "%s\"%s\":%s", (i > 1 ? "," : ""), n[i], ($i == "" ? "null" : $i)
+            print "},\"outputs\":{}}" }' current.csv >requests.jsonl
 } >/dev/null || exit 8
 
 # The registry of the examples: localhost:5000 stands for it.

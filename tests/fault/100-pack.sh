@@ -10,6 +10,15 @@ setup()
     mlopsctl pack m -t m:1 && cp "$R/examples/digits/digits.safetensors" m/
 }
 sweep 'pack' 'pack m -t m:2'
+# With a profile, which is a layer more.
+setup()
+{
+    mkdir m
+    tiny_model m/model.safetensors
+    printf 'a,b\n1,x\n2,y\n' >t.csv && mlopsctl profile t.csv -o t.profile
+    mlopsctl pack m -t m:1
+}
+sweep 'pack with a profile' 'pack m -t m:2 --profile t.profile'
 # The first command ever, in a folder without state.
 setup()
 {
