@@ -14,6 +14,7 @@ struct mlo_frame;
 /* One execution of a step. */
 struct mlo_op_call {
     const struct mlo_node *node;
+    const void *how;   /* of the operator's row */
     const void *state; /* what prepare has made */
     const struct mlo_value *const *in;
     size_t n_in;
@@ -35,7 +36,8 @@ struct mlo_op {
     int (*run)(struct mlo_op_call *c, struct mlo_err *err);
     int (*prepare)(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err); /* may be NULL */
     void (*release)(void *state);                                                          /* NULL: free */
-    bool varies; /* not to be folded: random, or control flow */
+    const void *how; /* what tells it from others with the same run function */
+    bool varies;     /* not to be folded: random, or control flow */
 };
 struct mlo_op_family {
     const char *domain;
@@ -119,6 +121,11 @@ struct mlo_walk {
 void mlo_walk_rows(const struct mlo_walk *w, void (*fn)(void *ctx, const size_t *at, size_t n), void *ctx);
 /* "MatMul: " and the types and shapes of the inputs, for messages: wraps err. */
 int mlo_op_refuse(const struct mlo_op_call *c, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(3, 4);
+
+/* ---- cast.c ---- */
+
+/* from->n numbers into to->data, of type to->dtype: MLO_EUNAVAIL for types that are no numbers here. */
+int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- subgraphs ---- */
 

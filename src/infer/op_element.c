@@ -2,7 +2,7 @@
  * Operators of two arrays, element by element, with the broadcasting of NumPy. One loop for each type and
  * operator, chosen once for a call; halves are computed as floats.
  */
-#include <math.h>
+#include <tgmath.h>
 #include <string.h>
 
 #include "op.h"
@@ -36,6 +36,21 @@ typedef void row_fn(const char *a, size_t a_step, const char *b, size_t b_step, 
     ROW(op##_u32, uint32_t, uint32_t, expr)                                                                  \
     ROW(op##_u64, uint64_t, uint64_t, expr)
 
+/* The same for both kinds of whole numbers, where the sign matters. */
+#define ROWS_SIGNED(op, result, expr)                                                                        \
+    ROW(op##_i8, int8_t, result, expr)                                                                       \
+    ROW(op##_i16, int16_t, result, expr)                                                                     \
+    ROW(op##_i32, int32_t, result, expr)                                                                     \
+    ROW(op##_i64, int64_t, result, expr)
+#define ROWS_TRUTH(op, expr)                                                                                 \
+    ROW(op##_f32, float, uint8_t, expr)                                                                      \
+    ROW(op##_f64, double, uint8_t, expr)                                                                     \
+    ROW(op##_u8, uint8_t, uint8_t, expr)                                                                     \
+    ROW(op##_u16, uint16_t, uint8_t, expr)                                                                   \
+    ROW(op##_u32, uint32_t, uint8_t, expr)                                                                   \
+    ROW(op##_u64, uint64_t, uint8_t, expr)                                                                   \
+    ROWS_SIGNED(op, uint8_t, expr)
+
 #define WIDE(v) ((uint64_t)(v))
 ROWS_REAL(add, x + y)
 ROWS_REAL(sub, x - y)
@@ -57,92 +72,381 @@ ROW(div_i16, int16_t, int16_t, SIGNED_QUOTIENT(x, y))
 ROW(div_i32, int32_t, int32_t, SIGNED_QUOTIENT(x, y))
 ROW(div_i64, int64_t, int64_t, SIGNED_QUOTIENT(x, y))
 
-struct binary { /* rows of an operator by type; NULL: not for this type */
-    row_fn *f32, *f64, *u8, *i8, *u16, *i16, *u32, *i32, *u64, *i64;
-};
-#define BOTH_SIGNS(op)                                                                                       \
-    {                                                                                                        \
-        op##_f32, op##_f64, op##_u8, op##_u8, op##_u16, op##_u16, op##_u32, op##_u32, op##_u64, op##_u64     \
+/* The sign of the divisor; by zero 0. */
+#define MODULO(x, y) ((y) == 0 ? 0 : (x) % (y))
+#define SIGNED_MODULO(x, y)                                                                                  \
+    ((y) == -1 || (y) == 0 ? 0 : (x) % (y) + ((x) % (y) != 0 && ((x) % (y) < 0) != ((y) < 0) ? (y) : 0))
+#define SIGNED_REST(x, y) ((y) == -1 || (y) == 0 ? 0 : (x) % (y))
+ROWS_WHOLE(modulo, MODULO(x, y))
+ROW(modulo_i8, int8_t, int8_t, SIGNED_MODULO(x, y))
+ROW(modulo_i16, int16_t, int16_t, SIGNED_MODULO(x, y))
+ROW(modulo_i32, int32_t, int32_t, SIGNED_MODULO(x, y))
+ROW(modulo_i64, int64_t, int64_t, SIGNED_MODULO(x, y))
+ROWS_REAL(remainder, fmod(x, y))
+ROWS_WHOLE(remainder, MODULO(x, y))
+ROW(remainder_i8, int8_t, int8_t, SIGNED_REST(x, y))
+ROW(remainder_i16, int16_t, int16_t, SIGNED_REST(x, y))
+ROW(remainder_i32, int32_t, int32_t, SIGNED_REST(x, y))
+ROW(remainder_i64, int64_t, int64_t, SIGNED_REST(x, y))
+
+/* By squaring, wrapping around; a negative power of a whole number is 0, but of 1 and -1. */
+static uint64_t whole_power(uint64_t base, int64_t exponent)
+{
+    if (exponent < 0)
+        return base == 1 ? 1 : base == UINT64_MAX ? (exponent & 1 ? base : 1) : 0;
+    uint64_t power = 1;
+    for (uint64_t e = (uint64_t)exponent; e; e >>= 1, base *= base)
+        power *= e & 1 ? base : 1;
+    return power;
+}
+ROWS_REAL(power, pow(x, y))
+ROWS_WHOLE(power, whole_power(x, (int64_t)(y &WIDE(INT64_MAX))))
+ROW(power_i8, int8_t, int8_t, whole_power((uint64_t)x, y))
+ROW(power_i16, int16_t, int16_t, whole_power((uint64_t)x, y))
+ROW(power_i32, int32_t, int32_t, whole_power((uint64_t)x, y))
+ROW(power_i64, int64_t, int64_t, whole_power((uint64_t)x, y))
+
+/* NaN wins. */
+ROWS_REAL(least, isnan(x) || x < y ? x : y)
+ROWS_REAL(greatest, isnan(x) || x > y ? x : y)
+ROWS_WHOLE(least, x < y ? x : y)
+ROWS_WHOLE(greatest, x > y ? x : y)
+ROW(least_i8, int8_t, int8_t, x < y ? x : y)
+ROW(least_i16, int16_t, int16_t, x < y ? x : y)
+ROW(least_i32, int32_t, int32_t, x < y ? x : y)
+ROW(least_i64, int64_t, int64_t, x < y ? x : y)
+ROW(greatest_i8, int8_t, int8_t, x > y ? x : y)
+ROW(greatest_i16, int16_t, int16_t, x > y ? x : y)
+ROW(greatest_i32, int32_t, int32_t, x > y ? x : y)
+ROW(greatest_i64, int64_t, int64_t, x > y ? x : y)
+
+ROWS_REAL(prelu, x < 0 ? x * y : x)
+ROW(prelu_i8, int8_t, int8_t, x < 0 ? x * y : x)
+ROW(prelu_i16, int16_t, int16_t, x < 0 ? x * y : x)
+ROW(prelu_i32, int32_t, int32_t, x < 0 ? WIDE(x) * WIDE(y) : WIDE(x))
+ROW(prelu_i64, int64_t, int64_t, x < 0 ? WIDE(x) * WIDE(y) : WIDE(x))
+
+ROWS_WHOLE(bit_and, x &y)
+ROWS_WHOLE(bit_or, x | y)
+ROWS_WHOLE(bit_xor, x ^ y)
+ROWS_WHOLE(left, y >= 8 * sizeof x ? 0 : WIDE(x) << y)
+ROWS_WHOLE(right, y >= 8 * sizeof x ? 0 : x >> y)
+
+ROWS_TRUTH(equal, x == y)
+ROWS_TRUTH(less, x < y)
+ROWS_TRUTH(less_equal, x <= y)
+ROWS_TRUTH(greater, x > y)
+ROWS_TRUTH(greater_equal, x >= y)
+ROW(both_u8, uint8_t, uint8_t, x &&y)
+ROW(either_u8, uint8_t, uint8_t, x || y)
+ROW(differ_u8, uint8_t, uint8_t, !x != !y)
+
+static void equal_slices(const char *a, size_t a_step, const char *b, size_t b_step, char *out, size_t n)
+{
+    const struct mlo_slice *p = (const struct mlo_slice *)(const void *)a, *q = (const void *)b;
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_slice *x = &p[i * a_step], *y = &q[i * b_step];
+        out[i] = x->len == y->len && (x->len == 0 || memcmp(x->ptr, y->ptr, x->len) == 0);
     }
-static const struct binary adds = BOTH_SIGNS(add), subs = BOTH_SIGNS(sub), muls = BOTH_SIGNS(mul),
-                           divs = {div_f32, div_f64, div_u8,  div_i8,  div_u16,
-                                   div_i16, div_u32, div_i32, div_u64, div_i64};
+}
+
+struct binary { /* rows of an operator by type; NULL: not for this type */
+    row_fn *f32, *f64, *u8, *i8, *u16, *i16, *u32, *i32, *u64, *i64, *boolean;
+    bool truth; /* the result is bool */
+};
 
 static row_fn *row_of(const struct binary *b, enum mlo_dtype t)
 {
     row_fn *const by_type[] = {
-        [MLO_DT_F32] = b->f32, [MLO_DT_F64] = b->f64, [MLO_DT_U8] = b->u8,   [MLO_DT_I8] = b->i8,
-        [MLO_DT_U16] = b->u16, [MLO_DT_I16] = b->i16, [MLO_DT_U32] = b->u32, [MLO_DT_I32] = b->i32,
-        [MLO_DT_U64] = b->u64, [MLO_DT_I64] = b->i64};
+        [MLO_DT_F32] = b->f32,     [MLO_DT_F16] = b->f32, [MLO_DT_BF16] = b->f32, [MLO_DT_F64] = b->f64,
+        [MLO_DT_U8] = b->u8,       [MLO_DT_I8] = b->i8,   [MLO_DT_U16] = b->u16,  [MLO_DT_I16] = b->i16,
+        [MLO_DT_U32] = b->u32,     [MLO_DT_I32] = b->i32, [MLO_DT_U64] = b->u64,  [MLO_DT_I64] = b->i64,
+        [MLO_DT_BOOL] = b->boolean};
     return (size_t)t < MLO_COUNT(by_type) ? by_type[t] : NULL;
 }
 
-struct pair {
+/* ---- one call ---- */
+
+struct rows {
     row_fn *row;
     const char *a, *b;
     char *out;
-    size_t size, a_step, b_step; /* bytes of an element; steps in the last dimension: 0 or 1 */
+    size_t a_size, b_size, out_size; /* bytes of an element */
+    size_t a_step, b_step;           /* in the last dimension: 0 or 1 */
 };
 
 static void walk_row(void *ctx, const size_t *at, size_t n)
 {
-    const struct pair *p = ctx;
-    p->row(p->a + at[0] * p->size, p->a_step, p->b + at[1] * p->size, p->b_step, p->out + at[2] * p->size, n);
+    const struct rows *p = ctx;
+    p->row(p->a + at[0] * p->a_size, p->a_step, p->b + at[1] * p->b_size, p->b_step,
+           p->out + at[2] * p->out_size, n);
 }
 
-static int apply(struct mlo_op_call *c, const struct binary *by_type, struct mlo_err *err)
+static void walk(struct rows *p, const struct mlo_array *a, const struct mlo_array *b,
+                 const struct mlo_array *out)
 {
-    struct mlo_walk w = {.n_operands = 3};
+    struct mlo_walk w = {.n_operands = 3, .dims = out->dims, .rank = out->rank};
+    mlo_broadcast_strides(a, w.rank, w.strides[0]);
+    mlo_broadcast_strides(b, w.rank, w.strides[1]);
+    mlo_broadcast_strides(out, w.rank, w.strides[2]);
+    p->a_step = w.rank ? w.strides[0][w.rank - 1] : 0;
+    p->b_step = w.rank ? w.strides[1][w.rank - 1] : 0;
+    mlo_walk_rows(&w, walk_row, p);
+}
+
+/* Halves as floats for the time of the call; anything else as it is. */
+static int widened(struct mlo_op_call *c, const struct mlo_array *a, const void **ret, size_t *ret_size,
+                   struct mlo_err *err)
+{
+    void *wide;
+    *ret = a->data;
+    *ret_size = mlo_dtype_bits(a->dtype) / 8;
+    if (a->dtype != MLO_DT_F16 && a->dtype != MLO_DT_BF16)
+        return 0;
+    int rc = mlo_scratch(c, a->n, sizeof(float), &wide, err);
+    if (rc != 0)
+        return rc;
+    mlo_halves_to_floats(a->dtype, a->data, wide, a->n);
+    *ret = wide;
+    *ret_size = sizeof(float);
+    return 0;
+}
+
+static int combine(struct mlo_op_call *c, const struct binary *by_type, const struct mlo_array *a,
+                   const struct mlo_array *b, struct mlo_array *out, struct mlo_err *err)
+{
+    struct rows p = {.row = row_of(by_type, a->dtype), .out = out->data};
+    bool half = (a->dtype == MLO_DT_F16 || a->dtype == MLO_DT_BF16) && !by_type->truth;
+    const void *x = NULL, *y = NULL;
+    void *wide = NULL;
+    int rc = widened(c, a, &x, &p.a_size, err);
+    if (rc == 0)
+        rc = widened(c, b, &y, &p.b_size, err);
+    if (rc == 0 && half)
+        rc = mlo_scratch(c, out->n, sizeof(float), &wide, err);
+    if (rc != 0)
+        return rc;
+    p.a = x;
+    p.b = y;
+    p.out = half ? wide : out->data;
+    p.out_size = half ? sizeof(float) : mlo_dtype_bits(out->dtype) / 8;
+    walk(&p, a, b, out);
+    if (half)
+        mlo_floats_to_halves(out->dtype, wide, out->data, out->n);
+    return 0;
+}
+
+static int run_binary(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct binary *by_type = c->how;
     int64_t dims[MLO_RANK_MAX];
     const struct mlo_array *a, *b;
     struct mlo_array *out;
+    unsigned rank;
     int rc = mlo_in_array(c, 0, &a, err);
     if (rc == 0)
         rc = mlo_in_typed(c, 1, a->dtype, &b, err);
     if (rc == 0)
-        rc = mlo_broadcast_shape(a, b, dims, &w.rank, err);
-    if (rc != 0)
-        return rc;
-    struct pair p = {.row = row_of(by_type, a->dtype), .size = mlo_dtype_bits(a->dtype) / 8};
-    if (!p.row)
-        return mlo_op_refuse(c, err, "not for this type");
-    rc = mlo_out_new(c, 0, a->dtype, dims, w.rank, &out, err);
+        rc = mlo_broadcast_shape(a, b, dims, &rank, err);
+    if (rc == 0 && !row_of(by_type, a->dtype))
+        rc = mlo_op_refuse(c, err, "not for this type");
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, by_type->truth ? MLO_DT_BOOL : a->dtype, dims, rank, &out, err);
+    return rc == 0 && out ? combine(c, by_type, a, b, out, err) : rc;
+}
+
+/* Texts are compared as a whole: one that is repeated is compared with each. */
+static int equal_texts(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                       struct mlo_err *err)
+{
+    int64_t dims[MLO_RANK_MAX];
+    struct mlo_array *out;
+    struct rows p = {.row = equal_slices, .a = a->data, .b = b->data, .out_size = 1};
+    unsigned rank;
+    int rc = mlo_broadcast_shape(a, b, dims, &rank, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_BOOL, dims, rank, &out, err);
     if (rc != 0 || !out)
         return rc;
-    w.dims = dims;
-    mlo_broadcast_strides(a, w.rank, w.strides[0]);
-    mlo_broadcast_strides(b, w.rank, w.strides[1]);
-    mlo_broadcast_strides(out, w.rank, w.strides[2]);
-    p.a = a->data;
-    p.b = b->data;
+    p.a_size = p.b_size = sizeof(struct mlo_slice);
     p.out = out->data;
-    p.a_step = w.rank ? w.strides[0][w.rank - 1] : 0;
-    p.b_step = w.rank ? w.strides[1][w.rank - 1] : 0;
-    mlo_walk_rows(&w, walk_row, &p);
+    walk(&p, a, b, out);
     return 0;
 }
 
-static int run_add(struct mlo_op_call *c, struct mlo_err *err)
+static int run_equal(struct mlo_op_call *c, struct mlo_err *err)
 {
-    return apply(c, &adds, err);
-}
-static int run_sub(struct mlo_op_call *c, struct mlo_err *err)
-{
-    return apply(c, &subs, err);
-}
-static int run_mul(struct mlo_op_call *c, struct mlo_err *err)
-{
-    return apply(c, &muls, err);
-}
-static int run_div(struct mlo_op_call *c, struct mlo_err *err)
-{
-    return apply(c, &divs, err);
+    const struct mlo_array *a = mlo_in(c, 0), *b = mlo_in(c, 1);
+    bool texts = a && b && a->dtype == MLO_DT_STRING && b->dtype == MLO_DT_STRING;
+    return texts ? equal_texts(c, a, b, err) : run_binary(c, err);
 }
 
+/* ---- any number of inputs: one after the other ---- */
+
+static int fold_inputs(struct mlo_op_call *c, const struct binary *by_type, struct mlo_array *out,
+                       struct mlo_err *err)
+{
+    struct mlo_array so_far = *mlo_in(c, 0);
+    int rc = 0;
+    for (size_t i = 1; rc == 0 && i < c->n_in; i++) {
+        struct mlo_array step = {.dtype = out->dtype};
+        rc = mlo_broadcast_shape(&so_far, mlo_in(c, i), step.dims, &step.rank, err);
+        if (rc == 0)
+            rc = mlo_array_count(step.dims, step.rank, &step.n, err);
+        if (rc == 0 && i + 1 == c->n_in)
+            step = *out;
+        else if (rc == 0)
+            rc = mlo_scratch(c, step.n, mlo_dtype_bits(step.dtype) / 8, &step.data, err);
+        if (rc == 0)
+            rc = combine(c, by_type, &so_far, mlo_in(c, i), &step, err);
+        so_far = step;
+    }
+    return rc;
+}
+
+static int run_variadic(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a = NULL;
+    struct mlo_array all = {0}, *out;
+    int rc = mlo_in_array(c, 0, &a, err);
+    for (size_t i = 0; rc == 0 && i < c->n_in; i++) {
+        const struct mlo_array *b;
+        unsigned rank;
+        rc = mlo_in_typed(c, i, a->dtype, &b, err);
+        if (rc == 0 && i == 0)
+            all = *b;
+        if (rc == 0)
+            rc = mlo_broadcast_shape(&all, b, all.dims, &rank, err);
+        if (rc == 0)
+            all.rank = rank;
+    }
+    if (rc == 0 && !row_of(c->how, a->dtype))
+        rc = mlo_op_refuse(c, err, "not for this type");
+    if (rc == 0 && c->n_in == 1) {
+        mlo_out_same(c, 0, c->in[0]);
+        return 0;
+    }
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, a->dtype, all.dims, all.rank, &out, err);
+    return rc == 0 && out ? fold_inputs(c, c->how, out, err) : rc;
+}
+
+static int run_mean(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0 && a->dtype != MLO_DT_F32 && a->dtype != MLO_DT_F64)
+        rc = mlo_op_refuse(c, err, "not for this type");
+    if (rc == 0)
+        rc = run_variadic(c, err);
+    if (rc != 0 || c->n_in == 1 || !c->out[0])
+        return rc;
+    struct mlo_array *out = &c->out[0]->array;
+    for (size_t i = 0; i < out->n; i++)
+        if (out->dtype == MLO_DT_F32)
+            ((float *)out->data)[i] /= (float)c->n_in;
+        else
+            ((double *)out->data)[i] /= (double)c->n_in;
+    return 0;
+}
+
+/* ---- attributes that choose the operator ---- */
+
+static int run_mod(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct binary *both = c->how;
+    struct mlo_op_call with = *c;
+    with.how = &both[mlo_attr_int(c->node, "fmod", 0) != 0];
+    return run_binary(&with, err);
+}
+
+static int run_bit_shift(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct binary *both = c->how;
+    struct mlo_op_call with = *c;
+    with.how = &both[mlo_attr_is(c->node, "direction", "RIGHT")];
+    return run_binary(&with, err);
+}
+
+/* The exponent may be of another type: it is taken to the base's. */
+static int run_pow(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a, *b;
+    struct mlo_value exponent;
+    const struct mlo_value *in[2];
+    struct mlo_op_call with = *c;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_array(c, 1, &b, err);
+    if (rc != 0 || a->dtype == b->dtype)
+        return rc != 0 ? rc : run_binary(c, err);
+    exponent = *c->in[1];
+    exponent.array.dtype = a->dtype;
+    rc = mlo_scratch(c, b->n, 8, &exponent.array.data, err);
+    if (rc == 0)
+        rc = mlo_cast_numbers(b, &exponent.array, err);
+    in[0] = c->in[0];
+    in[1] = &exponent;
+    with.in = in;
+    return rc == 0 ? run_binary(&with, err) : rc;
+}
+
+/* ---- the table ---- */
+
+#define WHOLE_ROWS(op)                                                                                       \
+    .u8 = op##_u8, .i8 = op##_i8, .u16 = op##_u16, .i16 = op##_i16, .u32 = op##_u32, .i32 = op##_i32,        \
+    .u64 = op##_u64, .i64 = op##_i64
+#define WRAP_ROWS(op)                                                                                        \
+    .u8 = op##_u8, .i8 = op##_u8, .u16 = op##_u16, .i16 = op##_u16, .u32 = op##_u32, .i32 = op##_u32,        \
+    .u64 = op##_u64, .i64 = op##_u64
+#define REAL_ROWS(op) .f32 = op##_f32, .f64 = op##_f64
+
+static const struct binary add = {REAL_ROWS(add), WRAP_ROWS(add)}, sub = {REAL_ROWS(sub), WRAP_ROWS(sub)},
+                           mul = {REAL_ROWS(mul), WRAP_ROWS(mul)},
+                           quotient = {REAL_ROWS(div), WHOLE_ROWS(div)},
+                           power = {REAL_ROWS(power), WHOLE_ROWS(power)},
+                           least = {REAL_ROWS(least), WHOLE_ROWS(least)},
+                           greatest = {REAL_ROWS(greatest), WHOLE_ROWS(greatest)},
+                           modulo[] = {{WHOLE_ROWS(modulo)}, {REAL_ROWS(remainder), WHOLE_ROWS(remainder)}},
+                           shift[] = {{.u8 = left_u8, .u16 = left_u16, .u32 = left_u32, .u64 = left_u64},
+                                      {.u8 = right_u8, .u16 = right_u16, .u32 = right_u32, .u64 = right_u64}},
+                           bit_and = {WRAP_ROWS(bit_and)}, bit_or = {WRAP_ROWS(bit_or)},
+                           bit_xor = {WRAP_ROWS(bit_xor)},
+                           prelu = {REAL_ROWS(prelu), .i8 = prelu_i8, .i16 = prelu_i16, .i32 = prelu_i32,
+                                    .i64 = prelu_i64},
+                           equal = {REAL_ROWS(equal), WHOLE_ROWS(equal), .boolean = equal_u8, .truth = true},
+                           less = {REAL_ROWS(less), WHOLE_ROWS(less), .truth = true},
+                           less_equal = {REAL_ROWS(less_equal), WHOLE_ROWS(less_equal), .truth = true},
+                           greater = {REAL_ROWS(greater), WHOLE_ROWS(greater), .truth = true},
+                           greater_equal = {REAL_ROWS(greater_equal), WHOLE_ROWS(greater_equal),
+                                            .truth = true},
+                           both = {.boolean = both_u8, .truth = true},
+                           either = {.boolean = either_u8, .truth = true},
+                           differ = {.boolean = differ_u8, .truth = true};
+
 static const struct mlo_op ops[] = {
-    {.name = "Add", .since = 7, .run = run_add},
-    {.name = "Sub", .since = 7, .run = run_sub},
-    {.name = "Mul", .since = 7, .run = run_mul},
-    {.name = "Div", .since = 7, .run = run_div},
+    {.name = "Add", .since = 7, .run = run_binary, .how = &add},
+    {.name = "Sub", .since = 7, .run = run_binary, .how = &sub},
+    {.name = "Mul", .since = 7, .run = run_binary, .how = &mul},
+    {.name = "Div", .since = 7, .run = run_binary, .how = &quotient},
+    {.name = "Pow", .since = 7, .run = run_pow, .how = &power},
+    {.name = "Mod", .since = 10, .run = run_mod, .how = modulo},
+    {.name = "BitShift", .since = 11, .run = run_bit_shift, .how = shift},
+    {.name = "BitwiseAnd", .since = 18, .run = run_binary, .how = &bit_and},
+    {.name = "BitwiseOr", .since = 18, .run = run_binary, .how = &bit_or},
+    {.name = "BitwiseXor", .since = 18, .run = run_binary, .how = &bit_xor},
+    {.name = "PRelu", .since = 7, .run = run_binary, .how = &prelu},
+    {.name = "Sum", .since = 6, .run = run_variadic, .how = &add},
+    {.name = "Min", .since = 6, .run = run_variadic, .how = &least},
+    {.name = "Max", .since = 6, .run = run_variadic, .how = &greatest},
+    {.name = "Mean", .since = 6, .run = run_mean, .how = &add},
+    {.name = "Equal", .since = 7, .run = run_equal, .how = &equal},
+    {.name = "Less", .since = 7, .run = run_binary, .how = &less},
+    {.name = "LessOrEqual", .since = 12, .run = run_binary, .how = &less_equal},
+    {.name = "Greater", .since = 7, .run = run_binary, .how = &greater},
+    {.name = "GreaterOrEqual", .since = 12, .run = run_binary, .how = &greater_equal},
+    {.name = "And", .since = 7, .run = run_binary, .how = &both},
+    {.name = "Or", .since = 7, .run = run_binary, .how = &either},
+    {.name = "Xor", .since = 7, .run = run_binary, .how = &differ},
 };
 const struct mlo_op_family mlo_ops_element = {"", ops, MLO_COUNT(ops)};

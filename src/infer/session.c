@@ -163,6 +163,7 @@ static int call_op(struct mlo_session *s, struct mlo_frame *f, const struct mlo_
     for (size_t i = 0; i < step->n_out; i++)
         out[i] = step->out[i] == MLO_NO_VALUE ? NULL : &f->values[step->out[i]];
     struct mlo_op_call c = {.node = step->node,
+                            .how = step->op->how,
                             .state = step->state,
                             .in = in,
                             .n_in = step->n_in,

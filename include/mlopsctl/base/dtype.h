@@ -53,4 +53,9 @@ unsigned mlo_dtype_bits(enum mlo_dtype t); /* 0 when not fixed */
  * blocks). */
 bool mlo_dtype_to_double(enum mlo_dtype t, const void *p, size_t index, double *ret);
 
+/* Arrays of 16-bit floats to floats and back, rounded to nearest, ties to even; t: MLO_DT_F16 or MLO_DT_BF16.
+ */
+void mlo_halves_to_floats(enum mlo_dtype t, const uint16_t *from, float *to, size_t n);
+void mlo_floats_to_halves(enum mlo_dtype t, const float *from, uint16_t *to, size_t n);
+
 #endif

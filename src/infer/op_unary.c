@@ -1,0 +1,236 @@
+/* Operators of one array, element by element: functions and activations. Halves are computed as floats. */
+#include <tgmath.h>
+
+#include "op.h"
+
+struct constants {
+    double a, b;
+};
+typedef void map_fn(const void *in, void *out, size_t n, const struct constants *k);
+
+#define MAP(name, type, result, expr)                                                                        \
+    static void name(const void *in, void *out, size_t n, const struct constants *k)                         \
+    {                                                                                                        \
+        const type *p = in;                                                                                  \
+        result *o = out;                                                                                     \
+        type a = (type)k->a, b = (type)k->b;                                                                 \
+        (void)a, (void)b;                                                                                    \
+        for (size_t i = 0; i < n; i++) {                                                                     \
+            type x = p[i];                                                                                   \
+            o[i] = (result)(expr);                                                                           \
+        }                                                                                                    \
+    }
+#define MAPS_REAL(op, expr)                                                                                  \
+    MAP(op##_f32, float, float, expr)                                                                        \
+    MAP(op##_f64, double, double, expr)
+#define MAPS_SIGNED(op, expr)                                                                                \
+    MAP(op##_i8, int8_t, int8_t, expr)                                                                       \
+    MAP(op##_i16, int16_t, int16_t, expr)                                                                    \
+    MAP(op##_i32, int32_t, int32_t, expr)                                                                    \
+    MAP(op##_i64, int64_t, int64_t, expr)
+#define MAPS_UNSIGNED(op, expr)                                                                              \
+    MAP(op##_u8, uint8_t, uint8_t, expr)                                                                     \
+    MAP(op##_u16, uint16_t, uint16_t, expr)                                                                  \
+    MAP(op##_u32, uint32_t, uint32_t, expr)                                                                  \
+    MAP(op##_u64, uint64_t, uint64_t, expr)
+
+#define WIDE(v) ((uint64_t)(v))
+MAPS_REAL(abs, fabs(x))
+MAPS_SIGNED(abs, x < 0 ? -WIDE(x) : WIDE(x))
+MAPS_UNSIGNED(abs, x)
+MAPS_REAL(neg, -x)
+MAPS_SIGNED(neg, -WIDE(x))
+MAPS_REAL(sign, isnan(x) ? x : (x > 0) - (x < 0))
+MAPS_SIGNED(sign, (x > 0) - (x < 0))
+MAPS_UNSIGNED(sign, x > 0)
+MAPS_UNSIGNED(inverse, ~x)
+MAP(not_u8, uint8_t, uint8_t, !x)
+
+MAPS_REAL(sqrt, sqrt(x))
+MAPS_REAL(exp, exp(x))
+MAPS_REAL(log, log(x))
+MAPS_REAL(reciprocal, 1 / x)
+MAPS_REAL(floor, floor(x))
+MAPS_REAL(ceil, ceil(x))
+MAPS_REAL(round, rint(x))
+MAPS_REAL(erf, erf(x))
+MAPS_REAL(sin, sin(x))
+MAPS_REAL(cos, cos(x))
+MAPS_REAL(tan, tan(x))
+MAPS_REAL(asin, asin(x))
+MAPS_REAL(acos, acos(x))
+MAPS_REAL(atan, atan(x))
+MAPS_REAL(sinh, sinh(x))
+MAPS_REAL(cosh, cosh(x))
+MAPS_REAL(tanh, tanh(x))
+MAPS_REAL(asinh, asinh(x))
+MAPS_REAL(acosh, acosh(x))
+MAPS_REAL(atanh, atanh(x))
+
+/* 1 / (1 + e^-x) from e^-|x|, which cannot overflow. */
+#define SIGMOID(x) ((x) >= 0 ? 1 / (1 + exp(-(x))) : exp(x) / (1 + exp(x)))
+/* log(1 + e^x) */
+#define SOFTPLUS(x) ((x) > 0 ? (x) + log1p(exp(-(x))) : log1p(exp(x)))
+MAPS_REAL(sigmoid, SIGMOID(x))
+MAPS_REAL(relu, x < 0 ? 0 : x)
+MAPS_SIGNED(relu, x < 0 ? 0 : x)
+MAPS_REAL(leaky_relu, x < 0 ? a * x : x)
+MAPS_REAL(elu, x < 0 ? a * expm1(x) : x)
+MAPS_REAL(selu, x > 0 ? b * x : b * a * expm1(x))
+MAPS_REAL(celu, x > 0 ? x : a * expm1(x / a))
+MAPS_REAL(hard_sigmoid, fmax(0, fmin(1, a *x + b)))
+MAPS_REAL(hard_swish, x *fmax(0, fmin(1, x / 6 + (__typeof__(x))0.5)))
+MAPS_REAL(softplus, SOFTPLUS(x))
+MAPS_REAL(softsign, x / (1 + fabs(x)))
+MAPS_REAL(mish, x *tanh(SOFTPLUS(x)))
+MAPS_REAL(swish, x *SIGMOID(a *x))
+MAPS_REAL(thresholded, x > a ? x : 0)
+MAPS_REAL(shrink, x<-b ? x + a : x> b ? x - a : 0)
+MAPS_REAL(gelu, (__typeof__(x))0.5 * x * (1 + erf(x * (__typeof__(x))M_SQRT1_2)))
+MAPS_REAL(gelu_tanh,
+          (__typeof__(x))0.5 * x *
+              (1 + tanh((__typeof__(x))(M_2_SQRTPI * M_SQRT1_2) * (x + (__typeof__(x))0.044715 * x * x * x))))
+MAP(is_nan_f32, float, uint8_t, isnan(x) != 0)
+MAP(is_nan_f64, double, uint8_t, isnan(x) != 0)
+MAP(is_inf_f32, float, uint8_t, isinf(x) && (x > 0 ? a : b) != 0)
+MAP(is_inf_f64, double, uint8_t, isinf(x) && (x > 0 ? a : b) != 0)
+
+/* ---- one call ---- */
+
+struct unary {
+    map_fn *f32, *f64, *u8, *i8, *u16, *i16, *u32, *i32, *u64, *i64, *boolean;
+    const char *names[2]; /* attributes for a and b */
+    double usual[2];
+    bool truth; /* the result is bool */
+};
+
+static map_fn *map_of(const struct unary *u, enum mlo_dtype t)
+{
+    map_fn *const by_type[] = {
+        [MLO_DT_F32] = u->f32,     [MLO_DT_F16] = u->f32, [MLO_DT_BF16] = u->f32, [MLO_DT_F64] = u->f64,
+        [MLO_DT_U8] = u->u8,       [MLO_DT_I8] = u->i8,   [MLO_DT_U16] = u->u16,  [MLO_DT_I16] = u->i16,
+        [MLO_DT_U32] = u->u32,     [MLO_DT_I32] = u->i32, [MLO_DT_U64] = u->u64,  [MLO_DT_I64] = u->i64,
+        [MLO_DT_BOOL] = u->boolean};
+    return (size_t)t < MLO_COUNT(by_type) ? by_type[t] : NULL;
+}
+
+static double constant(const struct mlo_node *n, const char *name, double usual)
+{
+    const struct mlo_attr *a = name ? mlo_node_attr(n, name) : NULL;
+    return !a ? usual : a->kind == MLO_ATTR_INT ? (double)a->i : (double)a->f;
+}
+
+static int map_halves(struct mlo_op_call *c, map_fn *map, const struct mlo_array *a, struct mlo_array *out,
+                      const struct constants *k, struct mlo_err *err)
+{
+    void *wide;
+    int rc = mlo_scratch(c, a->n, sizeof(float), &wide, err);
+    if (rc != 0)
+        return rc;
+    mlo_halves_to_floats(a->dtype, a->data, wide, a->n);
+    map(wide, out->dtype == MLO_DT_BOOL ? out->data : wide, a->n, k);
+    if (out->dtype != MLO_DT_BOOL)
+        mlo_floats_to_halves(a->dtype, wide, out->data, a->n);
+    return 0;
+}
+
+static int run_unary(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct unary *u = c->how;
+    const struct mlo_array *a;
+    struct mlo_array *out;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc != 0)
+        return rc;
+    map_fn *map = map_of(u, a->dtype);
+    if (!map)
+        return mlo_op_refuse(c, err, "not for this type");
+    rc = mlo_out_new(c, 0, u->truth ? MLO_DT_BOOL : a->dtype, a->dims, a->rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    struct constants k = {constant(c->node, u->names[0], u->usual[0]),
+                          constant(c->node, u->names[1], u->usual[1])};
+    if (a->dtype == MLO_DT_F16 || a->dtype == MLO_DT_BF16)
+        return map_halves(c, map, a, out, &k, err);
+    map(a->data, out->data, a->n, &k);
+    return 0;
+}
+
+static int run_gelu(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct unary *forms = c->how;
+    struct mlo_op_call with = *c;
+    with.how = &forms[mlo_attr_is(c->node, "approximate", "tanh")];
+    return run_unary(&with, err);
+}
+
+/* ---- the table ---- */
+
+#define REAL(op)     .f32 = op##_f32, .f64 = op##_f64
+#define SIGNED(op)   .i8 = op##_i8, .i16 = op##_i16, .i32 = op##_i32, .i64 = op##_i64
+#define UNSIGNED(op) .u8 = op##_u8, .u16 = op##_u16, .u32 = op##_u32, .u64 = op##_u64
+#define PLAIN(op_name, version, op)                                                                          \
+    {                                                                                                        \
+        .name = op_name, .since = version, .run = run_unary, .how = &(const struct unary)                    \
+        {                                                                                                    \
+            REAL(op)                                                                                         \
+        }                                                                                                    \
+    }
+
+static const struct unary gelus[] = {{REAL(gelu)}, {REAL(gelu_tanh)}};
+
+static const struct mlo_op ops[] = {
+    {"Abs", 6, run_unary, .how = &(const struct unary){REAL(abs), SIGNED(abs), UNSIGNED(abs)}},
+    {"Neg", 6, run_unary, .how = &(const struct unary){REAL(neg), SIGNED(neg)}},
+    {"Sign", 9, run_unary, .how = &(const struct unary){REAL(sign), SIGNED(sign), UNSIGNED(sign)}},
+    {"Not", 1, run_unary, .how = &(const struct unary){.boolean = not_u8}},
+    {"BitwiseNot", 18, run_unary,
+     .how = &(const struct unary){UNSIGNED(inverse), .i8 = inverse_u8, .i16 = inverse_u16, .i32 = inverse_u32,
+                                  .i64 = inverse_u64}},
+    PLAIN("Sqrt", 6, sqrt),
+    PLAIN("Exp", 6, exp),
+    PLAIN("Log", 6, log),
+    PLAIN("Reciprocal", 6, reciprocal),
+    PLAIN("Floor", 6, floor),
+    PLAIN("Ceil", 6, ceil),
+    PLAIN("Round", 11, round),
+    PLAIN("Erf", 9, erf),
+    PLAIN("Sin", 7, sin),
+    PLAIN("Cos", 7, cos),
+    PLAIN("Tan", 7, tan),
+    PLAIN("Asin", 7, asin),
+    PLAIN("Acos", 7, acos),
+    PLAIN("Atan", 7, atan),
+    PLAIN("Sinh", 9, sinh),
+    PLAIN("Cosh", 9, cosh),
+    PLAIN("Tanh", 6, tanh),
+    PLAIN("Asinh", 9, asinh),
+    PLAIN("Acosh", 9, acosh),
+    PLAIN("Atanh", 9, atanh),
+    PLAIN("Sigmoid", 6, sigmoid),
+    {"Relu", 6, run_unary, .how = &(const struct unary){REAL(relu), SIGNED(relu)}},
+    {"LeakyRelu", 6, run_unary,
+     .how = &(const struct unary){REAL(leaky_relu), .names = {"alpha"}, .usual = {0.01}}},
+    {"Elu", 6, run_unary, .how = &(const struct unary){REAL(elu), .names = {"alpha"}, .usual = {1}}},
+    {"Selu", 6, run_unary,
+     .how = &(const struct unary){REAL(selu), .names = {"alpha", "gamma"},
+                                  .usual = {1.67326319217681884765625, 1.05070102214813232421875}}},
+    {"Celu", 12, run_unary, .how = &(const struct unary){REAL(celu), .names = {"alpha"}, .usual = {1}}},
+    {"HardSigmoid", 6, run_unary,
+     .how = &(const struct unary){REAL(hard_sigmoid), .names = {"alpha", "beta"}, .usual = {0.2, 0.5}}},
+    PLAIN("HardSwish", 14, hard_swish),
+    PLAIN("Softplus", 1, softplus),
+    PLAIN("Softsign", 1, softsign),
+    PLAIN("Mish", 18, mish),
+    {"Swish", 24, run_unary, .how = &(const struct unary){REAL(swish), .names = {"alpha"}, .usual = {1}}},
+    {"ThresholdedRelu", 10, run_unary,
+     .how = &(const struct unary){REAL(thresholded), .names = {"alpha"}, .usual = {1}}},
+    {"Shrink", 9, run_unary,
+     .how = &(const struct unary){REAL(shrink), .names = {"bias", "lambd"}, .usual = {0, 0.5}}},
+    {"Gelu", 20, run_gelu, .how = gelus},
+    {"IsNaN", 9, run_unary, .how = &(const struct unary){REAL(is_nan), .truth = true}},
+    {"IsInf", 10, run_unary,
+     .how = &(const struct unary){REAL(is_inf), .names = {"detect_positive", "detect_negative"},
+                                  .usual = {1, 1}, .truth = true}},
+};
+const struct mlo_op_family mlo_ops_unary = {"", ops, MLO_COUNT(ops)};
