@@ -61,7 +61,7 @@ static const struct mlo_opt opts_table[] = {
      .arg = "FORM",
      .help = "the form of the tables, when their names and first bytes do not tell",
      .offset = offsetof(struct opts, format),
-     .choices = "csv|tsv|jsonl|parquet|log"},
+     .choices = "csv|tsv|jsonl|parquet|arrow|log"},
     {0},
 };
 

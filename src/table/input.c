@@ -70,6 +70,11 @@ int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret
 {
     size_t got = 0;
     n = n < PEEK_MAX ? n : PEEK_MAX;
+    if (in->at_ahead == 0 && in->n_ahead >= n) {
+        *ret = in->ahead;
+        *ret_n = n;
+        return 0;
+    }
     char *ahead = mlo_calloc(1, n, err);
     if (!ahead)
         return MLO_EIO;
@@ -137,6 +142,44 @@ int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct
         return rc;
     }
     *ret = in;
+    return 0;
+}
+
+static int copy_all(struct mlo_input *in, int fd, uint64_t *ret_size, struct mlo_err *err)
+{
+    char buf[1 << 16];
+    *ret_size = 0;
+    for (size_t n = 1; n > 0; *ret_size += n) {
+        int rc = mlo_input_read(in, buf, sizeof buf, &n, err);
+        if (rc == 0)
+            rc = mlo_write_all(fd, buf, n, err);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+int mlo_input_spool(struct mlo_input *in, FILE **ret_spool, int *ret_fd, uint64_t *ret_size,
+                    struct mlo_err *err)
+{
+    struct stat st;
+    if (fstat(in->fd, &st) != 0)
+        return mlo_fail_errno(err, "'%s'", in->name);
+    if (S_ISREG(st.st_mode) && !in->how) {
+        *ret_fd = in->fd;
+        *ret_size = (uint64_t)st.st_size;
+        return 0;
+    }
+    FILE *spool = tmpfile();
+    if (!spool)
+        return mlo_fail_errno(err, "no temporary file for '%s'", in->name);
+    int rc = copy_all(in, fileno(spool), ret_size, err);
+    if (rc != 0) {
+        fclose(spool);
+        return rc;
+    }
+    *ret_spool = spool;
+    *ret_fd = fileno(spool);
     return 0;
 }
 

@@ -2,6 +2,8 @@
 #ifndef MLO_TABLE_INTERNAL_H
 #define MLO_TABLE_INTERNAL_H
 
+#include <stdio.h>
+
 #include <mlopsctl/table.h>
 
 #define MLO_TABLE_COLUMNS_MAX ((size_t)65536)
@@ -36,12 +38,16 @@ int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct
 /* Fills buf as far as the input goes. */
 int mlo_input_read(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
                    struct mlo_err *err) MLO_MUST_CHECK;
-/* The first bytes, at most n; they are read again afterwards. Once, before the first read. */
+/* The first bytes, at most n; they are read again afterwards. Before the first read. */
 int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret_n,
                    struct mlo_err *err) MLO_MUST_CHECK;
 /* The compressed bytes below a codec. */
 int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The whole as a file that can be read anywhere: the input's own, or a copy without a name in *ret_spool,
+ * which the caller closes. *ret_fd is borrowed from the one or the other. */
+int mlo_input_spool(struct mlo_input *in, FILE **ret_spool, int *ret_fd, uint64_t *ret_size,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_input_is_compressed(const struct mlo_input *in);
 void mlo_input_close(struct mlo_input *in);
 
@@ -121,7 +127,7 @@ struct mlo_form {
     /* Adds what was counted to `st`. */
     void (*close)(void *self, struct mlo_scan_result *st);
 };
-extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_log, mlo_form_parquet;
+extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_log, mlo_form_parquet, mlo_form_arrow;
 
 void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
 void mlo_columns_free(struct mlo_table_column *columns, size_t n);

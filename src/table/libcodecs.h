@@ -4,6 +4,7 @@
 #define MLOPSCTL_TABLE_LIBCODECS_H
 
 #include <lz4.h>
+#include <lz4frame.h>
 #include <snappy-c.h>
 #include <zstd.h>
 
@@ -21,7 +22,13 @@
 #define LIBSNAPPY_FUNCTIONS(X)                                                                               \
     X(snappy_uncompressed_length)                                                                            \
     X(snappy_uncompress)
-#define LIBLZ4_FUNCTIONS(X) X(LZ4_decompress_safe)
+#define LIBLZ4_FUNCTIONS(X)                                                                                  \
+    X(LZ4_decompress_safe)                                                                                   \
+    X(LZ4F_createDecompressionContext)                                                                       \
+    X(LZ4F_freeDecompressionContext)                                                                         \
+    X(LZ4F_decompress)                                                                                       \
+    X(LZ4F_isError)                                                                                          \
+    X(LZ4F_getErrorName)
 
 #define X(fn) __typeof__(&fn) fn;
 struct libzstd {

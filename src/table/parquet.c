@@ -303,41 +303,12 @@ static int parquet_want(void *self, const size_t *columns, const struct mlo_tabl
     return rc;
 }
 
-/* The footer is at the end: what can only be read once is copied to a file without a name first. */
-static int spool(struct parquet *t, struct mlo_err *err)
-{
-    char buf[1 << 16];
-    size_t n = 1;
-    t->spool = tmpfile();
-    if (!t->spool)
-        return mlo_fail_errno(err, "no temporary file for '%s'", t->in.name);
-    t->file.fd = fileno(t->spool);
-    while (n > 0) {
-        int rc = mlo_input_read(&t->in, buf, sizeof buf, &n, err);
-        if (rc == 0)
-            rc = mlo_write_all(t->file.fd, buf, n, err);
-        if (rc != 0)
-            return rc;
-        t->file.size += n;
-    }
-    return 0;
-}
-
 static int open_file(struct parquet *t, struct mlo_err *err)
 {
-    struct stat st;
     t->file.name = t->in.name;
-    if (fstat(t->in.fd, &st) != 0)
-        return mlo_fail_errno(err, "'%s'", t->in.name);
-    if (S_ISREG(st.st_mode) && !mlo_input_is_compressed(&t->in)) {
-        t->file.fd = t->in.fd;
-        t->file.size = (uint64_t)st.st_size;
-    } else {
-        int rc = spool(t, err);
-        if (rc != 0)
-            return rc;
-    }
-    return mlo_parquet_open(&t->file, err);
+    int rc = mlo_input_spool(&t->in, &t->spool, &t->file.fd, &t->file.size,
+                             err); /* the footer is at the end */
+    return rc != 0 ? rc : mlo_parquet_open(&t->file, err);
 }
 
 static int parquet_open(struct mlo_input *in, const struct mlo_table_opts *o, struct mlo_form_file *ret,

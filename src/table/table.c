@@ -14,8 +14,8 @@
 #define MAX_BYTES ((uint64_t)1 << 40)
 
 static const struct mlo_form *const forms[] = {/* sniffed in this order */
-                                               &mlo_form_parquet, &mlo_form_log, &mlo_form_jsonl,
-                                               &mlo_form_csv};
+                                               &mlo_form_parquet, &mlo_form_arrow, &mlo_form_log,
+                                               &mlo_form_jsonl, &mlo_form_csv};
 
 struct reading {
     struct mlo_form_file file;

@@ -127,6 +127,39 @@ static int unpack_lz4_hadoop(const void *src, size_t n, void *dst, size_t n_dst,
     return rc == MLO_EINVALID ? unpack_lz4(src, n, dst, n_dst, err) : rc;
 }
 
+static int lz4_frame(const struct liblz4 *lib, LZ4F_dctx *ctx, const char *src, size_t n, char *dst,
+                     size_t n_dst, struct mlo_err *err)
+{
+    size_t left = 1, got = 0;
+    while (left > 0) {
+        size_t in = n, out = n_dst - got;
+        left = lib->LZ4F_decompress(ctx, dst + got, &out, src, &in, NULL);
+        if (lib->LZ4F_isError(left))
+            return mlo_fail(err, MLO_EINVALID, "is a damaged LZ4 frame: %s", lib->LZ4F_getErrorName(left));
+        if (left > 0 && in == 0 && out == 0)
+            return n == 0 ? mlo_fail(err, MLO_EINVALID, "is an LZ4 frame that ends early")
+                          : wrong_size(n_dst, err);
+        src += in;
+        n -= in;
+        got += out;
+    }
+    return got == n_dst && n == 0 ? 0 : wrong_size(n_dst, err);
+}
+
+int mlo_unpack_lz4_frame(const void *src, size_t n, void *dst, size_t n_dst, struct mlo_err *err)
+{
+    const struct liblz4 *lib = NULL;
+    LZ4F_dctx *ctx = NULL;
+    int rc = mlo_liblz4(&lib, err);
+    if (rc != 0)
+        return rc;
+    if (lib->LZ4F_isError(lib->LZ4F_createDecompressionContext(&ctx, LZ4F_VERSION)))
+        return mlo_fail_nomem(err);
+    rc = lz4_frame(lib, ctx, src, n, dst, n_dst, err);
+    lib->LZ4F_freeDecompressionContext(ctx);
+    return rc;
+}
+
 /* ---- any ---- */
 
 int mlo_unpack_check(int packing, struct mlo_err *err)

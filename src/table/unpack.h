@@ -1,4 +1,5 @@
-/* Compressed blocks whose size is known before they are decompressed: the pages of Parquet files. */
+/* Compressed blocks whose size is known before they are decompressed: the pages of Parquet files, the buffers
+ * of Arrow. */
 #ifndef MLOPSCTL_TABLE_UNPACK_H
 #define MLOPSCTL_TABLE_UNPACK_H
 
@@ -28,6 +29,9 @@ int mlo_unpack_check(int packing, struct mlo_err *err) MLO_MUST_CHECK;
 size_t mlo_unpack_bound(enum mlo_packing packing, size_t n);
 int mlo_unpack(struct mlo_unpacker *u, enum mlo_packing packing, const void *src, size_t n, void *dst,
                size_t n_dst, struct mlo_err *err) MLO_MUST_CHECK;
+/* The same for one LZ4 frame, which Parquet does not have; bound as for MLO_PACKED_LZ4. */
+int mlo_unpack_lz4_frame(const void *src, size_t n, void *dst, size_t n_dst,
+                         struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_unpacker_release(struct mlo_unpacker *u);
 
 #endif
