@@ -385,9 +385,11 @@ static int load_values(struct loading *l, const struct mlo_arrow_place *place, s
     return rc;
 }
 
-static int load_bytes(struct loading *l, size_t n, struct mlo_err *err)
+static int load_bytes(struct loading *l, uint64_t n, struct mlo_err *err)
 {
     struct mlo_arrow_array *a = l->a;
+    if (n > l->b->buffers.count)
+        return damaged("has a damaged batch", err);
     int rc = mlo_grow(&a->bytes, &a->cap_bytes, n + 1, sizeof *a->bytes, err);
     for (; rc == 0 && a->n_bytes < n; a->n_bytes++)
         rc = next_buffer(l, &a->bytes[a->n_bytes], err);
@@ -411,7 +413,7 @@ int mlo_arrow_load(const struct mlo_arrow_source *s, const struct mlo_arrow_mess
     if (rc == 0 && (place->layout == MLO_ARROW_OFFSETS || place->layout == MLO_ARROW_BIG_OFFSETS))
         rc = load_bytes(&l, 1, err);
     if (rc == 0 && place->layout == MLO_ARROW_VIEWS)
-        rc = load_bytes(&l, (size_t)mlo_flat_item(&b->variadic, place->variadic, 0, 8), err);
+        rc = load_bytes(&l, mlo_flat_item(&b->variadic, place->variadic, 0, 8), err);
     return rc;
 }
 
