@@ -158,11 +158,11 @@ static void show_rules(struct mlo_report *out, const struct mlo_validation *v, b
         mlo_report_note(out, "%zu more rules hold: --all shows them", left_out);
 }
 
-static void show_examples(struct mlo_report *out, const struct mlo_validation *v)
+static void show_examples(struct mlo_report *out, const struct mlo_validation *v, bool all)
 {
     bool begun = false;
     for (size_t i = 0; i < v->n_rules; i++)
-        for (size_t k = 0; k < v->rules[i].n_examples; k++) {
+        for (size_t k = 0; k < v->rules[i].n_examples && is_shown(&v->rules[i], all); k++) {
             const struct mlo_rule_result *r = &v->rules[i];
             const struct mlo_rule_example *e = &r->examples[k];
             char line[32];
@@ -237,7 +237,7 @@ static void report(struct mlo_ctx *ctx, const struct opts *o, const struct mlo_v
     }
     mlo_report_say(ctx->report, "%s", v->sentence);
     show_rules(ctx->report, v, o->all);
-    show_examples(ctx->report, v);
+    show_examples(ctx->report, v, o->all);
 }
 
 static int write_forms(const struct opts *o, const struct mlo_validation *v, struct mlo_err *err)

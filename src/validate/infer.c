@@ -251,37 +251,51 @@ static bool is_plain(const char *s, size_t n)
     return n > 0 && n <= NAME_MAX_SIZE && !(n == 4 && memcmp(s, "null", 4) == 0);
 }
 
-/* Valid UTF-8 without NUL. Between '' all stands for itself but '; what no line may hold is escaped between
- * "". */
+/* Can it stand between quotes as it is? Not what a terminal or the reader of YAML would not take. */
+static bool is_shown_as_is(const char *s, size_t n)
+{
+    static const char *const refused[] = {"\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf"};
+    MLO_AUTOSTR struct mlo_str shown;
+    mlo_str_init(&shown, MLO_STR_MAX);
+    mlo_escape_text(&shown, s, n);
+    bool same = !shown.failed && shown.len == n && memcmp(shown.ptr, s, n) == 0;
+    for (size_t i = 0; i < MLO_COUNT(refused); i++)
+        same = same && !memmem(s, n, refused[i], 3);
+    return same;
+}
+
+/* One character of valid UTF-8 between "", and how many bytes it had. */
+static size_t put_escaped(struct mlo_str *out, const char *s)
+{
+    unsigned char c = (unsigned char)*s;
+    unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+    uint32_t rune = more ? c & (0x3fU >> more) : c;
+    for (unsigned i = 1; i <= more; i++)
+        rune = rune << 6 | ((unsigned char)s[i] & 63U);
+    if (rune == '"' || rune == '\\')
+        mlo_str_addf(out, "\\%c", (char)rune);
+    else if (rune >= 0x20 && rune < 0x7f)
+        mlo_str_addc(out, (char)rune);
+    else
+        mlo_str_addf(out, rune < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned)rune);
+    return more + 1;
+}
+
+/* Valid UTF-8 without NUL. Between '' all stands for itself but '. */
 static void put_scalar(struct mlo_str *out, const char *s, size_t n)
 {
-    bool odd = false;
-    for (size_t i = 0; i < n; i++)
-        odd |= (unsigned char)s[i] < 0x20 || (unsigned char)s[i] >= 0x7f;
     if (is_plain(s, n)) {
         mlo_str_addn(out, s, n);
         return;
     }
-    mlo_str_addc(out, odd ? '"' : '\'');
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        uint32_t rune = c;
-        unsigned more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
-        if (!odd) {
-            mlo_str_fill(out, s[i], c == '\'' ? 2 : 1);
-            continue;
-        }
-        rune = more == 3 ? c & 7U : more == 2 ? c & 15U : more == 1 ? c & 31U : c;
-        for (; more > 0; more--)
-            rune = rune << 6 | ((unsigned char)s[++i] & 63U);
-        if (rune == '"' || rune == '\\')
-            mlo_str_addf(out, "\\%c", (char)rune);
-        else if (rune >= 0x20 && rune < 0x7f)
-            mlo_str_addc(out, (char)rune);
-        else
-            mlo_str_addf(out, "\\U%08x", (unsigned)rune);
+    bool as_is = is_shown_as_is(s, n);
+    mlo_str_addc(out, as_is ? '\'' : '"');
+    for (size_t i = 0; i < n;) {
+        if (as_is)
+            mlo_str_fill(out, s[i], s[i] == '\'' ? 2 : 1);
+        i += as_is ? 1 : put_escaped(out, s + i);
     }
-    mlo_str_addc(out, odd ? '"' : '\'');
+    mlo_str_addc(out, as_is ? '\'' : '"');
 }
 
 /* Down to a hundredth: what was seen reaches it. */
@@ -319,7 +333,7 @@ static void put_missing(struct mlo_str *out, const struct guess *g, uint64_t row
         mlo_str_add(out, "      nullable: false\n");
         return;
     }
-    double share = ceil(100 * ((double)g->missing / (double)rows + MISSING_SLACK)) / 100;
+    double share = ceil(100 * ((double)g->missing / (double)rows + MISSING_SLACK) - 1e-9) / 100;
     if (share < 1)
         mlo_str_addf(out, "      missing: %.4g  # %.1f %% were\n", share,
                      100 * (double)g->missing / (double)rows);

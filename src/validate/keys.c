@@ -106,11 +106,12 @@ static int rebuild(struct shard *s, size_t cap, bool labels, struct mlo_err *err
     return 0;
 }
 
-/* Room for one more key that lies in the range; the range may be smaller afterwards. */
-static int make_room(struct shard *s, const struct mlo_keys *k, struct mlo_err *err)
+/* Room for this key, which lies in the range; it may be smaller afterwards. Only more keys than fit make it
+ * so, this one counted: then what is left does not depend on the order. */
+static int make_room(struct shard *s, const struct mlo_keys *k, struct mlo_key key, struct mlo_err *err)
 {
     int rc = 0;
-    while (rc == 0 && s->count >= k->max && s->range > 0) {
+    while (rc == 0 && s->count >= k->max && spread(key) < s->range) {
         s->range /= 2;
         rc = rebuild(s, s->cap, k->labels, err);
     }
@@ -155,7 +156,7 @@ static int add(struct mlo_keys *k, struct shard *s, struct mlo_key key, mlo_plac
         return 0;
     size_t i = s->cap ? find_slot(s, key) : 0;
     if (!s->cap || !s->slots[i].rows) {
-        int rc = make_room(s, k, err);
+        int rc = make_room(s, k, key, err);
         if (rc != 0 || spread(key) >= s->range)
             return rc;
         i = find_slot(s, key);

@@ -401,19 +401,21 @@ static int take_table_rule(const struct mlo_rule_reader *rd, size_t node, const 
 static int take_rows(const struct mlo_rule_reader *rd, size_t node, const struct mlo_rule *defaults)
 {
     struct mlo_rule own = *defaults;
-    bool bounds = !is_mapping(rd, node), taken;
+    bool mapping = is_mapping(rd, node), taken = false;
+    size_t change = SIZE_MAX, others = 0;
     int rc = 0;
     EACH_MEMBER(rd, node, i)
-    if (rc == 0 && is_mapping(rd, node))
-        rc = mlo_rule_option(rd, i, &own, &taken);
-    EACH_MEMBER(rd, node, i)
     {
-        const char *key = rd->nodes[i].key;
-        if (rc == 0 && strcmp(key, "change") == 0)
-            rc = take_rule(rd, i, &change_word, &own, NULL);
-        bounds |= strcmp(key, "min") == 0 || strcmp(key, "max") == 0 || strcmp(key, "is") == 0;
+        if (rc == 0 && mapping)
+            rc = mlo_rule_option(rd, i, &own, &taken);
+        if (mapping && strcmp(rd->nodes[i].key, "change") == 0)
+            change = i;
+        else
+            others += !taken;
     }
-    return rc == 0 && bounds ? take_rule(rd, node, &rows_word, &own, NULL) : rc;
+    if (rc == 0 && change != SIZE_MAX)
+        rc = take_rule(rd, change, &change_word, &own, NULL);
+    return rc == 0 && (others > 0 || change == SIZE_MAX) ? take_rule(rd, node, &rows_word, &own, NULL) : rc;
 }
 
 static int take_schema(const struct mlo_rule_reader *rd, size_t node, const struct mlo_rule *given)

@@ -177,6 +177,10 @@ void mlo_judge(const struct mlo_bound *b, const struct mlo_tally *t, const struc
     enum mlo_rule_kind k = b->rule->kind;
     r->checked = t->checked;
     r->failed = t->failed;
+    if (b->verdict == MLO_RULE_UNCHECKED && st->rows == 0) {
+        say(r, MLO_RULE_HOLDS, "no rows");
+        return;
+    }
     if (b->verdict != MLO_RULE_HOLDS) {
         say(r, b->verdict, "%s", b->why);
         return;

@@ -63,6 +63,7 @@ prepare()
     'runpod template create') export TOKEN=t ;;
     'runpod template rm') mlopsctl runpod template ls | grep -q credit || mlopsctl runpod template create credit --image i >/dev/null ;;
     'runpod registry add') echo t >token.txt ;;
+    validate) mlopsctl validate --infer reference.csv >rules.yaml ;;
     esac
 }
 # The status that an example ends with, when it is not 0: a "no" is an answer.
