@@ -19,14 +19,18 @@
 #define MLO_PROFILE_BINS_MAX       ((size_t)1024)  /* fine bins of a number column */
 struct mlo_profile;                                /* owned */
 
-/* What a column is for. Columns of no given role are features. Of an ignored one a profile keeps the name. */
+/* What a column is for. Those of a request log have the roles that the log gives them (docs/formats.md);
+ * other columns of no given role are features. Of an ignored one a profile keeps the name. */
 enum mlo_column_role {
     MLO_ROLE_FEATURE,
     MLO_ROLE_PREDICTION,
     MLO_ROLE_SCORE,
     MLO_ROLE_LABEL,
     MLO_ROLE_TIME,
-    MLO_ROLE_IGNORE
+    MLO_ROLE_IGNORE,
+    MLO_ROLE_LATENCY, /* of a request, in milliseconds */
+    MLO_ROLE_STATUS,  /* of a request, as HTTP has it: from 500 on it failed */
+    MLO_N_ROLES
 };
 struct mlo_column_use {
     const char *name; /* borrowed */

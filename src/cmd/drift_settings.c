@@ -157,7 +157,7 @@ static int read_role(struct mlo_drift_settings *s, struct mlo_drift_column_opts 
         return give_role(s, c, c->role, err);
     MLO_AUTOSTR struct mlo_str all;
     mlo_str_init(&all, 256);
-    for (int r = MLO_ROLE_FEATURE; r <= MLO_ROLE_IGNORE; r++)
+    for (int r = MLO_ROLE_FEATURE; r < MLO_N_ROLES; r++)
         mlo_str_addf(&all, "%s%s", r ? ", " : "", mlo_role_word((enum mlo_column_role)r));
     return mlo_fail(err, MLO_EUSAGE, "role must be one of %s", all.ptr);
 }

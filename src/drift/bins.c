@@ -124,6 +124,38 @@ int mlo_bins_from_sample(double *sample, size_t n, struct mlo_bins *ret, struct 
     return mlo_bins_from_edges(edges, found, each_value, ret, err);
 }
 
+/* ---- bins of a role ---- */
+
+#define LATENCY_PARTS  32   /* of a power of two */
+#define LATENCY_LOWEST (-7) /* 2^-7 ms: 8 microseconds */
+#define LATENCY_POWERS 31   /* up to 2^24 ms: 4 hours */
+#define STATUS_EDGES   6
+
+static size_t latency_edges(double *ret)
+{
+    size_t n = 0;
+    for (int power = 0; power < LATENCY_POWERS; power++)
+        for (int part = 0; part < LATENCY_PARTS; part++)
+            ret[n++] = ldexp(1 + (double)part / LATENCY_PARTS, LATENCY_LOWEST + power);
+    return n;
+}
+
+static size_t status_edges(double *ret)
+{
+    for (size_t i = 0; i < STATUS_EDGES; i++)
+        ret[i] = 100 * (double)(i + 1);
+    return STATUS_EDGES;
+}
+
+int mlo_bins_of_role(enum mlo_column_role role, struct mlo_bins *ret, struct mlo_err *err)
+{
+    double edges[LATENCY_PARTS * LATENCY_POWERS];
+    size_t n = role == MLO_ROLE_LATENCY  ? latency_edges(edges)
+               : role == MLO_ROLE_STATUS ? status_edges(edges)
+                                         : 0;
+    return n > 0 ? mlo_bins_from_edges(edges, n, false, ret, err) : 0;
+}
+
 bool mlo_bins_equal(const struct mlo_bins *a, const struct mlo_bins *b)
 {
     return a->n_edges == b->n_edges && a->each_value == b->each_value &&

@@ -270,6 +270,12 @@ static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const st
     return c;
 }
 
+/* Not compared as a column. */
+static bool is_set_aside(const struct mlo_drift_column *c)
+{
+    return c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME || mlo_role_is_operation(c->role);
+}
+
 static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
                        const struct mlo_drift_opts *o, struct mlo_drift_report *r, struct mlo_err *err)
 {
@@ -277,8 +283,8 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
         struct mlo_pair p = {&a->columns[i], mlo_profile_find(b, a->columns[i].name)};
         struct mlo_drift_column *c = next_column(r, &a->columns[i], o);
         int rc = 0;
-        if (c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME)
-            SAY(c, MLO_VERDICT_IGNORED, "as the settings say");
+        if (is_set_aside(c))
+            SAY(c, MLO_VERDICT_IGNORED, "its role is %s", mlo_role_word(c->role));
         else if (c->role == MLO_ROLE_LABEL && (!p.current || p.current->n == 0))
             SAY(c, MLO_VERDICT_IGNORED, "no labels in the current data yet");
         else if (!p.current)
@@ -291,8 +297,8 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
     for (size_t i = 0; i < b->n_columns; i++)
         if (!mlo_profile_find(a, b->columns[i].name)) {
             struct mlo_drift_column *c = next_column(r, &b->columns[i], o);
-            if (c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME)
-                SAY(c, MLO_VERDICT_IGNORED, "as the settings say");
+            if (is_set_aside(c))
+                SAY(c, MLO_VERDICT_IGNORED, "its role is %s", mlo_role_word(c->role));
             else
                 SAY(c, MLO_VERDICT_NEW, "not in the reference");
         }

@@ -91,6 +91,9 @@ static int find_time(const struct mlo_profile_opts *o, struct mlo_table *t, size
     const struct mlo_table_column *columns = mlo_table_columns(t, &n);
     const char *name = given_column(o);
     char shown[MLO_SHOWN];
+    for (size_t i = 0; !name && i < n; i++) /* a request log says which */
+        if (columns[i].origin == MLO_ORIGIN_REQUEST && columns[i].type == MLO_COLUMN_TIME)
+            name = columns[i].name;
     if (!name)
         return only_column(columns, n, ret, err);
     while (at < n && strcmp(columns[at].name, name) != 0)

@@ -23,6 +23,26 @@ void mlo_profile_free(struct mlo_profile *p)
     free(p);
 }
 
+/* What a request log says of its columns. */
+static enum mlo_column_role role_of_log(const struct mlo_table_column *c)
+{
+    static const struct {
+        const char *name;
+        enum mlo_column_role role;
+    } request[] = {{"time", MLO_ROLE_TIME},
+                   {"status", MLO_ROLE_STATUS},
+                   {"latency_ms", MLO_ROLE_LATENCY},
+                   {"model", MLO_ROLE_IGNORE}};
+    if (c->origin == MLO_ORIGIN_OUTPUT)
+        return MLO_ROLE_PREDICTION;
+    if (c->origin == MLO_ORIGIN_LABEL)
+        return MLO_ROLE_LABEL;
+    for (size_t i = 0; c->origin == MLO_ORIGIN_REQUEST && i < MLO_COUNT(request); i++)
+        if (strcmp(request[i].name, c->name) == 0)
+            return request[i].role;
+    return MLO_ROLE_FEATURE;
+}
+
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err)
 {
@@ -35,6 +55,7 @@ int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo
         p->n_columns = i + 1;
         c->type = columns[i].type;
         c->integral = columns[i].integral;
+        c->role = role_of_log(&columns[i]);
         c->min = INFINITY;
         c->max = -INFINITY;
         mlo_categories_init(&c->categories);
@@ -74,6 +95,7 @@ static const char *const role_words[] = {
     [MLO_ROLE_FEATURE] = "feature", [MLO_ROLE_PREDICTION] = "prediction",
     [MLO_ROLE_SCORE] = "score",     [MLO_ROLE_LABEL] = "label",
     [MLO_ROLE_TIME] = "time",       [MLO_ROLE_IGNORE] = "ignore",
+    [MLO_ROLE_LATENCY] = "latency", [MLO_ROLE_STATUS] = "status",
 };
 
 const char *mlo_role_word(enum mlo_column_role r)

@@ -47,8 +47,12 @@ static int make_bins(struct scan *s, size_t column, bool count, struct mlo_err *
 {
     struct sample *sample = &s->samples[column];
     struct mlo_bins bins = {0};
-    int rc = mlo_bins_from_sample(sample->values, sample->n, &bins, err);
-    double centre = rc == 0 && sample->n > 0 ? sample->values[sample->n / 2] : 0; /* sorted now */
+    double centre = 0;
+    int rc = mlo_bins_of_role(s->parts[0]->columns[column].role, &bins, err);
+    if (rc == 0 && bins.n_edges == 0) {
+        rc = mlo_bins_from_sample(sample->values, sample->n, &bins, err);
+        centre = rc == 0 && sample->n > 0 ? sample->values[sample->n / 2] : 0; /* sorted now */
+    }
     for (unsigned w = 0; rc == 0 && w < s->workers; w++)
         rc = mlo_profile_set_bins(&s->parts[w]->columns[column], &bins, centre, err);
     mlo_bins_release(&bins);
@@ -156,30 +160,45 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
 
 /* ---- the whole ---- */
 
-/* A column that the reference has in the same type counts into its bins; any other only what needs none. */
+/* A column that the reference has in the same type counts into its bins; any other only what needs none, or
+ * what has bins of its own. */
 static int take_bins(const struct mlo_profile *like, struct mlo_profile_column *c, struct mlo_err *err)
 {
-    static const struct mlo_bins none;
+    struct mlo_bins own = {0};
     const struct mlo_profile_column *from = mlo_profile_find(like, c->name);
-    c->role = from ? from->role : MLO_ROLE_FEATURE;
     if (c->type == MLO_COLUMN_TEXT)
         return 0;
     if (from && from->type == c->type)
         return mlo_profile_set_bins(c, &from->bins, from->centre, err);
-    return mlo_profile_set_bins(c, &none, 0, err);
+    int rc = c->type == MLO_COLUMN_NUMBER ? mlo_bins_of_role(c->role, &own, err) : 0;
+    if (rc == 0)
+        rc = mlo_profile_set_bins(c, &own, 0, err);
+    mlo_bins_release(&own);
+    return rc;
+}
+
+static void take_roles(const struct mlo_profile *like, struct mlo_profile *p)
+{
+    for (size_t i = 0; i < p->n_columns; i++) {
+        const struct mlo_profile_column *from = mlo_profile_find(like, p->columns[i].name);
+        p->columns[i].role = from ? from->role : p->columns[i].role;
+    }
 }
 
 static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **ret, struct mlo_err *err)
 {
     size_t n;
     const struct mlo_table_column *columns = mlo_table_columns(t, &n);
+    const struct mlo_profile *like = s->opts->like;
     int rc = mlo_profile_new(columns, n, ret, err);
-    for (size_t i = 0; rc == 0 && s->opts->like && i < n; i++)
-        rc = take_bins(s->opts->like, &(*ret)->columns[i], err);
+    if (rc == 0 && like)
+        take_roles(like, *ret);
     if (rc == 0)
         rc = mlo_profile_set_roles(*ret, s->opts->roles, s->opts->n_roles, err);
-    if (rc == 0 && s->opts->like && s->opts->like->outcome)
-        rc = mlo_outcome_new(*ret, s->opts->like, NULL, &(*ret)->outcome, err);
+    for (size_t i = 0; rc == 0 && like && i < n; i++)
+        rc = take_bins(like, &(*ret)->columns[i], err);
+    if (rc == 0 && like && like->outcome)
+        rc = mlo_outcome_new(*ret, like, NULL, &(*ret)->outcome, err);
     return rc;
 }
 

@@ -104,7 +104,7 @@ static void count_reference(const struct mlo_window_column *c, uint64_t *counts)
 static bool is_counted(const struct mlo_profile_column *r, const struct mlo_table_column *c)
 {
     return r && r->type == c->type && r->type != MLO_COLUMN_TIME && r->role != MLO_ROLE_IGNORE &&
-           r->role != MLO_ROLE_TIME && r->n > 0;
+           !mlo_role_is_operation(r->role) && r->role != MLO_ROLE_TIME && r->n > 0;
 }
 
 static int make_columns(struct mlo_windows *w, const struct mlo_table_column *columns,
