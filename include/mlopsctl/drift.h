@@ -270,6 +270,36 @@ int mlo_drift_prometheus(const struct mlo_drift_report *r, struct mlo_str *out,
 int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- other tools' numbers, for those who come from them ---- */
+
+struct mlo_drift_compat_opts {
+    const char
+        *tool; /* "evidently", "nannyml", "deepchecks", "scipy"; ":METHOD" for another than its default */
+    const char *const *ignore; /* columns */
+    size_t n_ignore;
+};
+struct mlo_drift_compat_row {
+    const char *column; /* owned by the report */
+    const char *kind, *method;
+    bool made;               /* else `why` says why not */
+    double value, threshold; /* NaN: none */
+    double statistic;        /* where value is a p-value; else NaN */
+    bool drift, chunked;
+    uint64_t from, to; /* rows of a chunk, 0 the first; `to` is no part of it */
+    char why[64];
+};
+struct mlo_drift_compat_report {
+    struct mlo_drift_compat_row *rows;
+    size_t n_rows, cap_rows, columns /* compared */, drifted;
+    double share, share_limit;
+    bool drift;
+};
+/* Tables opened for one thread; their values are held in memory. */
+int mlo_drift_compat(struct mlo_table *reference, struct mlo_table *current,
+                     const struct mlo_drift_compat_opts *o, struct mlo_drift_compat_report **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_drift_compat_free(struct mlo_drift_compat_report *r);
+
 /* ---- detectors of change over the rows of a table, in their order ---- */
 
 #define MLO_MONITOR_EVENTS_MAX ((size_t)100000) /* kept; all are counted */

@@ -74,9 +74,11 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_drift_settings_init(&s);
     mlo_drift_inputs_init(&in);
     int rc = mlo_drift_settings_choose(ctx, o, &s, err);
-    if (rc == 0)
+    if (rc == 0 && o->compat)
+        rc = mlo_drift_compat_run(ctx, o, &s, err);
+    else if (rc == 0)
         rc = mlo_drift_inputs_read(ctx, o, &s, &in, err);
-    if (rc == 0)
+    if (rc == 0 && !o->compat)
         rc = report(ctx, o, &s, &in, err);
     mlo_drift_inputs_release(&in);
     mlo_drift_settings_release(&s);
@@ -91,6 +93,9 @@ static const struct mlo_example examples[] = {
      "mlopsctl drift -r reference.csv -c current.csv --html report.html --prometheus drift.prom"},
     {"The requests that a server answered, day by day",
      "mlopsctl drift -r credit:1.4.0 -c requests.jsonl --window day --from 2026-10-01"},
+    {"Statistics of the values, without bins",
+     "mlopsctl drift -r reference.csv -c current.csv --exact --tests ad,es"},
+    {"What another tool would say", "mlopsctl drift -r reference.csv -c current.csv --compat evidently"},
     {"In a GitHub Actions step", "mlopsctl drift -r reference.csv -c current.csv --github --junit drift.xml"},
     {0},
 };

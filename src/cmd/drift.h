@@ -14,7 +14,7 @@ struct mlo_drift_args { /* the command line */
     struct mlo_strings current, fail_on;
     struct mlo_role_opts roles;
     const char *window, *from, *to, *reference_from, *reference_to;
-    const char *reference, *format, *html, *junit, *prometheus, *tests;
+    const char *reference, *format, *html, *junit, *prometheus, *tests, *compat;
     double psi, p, share; /* NaN: not given */
     uint64_t threads;
     bool all, github, exact;
@@ -50,6 +50,11 @@ void mlo_drift_exact_show(struct mlo_ctx *ctx, const struct mlo_drift_opts *o,
 
 /* The windows, and the columns that moved most as a line each. */
 void mlo_drift_show_windows(struct mlo_ctx *ctx, const struct mlo_drift_report *d, bool all);
+
+/* ---- drift_compat.c: the whole command, as another tool would do it ---- */
+
+int mlo_drift_compat_run(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                         const struct mlo_drift_settings *s, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- drift_output.c ---- */
 

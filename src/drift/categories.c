@@ -8,7 +8,7 @@
 
 /* The same on every machine: profiles of shards must agree. Rounds of multiply and fold over eight bytes at a
  * time. */
-static uint64_t hash_of(const char *text, size_t n)
+uint64_t mlo_category_hash(const char *text, size_t n)
 {
     const uint64_t k = 0x9e3779b97f4a7c15;
     uint64_t h = n * k, word;
@@ -147,7 +147,7 @@ static int insert(struct mlo_categories *c, uint64_t hash, const char *text, siz
 int mlo_categories_add(struct mlo_categories *c, const char *text, size_t n, uint64_t times,
                        struct mlo_err *err)
 {
-    uint64_t hash = hash_of(text, n);
+    uint64_t hash = mlo_category_hash(text, n);
     if (c->cap > 0) {
         struct mlo_category *k = slot_of(c, hash, n);
         if (k->text) {
@@ -187,7 +187,7 @@ const struct mlo_category *mlo_categories_find(const struct mlo_categories *c, c
 {
     if (c->cap == 0)
         return NULL;
-    const struct mlo_category *k = slot_of(c, hash_of(text, n), n);
+    const struct mlo_category *k = slot_of(c, mlo_category_hash(text, n), n);
     return k->text ? k : NULL;
 }
 

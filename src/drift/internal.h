@@ -69,6 +69,8 @@ struct mlo_categories {
     bool overflowed;
     uint64_t left_out; /* rows of those */
 };
+/* The same on every machine. */
+uint64_t mlo_category_hash(const char *text, size_t n);
 void mlo_categories_init(struct mlo_categories *c);
 void mlo_categories_release(struct mlo_categories *c);
 int mlo_categories_add(struct mlo_categories *c, const char *text, size_t n, uint64_t times,

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #define FEATURES 4
+#define SINGULAR 1e-12 /* of the largest eigenvalue: rounding, as of a column with few different values */
 
 struct features {
     double mean[FEATURES], covariance[FEATURES][FEATURES]; /* ddof 0 */
@@ -78,7 +79,7 @@ static double quadratic_form(double s[FEATURES][FEATURES], const double d[FEATUR
     *ret_rank = 0;
     for (int i = 0; i < FEATURES; i++) {
         double along = 0;
-        if (fabs(s[i][i]) <= 1e-15 * largest)
+        if (fabs(s[i][i]) <= SINGULAR * largest)
             continue;
         for (int k = 0; k < FEATURES; k++)
             along += vectors[k][i] * d[k];
