@@ -38,8 +38,10 @@ static struct product multiply(uint64_t mantissa, uint64_t high, uint64_t low)
     return (struct product){(uint64_t)(upper >> 64), (uint64_t)upper, (uint64_t)lower != 0};
 }
 
-static bool by_product(uint64_t mantissa, int exponent, double *ret)
+bool mlo_decimal_long(uint64_t mantissa, int exponent, double *ret)
 {
+    if (mantissa == 0 || exponent < -MLO_POWER_MAX || exponent > MLO_POWER_MAX)
+        return false;
     bool exact = exponent >= 0 && exponent <= EXACT_FIVE;
     int zeros = __builtin_clzll(mantissa);
     struct product p = multiply(mantissa << zeros, mlo_powers_of_five[exponent + MLO_POWER_MAX].high,
@@ -49,8 +51,9 @@ static bool by_product(uint64_t mantissa, int exponent, double *ret)
     int drop = 63 - FRACTION_BITS - !(p.high >> 63);
     uint64_t kept = p.high >> drop, dropped = p.high & (((uint64_t)1 << drop) - 1);
     uint64_t half = (uint64_t)1 << (drop - 1);
-    bool more = p.middle != 0 || p.rest || !exact;
-    kept += dropped > half || (dropped == half && (more || (kept & 1)));
+    /* No branches: nobody can foresee how a number is rounded. */
+    bool more = (p.middle != 0) | p.rest | !exact;
+    kept += (uint64_t)(dropped > half) | ((uint64_t)(dropped == half) & (more | (kept & 1)));
     int power = drop + 1 - zeros + log2_of_ten_to(exponent);
     uint64_t bits = ((uint64_t)(power + FRACTION_BITS + EXPONENT_BIAS - 1) << FRACTION_BITS) + kept;
     memcpy(ret, &bits, sizeof bits); /* the first bit of `kept` counts the exponent up by one */
@@ -68,5 +71,5 @@ bool mlo_decimal(uint64_t mantissa, int exponent, double *ret)
         *ret = 0;
         return true;
     }
-    return exponent >= -MLO_POWER_MAX && exponent <= MLO_POWER_MAX && by_product(mantissa, exponent, ret);
+    return mlo_decimal_long(mantissa, exponent, ret);
 }

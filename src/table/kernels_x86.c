@@ -99,8 +99,8 @@ AVX2 static inline void sum_digits(__m256i digit, uint64_t *ret_high, uint64_t *
  */
 AVX2 static inline bool number_avx2(const char *start, const char *end, double *ret)
 {
-    static const double scale[] = {1e22, 1e21, 1e20, 1e19, 1e18, 1e17, 1e16, 1e15, 1e14, 1e13, 1e12, 1e11,
-                                   1e10, 1e9,  1e8,  1e7,  1e6,  1e5,  1e4,  1e3,  1e2,  1e1,  1e0,  1e0};
+    static const double scale[] = {1e15, 1e14, 1e13, 1e12, 1e11, 1e10, 1e9, 1e8, 1e7,
+                                   1e6,  1e5,  1e4,  1e3,  1e2,  1e1,  1e0, 1e0};
     static const double sign[] = {1, -1};
     bool negative = *start == '-';
     start += negative;
@@ -122,10 +122,10 @@ AVX2 static inline bool number_avx2(const char *start, const char *end, double *
     uint64_t high, low;
     sum_digits(digit, &high, &low);
     double v;
-    if (high == 0 && low <= MANTISSA_MAX && place >= 9)
-        v = (double)(int64_t)low / scale[place - 9]; /* both exact: rounded once */
+    if (n <= 16 && low <= MANTISSA_MAX)
+        v = (double)(int64_t)low / scale[place - 16]; /* both exact: rounded once */
     else if (high > 1843 /* 1844e16 is beyond 64 bits */ ||
-             !mlo_decimal(high * 10000000000000000 + low, place < 32 ? (int)place - 31 : 0, &v))
+             !mlo_decimal_long(high * 10000000000000000 + low, place < 32 ? (int)place - 31 : 0, &v))
         return false;
     *ret = v * sign[negative]; /* no branch: half of all signs are guessed wrongly */
     return true;
