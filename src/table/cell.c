@@ -145,7 +145,7 @@ bool mlo_cell_missing(const char *s, size_t n)
                                         "NULL", "NaN",      "n/a",     "nan",     "null",     "None"};
     if (n == 0)
         return true;
-    if (n > 8 || !(*s == 'N' || *s == 'n' || *s == '#' || *s == '-' || *s == '1' || *s == '<'))
+    if (n > 8 || !mlo_may_be_missing(*s))
         return false;
     for (size_t i = 0; i < MLO_COUNT(words); i++)
         if (strlen(words[i]) == n && memcmp(words[i], s, n) == 0)

@@ -71,27 +71,70 @@ static void read_cell(const struct csv *t, struct csv_worker *w, char *text, siz
     mlo_rows_text(&w->rows, t->as[column].type, column, row, s.ptr, s.len);
 }
 
-static void read_numbers(const struct csv *t, struct csv_worker *w, char *text, size_t row)
+/* Some rows at a time: their text stays in the first cache while one column after the other is read. */
+#define TILE 32
+
+static void read_run(const struct csv *t, struct csv_worker *w, char *text, const struct csv_run *run,
+                     size_t row, size_t rows)
 {
     const uint32_t *bounds = w->fields.bounds + row * w->fields.stride;
-    bool early = (uint32_t)(bounds[0] + 1) < MLO_NUMBERS_BEFORE;
-    for (const struct csv_run *run = t->runs; run < t->runs + t->n_runs; run++) {
-        double v[MLO_NUMBERS_STEP];
-        unsigned read = early ? 0 : t->kernels->numbers(text, bounds + run->field, v);
-        for (size_t i = 0; i < run->n; i++)
-            w->rows.numbers[run->columns[i]][row] = v[i];
-        for (unsigned rest = ~read & ((1u << run->n) - 1); rest; rest &= rest - 1)
-            read_cell(t, w, text, row, run->columns[__builtin_ctz(rest)]);
+    double v[TILE][MLO_NUMBERS_STEP];
+    uint8_t read[TILE];
+    t->kernels->numbers(text, bounds + run->field, w->fields.stride, rows, v, read);
+    for (size_t i = 0; i < run->n; i++) {
+        double *numbers = w->rows.numbers[run->columns[i]] + row;
+        for (size_t r = 0; r < rows; r++)
+            numbers[r] = v[r][i];
     }
+    for (size_t r = 0; r < rows; r++)
+        for (unsigned rest = ~(unsigned)read[r] & ((1u << run->n) - 1); rest; rest &= rest - 1)
+            read_cell(t, w, text, row + r, run->columns[__builtin_ctz(rest)]);
+}
+
+/* Nearly every text is as it stands: neither quoted nor one of the words for what is missing. */
+static bool is_itself(const char *s, const char *end)
+{
+    return s < end && *s != '"' && end[-1] != '\r' && !mlo_may_be_missing(*s);
+}
+
+static void read_texts(const struct csv *t, struct csv_worker *w, char *text, size_t column, size_t row,
+                       size_t rows)
+{
+    struct mlo_slice *texts = w->rows.texts[column];
+    for (size_t r = row; r < row + rows; r++) {
+        const char *start = text + mlo_field_start(&w->fields, r, t->want[column]);
+        const char *end = text + mlo_field_end(&w->fields, r, t->want[column]);
+        if (is_itself(start, end))
+            texts[r] = (struct mlo_slice){start, (size_t)(end - start)};
+        else
+            read_cell(t, w, text, r, column);
+    }
+}
+
+static void read_cells(const struct csv *t, struct csv_worker *w, char *text, size_t column, size_t row,
+                       size_t rows)
+{
+    for (size_t r = row; r < row + rows; r++)
+        read_cell(t, w, text, r, column);
+}
+
+static void read_tile(const struct csv *t, struct csv_worker *w, char *text, size_t row, size_t rows)
+{
+    for (size_t i = 0; i < t->n_runs; i++)
+        read_run(t, w, text, &t->runs[i], row, rows);
+    for (size_t c = 0; c < t->n_others; c++)
+        (t->as[t->others[c]].type == MLO_COLUMN_TEXT ? read_texts : read_cells)(t, w, text, t->others[c], row,
+                                                                                rows);
 }
 
 static void read_rows(const struct csv *t, struct csv_worker *w, char *text)
 {
-    for (size_t r = 0; r < w->fields.n_rows; r++) {
-        read_numbers(t, w, text, r);
-        for (size_t c = 0; c < t->n_others; c++)
-            read_cell(t, w, text, r, t->others[c]);
-    }
+    size_t row = 0, n = w->fields.n_rows;
+    for (; row < n && mlo_field_start(&w->fields, row, 0) < MLO_NUMBERS_BEFORE; row++)
+        for (size_t c = 0; c < t->n_want; c++)
+            read_cell(t, w, text, row, c);
+    for (; row < n; row += TILE)
+        read_tile(t, w, text, row, n - row < TILE ? n - row : TILE);
 }
 
 /* What stands before the first row of the file. */

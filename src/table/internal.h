@@ -59,6 +59,11 @@ bool mlo_cell_number(const char *s, size_t n, double *ret);
 bool mlo_cell_bool(const char *s, size_t n, double *ret);
 /* Empty, or one of the words that pandas reads as missing. */
 bool mlo_cell_missing(const char *s, size_t n);
+/* Does one of those words begin so? */
+static inline bool mlo_may_be_missing(char first)
+{
+    return first == 'N' || first == 'n' || first == '#' || first == '-' || first == '1' || first == '<';
+}
 
 /* Guesses a column's type from the cells of the head. */
 struct mlo_guess {

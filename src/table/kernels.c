@@ -50,15 +50,17 @@ static void stops(struct mlo_stops *s, const char *text, size_t n, char separato
 
 /* ---- numbers ---- */
 
-static unsigned numbers(const char *text, const uint32_t *bounds, double *ret)
+static void numbers(const char *text, const uint32_t *bounds, size_t stride, size_t rows,
+                    double (*ret)[MLO_NUMBERS_STEP], uint8_t *ret_read)
 {
-    unsigned read = 0;
-    for (unsigned i = 0; i < MLO_NUMBERS_STEP; i++) {
-        uint32_t start = bounds[i] + 1, end = bounds[i + 1];
-        bool is_number = end > start && mlo_cell_number(text + start, end - start, &ret[i]);
-        read |= (unsigned)(is_number && isfinite(ret[i])) << i;
+    for (size_t r = 0; r < rows; r++, bounds += stride) {
+        ret_read[r] = 0;
+        for (unsigned i = 0; i < MLO_NUMBERS_STEP; i++) {
+            uint32_t start = bounds[i] + 1, end = bounds[i + 1];
+            bool is_number = end > start && mlo_cell_number(text + start, end - start, &ret[r][i]);
+            ret_read[r] |= (uint8_t)((is_number && isfinite(ret[r][i])) << i);
+        }
     }
-    return read;
 }
 
 /* ---- choice ---- */

@@ -26,11 +26,13 @@ struct mlo_kernels {
     /* Up to MLO_STOPS_STEP bytes behind the text are read. */
     void (*stops)(struct mlo_stops *s, const char *text, size_t n, char separator);
     /*
-     * MLO_NUMBERS_STEP fields: field i stands between the bytes at bounds[i] and bounds[i + 1], of which
-     * the first may be -1. Bits of those that are [-]digits[.digits] and were read, correctly rounded, into
-     * `ret`; what the others are has to be found out.
+     * MLO_NUMBERS_STEP fields of each of some rows: field i stands between the bytes at bounds[i] and
+     * bounds[i + 1], of which the first may be -1, and those of the next row `stride` further on. Bits of
+     * `read` tell which of a row are [-]digits[.digits] and stand, correctly rounded, in `ret`; what the
+     * others are has to be found out.
      */
-    unsigned (*numbers)(const char *text, const uint32_t *bounds, double *ret);
+    void (*numbers)(const char *text, const uint32_t *bounds, size_t stride, size_t rows,
+                    double (*ret)[MLO_NUMBERS_STEP], uint8_t *ret_read);
 };
 /* Fastest first, ended by the portable one. */
 extern const struct mlo_kernels *const mlo_kernels[];

@@ -131,12 +131,23 @@ AVX2 static inline bool number_avx2(const char *start, const char *end, double *
     return true;
 }
 
-AVX2 static unsigned numbers_avx2(const char *text, const uint32_t *bounds, double *ret)
+/* Those of eight fields whose bit is set in `wanted`; returns which were read. */
+AVX2 static inline unsigned some_avx2(const char *text, const uint32_t *bounds, unsigned wanted, double *ret)
 {
     unsigned read = 0;
-    for (unsigned i = 0; i < MLO_NUMBERS_STEP; i++)
-        read |= (unsigned)number_avx2(text + (uint32_t)(bounds[i] + 1), text + bounds[i + 1], &ret[i]) << i;
+    for (; wanted; wanted &= wanted - 1) {
+        unsigned i = _tzcnt_u32(wanted);
+        const char *start = text + (uint32_t)(bounds[i] + 1);
+        read |= (unsigned)number_avx2(start, text + bounds[i + 1], &ret[i]) << i;
+    }
     return read;
+}
+
+AVX2 static void numbers_avx2(const char *text, const uint32_t *bounds, size_t stride, size_t rows,
+                              double (*ret)[MLO_NUMBERS_STEP], uint8_t *ret_read)
+{
+    for (size_t r = 0; r < rows; r++)
+        ret_read[r] = (uint8_t)some_avx2(text, bounds + r * stride, 0xff, ret[r]);
 }
 
 const struct mlo_kernels mlo_kernels_avx2 = {"avx2", has_avx2, stops_avx2, numbers_avx2};
@@ -243,7 +254,8 @@ AVX512 static inline __m128i alternate(__m128i even, __m128i odd)
     return _mm_unpacklo_epi16(even, odd);
 }
 
-AVX512 static unsigned numbers_avx512(const char *text, const uint32_t *bounds, double *ret)
+/* Bits of those that were read. */
+AVX512 static inline unsigned eight_avx512(const char *text, const uint32_t *bounds, double *ret)
 {
     __m256i starts = _mm256_loadu_si256((const __m256i *)(const void *)bounds);
     __m256i ends = _mm256_loadu_si256((const __m256i *)(const void *)(bounds + 1));
@@ -265,18 +277,15 @@ AVX512 static unsigned numbers_avx512(const char *text, const uint32_t *bounds, 
     return exact & (unsigned)_mm_testn_epi16_mask(alternate(even.wrong, odd.wrong), _mm_set1_epi16(-1));
 }
 
-AVX512 static unsigned numbers_wide(const char *text, const uint32_t *bounds, double *ret)
+AVX512 static void numbers_avx512(const char *text, const uint32_t *bounds, size_t stride, size_t rows,
+                                  double (*ret)[MLO_NUMBERS_STEP], uint8_t *ret_read)
 {
-    unsigned read = numbers_avx512(text, bounds, ret);
-    for (unsigned rest = ~read & 0xff; rest; rest &= rest - 1) { /* longer ones, which AVX2 reads */
-        unsigned i = (unsigned)__builtin_ctz(rest);
-        if (bounds[i + 1] - bounds[i] > 2)
-            read |= (unsigned)number_avx2(text + (uint32_t)(bounds[i] + 1), text + bounds[i + 1], &ret[i])
-                    << i;
+    for (size_t r = 0; r < rows; r++, bounds += stride) {
+        unsigned read = eight_avx512(text, bounds, ret[r]), rest = ~read & 0xff;
+        ret_read[r] = (uint8_t)(read | (rest ? some_avx2(text, bounds, rest, ret[r]) : 0)); /* longer ones */
     }
-    return read;
 }
 
-const struct mlo_kernels mlo_kernels_avx512 = {"avx512", has_avx512, stops_avx512, numbers_wide};
+const struct mlo_kernels mlo_kernels_avx512 = {"avx512", has_avx512, stops_avx512, numbers_avx512};
 
 #endif

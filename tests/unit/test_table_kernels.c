@@ -133,12 +133,12 @@ static void check_field(const char *kernel, const char *text, size_t n, bool rea
 
 static void check_fields(const struct mlo_kernels *k, const char *text, const uint32_t *bounds)
 {
-    double v[MLO_NUMBERS_STEP] = {0};
-    unsigned read = k->numbers(text, bounds, v);
-    check(read >> MLO_NUMBERS_STEP == 0);
+    double v[1][MLO_NUMBERS_STEP] = {0};
+    uint8_t read[1];
+    k->numbers(text, bounds, 0, 1, v, read);
     for (size_t i = 0; i < MLO_NUMBERS_STEP; i++)
-        check_field(k->name, text + (uint32_t)(bounds[i] + 1), bounds[i + 1] - bounds[i] - 1, read >> i & 1,
-                    v[i]);
+        check_field(k->name, text + (uint32_t)(bounds[i] + 1), bounds[i + 1] - bounds[i] - 1,
+                    read[0] >> i & 1, v[0][i]);
 }
 
 static void numbers_are_read_as_strtod_does(void)
