@@ -35,6 +35,7 @@ struct mlo_body { /* bytes to send, by offset, so that they can be sent again; n
     int (*read)(void *ctx, uint64_t offset, void *buf, size_t cap, size_t *ret_n, struct mlo_err *err);
     void *ctx;
 };
+#define MLO_VERSION_MAX 256
 struct mlo_transport {
     const char *kind;  /* "directory" */
     unsigned parallel; /* transfers worth running at once: so many calls may come side by side */
@@ -51,6 +52,13 @@ struct mlo_transport {
     int (*get)(void *self, const char *key, uint64_t offset, uint64_t length, uint64_t max,
                int (*sink)(void *ctx, const void *p, size_t n, struct mlo_err *err), void *ctx,
                struct mlo_err *err);
+    /* What is there now, as a word that no other content of the key has; MLO_ENOTFOUND. With `replace`: a put
+     * that happens only while the key is at that version ("": is not there), else MLO_ECONFLICT, which may
+     * also be the answer to a put that was sent twice. Where a service cannot tell, it is a put like any
+     * other. Both NULL: only reading back tells of a second writer. */
+    int (*version)(void *self, const char *key, char ret[MLO_VERSION_MAX], struct mlo_err *err);
+    int (*replace)(void *self, const char *key, const char *version, const struct mlo_body *body,
+                   struct mlo_err *err);
     int (*remove)(void *self, const char *key, struct mlo_err *err); /* missing is fine */
     /* For `remote refs` and scans only, never in push or pull. */
     int (*list)(void *self, const char *prefix,

@@ -132,6 +132,9 @@ int mlo_rt_put(struct mlo_remote *r, const char *key, const struct mlo_body *bod
 /* Puts and no more: for what is read back anyway, or need not be there. */
 int mlo_rt_put_loose(struct mlo_remote *r, const char *key, const char *text, size_t n,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* As put_loose, while the key is at this version: mlo_transport. */
+int mlo_rt_replace(struct mlo_remote *r, const char *key, const char *version, const char *text, size_t n,
+                   struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n,
                     struct mlo_err *err) MLO_MUST_CHECK;
 /* Exactly n bytes from `offset` into buf. */

@@ -218,20 +218,61 @@ static int check_written(struct mlo_remote *r, const struct mlo_ref *ref, const 
     return conflict(r, ref, &now, "was written by somebody else at the same time", err);
 }
 
-/* The last look is as close before the write as can be: two writers who both pass it are seen afterwards. */
+/* Where the remote can tell versions apart, the one that the look below sees, or an older one. "": none. */
+static int version_of(struct mlo_remote *r, const char *key, char ret[MLO_VERSION_MAX], struct mlo_err *err)
+{
+    ret[0] = '\0';
+    if (!r->t.replace)
+        return 0;
+    r->requests++;
+    int rc = r->t.version(r->self, key, ret, err);
+    if (rc != MLO_ENOTFOUND)
+        return rc;
+    *err = MLO_ERR_INIT;
+    ret[0] = '\0';
+    return 0;
+}
+
+static int write_ref(struct mlo_remote *r, const struct mlo_ref *ref, const char *key, const char *version,
+                     const struct mlo_remote_ref *value, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    struct seen now;
+    mlo_str_init(&text, MLO_REF_TEXT_MAX);
+    int rc = mlo_remote_ref_format(value, &text, err);
+    if (rc != 0)
+        return rc;
+    if (!r->t.replace)
+        return mlo_rt_put_loose(r, key, text.ptr, text.len, err);
+    rc = mlo_rt_replace(r, key, version, text.ptr, text.len, err);
+    if (rc != MLO_ECONFLICT)
+        return rc;
+    *err = MLO_ERR_INIT;
+    rc = look(r, ref, &now, err);
+    if (rc != 0 || is(&now, value)) /* it was ours, and its answer was lost */
+        return rc;
+    return conflict(r, ref, &now, "has moved meanwhile", err);
+}
+
+/*
+ * Nothing is written over what came since the last look, where the remote can see to that; elsewhere that
+ * look is as close before the write as can be, and two writers who both pass it are seen afterwards.
+ */
 int mlo_ref_move(struct mlo_remote *r, const struct mlo_ref *ref, const struct mlo_remote_ref *expect,
                  const struct mlo_remote_ref *value, struct mlo_err *err)
 {
-    char key[MLO_KEY_MAX];
+    char key[MLO_KEY_MAX], version[MLO_VERSION_MAX];
     struct seen now;
     ref_key(ref, key);
     int rc = expect ? keep_old(r, ref, expect, err) : 0;
+    if (rc == 0 && value)
+        rc = version_of(r, key, version, err);
     if (rc == 0)
         rc = look(r, ref, &now, err);
     if (rc == 0 && !is(&now, expect))
         rc = conflict(r, ref, &now, "has moved meanwhile", err);
     if (rc == 0 && value)
-        rc = put_ref_text(r, key, value, mlo_rt_put_loose, err);
+        rc = write_ref(r, ref, key, version, value, err);
     if (rc == 0 && !value) {
         r->requests++;
         rc = r->t.remove(r->self, key, err);

@@ -222,6 +222,16 @@ int mlo_rt_put_loose(struct mlo_remote *r, const char *key, const char *text, si
     return rc != 0 ? rc : r->t.put(r->self, key, &body, err);
 }
 
+int mlo_rt_replace(struct mlo_remote *r, const char *key, const char *version, const char *text, size_t n,
+                   struct mlo_err *err)
+{
+    struct mlo_body_text from = {text, n};
+    struct mlo_body body;
+    int rc = text_body(&from, &body, err);
+    r->requests++;
+    return rc != 0 ? rc : r->t.replace(r->self, key, version, &body, err);
+}
+
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n, struct mlo_err *err)
 {
     struct mlo_body_text from = {text, n};

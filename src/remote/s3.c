@@ -210,6 +210,8 @@ int mlo_s3_open_place(const struct mlo_s3_place *p, struct mlo_http *http, struc
     static const struct mlo_transport transport = {.kind = "s3",
                                                    .stat = mlo_s3_stat,
                                                    .put = mlo_s3_put,
+                                                   .version = mlo_s3_version,
+                                                   .replace = mlo_s3_replace,
                                                    .get = mlo_s3_get,
                                                    .remove = mlo_s3_remove,
                                                    .list = mlo_s3_list,

@@ -8,8 +8,8 @@
  *     s3_list.c     listing, level by level
  *     s3_xml.c      the documents that S3 answers with
  *
- * Services differ. What is done here for RunPod's gateway and others is the common denominator: no
- * conditional writes, no batch calls, no metadata, ETags as opaque text.
+ * Services differ. What is done here for RunPod's gateway and others is the common denominator: no batch
+ * calls, no metadata, ETags as opaque text, conditional writes only where they turn out to be understood.
  */
 #ifndef MLO_REMOTE_S3_H
 #define MLO_REMOTE_S3_H
@@ -29,7 +29,7 @@
 #define MLO_S3_ENTRIES_MAX ((size_t)20000)
 #define MLO_S3_PARTS_MAX   10000
 #define MLO_S3_TOKEN_MAX   ((size_t)4096)
-#define MLO_S3_ETAG_MAX    256
+#define MLO_S3_ETAG_MAX    MLO_VERSION_MAX
 
 struct mlo_s3_error {
     char code[64], region[64];
@@ -77,6 +77,13 @@ int mlo_s3_read_complete(const char *text, size_t n, struct mlo_s3_error *ret_er
 #define MLO_S3_PART_LEAST ((uint64_t)5 << 20) /* what Amazon takes; the last may be smaller */
 #define MLO_S3_FRESH      32
 
+/* How If-Match has to be written for this service. */
+enum mlo_s3_condition {
+    MLO_S3_IF_ETAG, /* the ETag as it came, in quotes */
+    MLO_S3_IF_BARE, /* without them: Ceph */
+    MLO_S3_IF_NONE, /* conditions are not understood */
+};
+
 struct mlo_s3 {
     struct mlo_http *http;
     char *endpoint; /* without "/" at the end; NULL: Amazon's for the region */
@@ -88,7 +95,8 @@ struct mlo_s3 {
     pthread_mutex_t lock; /* all below */
     char region[64];
     bool region_lowered, region_told;
-    uint64_t put_max;          /* larger objects go in parts of at most this */
+    uint64_t put_max; /* larger objects go in parts of at most this */
+    enum mlo_s3_condition condition;
     char *fresh[MLO_S3_FRESH]; /* keys written last: a service may not show them at once */
     size_t fresh_at;
 };
@@ -121,14 +129,16 @@ enum mlo_s3_trouble {
     MLO_S3_LARGE,
     MLO_S3_FULL,
     MLO_S3_RANGE, /* beyond the object's end */
+    MLO_S3_UNMET, /* a condition of the request */
     MLO_S3_BUSY,  /* asks to be tried again */
     MLO_S3_MOVED, /* points to another host */
 };
 
 struct mlo_s3_ask {
     const char *method;
-    const char *key;   /* NULL: the bucket */
-    const char *query; /* as sent, without "?"; may be NULL */
+    const char *key;            /* NULL: the bucket */
+    const char *query;          /* as sent, without "?"; may be NULL */
+    const char *const *headers; /* as of mlo_http_request */
     const struct mlo_http_body *body;
     const struct mlo_digest *digest; /* of the body; NULL: of nothing, or with a body not known */
     mlo_http_sink sink;
@@ -157,6 +167,10 @@ int mlo_s3_put(void *self, const char *key, const struct mlo_body *body, struct 
 int mlo_s3_get(void *self, const char *key, uint64_t offset, uint64_t length, uint64_t max,
                int (*sink)(void *ctx, const void *p, size_t n, struct mlo_err *err), void *ctx,
                struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_s3_version(void *self, const char *key, char ret[MLO_VERSION_MAX],
+                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_s3_replace(void *self, const char *key, const char *version, const struct mlo_body *body,
+                   struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_s3_remove(void *self, const char *key, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_s3_list(void *self, const char *prefix,
                 int (*fn)(void *ctx, const char *key, uint64_t size, struct mlo_err *err), void *ctx,

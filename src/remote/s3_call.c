@@ -56,6 +56,7 @@ static int send_once(struct mlo_s3 *s, const struct mlo_s3_ask *a, struct signer
                            : SHA256_OF_NOTHING;
     struct mlo_http_request req = {.method = a->method,
                                    .url = url.ptr,
+                                   .headers = a->headers,
                                    .body = a->body,
                                    .sign = sign,
                                    .sign_ctx = g,
@@ -83,6 +84,7 @@ static enum mlo_s3_trouble trouble_of_code(const char *code)
         {"AuthorizationHeaderMalformed", MLO_S3_REGION},
         {"BadDigest", MLO_S3_CHANGED},
         {"ConcurrentModification", MLO_S3_BUSY},
+        {"ConditionalRequestConflict", MLO_S3_BUSY},
         {"EntityTooLarge", MLO_S3_LARGE},
         {"ExpiredToken", MLO_S3_EXPIRED},
         {"ExpiredTokenException", MLO_S3_EXPIRED},
@@ -99,6 +101,7 @@ static enum mlo_s3_trouble trouble_of_code(const char *code)
         {"NoSuchUpload", MLO_S3_NO_UPLOAD},
         {"OperationAborted", MLO_S3_BUSY},
         {"PermanentRedirect", MLO_S3_REGION},
+        {"PreconditionFailed", MLO_S3_UNMET},
         {"QuotaExceeded", MLO_S3_FULL},
         {"RequestTimeTooSkewed", MLO_S3_CLOCK},
         {"RequestTimeout", MLO_S3_BUSY},
@@ -122,6 +125,8 @@ static enum mlo_s3_trouble trouble_of_status(int status)
         return MLO_S3_DENIED;
     case 404:
         return MLO_S3_NO_KEY;
+    case 412:
+        return MLO_S3_UNMET;
     case 413:
         return MLO_S3_LARGE;
     case 416:
@@ -381,6 +386,7 @@ static int say(struct mlo_s3 *s, const char *key, const struct mlo_http_response
     case MLO_S3_NO_UPLOAD:
     case MLO_S3_BAD_PART:
     case MLO_S3_BUSY:
+    case MLO_S3_UNMET:
     case MLO_S3_OTHER:
     case MLO_S3_FINE:
         break;

@@ -159,12 +159,16 @@ int mlo_s3_get(void *self, const char *key, uint64_t offset, uint64_t length, ui
 
 /* ---- put, remove ---- */
 
-static int put_whole(struct mlo_s3 *s, const char *key, const struct mlo_body *body, enum mlo_s3_trouble *ret,
-                     struct mlo_err *err)
+static int put_whole(struct mlo_s3 *s, const char *key, const char *const *headers,
+                     const struct mlo_body *body, enum mlo_s3_trouble *ret, struct mlo_err *err)
 {
     struct mlo_http_body bytes = {body->size, body->read, body->ctx};
-    struct mlo_s3_ask a = {
-        .method = "PUT", .key = key, .body = &bytes, .digest = &body->digest, .flags = MLO_HTTP_REPEATABLE};
+    struct mlo_s3_ask a = {.method = "PUT",
+                           .key = key,
+                           .headers = headers,
+                           .body = &bytes,
+                           .digest = &body->digest,
+                           .flags = MLO_HTTP_REPEATABLE};
     struct mlo_http_response r;
     int rc = mlo_s3_do(s, &a, &r, ret, err);
     if (rc != 0)
@@ -179,7 +183,7 @@ int mlo_s3_put(void *self, const char *key, const struct mlo_body *body, struct 
 {
     struct mlo_s3 *s = self;
     enum mlo_s3_trouble t = MLO_S3_FINE;
-    int rc = body->size <= mlo_s3_put_max(s) ? put_whole(s, key, body, &t, err) : 0;
+    int rc = body->size <= mlo_s3_put_max(s) ? put_whole(s, key, NULL, body, &t, err) : 0;
     bool parts = body->size > mlo_s3_put_max(s);
     if (t == MLO_S3_LARGE && !body->divisible && mlo_s3_lower_put_max(s, body->size)) {
         *err = MLO_ERR_INIT;
@@ -191,6 +195,79 @@ int mlo_s3_put(void *self, const char *key, const struct mlo_body *body, struct 
     if (rc == 0)
         mlo_s3_note_fresh(s, key);
     return rc;
+}
+
+/* ---- put, if nobody else has ---- */
+
+int mlo_s3_version(void *self, const char *key, char ret[MLO_VERSION_MAX], struct mlo_err *err)
+{
+    uint64_t size;
+    return mlo_s3_look(self, key, &size, ret, err);
+}
+
+static enum mlo_s3_condition condition(struct mlo_s3 *s)
+{
+    pthread_mutex_lock(&s->lock);
+    enum mlo_s3_condition now = s->condition;
+    pthread_mutex_unlock(&s->lock);
+    return now;
+}
+
+static void set_condition(struct mlo_s3 *s, enum mlo_s3_condition to)
+{
+    pthread_mutex_lock(&s->lock);
+    s->condition = to;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int put_if(struct mlo_s3 *s, const char *key, const char *version, enum mlo_s3_condition how,
+                  const struct mlo_body *body, enum mlo_s3_trouble *ret, struct mlo_err *err)
+{
+    char value[MLO_VERSION_MAX];
+    size_t n = strlen(version);
+    bool quoted = n >= 2 && version[0] == '"' && version[n - 1] == '"';
+    snprintf(value, sizeof value, "%s", version);
+    if (how == MLO_S3_IF_BARE && quoted)
+        snprintf(value, sizeof value, "%.*s", (int)(n - 2), version + 1);
+    const char *const match[] = {"If-Match", value, NULL}, *const none[] = {"If-None-Match", "*", NULL};
+    return put_whole(s, key, *version ? match : none, body, ret, err);
+}
+
+/* Is the condition met, whatever the service said? *ret with a failure in err otherwise. */
+static int is_met(struct mlo_s3 *s, const char *key, const char *version, struct mlo_err *err)
+{
+    char now[MLO_VERSION_MAX] = "";
+    int rc = mlo_s3_version(s, key, now, err);
+    if (rc != 0 && rc != MLO_ENOTFOUND)
+        return rc;
+    *err = MLO_ERR_INIT;
+    return strcmp(now, version) == 0 ? 0 : mlo_fail(err, MLO_ECONFLICT, "'%s' was written meanwhile", key);
+}
+
+/*
+ * Services that do not know a condition ignore it, refuse the request, or never find it met. What is
+ * understood is remembered.
+ */
+int mlo_s3_replace(void *self, const char *key, const char *version, const struct mlo_body *body,
+                   struct mlo_err *err)
+{
+    struct mlo_s3 *s = self;
+    for (;;) {
+        enum mlo_s3_condition how = condition(s);
+        enum mlo_s3_trouble t = MLO_S3_FINE;
+        if (how == MLO_S3_IF_NONE)
+            return mlo_s3_put(s, key, body, err);
+        int rc = put_if(s, key, version, how, body, &t, err);
+        if (rc == 0)
+            mlo_s3_note_fresh(s, key);
+        if (rc == 0 || (t != MLO_S3_UNMET && t != MLO_S3_OTHER))
+            return rc;
+        *err = MLO_ERR_INIT;
+        rc = t == MLO_S3_UNMET ? is_met(s, key, version, err) : 0;
+        if (rc != 0)
+            return rc;
+        set_condition(s, t == MLO_S3_UNMET && how == MLO_S3_IF_ETAG ? MLO_S3_IF_BARE : MLO_S3_IF_NONE);
+    }
 }
 
 int mlo_s3_remove(void *self, const char *key, struct mlo_err *err)

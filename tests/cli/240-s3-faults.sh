@@ -85,6 +85,31 @@ s3_test 'bodies refused for their size: smaller packs, and never in parts; plain
     faulty_rules "[{\"larger\":7000000}]" && mlopsctl push large:1 "s3://$b/plain" --layout files && [ "$(faulty_asked "POST .*plain.*upload")" -ge 1 ] &&
     s3 get "$b/plain/files/large/1/large.bin" | cmp - large.bin && faulty_rules "[{\"larger\":500000}]" && expect_code 5 mlopsctl push large:1 "s3://$b/none" 2>err && grep -q 413 err
 '
+# beaten ROUND OTHER: m:1 is pushed to a tag, but before its ref arrives somebody else has pushed OTHER there.
+beaten()
+{
+    faulty_rules "[{\"method\":\"PUT\",\"path\":\"/refs/m/1\",\"hold\":\"$T/go$1\"}]" && before=$(faulty_asked "PUT .*/tag/refs/m/1") || return
+    mlopsctl push m:1 "s3://$b/tag" 2>err &
+    pid=$! i=0
+    until [ "$(faulty_asked "PUT .*/tag/refs/m/1")" -gt "$before" ]; do i=$((i + 1)) && [ $i -lt 600 ] && sleep 0.05 || return; done
+    mlopsctl push "$2" "s3://$b/tag" --as m:1 --home "$T/other"
+    second=$?
+    : >"$T/go$1"
+    wait "$pid"
+    first=$?
+    cat err && echo "$first $second" && [ "$first" -eq 6 ] && [ "$second" -eq 0 ] && grep -q "has moved meanwhile" err && mlopsctl remote refs "s3://$b/tag" --json |
+        json ".refs[] | select(.tag == \"1\") | .digest == \"$(mlopsctl show "$2" --home "$T/other" --json | jq -r .digest)\""
+}
+tiny_model other.safetensors
+s3_test 'a tag that somebody else wrote in the last moment is not written over, a new one and one that was there' '
+    mlopsctl pack other.safetensors -t o:1 --home "$T/other" && cp -r model model3 && echo 3 >model3/more && mlopsctl pack model3 -t o:2 --home "$T/other" && beaten 1 o:1 && beaten 2 o:2 &&
+    faulty_rules "[]" && before=$(faulty_asked "PUT .*/tag/refs/m/1") && mlopsctl push m:1 "s3://$b/tag" && mlopsctl remote check "s3://$b/tag" &&
+    [ $(($(faulty_asked "PUT .*/tag/refs/m/1") - before)) -le 2 ] # the second way of saying If-Match is understood here
+'
+s3_test 'a service that does not know conditions, and one whose answer to the tag is lost' '
+    for i in 1 2; do a_round "[{\"method\":\"PUT\",\"path\":\"/refs/\",\"status\":501,\"body\":\"<Error><Code>NotImplemented</Code></Error>\"}]" || exit 1; done &&
+    for status in 500 412; do a_round "[{\"method\":\"PUT\",\"path\":\"/refs/\",\"status\":$status,\"after\":true}]" || exit 1; done
+'
 s3_test 'an unwelcome User-Agent, a page of a proxy, a full volume, a token that has expired: said as what they are' '
     faulty_rules "[{\"times\":-1,\"status\":403,\"body\":\"error code: 1010\"}]" && expect_code 5 mlopsctl pull m:1 "s3://$b/many" --home "$T/x" 2>err && grep -q User-Agent err &&
     faulty_rules "[{\"times\":-1,\"status\":404,\"body\":\"<Error><Code>NoSuchBucket</Code></Error>\"}]" && expect_code 5 mlopsctl pull m:1 "s3://$b/many" --home "$T/x" 2>err && grep -q "no bucket" err &&

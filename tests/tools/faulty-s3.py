@@ -18,6 +18,7 @@ requests that match all it says, and is used up after `times`:
     "cut": N          the answer's body ends after N bytes, with the connection
     "reset": true     the connection is reset instead of an answer
     "reset_body": N   and that after N bytes of the request's body
+    "hold": PATH      it is passed on when this file is there
     "stall": SECONDS  nothing happens for so long, then the connection ends
     "stall_body": N   likewise (for --stall seconds), after N bytes of the answer's body
     "larger": N       413 for a request's body above N bytes; never used up
@@ -156,6 +157,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return path + "?" + query, list(headers.items())
 
     def pass_on(self, fault):
+        while "hold" in fault and not os.path.exists(fault["hold"]):
+            time.sleep(0.05)
         path, headers = self.path, list(self.headers.items())
         if "max_keys" in fault and "list-type=2" in path:
             path, headers = self.resigned(fault["max_keys"])
