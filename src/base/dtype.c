@@ -98,6 +98,50 @@ static double small_float(unsigned v, enum mlo_dtype t)
     return sign * ldexp(m + top, (int)e - s->bias - s->mbits);
 }
 
+/* The largest finite pattern without its sign. */
+static unsigned largest(const struct small *s)
+{
+    unsigned all = (1U << (s->ebits + s->mbits)) - 1;
+    return s->kind == SMALL_IEEE ? all - (1U << s->mbits) : s->kind == SMALL_FN ? all - 1 : all;
+}
+
+/* Without a sign: exponent and mantissa, rounded to nearest, ties to even. May be beyond the largest. */
+static unsigned rounded(const struct small *s, double v)
+{
+    int e, least = 1 - s->bias;
+    if (v == 0)
+        return 0;
+    (void)frexp(v, &e);
+    e = e - 1 < least ? least : e - 1;
+    double steps = rint(ldexp(v, s->mbits - e)); /* of the last bit of the mantissa */
+    double code = ldexp(e - least, s->mbits) + steps;
+    return code > 65535 ? 65535 : (unsigned)code;
+}
+
+/* What stands for NaN; where there is none, negative zero. */
+static unsigned not_a_number(const struct small *s)
+{
+    unsigned top = 1U << (s->ebits + s->mbits);
+    if (s->kind == SMALL_FNUZ || s->kind == SMALL_FINITE)
+        return top;
+    return s->kind == SMALL_IEEE ? top - (1U << (s->mbits - 1)) : top - 1;
+}
+
+unsigned mlo_dtype_from_float(enum mlo_dtype t, float f, bool saturate)
+{
+    const struct small *s = &small_floats[t];
+    unsigned sign = signbit(f) ? 1U << (s->ebits + s->mbits) : 0;
+    if (isnan(f))
+        return not_a_number(s) | (s->kind == SMALL_IEEE || s->kind == SMALL_FN ? sign : 0);
+    unsigned code = isinf(f) ? 65535 : rounded(s, fabs((double)f));
+    if (code > largest(s) && !saturate && s->kind != SMALL_FINITE)
+        return s->kind == SMALL_IEEE ? sign | (largest(s) + 1)
+               : s->kind == SMALL_FN ? sign | not_a_number(s)
+                                     : not_a_number(s);
+    code = code > largest(s) ? largest(s) : code;
+    return s->kind == SMALL_FNUZ && code == 0 ? 0 : sign | code;
+}
+
 /* Element `index` of elements of `bits` < 8 bits, packed from the low bit up. */
 static unsigned packed(const uint8_t *p, unsigned bits, size_t index)
 {

@@ -75,8 +75,10 @@ static void to_whole(const struct mlo_array *from, struct mlo_array *to)
         double v = 0;
         if (real)
             mlo_dtype_to_double(from->dtype, from->data, i, &v);
+        bool wraps = w->bits < 8; /* the low bits of the number, as the onnx project has it */
+        double least = wraps ? -0x1p63 : w->least, most = wraps ? 0x1p63 : w->most;
         put_whole(to->data, w->bits, i,
-                  real ? saturated(v, w->least, w->most) : whole_at(from->dtype, from->data, i));
+                  real ? saturated(v, least, most) : whole_at(from->dtype, from->data, i));
     }
 }
 
@@ -116,6 +118,26 @@ static void to_real(const struct mlo_array *from, struct mlo_array *to)
     }
 }
 
+static bool is_small(enum mlo_dtype t)
+{
+    return (t >= MLO_DT_F8_E4M3 && t <= MLO_DT_F8_E5M2FNUZ) || t == MLO_DT_F4;
+}
+
+static void to_small(const struct mlo_array *from, struct mlo_array *to, bool saturate)
+{
+    for (size_t i = 0; i < from->n; i++)
+        put_whole(to->data, mlo_dtype_bits(to->dtype), i,
+                  mlo_dtype_from_float(to->dtype, float_at(from, i), saturate));
+}
+
+int mlo_cast_small(const struct mlo_array *from, struct mlo_array *to, bool saturate, struct mlo_err *err)
+{
+    if (!is_small(to->dtype) || from->dtype == MLO_DT_STRING)
+        return mlo_cast_numbers(from, to, err);
+    to_small(from, to, saturate);
+    return 0;
+}
+
 int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err)
 {
     double v;
@@ -128,6 +150,8 @@ int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct 
         to_whole(from, to);
     else if (t == MLO_DT_F32 || t == MLO_DT_F64 || t == MLO_DT_F16 || t == MLO_DT_BF16)
         to_real(from, to);
+    else if (is_small(t))
+        to_small(from, to, true);
     else
         return mlo_fail(err, MLO_EUNAVAIL, "numbers are not turned into %s", mlo_dtype_name(t));
     return 0;

@@ -88,7 +88,6 @@ struct mlo_function {
 /* tensor.c */
 int mlo_tensor_proto_read(struct mlo_model_reader *r, struct mlo_arena *arena, struct mlo_message m,
                           struct mlo_array *ret, const char **ret_name, struct mlo_err *err) MLO_MUST_CHECK;
-enum mlo_dtype mlo_onnx_dtype(uint64_t id); /* UNKNOWN: undefined or newer */
 /* files.c: length bytes of an external file; UINT64_MAX: to its end. */
 int mlo_region_external(struct mlo_model_reader *r, const char *path, uint64_t offset, uint64_t length,
                         struct mlo_slice *ret, struct mlo_err *err) MLO_MUST_CHECK;

@@ -36,7 +36,7 @@ static const enum mlo_dtype dtypes[] = {
     [25] = MLO_DT_U2,      [26] = MLO_DT_I2,
 };
 
-enum mlo_dtype mlo_onnx_dtype(uint64_t id)
+enum mlo_dtype mlo_onnx_type_of(uint64_t id)
 {
     return id < MLO_COUNT(dtypes) ? dtypes[id] : MLO_DT_UNKNOWN;
 }
@@ -232,7 +232,7 @@ static int use_external(struct mlo_model_reader *r, struct mlo_arena *arena, con
 
 static int take_shape(const struct proto *p, struct mlo_array *a, struct mlo_err *err)
 {
-    a->dtype = mlo_onnx_dtype(p->type);
+    a->dtype = mlo_onnx_type_of(p->type);
     if (a->dtype == MLO_DT_UNKNOWN)
         return mlo_fail(err, MLO_EINVALID, "element type %" PRIu64 " is not known", p->type);
     if (p->dims.n > MLO_RANK_MAX)

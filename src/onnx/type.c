@@ -57,7 +57,7 @@ static int read_tensor_type(struct mlo_model_reader *r, struct mlo_message m, st
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         if (f.number == F_ELEM)
-            v->dtype = mlo_onnx_dtype(f.wire == MLO_WIRE_VARINT ? f.value : 0);
+            v->dtype = mlo_onnx_type_of(f.wire == MLO_WIRE_VARINT ? f.value : 0);
         else if (f.number == F_SHAPE) {
             rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a shape", err);
             rc = rc == 0 ? read_shape(r, f.bytes, v, err) : rc;
@@ -80,7 +80,7 @@ static int read_inner(struct mlo_model_reader *r, struct mlo_message m, struct m
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
         bool type = v->kind == MLO_KIND_MAP ? f.number == F_VALUE : f.number == 1;
         if (v->kind == MLO_KIND_MAP && f.number == F_KEY)
-            v->key = mlo_onnx_dtype(f.wire == MLO_WIRE_VARINT ? f.value : 0);
+            v->key = mlo_onnx_type_of(f.wire == MLO_WIRE_VARINT ? f.value : 0);
         if (!type)
             continue;
         rc = mlo_wire_want(&f, MLO_WIRE_BYTES, "a type", err);

@@ -53,6 +53,10 @@ unsigned mlo_dtype_bits(enum mlo_dtype t); /* 0 when not fixed */
  * blocks). */
 bool mlo_dtype_to_double(enum mlo_dtype t, const void *p, size_t index, double *ret);
 
+/* The pattern of a float of 4, 6 or 8 bits (but not E8M0) that is nearest, ties to even. saturate: what is
+ * too large becomes the largest number, else infinity, or NaN where there is none. */
+unsigned mlo_dtype_from_float(enum mlo_dtype t, float f, bool saturate);
+
 /* Arrays of 16-bit floats to floats and back, rounded to nearest, ties to even; t: MLO_DT_F16 or MLO_DT_BF16.
  */
 void mlo_halves_to_floats(enum mlo_dtype t, const uint16_t *from, float *to, size_t n);
