@@ -164,21 +164,23 @@ struct mlo_drift_column {
 };
 struct mlo_drift_fact { /* what is not of one feature: accuracy, calibration, latency, domain classifier */
     const char *name;   /* "accuracy", "latency_p95_ms" */
-    const char *kind;   /* "concept", "prediction", "quality", "operation" */
+    const char *kind;   /* a word of enum mlo_drift_kind */
+    const char *column; /* that it is about; NULL: of no single one. Borrowed from the profiles */
     enum mlo_verdict verdict;
-    double reference, current, limit, p;
-    struct mlo_interval interval; /* of the change */
-    bool estimate;                /* no labels: estimated */
+    double reference, current, limit, p; /* NaN: none */
+    struct mlo_interval interval;        /* of the change, 95 %; NaN: none */
+    bool estimate;                       /* no labels: estimated */
     char why[200];
 };
 /* What an alarm is about. */
 enum mlo_drift_kind {
-    MLO_DRIFT_FEATURE = 1 << 0,    /* the distribution of an input */
-    MLO_DRIFT_PREDICTION = 1 << 1, /* of what the model answers */
-    MLO_DRIFT_CONCEPT = 1 << 2,    /* how answers and truth go together; the distribution of labels */
-    MLO_DRIFT_QUALITY = 1 << 3,    /* a column is gone, empty or of another type, values are missing */
-    MLO_DRIFT_OPERATION = 1 << 4,  /* latency, failed requests */
-    MLO_DRIFT_ALL = (1 << 5) - 1,
+    MLO_DRIFT_FEATURE = 1 << 0,     /* the distribution of an input */
+    MLO_DRIFT_PREDICTION = 1 << 1,  /* of what the model answers, or should */
+    MLO_DRIFT_CONCEPT = 1 << 2,     /* how inputs and truth go together */
+    MLO_DRIFT_QUALITY = 1 << 3,     /* a column is gone, empty or of another type, values are missing */
+    MLO_DRIFT_OPERATION = 1 << 4,   /* latency, failed requests */
+    MLO_DRIFT_PERFORMANCE = 1 << 5, /* how often the model is right, whatever the reason */
+    MLO_DRIFT_ALL = (1 << 6) - 1,
 };
 #define MLO_WINDOW_LABEL 32
 struct mlo_drift_window {         /* drift over time */
@@ -216,7 +218,7 @@ enum mlo_drift_kind mlo_drift_column_kind(const struct mlo_drift_column *c);
 /* "feature,quality": kinds with commas or blanks between. MLO_EUSAGE: there is no such kind. */
 int mlo_drift_kinds_parse(const char *list, unsigned *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* "feature, quality"; returns buf. */
-#define MLO_DRIFT_KINDS_MAX 64
+#define MLO_DRIFT_KINDS_MAX 96
 const char *mlo_drift_kinds_words(unsigned kinds, char buf[MLO_DRIFT_KINDS_MAX]);
 
 struct mlo_drift_column_opts {
@@ -229,6 +231,10 @@ struct mlo_drift_fact_limits { /* 0: the default */
     double latency_p95_ms;     /* 100 */
     double error_rate;         /* of requests: 0.01 */
     double accuracy_drop;      /* 0.05: five points */
+    double error_rise;         /* of mean errors of numbers, as a share of the reference's: 0.1 */
+    double calibration_rise;   /* of the expected calibration error and the Brier score: 0.05 */
+    double auc_drop;           /* 0.05 */
+    double domain_auc;         /* of the classifier that tells the sides apart: 0.6 */
 };
 enum mlo_drift_test { /* beside those that are always made; they need exact */
                       MLO_DRIFT_TEST_CRAMER_VON_MISES = 1 << 0,

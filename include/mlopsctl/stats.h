@@ -233,6 +233,13 @@ const double *mlo_detector_numbers(const struct mlo_detector *d, size_t *ret_n);
 int mlo_detector_restore(struct mlo_detector *d, enum mlo_signal signal, const double *numbers, size_t n,
                          struct mlo_err *err) MLO_MUST_CHECK;
 
+/* The same of scores known to the bin alone, bins ascending: within one all are ties. Either class empty:
+ * 0.5. */
+void mlo_auc_counts(const uint64_t *positive, const uint64_t *negative, size_t bins, struct mlo_auc *ret);
+/* In place: the nearest ascending values by weighted squares (pool adjacent violators);
+ * sklearn.isotonic.isotonic_regression. Weights above 0. */
+int mlo_isotonic(double *y, const double *weights, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- bootstrap: interval of a statistic of resampled arrays, from a seed ---- */
 
 uint64_t mlo_random_next(uint64_t *state); /* splitmix64 */

@@ -40,7 +40,7 @@ const struct mlo_opt mlo_drift_options[] = {
      .type = MLO_OPT_LIST,
      .arg = "KIND,...",
      .help =
-         "which changes make the table drift: feature, prediction, concept, quality, operation; as a rule "
+         "which changes make the table drift: feature, prediction, concept, performance, quality, operation; as a rule "
          "all",
      .offset = offsetof(struct mlo_drift_args, fail_on)},
     {.name = "window",

@@ -80,6 +80,76 @@ static void put_columns(struct mlo_ctx *ctx, const struct mlo_drift_report *d, b
         mlo_report_note(ctx->report, "%zu more columns without drift: --all shows them", left_out);
 }
 
+/* ---- facts ---- */
+
+static const struct mlo_column fact_columns[] = {
+    {"name", "FACT", MLO_CELL_TEXT},
+    {"kind", "KIND", MLO_CELL_TEXT},
+    {"column", "COLUMN", MLO_CELL_TEXT},
+    {"estimate", "ESTIMATE", MLO_CELL_BOOL},
+    {"verdict", "VERDICT", MLO_CELL_TEXT},
+    {"reference", "REFERENCE", MLO_CELL_DOUBLE},
+    {"current", "NOW", MLO_CELL_DOUBLE},
+    {"change_low", "CHANGE FROM", MLO_CELL_DOUBLE},
+    {"change_high", "TO", MLO_CELL_DOUBLE},
+    {"limit", "LIMIT", MLO_CELL_DOUBLE},
+    {"p", "P", MLO_CELL_DOUBLE},
+    {"why", "WHY", MLO_CELL_TEXT},
+};
+static const struct mlo_column short_columns[] = {
+    /* what fits a terminal */
+    {"name", "FACT", MLO_CELL_TEXT},       {"kind", "KIND", MLO_CELL_TEXT},
+    {"verdict", "VERDICT", MLO_CELL_TEXT}, {"reference", "REFERENCE", MLO_CELL_DOUBLE},
+    {"current", "NOW", MLO_CELL_DOUBLE},   {"p", "P", MLO_CELL_DOUBLE},
+    {"why", "WHY", MLO_CELL_TEXT},
+};
+
+static void put_finite(struct mlo_report *r, double v, bool json)
+{
+    mlo_drift_put(r, v, isfinite(v), json);
+}
+
+static void put_fact(struct mlo_report *r, const struct mlo_drift_fact *f)
+{
+    mlo_cell_text(r, f->name);
+    mlo_cell_text(r, f->kind);
+    if (f->column)
+        mlo_cell_text(r, f->column);
+    else
+        mlo_cell_none(r);
+    mlo_cell_u64(r, f->estimate);
+    mlo_cell_text(r, mlo_verdict_word(f->verdict));
+    put_finite(r, f->reference, true);
+    put_finite(r, f->current, true);
+    put_finite(r, f->interval.low, true);
+    put_finite(r, f->interval.high, true);
+    put_finite(r, f->limit, true);
+    put_finite(r, f->p, true);
+    mlo_cell_text(r, f->why);
+}
+
+static void put_short_fact(struct mlo_report *r, const struct mlo_drift_fact *f)
+{
+    mlo_cell_text(r, f->name);
+    mlo_cell_text(r, f->kind);
+    mlo_cell_text(r, mlo_verdict_word(f->verdict));
+    put_finite(r, f->reference, false);
+    put_finite(r, f->current, false);
+    put_finite(r, f->p, false);
+    mlo_cell_text(r, f->why);
+}
+
+static void put_facts(struct mlo_ctx *ctx, const struct mlo_drift_report *d)
+{
+    struct mlo_report *r = ctx->report;
+    if (ctx->json)
+        mlo_report_table(r, "facts", NULL, fact_columns, MLO_COUNT(fact_columns), "no facts");
+    else if (d->n_facts > 0)
+        mlo_report_table(r, "facts", NULL, short_columns, MLO_COUNT(short_columns), "no facts");
+    for (size_t i = 0; i < d->n_facts; i++)
+        (ctx->json ? put_fact : put_short_fact)(r, &d->facts[i]);
+}
+
 void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_report *d)
 {
     struct mlo_report *r = ctx->report;
@@ -92,6 +162,7 @@ void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const s
     } else {
         mlo_report_say(r, "%s", d->sentence);
     }
+    put_facts(ctx, d);
     put_columns(ctx, d, o->all);
     if (d->n_windows > 0)
         mlo_drift_show_windows(ctx, d, o->all);

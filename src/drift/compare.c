@@ -4,6 +4,7 @@
  * be compared gets a verdict that says why.
  */
 #include "exact.h"
+#include "facts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -50,16 +51,21 @@ static uint64_t rows_of(const struct mlo_profile_column *c)
     return c->n + c->missing + c->nan + c->bad;
 }
 
-void mlo_compare_missing(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_drift_column *ret)
+void mlo_compare_shares(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_test *ret)
 {
     enum { FEW = 5 };
-    ret->missing_reference = n ? (double)ka / (double)n : 0;
-    ret->missing_current = m ? (double)kb / (double)m : 0;
     double pooled = (double)(ka + kb) / (double)(n + m ? n + m : 1), smaller = (double)(n < m ? n : m);
     if (smaller * fmin(pooled, 1 - pooled) < FEW)
-        mlo_fisher((const uint64_t[4]){ka, n - ka, kb, m - kb}, &ret->missing_test);
+        mlo_fisher((const uint64_t[4]){ka, n - ka, kb, m - kb}, ret);
     else
-        mlo_two_proportions(ka, n, kb, m, &ret->missing_test);
+        mlo_two_proportions(ka, n, kb, m, ret);
+}
+
+void mlo_compare_missing(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_drift_column *ret)
+{
+    ret->missing_reference = n ? (double)ka / (double)n : 0;
+    ret->missing_current = m ? (double)kb / (double)m : 0;
+    mlo_compare_shares(ka, n, kb, m, &ret->missing_test);
 }
 
 static void compare_missing(const struct mlo_pair *p, struct mlo_drift_column *c)
@@ -140,6 +146,14 @@ static int compare_column(const struct mlo_pair *p, struct mlo_drift_column *c, 
     return 0;
 }
 
+/* Labels come late: rows without one are no change. */
+static int compare_label(const struct mlo_pair *p, struct mlo_drift_column *c, struct mlo_err *err)
+{
+    struct mlo_profile_column a = *p->reference, b = *p->current;
+    a.missing = b.missing = 0;
+    return compare_column(&(struct mlo_pair){&a, &b}, c, err);
+}
+
 /* ---- verdicts ---- */
 
 static const struct mlo_drift_column_opts *opts_of(const struct mlo_drift_opts *o, const char *name)
@@ -158,7 +172,8 @@ static double pick(double own, double general, double standard)
 static struct mlo_drift_limits limits_of(const struct mlo_drift_opts *o, const struct mlo_drift_column *c)
 {
     const struct mlo_drift_column_opts *own = opts_of(o, c->name);
-    bool prediction = c->role == MLO_ROLE_PREDICTION || c->role == MLO_ROLE_SCORE;
+    bool prediction = c->role == MLO_ROLE_PREDICTION || c->role == MLO_ROLE_SCORE ||
+                      c->role == MLO_ROLE_LABEL;
     const struct mlo_drift_limits *general = prediction ? &o->prediction : &o->feature;
     const struct mlo_drift_limits *standard = prediction ? &prediction_limits : &feature_limits;
     return (struct mlo_drift_limits){
@@ -290,7 +305,7 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
         else if (!p.current)
             SAY(c, MLO_VERDICT_VANISHED, "not in the current data");
         else
-            rc = compare_column(&p, c, err);
+            rc = c->role == MLO_ROLE_LABEL ? compare_label(&p, c, err) : compare_column(&p, c, err);
         if (rc != 0)
             return rc;
     }
@@ -321,6 +336,8 @@ int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_prof
         rc = mlo_exact_compare(reference, current, opts, r, err);
     if (rc == 0)
         rc = judge_all(r, opts, err);
+    if (rc == 0)
+        rc = mlo_facts_find(reference, current, opts, r, err);
     if (rc != 0) {
         mlo_drift_report_free(r);
         return rc;

@@ -15,11 +15,9 @@
 static const struct {
     const char *word;
     enum mlo_drift_kind kind;
-} kinds[] = {{"feature", MLO_DRIFT_FEATURE},
-             {"prediction", MLO_DRIFT_PREDICTION},
-             {"concept", MLO_DRIFT_CONCEPT},
-             {"quality", MLO_DRIFT_QUALITY},
-             {"operation", MLO_DRIFT_OPERATION}};
+} kinds[] = {{"feature", MLO_DRIFT_FEATURE},     {"prediction", MLO_DRIFT_PREDICTION},
+             {"concept", MLO_DRIFT_CONCEPT},     {"quality", MLO_DRIFT_QUALITY},
+             {"operation", MLO_DRIFT_OPERATION}, {"performance", MLO_DRIFT_PERFORMANCE}};
 
 static unsigned kind_named(const char *word, size_t n)
 {
@@ -49,7 +47,8 @@ int mlo_drift_kinds_parse(const char *list, unsigned *ret, struct mlo_err *err)
         unsigned kind = kind_named(list, n);
         if (!kind) {
             mlo_fail(err, MLO_EUSAGE, "there is no kind of drift called '%s'", mlo_shown(list, n, shown));
-            return mlo_hint(err, "feature, prediction, concept, quality and operation are the kinds");
+            return mlo_hint(err,
+                            "feature, prediction, concept, performance, quality and operation are the kinds");
         }
         found |= kind;
         list += n;
@@ -64,9 +63,8 @@ enum mlo_drift_kind mlo_drift_column_kind(const struct mlo_drift_column *c)
 {
     if (c->verdict != MLO_VERDICT_DRIFT || mlo_drift_missing_jumped(c))
         return MLO_DRIFT_QUALITY;
-    if (c->role == MLO_ROLE_PREDICTION || c->role == MLO_ROLE_SCORE)
-        return MLO_DRIFT_PREDICTION;
-    return c->role == MLO_ROLE_LABEL ? MLO_DRIFT_CONCEPT : MLO_DRIFT_FEATURE;
+    /* Labels move with the inputs too: by themselves they are no sign that the concept moved. */
+    return c->role == MLO_ROLE_FEATURE ? MLO_DRIFT_FEATURE : MLO_DRIFT_PREDICTION;
 }
 
 /* ---- what counts ---- */

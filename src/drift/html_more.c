@@ -19,18 +19,27 @@ static void put_fact(struct mlo_str *out, const struct mlo_drift_fact *f)
 {
     mlo_str_add(out, "<tr><th scope=\"row\">");
     mlo_spell_markup(out, f->name);
+    if (f->column) {
+        mlo_str_add(out, ": ");
+        mlo_spell_short(out, f->column, strlen(f->column));
+    }
     mlo_str_add(out, f->estimate ? " (estimated)</th>" : "</th>");
     mlo_html_verdict(out, mlo_look_of(f->verdict, f->verdict == MLO_VERDICT_DRIFT));
     put_value(out, f->reference);
     put_value(out, f->current);
     mlo_str_add(out, "<td>");
     mlo_spell_number(out, f->interval.low);
-    mlo_str_add(out, " to ");
-    mlo_spell_number(out, f->interval.high);
+    if (!isnan(f->interval.low)) {
+        mlo_str_add(out, " to ");
+        mlo_spell_number(out, f->interval.high);
+    }
     mlo_str_add(out, "</td>");
     put_value(out, f->limit);
     mlo_str_add(out, "<td>");
-    mlo_spell_p(out, f->p);
+    if (isnan(f->p))
+        mlo_spell_number(out, f->p);
+    else
+        mlo_spell_p(out, f->p);
     mlo_str_add(out, "</td><td>");
     mlo_spell_markup(out, f->kind);
     mlo_str_add(out, "</td><td>");

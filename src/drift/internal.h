@@ -219,6 +219,8 @@ int mlo_compare_numbers(const struct mlo_pair *p, struct mlo_drift_column *ret,
                         struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_compare_texts(const struct mlo_pair *p, struct mlo_drift_column *ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+/* Two shares: by proportions, or Fisher's test when either side expects few. */
+void mlo_compare_shares(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_test *ret);
 /* From counts: psi and its noise, js, hellinger, total variation, chi-square. */
 void mlo_compare_counts(struct mlo_drift_column *c);
 /* Shares of missing rows, ka of n and kb of m, and their test. */

@@ -143,7 +143,9 @@ static void put_fact(struct mlo_str *out, const struct mlo_drift_fact *f, const 
     put_label(out, "name", f->name);
     mlo_str_addc(out, ',');
     put_label(out, "kind", f->kind);
-    mlo_str_addf(out, ",data=\"%s\"}", side);
+    mlo_str_addc(out, ',');
+    put_label(out, "column", f->column ? f->column : "");
+    mlo_str_addf(out, ",estimate=\"%d\",data=\"%s\"}", f->estimate, side);
     put_value(out, v);
 }
 
@@ -153,7 +155,10 @@ static void put_facts(struct mlo_str *out, const struct mlo_drift_report *r)
         return;
     begin(out, "_fact", "What is not of one column: accuracy, latency and the like.");
     for (size_t i = 0; i < r->n_facts; i++) {
-        put_fact(out, &r->facts[i], "reference", r->facts[i].reference);
+        if (isnan(r->facts[i].current))
+            continue;
+        if (!isnan(r->facts[i].reference))
+            put_fact(out, &r->facts[i], "reference", r->facts[i].reference);
         put_fact(out, &r->facts[i], "current", r->facts[i].current);
     }
 }

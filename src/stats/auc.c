@@ -31,6 +31,16 @@ static double *sorted_copy(const double *x, size_t n, struct mlo_err *err)
     return copy;
 }
 
+static void finish(const struct sums *above, const struct sums *below, double n, double m,
+                   struct mlo_auc *ret)
+{
+    struct mlo_auc a = {.auc = above->total / n, .p = 1};
+    a.variance = variance_of(above, n) / n + variance_of(below, m) / m;
+    if (a.variance > 0)
+        a.p = 2 * mlo_normal_sf(fabs(a.auc - 0.5) / sqrt(a.variance));
+    *ret = a;
+}
+
 int mlo_delong(const double *positive, size_t n, const double *negative, size_t m, struct mlo_auc *ret,
                struct mlo_err *err)
 {
@@ -45,10 +55,27 @@ int mlo_delong(const double *positive, size_t n, const double *negative, size_t 
         add(&above, ((double)j + fy / 2) / (double)m, fx);
         add(&below, 1 - ((double)i + fx / 2) / (double)n, fy);
     }
-    struct mlo_auc a = {.auc = above.total / (double)n, .p = 1};
-    a.variance = variance_of(&above, (double)n) / (double)n + variance_of(&below, (double)m) / (double)m;
-    if (a.variance > 0)
-        a.p = 2 * mlo_normal_sf(fabs(a.auc - 0.5) / sqrt(a.variance));
-    *ret = a;
+    finish(&above, &below, (double)n, (double)m, ret);
     return 0;
+}
+
+void mlo_auc_counts(const uint64_t *positive, const uint64_t *negative, size_t bins, struct mlo_auc *ret)
+{
+    struct sums above = {0}, below = {0};
+    double n = 0, m = 0, i = 0, j = 0;
+    for (size_t k = 0; k < bins; k++) {
+        n += (double)positive[k];
+        m += (double)negative[k];
+    }
+    *ret = (struct mlo_auc){.auc = 0.5, .p = 1};
+    if (n <= 0 || m <= 0)
+        return;
+    for (size_t k = 0; k < bins; k++) {
+        double fx = (double)positive[k], fy = (double)negative[k];
+        add(&above, (j + fy / 2) / m, fx);
+        add(&below, 1 - (i + fx / 2) / n, fy);
+        i += fx;
+        j += fy;
+    }
+    finish(&above, &below, n, m, ret);
 }
