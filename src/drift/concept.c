@@ -243,7 +243,17 @@ static int by_p(const void *a, const void *b)
     return (x->i > y->i) - (x->i < y->i);
 }
 
-static struct mlo_drift_fact of_column(const struct mlo_facts *f, const struct by_column *c)
+/* A column by itself proves nothing: errors move unevenly along it too when the mix of another one changed.
+ * It says where, once a change at equal inputs is proven. */
+static bool is_proven(const struct mlo_drift_report *r)
+{
+    for (size_t i = 0; i < r->n_facts; i++)
+        if (r->facts[i].verdict == MLO_VERDICT_DRIFT && strcmp(r->facts[i].kind, "concept") == 0)
+            return true;
+    return false;
+}
+
+static struct mlo_drift_fact of_column(const struct mlo_facts *f, const struct by_column *c, bool proven)
 {
     const struct mlo_shift *w = &c->shifts.group[c->worst];
     struct mlo_drift_fact fact = {MLO_FACT_NONE, .name = "error_by_column", .kind = "concept",
@@ -255,9 +265,12 @@ static struct mlo_drift_fact of_column(const struct mlo_facts *f, const struct b
     fact.p = c->apart.p;
     fact.limit = 2 * f->limits.accuracy_drop;
     mlo_fact_judge(&fact, false, f->p);
+    bool uneven = fact.verdict == MLO_VERDICT_DRIFT;
+    if (!proven)
+        fact.verdict = MLO_VERDICT_STABLE;
     snprintf(fact.why, sizeof fact.why, "by '%.40s' errors moved %s: %.1f %% %s, now %.1f %%", fact.column,
-             fact.verdict == MLO_VERDICT_DRIFT ? "unevenly" : "evenly", 100 * fact.reference, c->where,
-             100 * fact.current);
+             uneven ? proven ? "unevenly" : "unevenly, as the mix of rows explains" : "evenly",
+             100 * fact.reference, c->where, 100 * fact.current);
     return fact;
 }
 
@@ -267,6 +280,7 @@ static int add_columns(const struct mlo_facts *f, struct by_column *list, size_t
 {
     MLO_AUTOFREE double *p = mlo_calloc(n + 1, sizeof *p, err);
     size_t shown = 0;
+    bool proven = is_proven(f->report);
     if (!p)
         return MLO_EIO;
     qsort(list, n, sizeof *list, by_p);
@@ -275,7 +289,7 @@ static int add_columns(const struct mlo_facts *f, struct by_column *list, size_t
     int rc = mlo_benjamini_hochberg(p, n, err);
     for (size_t i = 0; rc == 0 && i < n && shown < SHOWN_COLUMNS; i++) {
         list[i].apart.p = p[i];
-        struct mlo_drift_fact fact = of_column(f, &list[i]);
+        struct mlo_drift_fact fact = of_column(f, &list[i], proven);
         if (fact.verdict == MLO_VERDICT_DRIFT || (i + 1 == n && shown == 0)) {
             rc = mlo_fact_add(f->report, &fact, err);
             shown++;
@@ -284,18 +298,19 @@ static int add_columns(const struct mlo_facts *f, struct by_column *list, size_t
     return rc;
 }
 
-static int add_equal_inputs(const struct mlo_facts *f, struct mlo_err *err)
+int mlo_facts_concept(const struct mlo_facts *f, struct mlo_err *err)
 {
     MLO_AUTOFREE struct by_column *list = mlo_calloc(f->x->n_columns + 1, sizeof *list, err);
     size_t n = 0;
     int rc = list ? test_columns(f, list, &n, err) : MLO_EIO;
-    if (rc != 0 || n == 0)
-        return rc;
-    rc = add_same_mix(f, list, n, err);
-    return rc == 0 ? add_columns(f, list, n, err) : rc;
+    if (rc == 0 && n > 0)
+        rc = add_same_mix(f, list, n, err);
+    if (rc == 0)
+        rc = mlo_facts_calibration(f, err);
+    return rc == 0 && n > 0 ? add_columns(f, list, n, err) : rc;
 }
 
-int mlo_facts_concept(const struct mlo_facts *f, struct mlo_err *err)
+int mlo_facts_performance(const struct mlo_facts *f, struct mlo_err *err)
 {
     int rc = 0;
     if (f->x->kind == MLO_OUTCOME_NUMBERS) {
@@ -305,5 +320,5 @@ int mlo_facts_concept(const struct mlo_facts *f, struct mlo_err *err)
         if (rc == 0)
             rc = add_recall(f, err);
     }
-    return rc == 0 ? add_equal_inputs(f, err) : rc;
+    return rc;
 }

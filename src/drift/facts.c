@@ -1,5 +1,8 @@
 /* Facts of the report: which there are, and what they have in common. */
 #include <stdio.h>
+#include <string.h>
+
+#include <mlopsctl/base/text.h>
 
 #include "facts.h"
 
@@ -31,6 +34,17 @@ void mlo_fact_judge(struct mlo_drift_fact *f, bool falls, double p)
 {
     double change = falls ? f->reference - f->current : f->current - f->reference;
     f->verdict = change > f->limit && f->p < p ? MLO_VERDICT_DRIFT : MLO_VERDICT_STABLE;
+}
+
+const char *mlo_fact_title(const struct mlo_drift_fact *f, char buf[MLO_FACT_TITLE_MAX])
+{
+    enum { NAME_MAX = 100 };
+    const char *column = f->column ? f->column : "";
+    size_t n = strlen(column);
+    snprintf(buf, MLO_FACT_TITLE_MAX, "%s%s%.*s%s", f->name, f->column ? ": " : "",
+             (int)(n > NAME_MAX ? mlo_utf8_cut(column, NAME_MAX) : n), column,
+             f->estimate ? " (estimated)" : "");
+    return buf;
 }
 
 /* ---- predictions ---- */
@@ -90,8 +104,36 @@ static int add_outcomes(const struct mlo_facts *f, struct mlo_err *err)
         return add_reason(f, "no row of the reference has a label and a prediction", err);
     if (f->y->judged == 0)
         return mlo_facts_estimate(f, err);
-    int rc = mlo_facts_concept(f, err);
-    return rc == 0 ? mlo_facts_calibration(f, err) : rc;
+    int rc = mlo_facts_performance(f, err);
+    return rc == 0 ? mlo_facts_concept(f, err) : rc;
+}
+
+static bool is_adjustable(const struct mlo_drift_fact *f)
+{
+    return !isnan(f->p) && f->verdict != MLO_VERDICT_IGNORED && strcmp(f->name, "error_by_column") != 0;
+}
+
+/* Several facts are said of the same rows: their p-values are adjusted together (Benjamini and Hochberg).
+ * Those that were adjusted before, by columns, stay. */
+static int adjust(const struct mlo_facts *f, size_t first, struct mlo_err *err)
+{
+    struct mlo_drift_report *r = f->report;
+    MLO_AUTOFREE double *p = mlo_calloc(r->n_facts + 1, sizeof *p, err);
+    size_t n = 0;
+    if (!p)
+        return MLO_EIO;
+    for (size_t i = first; i < r->n_facts; i++)
+        if (is_adjustable(&r->facts[i]))
+            p[n++] = r->facts[i].p;
+    int rc = mlo_benjamini_hochberg(p, n, err);
+    n = 0;
+    for (size_t i = first; rc == 0 && i < r->n_facts; i++)
+        if (is_adjustable(&r->facts[i])) {
+            r->facts[i].p = p[n++];
+            if (r->facts[i].p >= f->p)
+                r->facts[i].verdict = MLO_VERDICT_STABLE;
+        }
+    return rc;
 }
 
 /* ---- all ---- */
@@ -113,5 +155,8 @@ int mlo_facts_find(const struct mlo_profile *a, const struct mlo_profile *b,
                                               .domain_auc = pick(l->domain_auc, 0.6)};
     f.p = pick(opts->feature.p, 0.05);
     int rc = add_predictions(&f, err);
-    return rc == 0 ? add_outcomes(&f, err) : rc;
+    size_t first = r->n_facts;
+    if (rc == 0)
+        rc = add_outcomes(&f, err);
+    return rc == 0 ? adjust(&f, first, err) : rc;
 }

@@ -77,6 +77,8 @@ void mlo_strata_name(const struct mlo_facts *f, size_t i, const struct mlo_strat
 
 /* ---- concept.c, calibration.c, estimate.c ---- */
 
+/* Labels on both sides: how often the model is right, and whether that changed at equal inputs. */
+int mlo_facts_performance(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_facts_concept(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_facts_calibration(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
 /* No labels on the current side. */

@@ -19,12 +19,13 @@ static const char *level(bool counts)
 int mlo_drift_github(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)
 {
     bool drift = r->verdict == MLO_VERDICT_DRIFT;
+    char title[MLO_FACT_TITLE_MAX];
     size_t shown = 0;
     put(out, drift ? "error" : "notice", NULL, r->sentence);
     for (size_t i = 0; i < r->n_facts && shown < SHOWN_MAX; i++)
         if (r->facts[i].verdict == MLO_VERDICT_DRIFT) {
-            put(out, level(drift && mlo_drift_fact_counts(r, &r->facts[i])), r->facts[i].name,
-                r->facts[i].why);
+            put(out, level(drift && mlo_drift_fact_counts(r, &r->facts[i])),
+                mlo_fact_title(&r->facts[i], title), r->facts[i].why);
             shown++;
         }
     for (size_t i = 0; i < r->n_columns && shown < SHOWN_MAX; i++)

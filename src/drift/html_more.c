@@ -17,13 +17,10 @@ static void put_value(struct mlo_str *out, double v)
 
 static void put_fact(struct mlo_str *out, const struct mlo_drift_fact *f)
 {
+    char title[MLO_FACT_TITLE_MAX];
     mlo_str_add(out, "<tr><th scope=\"row\">");
-    mlo_spell_markup(out, f->name);
-    if (f->column) {
-        mlo_str_add(out, ": ");
-        mlo_spell_short(out, f->column, strlen(f->column));
-    }
-    mlo_str_add(out, f->estimate ? " (estimated)</th>" : "</th>");
+    mlo_spell_markup(out, mlo_fact_title(f, title));
+    mlo_str_add(out, "</th>");
     mlo_html_verdict(out, mlo_look_of(f->verdict, f->verdict == MLO_VERDICT_DRIFT));
     put_value(out, f->reference);
     put_value(out, f->current);
@@ -155,7 +152,14 @@ void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
         "in the same way.</dd><dt>KS</dt><dd>Widest gap between the two distribution functions; \u00b1 is "
         "what "
         "counting in bins may hide of it.</dd><dt>W1</dt><dd>Wasserstein distance in standard deviations of "
-        "the reference.</dd><dt>Histograms</dt><dd>Shares of all rows on the same bars, drawn from up to 256 "
+        "the reference.</dd><dt>Predictions and labels</dt><dd>accuracy, recall, mae, rmse, brier and auc "
+        "say "
+        "how often the model is right (performance); a difference counts when it is beyond its limit and its "
+        "p, "
+        "adjusted over these facts, is small. same_mix compares rows at equal values of a column "
+        "(Cochran-Mantel-Haenszel) and calibration_error at equal scores: what remains there is a change of "
+        "concept, not of the mix of rows. Estimates need no labels and cannot see a change of concept.</dd>"
+        "<dt>Histograms</dt><dd>Shares of all rows on the same bars, drawn from up to 256 "
         "bins of the reference; long tails, and what lies beyond the reference, are the bars at the "
         "ends.</dd></dl></section>\n");
 }

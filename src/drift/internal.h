@@ -238,6 +238,12 @@ static inline bool mlo_drift_missing_jumped(const struct mlo_drift_column *c)
            c->missing_p_adjusted < c->limits.p;
 }
 
+/* ---- facts.c ---- */
+
+/* "accuracy (estimated)", "error_by_column: age"; returns buf. */
+#define MLO_FACT_TITLE_MAX 160
+const char *mlo_fact_title(const struct mlo_drift_fact *f, char buf[MLO_FACT_TITLE_MAX]);
+
 /* ---- conclude.c: the verdict of the whole ---- */
 
 /* Share, verdict and sentence, from columns (worst first), facts, share_limit and fail_on. */

@@ -18,7 +18,8 @@ int mlo_drift_junit(const struct mlo_drift_report *r, struct mlo_str *out, struc
 {
     size_t n = 0;
     MLO_AUTOFREE struct mlo_ci_case *cases = mlo_calloc(1 + r->n_columns + r->n_facts, sizeof *cases, err);
-    if (!cases)
+    MLO_AUTOFREE char *titles = mlo_calloc(r->n_facts + 1, MLO_FACT_TITLE_MAX, err);
+    if (!cases || !titles)
         return MLO_EIO;
     cases[n++] = (struct mlo_ci_case){"table", "the whole table",
                                       outcome_of(r, r->verdict == MLO_VERDICT_DRIFT, true, r->verdict),
@@ -33,7 +34,7 @@ int mlo_drift_junit(const struct mlo_drift_report *r, struct mlo_str *out, struc
     for (size_t i = 0; i < r->n_facts; i++) {
         const struct mlo_drift_fact *f = &r->facts[i];
         cases[n++] = (struct mlo_ci_case){
-            f->kind, f->name,
+            f->kind, mlo_fact_title(f, titles + i * MLO_FACT_TITLE_MAX),
             outcome_of(r, f->verdict == MLO_VERDICT_DRIFT, mlo_drift_fact_counts(r, f), f->verdict),
             mlo_verdict_word(f->verdict), f->why};
     }

@@ -132,6 +132,10 @@ static int of_shares(struct request *r)
     } else if (strcmp(r->name, "newcombe") == 0) {
         mlo_newcombe(a[0], a[1], a[2], a[3], 0.95, &i);
         say((double[]){i.low, i.high}, 2);
+    } else if (strcmp(r->name, "auc") == 0) {
+        struct mlo_auc auc;
+        mlo_auc_counts(a, b, n, &auc);
+        say((double[]){auc.auc, auc.variance}, 2);
     } else if (strcmp(r->name, "cmh") == 0) {
         uint64_t tables[16][4];
         size_t strata = n / 4 < MLO_COUNT(tables) ? n / 4 : MLO_COUNT(tables);
@@ -151,6 +155,8 @@ static int of_p_values(struct request *r)
         rc = mlo_holm(v->x, v->n, &r->err);
     else if (strcmp(r->name, "bh") == 0)
         rc = mlo_benjamini_hochberg(v->x, v->n, &r->err);
+    else if (strcmp(r->name, "isotonic") == 0)
+        rc = mlo_isotonic(v->x, r->v[1].x, v->n, &r->err);
     if (rc == 0)
         say(v->x, v->n);
     return rc;

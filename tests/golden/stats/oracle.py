@@ -13,6 +13,8 @@ try:
     import scipy.spatial.distance as distance
     import scipy.special as special
     import scipy.stats as st
+    from sklearn.isotonic import isotonic_regression
+    from sklearn.metrics import roc_auc_score
     from statsmodels.stats.contingency_tables import StratifiedTable
     from statsmodels.stats.multitest import multipletests
     from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint, proportions_ztest
@@ -95,6 +97,22 @@ def two_samples(i):
         same("quantile", ours("quantile", x, q), [np.quantile(x, q)], what)
 
 
+def classes(what):
+    """Scores in bins: area under the curve with DeLong's variance from its definition; isotonic regression."""
+    bins = int(rng.integers(2, 20))
+    yes, no = rng.integers(0, 30, bins), rng.integers(0, 30, bins)
+    yes[0] += 2
+    no[-1] += 2
+    s = np.arange(bins)
+    x, y = np.repeat(s, yes), np.repeat(s, no)
+    won = (x[:, None] > y[None, :]) + 0.5 * (x[:, None] == y[None, :])
+    variance = won.mean(1).var(ddof=1) / len(x) + won.mean(0).var(ddof=1) / len(y)
+    area = roc_auc_score(np.r_[np.ones(len(x)), np.zeros(len(y))], np.r_[x, y])
+    same("auc of bins", ours("auc", yes, no), [area, variance], what)
+    v, w = rng.normal(s / bins, 0.5), rng.uniform(0.1, 9, bins)
+    same("isotonic", ours("isotonic", v, w), isotonic_regression(v, sample_weight=w), what)
+
+
 def tables(i):
     bins = int(rng.integers(2, 40))
     a, b = rng.integers(0, 300, bins), rng.integers(0, 300, bins)
@@ -122,6 +140,7 @@ def tables(i):
     s = StratifiedTable(strata)
     r = s.test_null_odds(correction=False)
     same("cmh", ours("cmh", np.concatenate([x.ravel() for x in strata])), [r.statistic, st.chi2.sf(r.statistic, 1), s.oddsratio_pooled], what)
+    classes(what)
     p = rng.uniform(0, 1, int(rng.integers(1, 60))) ** 3
     same("holm", ours("holm", p), multipletests(p, method="holm")[1], what)
     same("benjamini-hochberg", ours("bh", p), multipletests(p, method="fdr_bh")[1], what)
