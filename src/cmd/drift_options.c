@@ -39,9 +39,9 @@ const struct mlo_opt mlo_drift_options[] = {
     {.name = "fail-on",
      .type = MLO_OPT_LIST,
      .arg = "KIND,...",
-     .help =
-         "which changes make the table drift: feature, prediction, concept, performance, quality, operation; as a rule "
-         "all",
+     .help = "which changes make the table drift: feature, prediction, concept, performance, quality, "
+             "operation; as a rule "
+             "all",
      .offset = offsetof(struct mlo_drift_args, fail_on)},
     {.name = "window",
      .type = MLO_OPT_STRING,

@@ -124,6 +124,16 @@ static void put_verdict_rule(struct mlo_str *out, const struct mlo_drift_report 
                      mlo_drift_kinds_words(r->fail_on, words));
 }
 
+static const char facts_method[] = "<dt>Predictions and labels</dt><dd>accuracy, recall, mae, rmse, brier "
+                                   "and auc say how often the model is "
+                                   "right (performance). A change counts when it is beyond its limit and its "
+                                   "p, adjusted over these facts, is "
+                                   "small. same_mix compares rows at equal values of a column "
+                                   "(Cochran-Mantel-Haenszel), calibration_error at "
+                                   "equal scores: what remains there is a change of concept, not of the mix "
+                                   "of rows. Estimates need no labels "
+                                   "and cannot see a change of concept.</dd>";
+
 void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
 {
     mlo_str_add(
@@ -152,14 +162,11 @@ void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r)
         "in the same way.</dd><dt>KS</dt><dd>Widest gap between the two distribution functions; \u00b1 is "
         "what "
         "counting in bins may hide of it.</dd><dt>W1</dt><dd>Wasserstein distance in standard deviations of "
-        "the reference.</dd><dt>Predictions and labels</dt><dd>accuracy, recall, mae, rmse, brier and auc "
-        "say "
-        "how often the model is right (performance); a difference counts when it is beyond its limit and its "
-        "p, "
-        "adjusted over these facts, is small. same_mix compares rows at equal values of a column "
-        "(Cochran-Mantel-Haenszel) and calibration_error at equal scores: what remains there is a change of "
-        "concept, not of the mix of rows. Estimates need no labels and cannot see a change of concept.</dd>"
-        "<dt>Histograms</dt><dd>Shares of all rows on the same bars, drawn from up to 256 "
-        "bins of the reference; long tails, and what lies beyond the reference, are the bars at the "
-        "ends.</dd></dl></section>\n");
+        "the reference.</dd>");
+    if (r->n_facts > 0)
+        mlo_str_add(out, facts_method);
+    mlo_str_add(out,
+                "<dt>Histograms</dt><dd>Shares of all rows on the same bars, drawn from up to 256 "
+                "bins of the reference; long tails, and what lies beyond the reference, are the bars at the "
+                "ends.</dd></dl></section>\n");
 }
