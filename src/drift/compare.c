@@ -24,10 +24,36 @@ static size_t used_bins(const struct mlo_drift_column *c)
     return used;
 }
 
+/* One row in a bin where a hundredth of one was expected is chance, and no chi-square: bins in which less
+ * than one row of the smaller sample is expected count together with the rarest of the others (Cochran 1954).
+ */
+static size_t pool_rare(uint64_t *a, uint64_t *b, size_t bins, uint64_t n, uint64_t m)
+{
+    double share = (double)(n < m ? n : m) / (double)(n + m ? n + m : 1);
+    while (bins > 2) {
+        size_t rarest = 0, next = 1;
+        for (size_t i = 1; i < bins; i++) {
+            if (a[i] + b[i] < a[rarest] + b[rarest]) {
+                next = rarest;
+                rarest = i;
+            } else if (i > 1 && a[i] + b[i] < a[next] + b[next]) {
+                next = i;
+            }
+        }
+        if ((double)(a[rarest] + b[rarest]) * share >= 1)
+            break;
+        a[next] += a[rarest];
+        b[next] += b[rarest];
+        a[rarest] = a[--bins];
+        b[rarest] = b[bins];
+    }
+    return bins;
+}
+
 void mlo_compare_counts(struct mlo_drift_column *c)
 {
     const uint64_t *a = c->counts_reference, *b = c->counts_current;
-    uint64_t packed_a[64], packed_b[64], n = 0, m = 0;
+    uint64_t packed_a[64] = {0}, packed_b[64] = {0}, n = 0, m = 0;
     size_t used = used_bins(c), at = 0;
     for (size_t i = 0; i < c->bins; i++) {
         n += a[i];
@@ -43,6 +69,7 @@ void mlo_compare_counts(struct mlo_drift_column *c)
     c->js = mlo_js_divergence(packed_a, packed_b, at);
     c->hellinger = mlo_hellinger(packed_a, packed_b, at);
     c->total_variation = mlo_total_variation(packed_a, packed_b, at);
+    at = pool_rare(packed_a, packed_b, at, n, m);
     mlo_chi2_homogeneity(packed_a, packed_b, at, true, &c->test);
 }
 

@@ -140,6 +140,24 @@ static void few_rows_are_noise(void)
     done(&c);
 }
 
+/* Where a hundredth of a row is expected, one row is chance: no missing value before, one of forty now. */
+static void one_odd_row_is_no_drift(void)
+{
+    int alarms = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        write_table(path("a.csv"), seed, 3000, 0, 0, 0);
+        write_table(path("b.csv"), seed + 100, 40, 0, 0, 0);
+        FILE *f = fopen(path("b.csv"), "a");
+        fprintf(f, "0.1,,\n");
+        fclose(f);
+        struct compared c = compare(path("a.csv"), path("b.csv"), NULL);
+        check_int(column(&c, "w")->n_current, 40);
+        alarms += c.r->verdict == MLO_VERDICT_DRIFT;
+        done(&c);
+    }
+    check(alarms <= 3, "%d false alarms in 20", alarms);
+}
+
 static void odd_columns_have_verdicts(void)
 {
     FILE *f = fopen(path("a.csv"), "w");
@@ -222,6 +240,7 @@ int main(void)
     run(changes_are_found);
     run(one_outlier_hides_nothing);
     run(few_rows_are_noise);
+    run(one_odd_row_is_no_drift);
     run(odd_columns_have_verdicts);
     run(new_and_vanished_categories_are_named);
     run(limits_can_be_set);
