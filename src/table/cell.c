@@ -245,8 +245,8 @@ static bool is_code(const char *s, size_t n, double v, bool fraction)
 {
     size_t sign = n > 0 && (*s == '-' || *s == '+');
     bool leading_zero = n > sign + 1 && s[sign] == '0' && is_digit(s[sign + 1]);
-    return leading_zero ||
-           (!fraction && fabs(v) > (double)DOUBLE_INTEGER && !memchr(s, 'e', n) && !memchr(s, 'E', n));
+    return leading_zero || (!fraction && isfinite(v) && fabs(v) >= (double)DOUBLE_INTEGER &&
+                            !memchr(s, 'e', n) && !memchr(s, 'E', n));
 }
 
 void mlo_guess_cell(struct mlo_guess *g, const char *s, size_t n)

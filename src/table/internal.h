@@ -68,7 +68,8 @@ static inline bool mlo_may_be_missing(char first)
 /* Guesses a column's type from the cells of the head. */
 struct mlo_guess {
     uint64_t cells, numbers, bools, times;
-    bool fraction, code; /* code: digits that are no number: leading zeros, more than a double holds */
+    bool fraction,
+        code; /* code: digits that are no number: leading zeros, from 2^53 on, where a double skips some */
 };
 void mlo_guess_cell(struct mlo_guess *g, const char *s, size_t n);
 enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral);

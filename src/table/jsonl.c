@@ -228,7 +228,7 @@ static int learn(struct mlo_jsonl *t, struct mlo_err *err)
         return rc;
     const char *last = n < MLO_TABLE_HEAD ? NULL : memrchr(head, '\n', n), *end = last ? last : head + n;
     rc = learn_lines(t, head + mlo_bom_length(head, n), end, &objects, err);
-    if (rc == 0 && objects == 0 && !(t->is_log && n == 0))
+    if (rc == 0 && (objects == 0 || t->n_columns == 0) && !(t->is_log && n == 0))
         rc = mlo_fail(err, MLO_EINVALID, "'%s' holds no JSON object at its start", t->in.input.name);
     return rc != 0 ? rc : name_columns(t, err);
 }
