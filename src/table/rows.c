@@ -47,7 +47,7 @@ int mlo_rows_reserve(struct mlo_rows *r, const struct mlo_table_column *columns,
             rc = grow_column(r, columns[c].type, c, rows, err);
         r->cap_rows = rc == 0 ? rows : 0;
     }
-    for (size_t c = 0; rc == 0 && c < n_columns; c++) {
+    for (size_t c = 0; rc == 0 && n_rows > 0 && c < n_columns; c++) {
         memset(r->cell[c], MLO_CELL_OK, n_rows);
         r->columns[c].cell = r->cell[c];
     }

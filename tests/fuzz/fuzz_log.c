@@ -1,0 +1,7 @@
+/* The request log on any bytes. */
+#include "table_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    return fuzz_table(data, n, "log");
+}
