@@ -59,6 +59,37 @@ double mlo_quantile_sorted(const double *sorted, size_t n, double q); /* Hyndman
 /* Ascending; -0.0 and 0.0 are one value. scratch: n doubles. LSD radix from some thousand values up. */
 void mlo_sort_doubles(double *x, size_t n, double *scratch);
 
+/* ---- quantiles of values whose range is not known beforehand ---- */
+
+/*
+ * DDSketch: a quantile is within 2^(level - 7) of the true one, relatively; level 0 while there are at most
+ * MLO_SKETCH_BUCKETS buckets of 2^-7 (16 octaves that are all in use). The same values give the same sketch,
+ * in any order and split. Starts as zeros.
+ */
+#define MLO_SKETCH_BUCKETS 2048
+struct mlo_sketch {
+    struct mlo_sketch_bucket *buckets; /* ascending */
+    size_t used, cap;
+    unsigned level;
+    uint64_t n;
+    bool failed; /* for want of memory: sticky */
+};
+struct mlo_bucket { /* low <= v < high */
+    uint32_t id;
+    double low, high;
+    uint64_t count;
+};
+void mlo_sketch_release(struct mlo_sketch *s);
+void mlo_sketch_add(struct mlo_sketch *s, double v); /* finite */
+void mlo_sketch_merge(struct mlo_sketch *s, const struct mlo_sketch *other);
+int mlo_sketch_check(const struct mlo_sketch *s, struct mlo_err *err) MLO_MUST_CHECK;
+/* The value of this rank, 0 the smallest; 0 when there are none. */
+double mlo_sketch_at(const struct mlo_sketch *s, double rank);
+size_t mlo_sketch_buckets(const struct mlo_sketch *s, struct mlo_bucket ret[MLO_SKETCH_BUCKETS]);
+/* From ids and counts; *s is empty before. */
+int mlo_sketch_restore(struct mlo_sketch *s, unsigned level, const struct mlo_bucket *buckets, size_t n,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- binned distances: counts a, b of the same bins (any may be 0); totals > 0 ---- */
 
 enum mlo_zero_rule {

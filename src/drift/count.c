@@ -25,11 +25,25 @@ void mlo_count_states(struct mlo_profile_column *c, const struct mlo_batch_colum
 
 /* ---- numbers ---- */
 
+/* What lies beyond the reference has no bins that could tell where. */
+static void count_tails(struct mlo_profile_column *c, const double *v, size_t n)
+{
+    double first = c->bins.edges[0], last = c->bins.edges[c->bins.n_edges - 1];
+    for (size_t i = 0; i < n; i++)
+        if (v[i] < first)
+            mlo_sketch_add(&c->below, v[i]);
+        else if (v[i] >= last)
+            mlo_sketch_add(&c->above, v[i]);
+}
+
 static void count_chunk(struct mlo_profile_column *c, const double *v, size_t n)
 {
     double d[CHUNK];
+    uint64_t *last = &c->counts[c->bins.n_edges], beyond = c->counts[0] + *last;
     for (size_t i = 0; i < n; i++)
         c->counts[mlo_bins_find(&c->bins, v[i])]++;
+    if (c->counts[0] + *last > beyond && c->type == MLO_COLUMN_NUMBER && c->bins.n_edges > 0)
+        count_tails(c, v, n);
     for (size_t i = 0; i < n; i++)
         d[i] = v[i] - c->centre;
     mlo_exact_sum_add_all(&c->sum, d, n);

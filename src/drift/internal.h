@@ -103,6 +103,7 @@ struct mlo_profile_column {
     double centre;                 /* sums are of v - centre, so that squares keep their digits */
     struct mlo_exact_sum sum, squares;
     double min, max;
+    struct mlo_sketch below, above;   /* NUMBER: values in the first bin, and in the last, which are open */
     struct mlo_categories categories; /* TEXT */
 };
 struct mlo_exact;
@@ -119,8 +120,13 @@ int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo
                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_profile_set_bins(struct mlo_profile_column *c, const struct mlo_bins *bins, double centre,
                          struct mlo_err *err) MLO_MUST_CHECK;
+/* When all is counted or merged: before it is compared or written. */
+int mlo_profile_settle(struct mlo_profile_column *c, struct mlo_err *err) MLO_MUST_CHECK;
 const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, const char *name);
-/* From the bins: exact where each value has its own, else interpolated within one. */
+/* What is known of the values in the open bin `bin`; NULL: it is none, it is empty, or nothing is. */
+const struct mlo_sketch *mlo_profile_tail(const struct mlo_profile_column *c, size_t bin);
+/* From the bins: exact where each value has its own, else interpolated within one; of the open ones from
+ * their sketches. */
 double mlo_profile_quantile(const struct mlo_profile_column *c, double q);
 void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments *ret);
 

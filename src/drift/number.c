@@ -74,26 +74,92 @@ static void gaps(const struct mlo_pair *p, struct mlo_drift_column *ret)
     ret->ks_error = a->bins.each_value ? 0 : error;
 }
 
-/* Area between the distribution functions, both taken as straight within a bin. */
+/* ---- Wasserstein: the area between the distribution functions ---- */
+
+struct area {
+    double sum, from, gap; /* so far: up to `from`, where they are `gap` apart */
+};
+
+/* The gap changes evenly up to `to`; or at once, before, when all of a bin lies at its lower edge. */
+static void cover(struct area *a, double to, double change, bool at_once)
+{
+    double next = a->gap + change, width = to - a->from;
+    if (at_once)
+        a->sum += fabs(next) * width;
+    else if (a->gap * next >= 0)
+        a->sum += fabs(a->gap + next) / 2 * width;
+    else
+        a->sum += (a->gap * a->gap + next * next) / (2 * fabs(a->gap - next)) * width;
+    a->gap = next;
+    a->from = to;
+}
+
+struct tail { /* what one side has in an open bin */
+    struct mlo_bucket buckets[MLO_SKETCH_BUCKETS];
+    size_t n, at;
+    double rows; /* of the column */
+};
+
+static void load_tail(const struct mlo_profile_column *c, size_t bin, double low, double high, struct tail *t)
+{
+    const struct mlo_sketch *s = mlo_profile_tail(c, bin);
+    low = fmax(low, c->min);
+    high = fmin(high, c->max);
+    t->rows = (double)c->n;
+    t->at = 0;
+    t->n = s ? mlo_sketch_buckets(s, t->buckets) : c->counts[bin] > 0;
+    if (!s)
+        t->buckets[0] = (struct mlo_bucket){.low = low, .high = high, .count = c->counts[bin]};
+    for (size_t i = 0; i < t->n; i++) {
+        struct mlo_bucket *b = &t->buckets[i];
+        b->low = fmax(b->low, low);
+        b->high = fmax(fmin(b->high, high), nextafter(b->low, INFINITY));
+    }
+}
+
+/* Where the next of its buckets begins or ends. */
+static double next_border(struct tail *t, double from)
+{
+    while (t->at < t->n && t->buckets[t->at].high <= from)
+        t->at++;
+    if (t->at == t->n)
+        return INFINITY;
+    return from < t->buckets[t->at].low ? t->buckets[t->at].low : t->buckets[t->at].high;
+}
+
+/* Of its rows, between two neighbouring borders. */
+static double share_between(const struct tail *t, double from, double to)
+{
+    const struct mlo_bucket *b = t->at < t->n ? &t->buckets[t->at] : NULL;
+    return b && from >= b->low ? (double)b->count * ((to - from) / (b->high - b->low)) / t->rows : 0;
+}
+
+static void cover_tail(struct area *a, const struct mlo_pair *p, size_t bin, double to)
+{
+    struct tail x, y;
+    load_tail(p->reference, bin, a->from, to, &x);
+    load_tail(p->current, bin, a->from, to, &y);
+    while (a->from < to) {
+        double next = fmin(fmin(next_border(&x, a->from), next_border(&y, a->from)), to);
+        cover(a, next, share_between(&x, a->from, next) - share_between(&y, a->from, next), false);
+    }
+}
+
+/* In the open bins by their sketches, in the others both functions are taken as straight. */
 static double area(const struct mlo_pair *p)
 {
     const struct mlo_profile_column *a = p->reference, *b = p->current;
-    double low = fmin(a->min, b->min), high = fmax(a->max, b->max), gap = 0, sum = 0, from = low;
+    double low = fmin(a->min, b->min), high = fmax(a->max, b->max);
+    struct area area = {.from = low};
     for (size_t i = 0; i <= a->bins.n_edges; i++) {
         double to = i < a->bins.n_edges ? fmin(fmax(a->bins.edges[i], low), high) : high;
-        double next = gap + (double)a->counts[i] / (double)a->n - (double)b->counts[i] / (double)b->n;
-        bool step = a->bins.each_value && i > 0; /* all of a bin lies at its lower edge */
-        double width = to - from;
-        if (step)
-            sum += fabs(next) * width;
-        else if (gap * next >= 0)
-            sum += fabs(gap + next) / 2 * width;
+        if (i == 0 || i == a->bins.n_edges)
+            cover_tail(&area, p, i, to);
         else
-            sum += (gap * gap + next * next) / (2 * fabs(gap - next)) * width;
-        gap = next;
-        from = to;
+            cover(&area, to, (double)a->counts[i] / (double)a->n - (double)b->counts[i] / (double)b->n,
+                  a->bins.each_value);
     }
-    return sum;
+    return area.sum;
 }
 
 static void describe(const struct mlo_pair *p, struct mlo_drift_column *ret)

@@ -15,6 +15,8 @@ void mlo_profile_free(struct mlo_profile *p)
         free(c->name);
         free(c->counts);
         mlo_bins_release(&c->bins);
+        mlo_sketch_release(&c->below);
+        mlo_sketch_release(&c->above);
         mlo_categories_release(&c->categories);
     }
     mlo_exact_free(p->exact);
@@ -186,6 +188,14 @@ static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, 
                : mlo_fail(err, MLO_EUSAGE, "the profiles judge predictions in different ways");
 }
 
+int mlo_profile_settle(struct mlo_profile_column *c, struct mlo_err *err)
+{
+    int rc = mlo_sketch_check(&c->below, err);
+    if (rc == 0)
+        rc = mlo_sketch_check(&c->above, err);
+    return rc == 0 ? mlo_categories_settle(&c->categories, err) : rc;
+}
+
 static int merge_column(struct mlo_profile_column *to, const struct mlo_profile_column *from,
                         struct mlo_err *err)
 {
@@ -199,8 +209,10 @@ static int merge_column(struct mlo_profile_column *to, const struct mlo_profile_
         to->counts[i] += from->counts[i];
     mlo_exact_sum_merge(&to->sum, &from->sum);
     mlo_exact_sum_merge(&to->squares, &from->squares);
+    mlo_sketch_merge(&to->below, &from->below);
+    mlo_sketch_merge(&to->above, &from->above);
     int rc = mlo_categories_merge(&to->categories, &from->categories, err);
-    return rc != 0 ? rc : mlo_categories_settle(&to->categories, err);
+    return rc != 0 ? rc : mlo_profile_settle(to, err);
 }
 
 int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other, struct mlo_err *err)
@@ -238,16 +250,30 @@ static double bin_high(const struct mlo_profile_column *c, size_t i)
     return i == c->bins.n_edges ? c->max : c->bins.edges[i] < c->max ? c->bins.edges[i] : c->max;
 }
 
+const struct mlo_sketch *mlo_profile_tail(const struct mlo_profile_column *c, size_t bin)
+{
+    const struct mlo_sketch *s = bin == 0 ? &c->below : bin == c->bins.n_edges ? &c->above : NULL;
+    return s && s->n > 0 && s->n == c->counts[bin] ? s : NULL;
+}
+
+static double value_in_bin(const struct mlo_profile_column *c, size_t bin, double rank)
+{
+    const struct mlo_sketch *tail = mlo_profile_tail(c, bin);
+    double low = bin_low(c, bin), high = bin_high(c, bin);
+    if (tail)
+        return fmin(fmax(mlo_sketch_at(tail, rank), low), high);
+    if (c->bins.each_value && bin > 0 && bin < c->bins.n_edges)
+        return low;
+    return low + (high - low) * ((rank + 0.5) / (double)c->counts[bin]);
+}
+
 double mlo_profile_quantile(const struct mlo_profile_column *c, double q)
 {
     double rank = q * (double)(c->n > 0 ? c->n - 1 : 0), before = 0;
     for (size_t i = 0; i <= c->bins.n_edges; i++) {
         double n = (double)c->counts[i];
-        if (n > 0 && rank < before + n) {
-            bool one_value = c->bins.each_value && i > 0 && i < c->bins.n_edges;
-            double low = bin_low(c, i), share = (rank - before + 0.5) / n;
-            return one_value ? low : low + (bin_high(c, i) - low) * share;
-        }
+        if (n > 0 && rank < before + n)
+            return value_in_bin(c, i, rank - before);
         before += n;
     }
     return c->max;

@@ -217,7 +217,7 @@ static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_e
     for (unsigned w = 1; rc == 0 && w < s->workers; w++)
         rc = mlo_profile_merge(s->parts[0], s->parts[w], err);
     for (size_t i = 0; rc == 0 && i < s->parts[0]->n_columns; i++) /* also when there was nothing to merge */
-        rc = mlo_categories_settle(&s->parts[0]->columns[i].categories, err);
+        rc = mlo_profile_settle(&s->parts[0]->columns[i], err);
     s->parts[0]->rows = st->rows;
     s->parts[0]->ragged = st->ragged;
     return rc;

@@ -66,6 +66,18 @@ void mlo_profile_put_sum(struct mlo_str *out, const struct mlo_exact_sum *sum)
     mlo_str_addc(out, '"');
 }
 
+static void put_sketch(struct mlo_str *out, const char *key, const struct mlo_sketch *s)
+{
+    struct mlo_bucket buckets[MLO_SKETCH_BUCKETS];
+    size_t n = mlo_sketch_buckets(s, buckets);
+    if (n == 0)
+        return;
+    mlo_str_addf(out, ",\"%s\":[%u", key, s->level);
+    for (size_t i = 0; i < n; i++)
+        mlo_str_addf(out, ",%" PRIu32 ",%" PRIu64, buckets[i].id, buckets[i].count);
+    mlo_str_addc(out, ']');
+}
+
 static void put_numbers(struct mlo_str *out, const struct mlo_profile_column *c)
 {
     mlo_str_addf(out, ",\"each_value\":%s,\"edges\":[", c->bins.each_value ? "true" : "false");
@@ -76,7 +88,10 @@ static void put_numbers(struct mlo_str *out, const struct mlo_profile_column *c)
     mlo_str_add(out, "],\"counts\":[");
     for (size_t i = 0; i <= c->bins.n_edges; i++)
         mlo_str_addf(out, "%s%" PRIu64, i ? "," : "", c->counts[i]);
-    mlo_str_add(out, "],\"centre\":");
+    mlo_str_addc(out, ']');
+    put_sketch(out, "below", &c->below);
+    put_sketch(out, "above", &c->above);
+    mlo_str_add(out, ",\"centre\":");
     mlo_profile_put_double(out, c->centre);
     mlo_str_add(out, ",\"sum\":");
     mlo_profile_put_sum(out, &c->sum);
@@ -245,11 +260,46 @@ static int get_counts(const cJSON *o, struct mlo_profile_column *c, struct mlo_e
     return 0;
 }
 
+static bool is_whole(const cJSON *e, double max)
+{
+    return cJSON_IsNumber(e) && e->valuedouble >= 0 && e->valuedouble <= max &&
+           e->valuedouble == floor(e->valuedouble);
+}
+
+/* [level, id, count, id, count, ...]; no member: nothing is known. */
+static int get_sketch(const cJSON *o, const char *key, uint64_t most, struct mlo_sketch *ret,
+                      struct mlo_err *err)
+{
+    struct mlo_bucket buckets[MLO_SKETCH_BUCKETS];
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, key), *level = cJSON_GetArrayItem(list, 0), *e;
+    size_t n = 0;
+    if (!list)
+        return 0;
+    bool valid = is_whole(level, UINT32_MAX);
+    for (e = level ? level->next : NULL; valid && e; e = e->next->next) {
+        valid = n < MLO_SKETCH_BUCKETS && e->next && is_whole(e, UINT32_MAX) &&
+                is_whole(e->next, MLO_PROFILE_COUNT_MAX);
+        if (!valid)
+            break;
+        buckets[n++] = (struct mlo_bucket){.id = (uint32_t)e->valuedouble,
+                                           .count = (uint64_t)e->next->valuedouble};
+    }
+    int rc = valid ? mlo_sketch_restore(ret, (unsigned)level->valuedouble, buckets, n, err)
+                   : mlo_fail(err, MLO_EINVALID, "the buckets are malformed");
+    if (rc == 0 && ret->n > most)
+        rc = mlo_fail(err, MLO_EINVALID, "they do not add up");
+    return rc != 0 ? mlo_wrap(err, "'%s'", key) : 0;
+}
+
 static int get_numbers(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
 {
     int rc = get_edges(o, c, err);
     if (rc == 0)
         rc = get_counts(o, c, err);
+    if (rc == 0)
+        rc = get_sketch(o, "below", c->counts[0], &c->below, err);
+    if (rc == 0)
+        rc = get_sketch(o, "above", c->counts[c->bins.n_edges], &c->above, err);
     if (rc == 0)
         rc = mlo_profile_get_sum(o, "sum", &c->sum, err);
     if (rc == 0)

@@ -2,6 +2,8 @@
 #ifndef MLO_STATS_INTERNAL_H
 #define MLO_STATS_INTERNAL_H
 
+#include <string.h>
+
 #include <mlopsctl/stats.h>
 
 #define MLO_TEST_NONE ((struct mlo_test){.p = 1, .why = MLO_STAT_NONE})
@@ -14,6 +16,22 @@ double mlo_poisson_raw(double a, double x);
 double mlo_kolmogorov_sf(uint64_t k, double d);
 /* exp(-z) K_{1/4}(z). */
 double mlo_bessel_k_quarter(double z);
+
+/* Order of the keys as unsigned numbers is the order of the doubles. */
+static inline uint64_t mlo_order_key(double x)
+{
+    uint64_t bits;
+    x += 0.0; /* -0.0 becomes 0.0 */
+    memcpy(&bits, &x, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+static inline double mlo_order_value(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
 
 /* Walks two sorted samples together, one distinct value at a time. */
 struct mlo_sweep {

@@ -74,29 +74,12 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Order of the keys as unsigned numbers is the order of the doubles. */
-static uint64_t key_of(double x)
-{
-    uint64_t bits;
-    x += 0.0; /* -0.0 becomes 0.0 */
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
-}
-
-static double value_of(uint64_t key)
-{
-    uint64_t bits = key >> 63 ? key & ~((uint64_t)1 << 63) : ~key;
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 /* In place; returns the bits in which they differ. */
 static uint64_t make_keys(double *x, size_t n)
 {
     uint64_t all = ~(uint64_t)0, any = 0;
     for (size_t i = 0; i < n; i++) {
-        uint64_t key = key_of(x[i]);
+        uint64_t key = mlo_order_key(x[i]);
         memcpy(&x[i], &key, sizeof key);
         all &= key;
         any |= key;
@@ -157,7 +140,7 @@ static void sort_keys(uint64_t *a, uint64_t *b, size_t n, uint64_t differing, do
     if (low > 0 && !finish(sorted, n))
         sorted = radix_sort(sorted, sorted == a ? b : a, n, 0, high);
     for (size_t i = 0; i < n; i++)
-        ret[i] = value_of(sorted[i]);
+        ret[i] = mlo_order_value(sorted[i]);
 }
 
 void mlo_sort_doubles(double *x, size_t n, double *scratch)
