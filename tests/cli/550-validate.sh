@@ -132,6 +132,9 @@ test_expect 'JSON Lines, gzip and standard input' '
 validate: {columns: {v: number}}
 X
     gzip -k ten.csv && says 0 ".rows == 10" ten.csv.gz && "$MLOPSCTL" validate - --rules rules.yaml <ten.csv'
+test_expect 'Parquet has rows in place of lines' '
+    echo "validate: {columns: {i32_c_r: {range: [-5, 4]}}}" >rules.yaml &&
+    for v in v1 v2; do says 1 "[.rules[0].examples[].row] == [12, 36]" "$R/tests/golden/parquet/all.$v-zstd.parquet" || exit; done'
 
 test_expect 'what is no table, and what is not there' '
     expect_code 3 mlopsctl validate nothing.csv --rules rules.yaml 2>err && grep -q nothing.csv err && : >empty.csv && expect_code 4 mlopsctl validate empty.csv --rules rules.yaml &&
