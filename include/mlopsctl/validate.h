@@ -11,7 +11,7 @@
 #include <mlopsctl/table.h>
 
 #define MLO_VALIDATE_SECTION "validate" /* of a settings file */
-/* Different keys that one rule (unique, conflict, overlap) remembers: some 400 MB, conflict 700 MB. Beyond, a
+/* Different keys that one rule (unique, conflict, overlap) remembers: some 540 MB, conflict 940 MB. Beyond, a
  * part of the keys chosen by their hashes is remembered, and the rule fails or is unchecked, never holds. */
 #define MLO_VALIDATE_KEYS_MAX     ((uint64_t)12000000)
 #define MLO_VALIDATE_EXAMPLES_MAX 100 /* of a rule */
