@@ -12,7 +12,10 @@
 
 #include <mlopsctl/base/io.h>
 
-#define SPAN_ROWS ((uint64_t)1 << 15) /* at least */
+#define SPAN_ROWS   ((uint64_t)1 << 15) /* at least */
+#define SAMPLE_ROWS ((uint64_t)640)     /* of one place that is looked at ahead */
+#define PLACE_ROWS  ((uint64_t)1 << 19) /* of the file for each group of such places */
+#define PLACES_MIN  ((uint64_t)4)
 
 struct span {
     size_t group;
@@ -209,6 +212,53 @@ static int parquet_next(void *self, unsigned worker, const struct mlo_batch **re
     return 0;
 }
 
+/*
+ * Looking ahead decompresses whole pages, so places lie together in a few groups: those of group k stand one
+ * behind the other from the middle of the k-th part of the file.
+ */
+static uint64_t place_row(const struct parquet *t, size_t part, size_t parts)
+{
+    uint64_t groups = t->file.rows / PLACE_ROWS > PLACES_MIN ? t->file.rows / PLACE_ROWS : PLACES_MIN;
+    groups = groups < parts ? groups : parts;
+    uint64_t each = (parts + groups - 1) / groups, group = part / each;
+    uint64_t length = t->file.rows / groups;
+    return group * length + (length - each * SAMPLE_ROWS) / 2 + part % each * SAMPLE_ROWS;
+}
+
+/* Which row group holds the row. */
+static size_t group_of(const struct parquet *t, uint64_t row)
+{
+    size_t low = 0, high = t->file.n_groups;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (t->file.groups[middle].first_row <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int parquet_sample(void *self, unsigned worker, size_t part, size_t parts,
+                          const struct mlo_batch **ret, struct mlo_err *err)
+{
+    struct parquet *t = self;
+    struct parquet_worker *w = &t->workers[worker];
+    *ret = NULL;
+    if (t->file.rows < 2 * parts * SAMPLE_ROWS) /* its first batches are the whole */
+        return 0;
+    uint64_t row = place_row(t, part, parts);
+    size_t group = group_of(t, row);
+    const struct mlo_parquet_group *g = &t->file.groups[group];
+    uint64_t from = row - g->first_row;
+    size_t n = g->rows - from < SAMPLE_ROWS ? (size_t)(g->rows - from) : SAMPLE_ROWS;
+    int rc = read_batch(t, w, group, from, n, err);
+    w->counted = w->scratch.bytes; /* the scan reads them again */
+    if (rc == 0)
+        *ret = &w->batch;
+    return rc;
+}
+
 /* ---- the form ---- */
 
 static void release_worker(struct parquet *t, struct parquet_worker *w)
@@ -349,4 +399,5 @@ const struct mlo_form mlo_form_parquet = {.name = "parquet",
                                           .open = parquet_open,
                                           .want = parquet_want,
                                           .next = parquet_next,
+                                          .sample = parquet_sample,
                                           .close = parquet_close};
