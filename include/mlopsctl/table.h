@@ -78,9 +78,13 @@ struct mlo_table_opts {
      * selected. Rows without a time are left out when there is any border. */
     int64_t from_ns, to_ns;
     const char *time_column;
-    unsigned threads;   /* 0: mlo_cpu_count() */
-    uint64_t max_bytes; /* of decompressed input; 0: 1 TiB */
-    size_t block_bytes; /* of text that a thread takes at a time; 0: what is fastest */
+    unsigned threads;      /* 0: mlo_cpu_count() */
+    uint64_t max_bytes;    /* of decompressed input; 0: 1 TiB */
+    size_t block_bytes;    /* of text that a thread takes at a time; 0: what is fastest */
+    const char *temporary; /* folder for a Parquet file that comes through a pipe; NULL: /tmp */
+    /* Told once of the columns of lists and maps, which are not read. May be NULL. */
+    void (*left_out)(const void *ctx, const char *path, const char *const *columns, size_t n);
+    const void *left_out_ctx;
 };
 struct mlo_table;
 /* paths: files, globs, folders, "-". Reads the heads, finds columns and types. */

@@ -60,6 +60,25 @@ int mlo_read_exact_at(int fd, void *buf, size_t n, uint64_t off, struct mlo_err 
     return 0;
 }
 
+int mlo_open_temporary(const char *folder, int *ret_fd, struct mlo_err *err)
+{
+    char name[MLO_PATH_MAX];
+    folder = folder ? folder : "/tmp";
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) { /* a file system that cannot */
+        snprintf(name, sizeof name, "%s/" MLO_TMP_PREFIX "XXXXXX", folder);
+        fd = mkostemp(name, O_CLOEXEC);
+        if (fd >= 0)
+            unlink(name);
+    }
+    if (fd < 0) {
+        mlo_fail_errno(err, "no temporary file can be made in '%s'", folder);
+        return mlo_hint(err, "set TMPDIR to a folder with room for what does not fit into memory");
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
 int mlo_write_all(int fd, const void *buf, size_t n, struct mlo_err *err)
 {
     const char *p = buf;

@@ -107,10 +107,11 @@ int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err)
 {
-    const struct mlo_table_opts to = {
-        .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
+    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->threads);
     const struct mlo_profile_opts as = {
         .exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR"), .time_column = o->roles.time};
+    to.types = s->types;
+    to.n_types = s->n_types;
     int rc = open_reference(ctx, o, s, &to, &as, in, err);
     if (rc == 0)
         rc = open_current(ctx, o, &to, &as, in, err);

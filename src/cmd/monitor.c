@@ -197,7 +197,7 @@ static void report(struct mlo_ctx *ctx, const struct mlo_monitor_facts *f)
 
 static int watch(struct mlo_ctx *ctx, const struct opts *o, struct mlo_monitor *m, struct mlo_err *err)
 {
-    struct mlo_table_opts to = {.format = o->format, .threads = 1};
+    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, 1);
     struct mlo_table *t = NULL;
     struct mlo_monitor_facts facts;
     int rc = o->state ? restore(m, o->state, err) : 0;

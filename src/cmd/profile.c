@@ -73,11 +73,12 @@ static int merge(struct mlo_ctx *ctx, struct mlo_profile **ret, struct mlo_err *
 static int make(struct mlo_ctx *ctx, const struct opts *o, const struct mlo_drift_settings *s,
                 struct mlo_profile **ret, struct mlo_err *err)
 {
-    struct mlo_table_opts to = {
-        .format = o->format, .threads = (unsigned)o->threads, .types = s->types, .n_types = s->n_types};
+    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->threads);
     struct mlo_profile *like = NULL;
     MLO_AUTOFREE struct mlo_column_use *roles = NULL;
     struct mlo_profile_opts how = {0};
+    to.types = s->types;
+    to.n_types = s->n_types;
     if (ctx->n_args > 1 && strcmp(ctx->args[0], "merge") == 0)
         return merge(ctx, ret, err);
     int rc = o->like ? mlo_profile_open(ctx, &o->like, 1, &to, &how, &like, err) : 0;

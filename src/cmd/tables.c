@@ -120,6 +120,29 @@ int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
     return rc;
 }
 
+/* On stderr, since it is no failure: the other columns are read. */
+static void warn_left_out(const void *ctx, const char *path, const char *const *columns, size_t n)
+{
+    enum { NAMED = 5 };
+    MLO_AUTOSTR struct mlo_str names;
+    mlo_str_init(&names, MLO_STR_MAX);
+    for (size_t i = 0; i < n && i < NAMED; i++)
+        mlo_str_addf(&names, "%s'%s'", i ? ", " : "", columns[i]);
+    if (n > NAMED)
+        mlo_str_addf(&names, " and %zu more", n - NAMED);
+    mlo_warn(ctx, "'%s': %s hold%s lists or maps and %s left out", path, names.ptr, n == 1 ? "s" : "",
+             n == 1 ? "is" : "are");
+}
+
+struct mlo_table_opts mlo_table_opts_of(const struct mlo_ctx *ctx, const char *format, uint64_t threads)
+{
+    return (struct mlo_table_opts){.format = format,
+                                   .threads = (unsigned)threads,
+                                   .temporary = mlo_env_get(ctx->env, "TMPDIR"),
+                                   .left_out = warn_left_out,
+                                   .left_out_ctx = ctx};
+}
+
 static void add_roles(struct mlo_column_use *list, size_t *n, const char *const *names, size_t count,
                       enum mlo_column_role role)
 {

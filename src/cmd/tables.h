@@ -13,6 +13,8 @@ bool mlo_is_profile(const char *path);
 int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
                      const struct mlo_table_opts *opts, const struct mlo_profile_opts *how,
                      struct mlo_profile **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* What the tables of a command are told: form, threads, where to put what does not fit, whom to warn. */
+struct mlo_table_opts mlo_table_opts_of(const struct mlo_ctx *ctx, const char *format, uint64_t threads);
 /* The columns that the command line gives a role. */
 struct mlo_role_opts {
     struct mlo_strings prediction, score, ignore;

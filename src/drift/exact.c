@@ -98,25 +98,7 @@ void mlo_exact_free(struct mlo_exact *e)
     free(e);
 }
 
-/* ---- temporary files: without a name, so that nothing stays whatever happens ---- */
-
-static int open_temporary(const char *folder, int *ret, struct mlo_err *err)
-{
-    char name[PATH_MAX];
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) { /* a file system that cannot */
-        snprintf(name, sizeof name, "%s/" MLO_TMP_PREFIX "XXXXXX", folder);
-        fd = mkostemp(name, O_CLOEXEC);
-        if (fd >= 0)
-            unlink(name);
-    }
-    if (fd < 0) {
-        mlo_fail_errno(err, "no temporary file can be made in '%s'", folder);
-        return mlo_hint(err, "the values do not fit into memory: set TMPDIR to a folder with room for them");
-    }
-    *ret = fd;
-    return 0;
-}
+/* ---- temporary files ---- */
 
 static int need_file(struct mlo_exact *e, struct mlo_err *err)
 {
@@ -125,7 +107,7 @@ static int need_file(struct mlo_exact *e, struct mlo_err *err)
         return 0;
     pthread_mutex_lock(&e->lock);
     if (e->fd < 0) {
-        rc = open_temporary(e->temporary, &fd, err);
+        rc = mlo_open_temporary(e->temporary, &fd, err);
         if (rc == 0)
             e->fd = fd;
     }
@@ -334,13 +316,13 @@ static int sort_on_disk(const struct mlo_exact *e, size_t column, size_t n, stru
     MLO_AUTOCLOSE int runs_fd = -1;
     MLO_AUTOCLOSE int fd = -1;
     const double *runs = NULL, *sorted = NULL;
-    int rc = open_temporary(e->temporary, &runs_fd, err);
+    int rc = mlo_open_temporary(e->temporary, &runs_fd, err);
     if (rc == 0)
         rc = write_runs(e, column, n, runs_fd, err);
     if (rc == 0)
         rc = map_values(runs_fd, n, &runs, err);
     if (rc == 0)
-        rc = open_temporary(e->temporary, &fd, err);
+        rc = mlo_open_temporary(e->temporary, &fd, err);
     if (rc == 0)
         rc = merge_runs(runs, n, fd, err);
     if (runs)

@@ -86,7 +86,6 @@ struct mlo_arrow_message { /* memory is used again for the next */
 };
 struct mlo_arrow_source { /* a stream, or a file with a footer that says where its messages are */
     struct mlo_input in;  /* owned */
-    FILE *spool;          /* owned: of a file that came through a pipe or compressed */
     int fd;               /* of a file */
     uint64_t size, at;    /* of a file */
     bool is_file;

@@ -188,7 +188,7 @@ int mlo_arrow_open(struct mlo_arrow_source *s, struct mlo_arrow_message *m, stru
     }
     s->is_file = n == BEFORE && memcmp(head, MAGIC, N_MAGIC) == 0;
     if (s->is_file) {
-        rc = mlo_input_spool(&s->in, &s->spool, &s->fd, &s->size, err);
+        rc = mlo_input_spool(&s->in, &s->fd, &s->size, err);
         return rc != 0 ? rc : read_footer(s, schema, err);
     }
     rc = read_message(s, m, err);
@@ -214,8 +214,6 @@ int mlo_arrow_next(struct mlo_arrow_source *s, struct mlo_arrow_message *m, stru
 void mlo_arrow_source_release(struct mlo_arrow_source *s)
 {
     mlo_input_close(&s->in);
-    if (s->spool)
-        fclose(s->spool);
     free(s->blocks);
 }
 

@@ -125,7 +125,7 @@ static int open_fd(const char *path, int *ret, struct mlo_err *err)
 
 int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err)
 {
-    struct mlo_input in = {.name = path, .fd = -1, .max = max};
+    struct mlo_input in = {.name = path, .fd = -1, .spool = -1, .max = max};
     unsigned char head[sizeof in.first];
     size_t n = 0;
     int rc = open_fd(path, &in.fd, err);
@@ -159,8 +159,7 @@ static int copy_all(struct mlo_input *in, int fd, uint64_t *ret_size, struct mlo
     return 0;
 }
 
-int mlo_input_spool(struct mlo_input *in, FILE **ret_spool, int *ret_fd, uint64_t *ret_size,
-                    struct mlo_err *err)
+int mlo_input_spool(struct mlo_input *in, int *ret_fd, uint64_t *ret_size, struct mlo_err *err)
 {
     struct stat st;
     if (fstat(in->fd, &st) != 0)
@@ -170,17 +169,12 @@ int mlo_input_spool(struct mlo_input *in, FILE **ret_spool, int *ret_fd, uint64_
         *ret_size = (uint64_t)st.st_size;
         return 0;
     }
-    FILE *spool = tmpfile();
-    if (!spool)
-        return mlo_fail_errno(err, "no temporary file for '%s'", in->name);
-    int rc = copy_all(in, fileno(spool), ret_size, err);
-    if (rc != 0) {
-        fclose(spool);
-        return rc;
-    }
-    *ret_spool = spool;
-    *ret_fd = fileno(spool);
-    return 0;
+    int rc = mlo_open_temporary(in->temporary, &in->spool, err);
+    if (rc == 0)
+        rc = copy_all(in, in->spool, ret_size, err);
+    if (rc == 0)
+        *ret_fd = in->spool;
+    return rc;
 }
 
 bool mlo_input_is_compressed(const struct mlo_input *in)
@@ -194,6 +188,7 @@ void mlo_input_close(struct mlo_input *in)
         in->how->close(in->codec);
     if (in->fd > STDERR_FILENO)
         close(in->fd);
+    mlo_cleanup_close(&in->spool);
     free(in->ahead);
-    *in = (struct mlo_input){.fd = -1};
+    *in = (struct mlo_input){.fd = -1, .spool = -1};
 }

@@ -2,8 +2,6 @@
 #ifndef MLO_TABLE_INTERNAL_H
 #define MLO_TABLE_INTERNAL_H
 
-#include <stdio.h>
-
 #include <mlopsctl/table.h>
 
 #define MLO_TABLE_COLUMNS_MAX ((size_t)65536)
@@ -15,9 +13,11 @@
 /* ---- input.c: bytes of a file, decompressed ---- */
 
 struct mlo_input {
-    const char *name; /* borrowed: for messages */
-    int fd;           /* owned, unless it is stdin */
-    void *codec;      /* of a compressed file */
+    const char *name;      /* borrowed: for messages */
+    int fd;                /* owned, unless it is stdin */
+    int spool;             /* owned: a copy of what can be read only once; -1 */
+    const char *temporary; /* borrowed: the folder for that; NULL: /tmp */
+    void *codec;           /* of a compressed file */
     const struct mlo_codec *how;
     uint64_t out, max;      /* bytes given so far, and how many may be */
     unsigned char first[4]; /* of the file as it is stored: what tells the codec, still to be read */
@@ -44,9 +44,9 @@ int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret
 /* The compressed bytes below a codec. */
 int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
                   struct mlo_err *err) MLO_MUST_CHECK;
-/* The whole as a file that can be read anywhere: the input's own, or a copy without a name in *ret_spool,
- * which the caller closes. *ret_fd is borrowed from the one or the other. */
-int mlo_input_spool(struct mlo_input *in, FILE **ret_spool, int *ret_fd, uint64_t *ret_size,
+/* The whole as a file that can be read anywhere: the input's own, or a copy without a name. *ret_fd is
+ * borrowed. */
+int mlo_input_spool(struct mlo_input *in, int *ret_fd, uint64_t *ret_size,
                     struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_input_is_compressed(const struct mlo_input *in);
 void mlo_input_close(struct mlo_input *in);

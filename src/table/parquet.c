@@ -6,7 +6,6 @@
 #include "parquet.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,7 +34,6 @@ struct parquet_worker {
 };
 struct parquet {
     struct mlo_input in; /* owned */
-    FILE *spool;         /* owned: what came through a pipe */
     struct mlo_parquet_file file;
     const size_t *want; /* borrowed */
     const struct mlo_table_column *as;
@@ -150,9 +148,9 @@ static int read_column(struct parquet *t, struct parquet_worker *w, size_t c, si
         column->dictionary = cursor->dictionary.texts;
         column->n_dictionary = cursor->dictionary.n;
     }
-    if (!memchr(out.cell, MLO_CELL_MISSING, n) && !memchr(out.cell, MLO_CELL_NAN, n) &&
-        !memchr(out.cell, MLO_CELL_BAD, n))
-        column->cell = NULL;
+    bool all_ok = !memchr(out.cell, MLO_CELL_MISSING, n) && !memchr(out.cell, MLO_CELL_NAN, n) &&
+                  !memchr(out.cell, MLO_CELL_BAD, n);
+    column->cell = all_ok ? NULL : out.cell;
     return 0;
 }
 
@@ -285,8 +283,6 @@ static void parquet_close(void *self, struct mlo_scan_result *st)
         release_worker(t, &t->workers[i]);
     mlo_parquet_release(&t->file);
     mlo_input_close(&t->in);
-    if (t->spool)
-        fclose(t->spool);
     pthread_mutex_destroy(&t->lock);
     free(t->workers);
     free(t->read_as);
@@ -356,8 +352,7 @@ static int parquet_want(void *self, const size_t *columns, const struct mlo_tabl
 static int open_file(struct parquet *t, struct mlo_err *err)
 {
     t->file.name = t->in.name;
-    int rc = mlo_input_spool(&t->in, &t->spool, &t->file.fd, &t->file.size,
-                             err); /* the footer is at the end */
+    int rc = mlo_input_spool(&t->in, &t->file.fd, &t->file.size, err); /* the footer is at the end */
     return rc != 0 ? rc : mlo_parquet_open(&t->file, err);
 }
 
@@ -365,7 +360,6 @@ static int parquet_open(struct mlo_input *in, const struct mlo_table_opts *o, st
                         struct mlo_err *err)
 {
     struct parquet *t = mlo_calloc(1, sizeof *t, err);
-    (void)o;
     if (!t) {
         mlo_input_close(in);
         return MLO_EIO;

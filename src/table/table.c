@@ -195,6 +195,7 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
     int rc = mlo_input_open(path, t->opts.max_bytes ? t->opts.max_bytes : MAX_BYTES, &in, err);
     if (rc != 0)
         return rc;
+    in.temporary = t->opts.temporary;
     rc = choose_form(t, &in, &form, err);
     if (rc == 0 && form)
         return open_form(t, form, &in, ret, err);
@@ -361,6 +362,8 @@ static int note_left_out(struct mlo_table *t, struct mlo_err *err)
         if (!t->left_out[t->n_left_out])
             return MLO_EIO;
     }
+    if (t->n_left_out > 0 && t->opts.left_out)
+        t->opts.left_out(t->opts.left_out_ctx, t->paths[0], (const char *const *)t->left_out, t->n_left_out);
     return 0;
 }
 

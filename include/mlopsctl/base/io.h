@@ -37,6 +37,9 @@ int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
  */
 int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* A file without a name in `folder` (NULL: /tmp), so that nothing stays of it whatever happens. */
+int mlo_open_temporary(const char *folder, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;
+
 struct mlo_newfile {
     int fd;     /* write here; -1 when not open */
     int dirfd;  /* owned: the folder of the final name */
