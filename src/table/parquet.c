@@ -360,6 +360,7 @@ static int parquet_open(struct mlo_input *in, const struct mlo_table_opts *o, st
                         struct mlo_err *err)
 {
     struct parquet *t = mlo_calloc(1, sizeof *t, err);
+    (void)o;
     if (!t) {
         mlo_input_close(in);
         return MLO_EIO;
