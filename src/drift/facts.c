@@ -152,11 +152,15 @@ int mlo_facts_find(const struct mlo_profile *a, const struct mlo_profile *b,
                                               .error_rise = pick(l->error_rise, 0.1),
                                               .calibration_rise = pick(l->calibration_rise, 0.05),
                                               .auc_drop = pick(l->auc_drop, 0.05),
-                                              .domain_auc = pick(l->domain_auc, 0.6)};
+                                              .domain_auc = pick(l->domain_auc, 0.6),
+                                              .latency_p95_ms = pick(l->latency_p95_ms, 100),
+                                              .error_rate = pick(l->error_rate, 0.01)};
     f.p = pick(opts->feature.p, 0.05);
     int rc = add_predictions(&f, err);
     size_t first = r->n_facts;
     if (rc == 0)
         rc = add_outcomes(&f, err);
-    return rc == 0 ? adjust(&f, first, err) : rc;
+    if (rc == 0)
+        rc = adjust(&f, first, err);
+    return rc == 0 ? mlo_facts_operation(&f, err) : rc;
 }

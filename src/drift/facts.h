@@ -86,4 +86,8 @@ int mlo_facts_estimate(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_
 /* Do both sides have score bins, the same ones? */
 bool mlo_facts_have_scores(const struct mlo_facts *f);
 
+/* ---- operation.c: latency and failed requests, where the current side is a request log ---- */
+
+int mlo_facts_operation(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
+
 #endif
