@@ -185,6 +185,11 @@ int mlo_scratch(struct mlo_op_call *c, size_t n, size_t size, void **ret, struct
     return 0;
 }
 
+size_t mlo_element_size(enum mlo_dtype t)
+{
+    return t == MLO_DT_STRING ? sizeof(struct mlo_slice) : mlo_dtype_bits(t) / 8;
+}
+
 /* ---- shapes ---- */
 
 int mlo_broadcast_shape(const struct mlo_array *a, const struct mlo_array *b, int64_t ret[MLO_RANK_MAX],
@@ -192,14 +197,17 @@ int mlo_broadcast_shape(const struct mlo_array *a, const struct mlo_array *b, in
 {
     unsigned rank = a->rank > b->rank ? a->rank : b->rank;
     char x[MLO_ARRAY_TEXT], y[MLO_ARRAY_TEXT];
+    int64_t dims[MLO_RANK_MAX]; /* ret may be the dimensions of a or b */
     for (unsigned i = 0; i < rank; i++) {
         int64_t p = i + a->rank >= rank ? a->dims[i + a->rank - rank] : 1;
         int64_t q = i + b->rank >= rank ? b->dims[i + b->rank - rank] : 1;
         if (p != q && p != 1 && q != 1)
             return mlo_fail(err, MLO_EINVALID, "%s and %s do not fit together", mlo_array_text(a, x),
                             mlo_array_text(b, y));
-        ret[i] = p == 1 ? q : p;
+        dims[i] = p == 1 ? q : p;
     }
+    if (rank > 0)
+        memcpy(ret, dims, rank * sizeof *dims);
     *ret_rank = rank;
     return 0;
 }

@@ -100,6 +100,9 @@ int mlo_scratch(struct mlo_op_call *c, size_t n, size_t size, void **ret, struct
 /* Bytes of a string that live until the next run. */
 int mlo_text_new(struct mlo_session *s, size_t n, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Bytes of an element; 0: packed ones. */
+size_t mlo_element_size(enum mlo_dtype t);
+
 /* ---- shapes ---- */
 
 /* The common shape of two by the rules of NumPy: MLO_EINVALID when there is none. */

@@ -3,15 +3,9 @@
 
 #include "op.h"
 
-/* Bytes of an element; 0: packed, which is not moved. */
-static size_t size_of(enum mlo_dtype t)
-{
-    return t == MLO_DT_STRING ? sizeof(struct mlo_slice) : mlo_dtype_bits(t) / 8;
-}
-
 static int need_bytes(const struct mlo_array *a, size_t *ret, struct mlo_err *err)
 {
-    *ret = size_of(a->dtype);
+    *ret = mlo_element_size(a->dtype);
     return *ret ? 0 : mlo_fail(err, MLO_EUNAVAIL, "elements of %s are not moved", mlo_dtype_name(a->dtype));
 }
 
