@@ -152,5 +152,6 @@ void mlo_sort_doubles(double *x, size_t n, double *scratch)
     }
     for (size_t i = 0; i < n; i++)
         x[i] += 0.0;
-    qsort(x, n, sizeof *x, compare);
+    if (n > 1) /* x may be NULL when there is none */
+        qsort(x, n, sizeof *x, compare);
 }

@@ -56,6 +56,6 @@ test_expect 'inputs of a log against the training data' '
 test_expect 'only the requests of a period' '
     requests 2880 1 30 >days.log && mlopsctl drift -r train.csv -c days.log --from 2026-01-02 --json >out; jq -e ".rows_current == 1440" out'
 test_expect 'lines that are no requests are told' '
-    { cat requests.log; echo garbage; echo "[1]"; } >bad.log && mlopsctl drift -r requests.log -c bad.log --ignore time 2>err; grep -q "2 of the current data are no rows" err &&
+    { cat requests.log; echo garbage; echo "[1]"; } >bad.log && mlopsctl drift -r requests.log -c bad.log --ignore time 2>err; cat err; grep -q "2 of the current data are no rows" err &&
     echo garbage >bad.log && expect_code 4 mlopsctl profile --format log bad.log -o x 2>err && grep -q "no JSON object" err'
 test_done
