@@ -137,6 +137,8 @@ int mlo_rt_replace(struct mlo_remote *r, const char *key, const char *version, c
                    struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_rt_put_text(struct mlo_remote *r, const char *key, const char *text, size_t n,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* The hint where something that a ref leads to is missing or damaged. */
+#define MLO_SEND_AGAIN "from a machine that has the bundle, `mlopsctl push --check` sends again what is gone"
 /* Exactly n bytes from `offset` into buf. */
 int mlo_rt_get_range(struct mlo_remote *r, const char *key, uint64_t offset, void *buf, size_t n,
                      struct mlo_err *err) MLO_MUST_CHECK;

@@ -71,8 +71,10 @@ static int pull_manifest(struct puller *p, const struct mlo_digest *d, struct ml
     if (mlo_store_has(p->store, d, NULL))
         return 0;
     int rc = mlo_rt_get_hashed(p->remote, "manifests", d, MLO_MANIFEST_MAX, &text, &n, err);
-    if (rc == MLO_ENOTFOUND)
-        return mlo_fail(err, MLO_EREMOTE, "%s lacks the manifest that its ref names", p->remote->url);
+    if (rc == MLO_ENOTFOUND) {
+        mlo_fail(err, MLO_EREMOTE, "%s lacks the manifest that its ref names", p->remote->url);
+        return mlo_hint(err, MLO_SEND_AGAIN);
+    }
     return rc != 0 ? rc : mlo_store_put(p->store, text, n, &got, err);
 }
 
@@ -141,10 +143,10 @@ static int get_recipe(struct mlo_remote *r, const char *home, const struct mlo_d
 {
     char text[MLO_DIGEST_TEXT];
     int rc = mlo_known_recipe(home, r, d, ret, err);
-    if (rc == MLO_ENOTFOUND)
-        return mlo_fail(err, MLO_EREMOTE, "%s lacks the recipe %s that its ref names", r->url,
-                        mlo_digest_text(d, text));
-    return rc;
+    if (rc != MLO_ENOTFOUND)
+        return rc;
+    mlo_fail(err, MLO_EREMOTE, "%s lacks the recipe %s that its ref names", r->url, mlo_digest_text(d, text));
+    return mlo_hint(err, MLO_SEND_AGAIN);
 }
 
 /* A digest beside the name: what the ref must lead to. */

@@ -202,8 +202,13 @@ static int send_text(struct mlo_pusher *p, const char *kind, const char *text, s
     char key[MLO_KEY_MAX];
     bool sent = false;
     int rc = mlo_sha256(text, n, &body.digest, err);
-    if (rc == 0 && (p->opts->check || !mlo_digest_set_has(&p->there, &body.digest)))
-        rc = ensure(p, mlo_rt_key(kind, &body.digest, key), &body, &sent, err);
+    mlo_rt_key(kind, &body.digest, key);
+    if (rc == 0 && p->opts->check) { /* one that is damaged may have its size */
+        rc = mlo_rt_put(p->remote, key, &body, err);
+        sent = true;
+    } else if (rc == 0 && !mlo_digest_set_has(&p->there, &body.digest)) {
+        rc = ensure(p, key, &body, &sent, err);
+    }
     if (rc != 0)
         return rc;
     p->stats->bytes_sent += sent ? n : 0;

@@ -303,8 +303,10 @@ int mlo_rt_get_hashed(struct mlo_remote *r, const char *kind, const struct mlo_d
     int rc = mlo_rt_get_text(r, mlo_rt_key(kind, digest, key), max, &text, &n, err);
     if (rc == 0)
         rc = mlo_sha256(text, n, &got, err);
-    if (rc == 0 && !mlo_digest_eq(&got, digest))
-        rc = mlo_fail(err, MLO_EINVALID, "'%s' is damaged: its bytes are not its name", key);
+    if (rc == 0 && !mlo_digest_eq(&got, digest)) {
+        mlo_fail(err, MLO_EINVALID, "'%s' is damaged: its bytes are not its name", key);
+        rc = mlo_hint(err, MLO_SEND_AGAIN);
+    }
     if (rc != 0)
         return rc;
     *ret = mlo_steal(&text);

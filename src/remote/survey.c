@@ -88,6 +88,26 @@ static int know_head(struct mlo_pusher *p, struct mlo_err *err)
     return rc != 0 ? rc : know_recipe(p, &at.recipe, err);
 }
 
+/* With o->check: is it there as its name says? */
+static int check_text(struct mlo_pusher *p, const char *kind, const struct mlo_digest *digest, size_t max,
+                      struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0;
+    int rc = mlo_rt_get_hashed(p->remote, kind, digest, max, &text, &n, err);
+    if (rc != MLO_ENOTFOUND && rc != MLO_EINVALID)
+        return rc;
+    *err = MLO_ERR_INIT;
+    p->incomplete = true;
+    return 0;
+}
+
+static int check_descriptions(struct mlo_pusher *p, struct mlo_err *err)
+{
+    int rc = check_text(p, "manifests", &p->before.manifest, MLO_MANIFEST_MAX, err);
+    return rc != 0 ? rc : check_text(p, "recipes", &p->before.recipe, MLO_RECIPE_MAX, err);
+}
+
 int mlo_survey(struct mlo_pusher *p, struct mlo_err *err)
 {
     int rc = mlo_remote_ref_get(p->remote, p->ref, &p->before, err);
@@ -97,6 +117,8 @@ int mlo_survey(struct mlo_pusher *p, struct mlo_err *err)
         *err = MLO_ERR_INIT;
         return mlo_ref_clash(p->remote, p->ref, is_folder, err);
     }
+    if (rc == 0 && p->opts->check)
+        rc = check_descriptions(p, err);
     return rc == 0 ? know_recipe(p, &p->before.recipe, err) : rc;
 }
 

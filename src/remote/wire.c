@@ -46,8 +46,7 @@ int mlo_wire_damaged(struct mlo_fetch *f, const struct mlo_piece *p, const char 
     char key[MLO_KEY_MAX];
     mlo_fail(err, MLO_EINVALID, "'%s' on %s is damaged at byte %" PRIu64 ": %s",
              mlo_piece_key(f->recipe, f->ref, p, key), f->remote->url, p->offset, how);
-    return mlo_hint(err,
-                    "from a machine that has the bundle, `mlopsctl push --check` sends again what is gone");
+    return mlo_hint(err, MLO_SEND_AGAIN);
 }
 
 /* One request. What is wrong with the object (why: how) may be a matter of luck; a shorter body is, too. */
@@ -63,8 +62,10 @@ static int ask(struct wire *w, const struct mlo_piece *p, struct mlo_err *why, s
     pthread_mutex_lock(&f->lock);
     f->stats->bytes_sent += w->at - from;
     pthread_mutex_unlock(&f->lock);
-    if (rc == MLO_ENOTFOUND)
-        return mlo_fail(err, MLO_EREMOTE, "'%s' is missing on %s", key, f->remote->url);
+    if (rc == MLO_ENOTFOUND) {
+        mlo_fail(err, MLO_EREMOTE, "'%s' is missing on %s", key, f->remote->url);
+        return mlo_hint(err, MLO_SEND_AGAIN);
+    }
     if (rc == MLO_EINVALID)
         *why = *err;
     return rc == 0 || rc == MLO_EINVALID ? 0 : mlo_wrap(err, "'%s'", key);

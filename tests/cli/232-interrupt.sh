@@ -16,7 +16,7 @@ for s in INT:130 TERM:143; do
 done
 test_expect 'a pull leaves nothing behind' '
     expect_code 130 interrupt once INT .mlops/lock "$MLOPSCTL" pull m:2 s3://b/x 2>err && grep -q "^hint: run the same" err && [ "$(last_run command)" = pull ] &&
-    [ "$(last_run status)" = failed ] && [ -z "$(ls .mlops/tmp)" ] && ! mlopsctl ls | grep -q "m *2"
+    [ "$(last_run status)" = failed ] && [ -z "$(ls .mlops/tmp)" ] && ! mlopsctl ls | grep "^m:2"
 '
 test_expect 'with --json the failure is one document' '
     expect_code 130 interrupt once INT .mlops/lock "$MLOPSCTL" push m:1 s3://b/x --json 2>err && json .error.hint <err
