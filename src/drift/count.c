@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <mlopsctl/base/lanes.h>
+
 #define CHUNK ((size_t)512) /* values at a time, in the first cache with all that is made of them */
 
 /* ---- states ---- */
@@ -36,20 +38,72 @@ static void count_tails(struct mlo_profile_column *c, const double *v, size_t n)
             mlo_sketch_add(&c->above, v[i]);
 }
 
+struct chunk { /* what is made of each value */
+    double differences[CHUNK], squares[CHUNK];
+    int32_t cells[CHUNK]; /* mlo_bins_cell */
+};
+
+MLO_FOR_LANES static void prepare(const struct mlo_profile_column *c, const double *v, size_t n,
+                                  struct chunk *ret)
+{
+    const mlo_lanes centre = MLO_LANES_OF(c->centre), low = MLO_LANES_OF(c->bins.low);
+    const mlo_lanes scale = MLO_LANES_OF(c->bins.scale), zero = {0},
+                    top = MLO_LANES_OF((double)(MLO_BINS_CELLS - 1));
+    for (size_t i = 0; i < n; i += MLO_LANES) {
+        mlo_lanes x = zero;
+        if (n - i >= MLO_LANES)
+            memcpy(&x, v + i, sizeof x);
+        else
+            memcpy(&x, v + i, (n - i) * sizeof *v);
+        mlo_lanes d = x - centre, square = d * d, t = (x - low) * scale;
+        t = MLO_LANES_CHOOSE(t > zero, t, zero);
+        t = MLO_LANES_CHOOSE(t < top, t, top);
+        mlo_lane_ints cell = __builtin_convertvector(t, mlo_lane_ints);
+        memcpy(ret->differences + i, &d, sizeof d);
+        memcpy(ret->squares + i, &square, sizeof square);
+        memcpy(ret->cells + i, &cell, sizeof cell);
+    }
+}
+
+static inline __attribute__((always_inline)) void count_bins(const struct mlo_bins *b, size_t reach,
+                                                             uint64_t *counts, const double *v,
+                                                             const int32_t *cells, size_t n)
+{
+    const uint16_t *first = b->cells;
+    const double *edges = b->edges;
+    for (size_t i = 0; i < n; i++)
+        counts[mlo_bins_step(edges, reach, first[cells[i]], v[i])]++;
+}
+
+/* The usual numbers of steps as constants: no loop is left of them. */
+static void count_in_bins(const struct mlo_bins *b, uint64_t *counts, const double *v, const int32_t *cells,
+                          size_t n)
+{
+    switch (b->reach) {
+    case 1:
+        count_bins(b, 1, counts, v, cells, n);
+        break;
+    case 2:
+        count_bins(b, 2, counts, v, cells, n);
+        break;
+    case 4:
+        count_bins(b, 4, counts, v, cells, n);
+        break;
+    default:
+        count_bins(b, b->reach, counts, v, cells, n);
+    }
+}
+
 static void count_chunk(struct mlo_profile_column *c, const double *v, size_t n)
 {
-    double d[CHUNK];
     uint64_t *last = &c->counts[c->bins.n_edges], beyond = c->counts[0] + *last;
-    for (size_t i = 0; i < n; i++)
-        c->counts[mlo_bins_find(&c->bins, v[i])]++;
+    struct chunk made;
+    prepare(c, v, n, &made);
+    count_in_bins(&c->bins, c->counts, v, made.cells, n);
     if (c->counts[0] + *last > beyond && c->type == MLO_COLUMN_NUMBER && c->bins.n_edges > 0)
         count_tails(c, v, n);
-    for (size_t i = 0; i < n; i++)
-        d[i] = v[i] - c->centre;
-    mlo_exact_sum_add_all(&c->sum, d, n);
-    for (size_t i = 0; i < n; i++)
-        d[i] *= d[i];
-    mlo_exact_sum_add_all(&c->squares, d, n);
+    mlo_exact_sum_add_all(&c->sum, made.differences, n);
+    mlo_exact_sum_add_all(&c->squares, made.squares, n);
     mlo_extremes(v, n, &c->min, &c->max);
     c->n += n;
 }

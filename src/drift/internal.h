@@ -39,12 +39,15 @@ static inline size_t mlo_bins_cell(const struct mlo_bins *b, double v)
     return (size_t)(int64_t)t;
 }
 /* The same number of steps for every value of the column: halving from the first edge of the cell on. */
+static inline size_t mlo_bins_step(const double *edges, size_t reach, size_t first, double v)
+{
+    for (size_t step = reach; step > 0; step /= 2)
+        first += edges[first + step - 1] <= v ? step : 0;
+    return first;
+}
 static inline size_t mlo_bins_find(const struct mlo_bins *b, double v)
 {
-    size_t i = b->cells[mlo_bins_cell(b, v)];
-    for (size_t step = b->reach; step > 0; step /= 2)
-        i += b->edges[i + step - 1] <= v ? step : 0;
-    return i;
+    return mlo_bins_step(b->edges, b->reach, b->cells[mlo_bins_cell(b, v)], v);
 }
 
 /* ---- categories.c: counts of texts ---- */

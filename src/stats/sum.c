@@ -6,8 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include <mlopsctl/base/lanes.h>
+
 #include "internal.h"
-#include "lanes.h"
 
 #define LIMBS         ((size_t)(sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t)))
 #define PENDING_MAX   ((uint32_t)1 << 30) /* additions until carries must be passed on */
@@ -77,7 +78,7 @@ MLO_FOR_LANES static double load_chunk(struct chunk *c, const double *x, size_t 
     for (size_t i = 0; i < (n + MLO_LANES - 1) / MLO_LANES; i++) {
         mlo_lanes size = (mlo_lanes)((mlo_lane_bits)c->x[i] & ~sign);
         mlo_lane_bits above = size > high;
-        high = (mlo_lanes)(((mlo_lane_bits)size & above) | ((mlo_lane_bits)high & ~above));
+        high = MLO_LANES_CHOOSE(above, size, high);
         odd |= size != size;
     }
     double max = 0;
@@ -90,7 +91,7 @@ MLO_FOR_LANES static double load_chunk(struct chunk *c, const double *x, size_t 
 MLO_FOR_LANES static double take_round(struct chunk *c, size_t n, int exponent, bool *ret_rest)
 {
     const double cut = ldexp(1.5, exponent + MANTISSA_BITS - ROUND_BITS);
-    const mlo_lanes cuts = (mlo_lanes){0} + cut;
+    const mlo_lanes cuts = MLO_LANES_OF(cut);
     mlo_lanes sums = {0};
     mlo_lane_bits rest = {0};
     for (size_t i = 0; i < (n + MLO_LANES - 1) / MLO_LANES; i++) {
@@ -129,14 +130,14 @@ void mlo_exact_sum_add_all(struct mlo_exact_sum *s, const double *x, size_t n)
 
 MLO_FOR_LANES void mlo_extremes(const double *x, size_t n, double *min, double *max)
 {
-    mlo_lanes low = (mlo_lanes){0} + *min, high = (mlo_lanes){0} + *max;
+    mlo_lanes low = MLO_LANES_OF(*min), high = MLO_LANES_OF(*max);
     size_t i = 0;
     for (; i + MLO_LANES <= n; i += MLO_LANES) {
         mlo_lanes v;
         memcpy(&v, x + i, sizeof v);
         mlo_lane_bits below = v<low, above = v> high;
-        low = (mlo_lanes)(((mlo_lane_bits)v & below) | ((mlo_lane_bits)low & ~below));
-        high = (mlo_lanes)(((mlo_lane_bits)v & above) | ((mlo_lane_bits)high & ~above));
+        low = MLO_LANES_CHOOSE(below, v, low);
+        high = MLO_LANES_CHOOSE(above, v, high);
     }
     for (size_t k = 0; k < MLO_LANES; k++) {
         *min = low[k] < *min ? low[k] : *min;
