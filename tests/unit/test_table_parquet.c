@@ -1,6 +1,7 @@
 /*
- * Parquet: what a correct reader gives for every file of tests/golden/parquet (make.py there writes them with
- * the readers of those who wrote them), what is refused, damage of every byte, memory that fails.
+ * Parquet: what a correct reader gives for every file of tests/golden/parquet
+ * (scripts/gen-fixtures/parquet.py writes them with the readers of those who wrote them), what is refused,
+ * damage of every byte, memory that fails.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -312,6 +313,48 @@ static void gives_codes(void)
     mlo_table_close(t);
 }
 
+/* ---- looking ahead ---- */
+
+struct seen {
+    uint64_t first_row;
+    size_t batches, rows;
+};
+
+static int see_rows(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct seen *seen = ctx;
+    (void)worker;
+    (void)err;
+    seen->first_row = b->first_row;
+    seen->batches++;
+    seen->rows += b->n_rows;
+    for (size_t r = 0; r < b->n_rows; r++) /* column i holds the row's number */
+        if (b->columns[0].numbers[r] != (double)(b->first_row + r))
+            return mlo_fail(err, MLO_EINVALID, "row %zu", r);
+    return 0;
+}
+
+static void looks_ahead_and_reads_it_again(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_table_opts o = {.threads = 1};
+    const char *path = GOLDEN "/long.v1.parquet";
+    struct mlo_table *t = NULL;
+    struct mlo_scan_result st;
+    struct seen ahead = {0}, all = {0};
+    bool given = false;
+    check_ok(mlo_table_open(&path, 1, &o, &t, &err), &err);
+    check_ok(mlo_table_sample(t, 1, see_rows, &ahead, &given, &err), &err);
+    check(given && ahead.batches == 1 && ahead.rows == 640 && ahead.first_row == (2500 - 640) / 2);
+    ahead = (struct seen){0};
+    check_ok(mlo_table_sample(t, 64, see_rows, &ahead, &given, &err), &err);
+    check(!given && ahead.batches == 0, "all of it would be too little");
+    check_ok(mlo_table_scan(t, see_rows, &all, &st, &err), &err);
+    check_int(all.rows, 2500);
+    check_int(st.rows, 2500);
+    mlo_table_close(t);
+}
+
 static void bounds_what_it_decompresses(void)
 {
     struct mlo_table_opts o = {.threads = 1, .max_bytes = 9000};
@@ -385,6 +428,7 @@ int main(void)
     run(selects_columns);
     run(says_what_is_left_out);
     run(gives_codes);
+    run(looks_ahead_and_reads_it_again);
     run(bounds_what_it_decompresses);
     run(reads_by_content_and_through_gzip);
     run(survives_failing_memory);

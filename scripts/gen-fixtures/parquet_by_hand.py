@@ -1,9 +1,21 @@
 """Parquet files put together byte by byte, for what no writer at hand makes: old forms, rare forms, damage."""
+
 import struct
 import zlib
 
 BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, BYTE_ARRAY, FIXED = range(8)
-PLAIN, PLAIN_DICTIONARY, RLE, BIT_PACKED, DELTA, DELTA_LENGTH, DELTA_BYTES, RLE_DICTIONARY, SPLIT, ALP = 0, 2, 3, 4, 5, 6, 7, 8, 9, 10
+PLAIN, PLAIN_DICTIONARY, RLE, BIT_PACKED, DELTA, DELTA_LENGTH, DELTA_BYTES, RLE_DICTIONARY, SPLIT, ALP = (
+    0,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+)
 NONE, SNAPPY, GZIP, LZO, BROTLI, LZ4_OLD, ZSTD, LZ4 = range(8)
 
 
@@ -58,6 +70,7 @@ class Raw:
 
 # ---- encodings ----
 
+
 def run(value, count, width=1):
     return varint(count << 1) + value.to_bytes((width + 7) // 8, "little")
 
@@ -73,7 +86,7 @@ def packed(values, width):
 def high_bits(values, width):
     bits = "".join(format(v, f"0{width}b") for v in values)
     bits += "0" * (-len(bits) % 8)
-    return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8))
+    return bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
 
 
 def sized(b):
@@ -88,9 +101,9 @@ def delta(values, block=128, minis=4):
     out = varint(block) + varint(minis) + varint(len(values)) + zigzag(values[0] if values else 0)
     deltas = [b - a for a, b in zip(values, values[1:])]
     for i in range(0, len(deltas), block):
-        part = deltas[i:i + block]
+        part = deltas[i : i + block]
         low, per = min(part), block // minis
-        groups = [[d - low for d in part[k:k + per]] for k in range(0, block, per)]
+        groups = [[d - low for d in part[k : k + per]] for k in range(0, block, per)]
         widths = [max(g).bit_length() if g else 0 for g in groups]
         out += zigzag(low) + bytes(widths)
         for g, w in zip(groups, widths):
@@ -101,6 +114,7 @@ def delta(values, block=128, minis=4):
 
 
 # ---- pages ----
+
 
 def page(head, body, stored=None, crc=None, size=None, stored_size=None):
     stored = body if stored is None else stored
@@ -139,10 +153,29 @@ def crc(body):
 
 # ---- files ----
 
+
 class Column:
-    def __init__(self, name, kind, pages, optional=False, codec=NONE, width=None, converted=None, logical=None, scale=None,
-                 precision=None, repetition=None, values=None, dictionary_offset=None, forget=0, meta=None, chunk=None,
-                 element=None, shift=0):
+    def __init__(
+        self,
+        name,
+        kind,
+        pages,
+        optional=False,
+        codec=NONE,
+        width=None,
+        converted=None,
+        logical=None,
+        scale=None,
+        precision=None,
+        repetition=None,
+        values=None,
+        dictionary_offset=None,
+        forget=0,
+        meta=None,
+        chunk=None,
+        element=None,
+        shift=0,
+    ):
         self.__dict__.update(locals())
 
 
@@ -155,9 +188,17 @@ def file(columns, rows, groups=1, schema=None, meta=None, magic=(b"PAR1", b"PAR1
             start, body = len(out), b"".join(c.pages)
             out += body
             first = c.pages[0] if c.dictionary_offset is not None else b""
-            md = {1: c.kind, 2: [0], 3: [c.name.encode()], 4: c.codec, 5: rows if c.values is None else c.values,
-                  6: len(body), 7: len(body) - c.forget, 9: start + len(first) + c.shift,
-                  11: None if c.dictionary_offset is None else start if c.dictionary_offset else 0}
+            md = {
+                1: c.kind,
+                2: [0],
+                3: [c.name.encode()],
+                4: c.codec,
+                5: rows if c.values is None else c.values,
+                6: len(body),
+                7: len(body) - c.forget,
+                9: start + len(first) + c.shift,
+                11: None if c.dictionary_offset is None else start if c.dictionary_offset else 0,
+            }
             if c.dictionary_offset == 0:
                 md[9] = start
             md.update(c.meta or {})
@@ -166,8 +207,21 @@ def file(columns, rows, groups=1, schema=None, meta=None, magic=(b"PAR1", b"PAR1
     elements = [{4: b"schema", 5: len(columns)}]
     for c in columns:
         repetition = (1 if c.optional else 0) if c.repetition is None else c.repetition
-        elements.append({1: c.kind, 2: c.width, 3: repetition, 4: c.name.encode(), 6: c.converted, 7: c.scale, 8: c.precision,
-                         10: c.logical, **(c.element or {})})
-    footer = thrift({1: 1, 2: elements if schema is None else schema, 3: rows * groups, 4: row_groups, 6: b"by hand", **(meta or {})})
+        elements.append(
+            {
+                1: c.kind,
+                2: c.width,
+                3: repetition,
+                4: c.name.encode(),
+                6: c.converted,
+                7: c.scale,
+                8: c.precision,
+                10: c.logical,
+                **(c.element or {}),
+            }
+        )
+    footer = thrift(
+        {1: 1, 2: elements if schema is None else schema, 3: rows * groups, 4: row_groups, 6: b"by hand", **(meta or {})}
+    )
     length = len(footer) if footer_length is None else footer_length
     return out + footer + struct.pack("<I", length) + magic[1]
