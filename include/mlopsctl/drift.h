@@ -45,6 +45,7 @@ struct mlo_profile_opts {
     const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
     const struct mlo_column_use *roles; /* on top of those of `like` */
     size_t n_roles;
+    bool sample; /* some rows too, not for the file: when both sides have them, a classifier compares */
     const char *positive;            /* class that a score is the probability of; NULL: 1, or as in `like` */
     const struct mlo_period *period; /* rows of this time alone; NULL: all */
     struct mlo_windows *windows;     /* with `like`: the rows are counted into these too; NULL: none */

@@ -17,7 +17,7 @@ struct mlo_drift_args { /* the command line */
     const char *reference, *format, *html, *junit, *prometheus, *tests, *compat;
     double psi, p, share; /* NaN: not given */
     uint64_t threads;
-    bool all, github, exact;
+    bool all, github, exact, classifier;
 };
 extern const struct mlo_opt mlo_drift_options[];
 extern const struct mlo_drift_args mlo_drift_defaults;

@@ -108,8 +108,10 @@ int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           struct mlo_err *err)
 {
     struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->threads);
-    const struct mlo_profile_opts as = {
-        .exact = s->opts.exact, .temporary = mlo_env_get(ctx->env, "TMPDIR"), .time_column = o->roles.time};
+    const struct mlo_profile_opts as = {.exact = s->opts.exact,
+                                        .sample = o->classifier,
+                                        .temporary = mlo_env_get(ctx->env, "TMPDIR"),
+                                        .time_column = o->roles.time};
     to.types = s->types;
     to.n_types = s->n_types;
     int rc = open_reference(ctx, o, s, &to, &as, in, err);

@@ -85,6 +85,12 @@ const struct mlo_opt mlo_drift_options[] = {
      .type = MLO_OPT_FLAG,
      .help = "show every column, not only those that changed and the first few others",
      .offset = offsetof(struct mlo_drift_args, all)},
+    {.name = "classifier",
+     .type = MLO_OPT_FLAG,
+     .help = "also let a model tell rows of the two sides apart, which shows columns that moved together; of "
+             "tables "
+             "only",
+     .offset = offsetof(struct mlo_drift_args, classifier)},
     {.name = "exact",
      .type = MLO_OPT_FLAG,
      .help = "Kolmogorov-Smirnov, Wasserstein, energy distance and quantiles of the values instead of bins",

@@ -162,5 +162,7 @@ int mlo_facts_find(const struct mlo_profile *a, const struct mlo_profile *b,
         rc = add_outcomes(&f, err);
     if (rc == 0)
         rc = adjust(&f, first, err);
-    return rc == 0 ? mlo_facts_operation(&f, err) : rc;
+    if (rc == 0)
+        rc = mlo_facts_operation(&f, err);
+    return rc == 0 ? mlo_facts_domain(&f, err) : rc;
 }

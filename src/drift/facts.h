@@ -83,6 +83,8 @@ int mlo_facts_concept(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_C
 int mlo_facts_calibration(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
 /* No labels on the current side. */
 int mlo_facts_estimate(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
+/* domain.c: both sides have a sample of rows. */
+int mlo_facts_domain(const struct mlo_facts *f, struct mlo_err *err) MLO_MUST_CHECK;
 /* Do both sides have score bins, the same ones? */
 bool mlo_facts_have_scores(const struct mlo_facts *f);
 

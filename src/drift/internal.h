@@ -111,12 +111,14 @@ struct mlo_profile_column {
 };
 struct mlo_exact;
 struct mlo_outcome; /* outcome.h */
+struct mlo_rows;    /* rows.h */
 struct mlo_profile {
     struct mlo_profile_column *columns;
     size_t n_columns;
     uint64_t rows, ragged;
     struct mlo_exact *exact;     /* values; NULL: not kept */
     struct mlo_outcome *outcome; /* owned; NULL: nothing can be said of predictions */
+    struct mlo_rows *sample;     /* owned; NULL: none. Not part of the file */
     uint64_t outside, timeless;  /* not in the file */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,

@@ -1,6 +1,7 @@
 /* What a profile is made of, merging, and what follows from its sums. */
 #include "exact.h"
 #include "outcome.h"
+#include "rows.h"
 
 #include <float.h>
 #include <math.h>
@@ -22,6 +23,7 @@ void mlo_profile_free(struct mlo_profile *p)
     mlo_exact_free(p->exact);
     free(p->columns);
     mlo_outcome_free(p->outcome);
+    mlo_rows_free(p->sample);
     free(p);
 }
 
@@ -222,6 +224,8 @@ int mlo_profile_merge(struct mlo_profile *into, const struct mlo_profile *other,
         rc = merge_column(&into->columns[i], &other->columns[i], err);
     if (rc == 0)
         rc = mlo_outcome_merge(into, other, err);
+    if (rc == 0 && into->sample && other->sample)
+        rc = mlo_rows_merge(into->sample, other->sample, err);
     into->rows += rc == 0 ? other->rows : 0;
     into->ragged += rc == 0 ? other->ragged : 0;
     return rc;

@@ -7,6 +7,7 @@
  */
 #include "exact.h"
 #include "outcome.h"
+#include "rows.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -155,6 +156,8 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
     }
     if (rc == 0 && s->parts[0]->exact)
         rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
+    if (rc == 0 && p->sample)
+        rc = mlo_rows_offer(p->sample, p, b, err);
     return rc == 0 && p->outcome && !first ? mlo_outcome_count(p->outcome, p, b, err) : rc;
 }
 
@@ -199,6 +202,8 @@ static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **r
         rc = take_bins(like, &(*ret)->columns[i], err);
     if (rc == 0 && like && like->outcome)
         rc = mlo_outcome_new(*ret, like, NULL, &(*ret)->outcome, err);
+    if (rc == 0 && s->opts->sample)
+        rc = mlo_rows_new(n, &(*ret)->sample, err);
     return rc;
 }
 
@@ -218,6 +223,8 @@ static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_e
         rc = mlo_profile_merge(s->parts[0], s->parts[w], err);
     for (size_t i = 0; rc == 0 && i < s->parts[0]->n_columns; i++) /* also when there was nothing to merge */
         rc = mlo_profile_settle(&s->parts[0]->columns[i], err);
+    if (rc == 0 && s->parts[0]->sample)
+        rc = mlo_rows_settle(s->parts[0]->sample, err);
     s->parts[0]->rows = st->rows;
     s->parts[0]->ragged = st->ragged;
     return rc;
