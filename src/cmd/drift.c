@@ -47,6 +47,14 @@ static void warn_unknown(struct mlo_ctx *ctx, const struct mlo_drift_settings *s
     }
 }
 
+static void warn_not_classified(struct mlo_ctx *ctx, const struct mlo_drift_report *r)
+{
+    for (size_t i = 0; i < r->n_facts; i++)
+        if (strcmp(r->facts[i].name, "domain_auc") == 0)
+            return;
+    mlo_warn(ctx, "--classifier compares rows: it needs tables on both sides, of at least 50 rows");
+}
+
 static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
                   const struct mlo_drift_inputs *in, struct mlo_err *err)
 {
@@ -56,6 +64,8 @@ static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const str
         rc = mlo_drift_write(o, r, err);
     if (rc == 0) {
         warn_unknown(ctx, s, r);
+        if (o->classifier)
+            warn_not_classified(ctx, r);
         warn_times(ctx, "reference", in->reference);
         warn_times(ctx, "current data", in->current);
         mlo_drift_show(ctx, o, r);
@@ -96,6 +106,8 @@ static const struct mlo_example examples[] = {
     {"Statistics of the values, without bins",
      "mlopsctl drift -r reference.csv -c current.csv --exact --tests ad,es"},
     {"What another tool would say", "mlopsctl drift -r reference.csv -c current.csv --compat evidently"},
+    {"Is the model still right?",
+     "mlopsctl drift -r then.csv -c answers.csv --prediction answer --label paid"},
     {"In a GitHub Actions step", "mlopsctl drift -r reference.csv -c current.csv --github --junit drift.xml"},
     {0},
 };
@@ -108,7 +120,9 @@ const struct mlo_command mlo_cmd_drift = {
     .description =
         "Compares every column: PSI on tenths of the reference with what noise alone would give, a test\n"
         "adjusted over all columns, missing values, new and vanished categories. A column has drifted when\n"
-        "its PSI is large and its p-value small. Exit 1 means drift.",
+        "its PSI is large and its p-value small. With roles (--prediction, --score, --label) it also tells\n"
+        "whether the model is right less often, and whether that is another concept or only another mix of\n"
+        "rows; without labels that is estimated. Exit 1 means drift.",
     .opts = mlo_drift_options,
     .defaults = &mlo_drift_defaults,
     .opts_size = sizeof(struct mlo_drift_args),

@@ -49,6 +49,10 @@ static const struct number_key table_keys[] = {
     {"latency-p95-ms", offsetof(struct mlo_drift_opts, facts.latency_p95_ms), NO_MAX, false},
     {"error-rate", offsetof(struct mlo_drift_opts, facts.error_rate), 1, false},
     {"accuracy-drop", offsetof(struct mlo_drift_opts, facts.accuracy_drop), 1, false},
+    {"auc-drop", offsetof(struct mlo_drift_opts, facts.auc_drop), 1, false},
+    {"mean-error-rise", offsetof(struct mlo_drift_opts, facts.error_rise), NO_MAX, false},
+    {"calibration-rise", offsetof(struct mlo_drift_opts, facts.calibration_rise), 1, false},
+    {"domain-auc", offsetof(struct mlo_drift_opts, facts.domain_auc), 1, false},
 };
 static const struct number_key column_keys[] = {
     {"psi", offsetof(struct mlo_drift_column_opts, limits.psi), NO_MAX, false},

@@ -13,7 +13,7 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
     mlopsctl pack model -t credit:1.3.0 && sed 's/tiny/small/' -i model/config.json && printf '\377' | dd of=model/model.safetensors bs=1 seek=70 conv=notrunc 2>/dev/null &&
         mlopsctl pack model -t credit:1.4.0 -t credit --profile ref.profile && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
     cp -r "$R/tests/golden/onnx/cases" . && cp cases/broadcast/model.onnx . &&
-        awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv &&
+        awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv && cp answers.csv then.csv &&
         awk -F, 'NR == 1 { split($0, n, ","); next } { printf "{\"time\":\"2026-10-%02dT%02d:00:00Z\",\"status\":200,\"latency_ms\":%d,\"model\":\"credit:1.4.0\",\"inputs\":{", NR % 28 + 1, NR % 24, 20 + NR % 30
             for (i = 1; i <= NF; i++) printf "%s\"%s\":%s", (i > 1 ? "," : ""), n[i], ($i == "" ? "null" : $i)
             print "},\"outputs\":{}}" }' current.csv >requests.jsonl

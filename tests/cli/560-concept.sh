@@ -68,6 +68,23 @@ test_expect 'the other forms name the facts' '
     grep -q "error_by_column: x" d.html && grep -q "classname=\"[a-z.]*concept\" name=\"error_by_column: x\"" d.xml &&
     grep -q "^mlopsctl_drift_fact{name=\"accuracy\",kind=\"performance\",column=\"\",estimate=\"0\",data=\"current\"} 0.5" d.prom &&
     grep -q "^::error title=drift in accuracy" d.github && ! grep -q NaN d.prom && grep -q "^accuracy_same_mix " out'
+test_expect '--classifier names what moved together, from tables only' '
+    python3 -c "
+import random
+r = random.Random(1)
+for name, sign in ((\"up\", 1), (\"down\", -1)):
+    with open(name + \".csv\", \"w\") as f:
+        print(\"a,b,c\", file=f)
+        for i in range(3000):
+            a = r.gauss(0, 1)
+            print(f\"{a:.4f},{0.8 * sign * a + 0.6 * r.gauss(0, 1):.4f},{r.random():.4f}\", file=f)" &&
+    mlopsctl drift -r up.csv -c down.csv >out && expect_code 1 mlopsctl drift -r up.csv -c down.csv --classifier --threads 1 --json >a &&
+    expect_code 1 mlopsctl drift -r up.csv -c down.csv --classifier --threads 3 --json >b && cmp a b &&
+    jq -e ".facts[0] | .name == \"domain_auc\" and .kind == \"feature\" and .current > 0.8 and (.why | test(\"most by [ab] .*, [ab] \"))" a &&
+    mlopsctl profile up.csv -o up.profile && mlopsctl drift -r up.profile -c down.csv --classifier --json >out 2>err && jq -e ".facts == []" out && grep -q "needs tables on both sides" err'
+test_expect 'limits of facts are settings' '
+    printf "drift: {accuracy-drop: 0.9, auc-drop: 0.9, calibration-rise: 0.9, mean-error-rise: 9, prediction: {psi: 99}, psi: 99}\n" >mlops.yaml &&
+    judge concept.csv >out && [ -z "$(alarms out)" ] && judge mix.csv >out && rm mlops.yaml'
 test_expect 'a label and a prediction of different types are no failure but a word' '
     awk -F, "BEGIN { OFS = \",\" } NR > 1 { \$7 = \"c\" \$7 } 1" ref.csv >odd.csv && mlopsctl drift -r odd.csv -c odd.csv $roles --json >out &&
     jq -e ".facts[] | select(.name == \"accuracy\") | .verdict == \"ignored\" and (.why | contains(\"not of one type\"))" out'
