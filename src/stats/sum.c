@@ -128,7 +128,7 @@ void mlo_exact_sum_add_all(struct mlo_exact_sum *s, const double *x, size_t n)
         add_chunk(s, x + i, n - i < CHUNK ? n - i : CHUNK);
 }
 
-MLO_FOR_LANES void mlo_extremes(const double *x, size_t n, double *min, double *max)
+MLO_FOR_LANES static void extremes(const double *x, size_t n, double *min, double *max)
 {
     mlo_lanes low = MLO_LANES_OF(*min), high = MLO_LANES_OF(*max);
     size_t i = 0;
@@ -147,6 +147,11 @@ MLO_FOR_LANES void mlo_extremes(const double *x, size_t n, double *min, double *
         *min = x[i] < *min ? x[i] : *min;
         *max = x[i] > *max ? x[i] : *max;
     }
+}
+
+void mlo_extremes(const double *x, size_t n, double *min, double *max)
+{
+    extremes(x, n, min, max);
 }
 
 /* ---- merging, rounding ---- */

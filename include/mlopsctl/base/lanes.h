@@ -19,7 +19,8 @@ typedef int32_t mlo_lane_ints __attribute__((vector_size(32)));
     ((mlo_lanes)(((mlo_lane_bits)(a) & (mask)) | ((mlo_lane_bits)(b) & ~(mask))))
 #define MLO_LANES_OF(x) ((mlo_lanes){0} + (x)) /* the number in every lane */
 
-/* The function is compiled for each, and the best taken when the program starts. */
+/* The function is compiled for each, and the best taken when the program starts. It must be static: clang 14
+ * gives it a name that no other file finds. */
 #if defined(__x86_64__) && defined(__GNUC__) && defined(__gnu_linux__)
 #define MLO_FOR_LANES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
