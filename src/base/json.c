@@ -139,14 +139,8 @@ cJSON *mlo_json_add_i64(cJSON *obj, const char *key, int64_t v)
 
 cJSON *mlo_json_add_double(cJSON *obj, const char *key, double v)
 {
-    char text[40] = "null";
-    if (isfinite(v))
-        for (int digits = 15; digits <= 17; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, v);
-            if (strtod(text, NULL) == v)
-                break;
-        }
-    return add_raw(obj, key, text);
+    char text[MLO_DOUBLE_TEXT];
+    return add_raw(obj, key, isfinite(v) ? mlo_double_text(v, text) : "null");
 }
 
 int mlo_json_print(const cJSON *doc, char **ret, size_t *ret_len, struct mlo_err *err)

@@ -17,13 +17,8 @@
 
 void mlo_show_number(struct mlo_str *out, double v)
 {
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    mlo_str_add(out, text);
+    char text[MLO_DOUBLE_TEXT];
+    mlo_str_add(out, mlo_double_text(v, text));
 }
 
 void mlo_show_time(struct mlo_str *out, int64_t ns)
