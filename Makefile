@@ -41,7 +41,7 @@ ALL_CFLAGS := -std=gnu11 -pthread -fvisibility=hidden $(WARN) $(if $(WERROR),-We
 ALL_LDFLAGS := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(LINKED) 2>/dev/null) -lm -ldl
 
-MODULE_SRC := $(sort $(wildcard src/base/*.c src/*/*.c))
+MODULE_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_SRC := $(filter-out src/cmd/%,$(MODULE_SRC))
 CMD_SRC := $(sort $(wildcard src/cmd/*.c))
 LIB := $(BUILD)/libmlo.a
