@@ -148,8 +148,7 @@ static int load_columns(struct arrow *t, struct arrow_worker *w, struct mlo_err 
 
 static bool is_given(const struct arrow *t, size_t c)
 {
-    return t->as[c].type != t->read_as[c].type &&
-           !(t->read_as[c].type == MLO_COLUMN_BOOL && t->as[c].type == MLO_COLUMN_NUMBER);
+    return mlo_parquet_is_given(t->read_as[c].type, t->as[c].type);
 }
 
 static void convert_column(struct arrow *t, struct arrow_worker *w, size_t c, size_t n)
@@ -295,9 +294,7 @@ static int choose_types(struct arrow *t, struct mlo_err *err)
     if (!t->read_as || !t->dictionaries)
         return MLO_EIO;
     for (size_t c = 0; c < t->n_want; c++) {
-        enum mlo_column_type own = mlo_parquet_cells(&field_of(t, c)->type.leaf), want = t->as[c].type;
-        bool same = own == want || (own == MLO_COLUMN_BOOL && want == MLO_COLUMN_NUMBER);
-        t->read_as[c].type = same ? own : MLO_COLUMN_TEXT;
+        t->read_as[c].type = mlo_parquet_read_as(&field_of(t, c)->type.leaf, t->as[c].type);
         t->any_given = t->any_given || is_given(t, c);
     }
     return 0;

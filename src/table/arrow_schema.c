@@ -257,12 +257,6 @@ static int leave_out(struct reader *r, char *name)
     return rc;
 }
 
-static bool is_integral(const struct mlo_parquet_leaf *leaf)
-{
-    return (leaf->as >= MLO_PARQUET_AS_INT32 && leaf->as <= MLO_PARQUET_AS_UINT64) ||
-           (leaf->as == MLO_PARQUET_AS_DECIMAL && leaf->scale == 0);
-}
-
 static int add_column(struct reader *r, char *name, const struct mlo_arrow_field *f)
 {
     struct mlo_arrow_schema *s = r->schema;
@@ -279,7 +273,9 @@ static int add_column(struct reader *r, char *name, const struct mlo_arrow_field
     }
     s->fields[s->n_columns] = *f;
     s->columns[s->n_columns++] = (struct mlo_table_column){
-        .name = name, .type = mlo_parquet_cells(&f->type.leaf), .integral = is_integral(&f->type.leaf)};
+        .name = name,
+        .type = mlo_parquet_cells(&f->type.leaf),
+        .integral = mlo_parquet_is_integral(&f->type.leaf)};
     return 0;
 }
 

@@ -122,8 +122,7 @@ static int convert_column(struct parquet *t, struct parquet_worker *w, size_t c,
 
 static bool is_given(const struct parquet *t, size_t c)
 {
-    return t->as[c].type != t->read_as[c].type &&
-           !(t->read_as[c].type == MLO_COLUMN_BOOL && t->as[c].type == MLO_COLUMN_NUMBER);
+    return mlo_parquet_is_given(t->read_as[c].type, t->as[c].type);
 }
 
 static int read_column(struct parquet *t, struct parquet_worker *w, size_t c, size_t group, uint64_t from,
@@ -319,9 +318,7 @@ static int choose_types(struct parquet *t, struct mlo_err *err)
     if (!t->read_as)
         return MLO_EIO;
     for (size_t c = 0; c < t->n_want; c++) {
-        enum mlo_column_type own = mlo_parquet_cells(leaf_of(t, c)), want = t->as[c].type;
-        bool same = own == want || (own == MLO_COLUMN_BOOL && want == MLO_COLUMN_NUMBER);
-        t->read_as[c].type = same ? own : MLO_COLUMN_TEXT;
+        t->read_as[c].type = mlo_parquet_read_as(leaf_of(t, c), t->as[c].type);
         t->any_given = t->any_given || is_given(t, c);
     }
     return 0;

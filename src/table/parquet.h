@@ -88,6 +88,11 @@ int mlo_parquet_open(struct mlo_parquet_file *f, struct mlo_err *err) MLO_MUST_C
 void mlo_parquet_release(struct mlo_parquet_file *f);
 /* What the cells of a leaf are, unless the caller wants another type. */
 enum mlo_column_type mlo_parquet_cells(const struct mlo_parquet_leaf *leaf);
+bool mlo_parquet_is_integral(const struct mlo_parquet_leaf *leaf);
+/* As what cells are read where the caller wants this type: as it, or as text out of which it is read then
+ * (mlo_parquet_is_given). */
+enum mlo_column_type mlo_parquet_read_as(const struct mlo_parquet_leaf *leaf, enum mlo_column_type want);
+bool mlo_parquet_is_given(enum mlo_column_type read_as, enum mlo_column_type want);
 
 /* ---- parquet_value.c ---- */
 

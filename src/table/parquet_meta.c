@@ -238,10 +238,21 @@ enum mlo_column_type mlo_parquet_cells(const struct mlo_parquet_leaf *leaf)
     return MLO_COLUMN_TEXT;
 }
 
-static bool is_integral(const struct mlo_parquet_leaf *leaf)
+bool mlo_parquet_is_integral(const struct mlo_parquet_leaf *leaf)
 {
     return (leaf->as >= MLO_PARQUET_AS_INT32 && leaf->as <= MLO_PARQUET_AS_UINT64) ||
            (leaf->as == MLO_PARQUET_AS_DECIMAL && leaf->scale == 0);
+}
+
+bool mlo_parquet_is_given(enum mlo_column_type read_as, enum mlo_column_type want)
+{
+    return read_as != want && !(read_as == MLO_COLUMN_BOOL && want == MLO_COLUMN_NUMBER);
+}
+
+enum mlo_column_type mlo_parquet_read_as(const struct mlo_parquet_leaf *leaf, enum mlo_column_type want)
+{
+    enum mlo_column_type own = mlo_parquet_cells(leaf);
+    return mlo_parquet_is_given(own, want) ? MLO_COLUMN_TEXT : own;
 }
 
 static bool fill_leaf(struct mlo_thrift *t, struct element *e, struct mlo_parquet_leaf *leaf)
@@ -301,7 +312,7 @@ static int add_column(struct footer *ft, const char *name, const struct mlo_parq
         return MLO_EIO;
     f->leaf_of[f->n_columns] = f->n_leaves - 1;
     f->columns[f->n_columns++] = (struct mlo_table_column){
-        .name = copy, .type = mlo_parquet_cells(leaf), .integral = is_integral(leaf)};
+        .name = copy, .type = mlo_parquet_cells(leaf), .integral = mlo_parquet_is_integral(leaf)};
     return 0;
 }
 
