@@ -37,21 +37,15 @@ struct mlo_column_use {
     enum mlo_column_role role;
     bool optional; /* the table need not have the column */
 };
-struct mlo_period { /* from_ns <= t < to_ns */
-    int64_t from_ns, to_ns;
-};
 struct mlo_windows; /* owned; below */
 struct mlo_profile_opts {
     const struct mlo_profile *like;     /* edges, types and roles of this one; NULL: from the data */
     const struct mlo_column_use *roles; /* on top of those of `like` */
     size_t n_roles;
     bool sample; /* some rows too, not for the file: when both sides have them, a classifier compares */
-    const char *positive;            /* class that a score is the probability of; NULL: 1, or as in `like` */
-    const struct mlo_period *period; /* rows of this time alone; NULL: all */
-    struct mlo_windows *windows;     /* with `like`: the rows are counted into these too; NULL: none */
-    /* Tells the time of a row: a column of times, or of numbers since 1970 (seconds, or by their size
-     * milli-, micro- or nanoseconds). NULL: that of the role time, or the only one with times. */
-    const char *time_column;
+    const char *positive;        /* class that a score is the probability of; NULL: 1, or as in `like` */
+    struct mlo_windows *windows; /* with `like`: the rows are counted into these too; NULL: none */
+    const char *time_column;     /* for windows; NULL: as mlo_table_time finds it */
     unsigned threads;
     bool exact;            /* keep the values of numbers too: statistics without bins */
     const char *temporary; /* folder for what does not fit into memory; NULL: /tmp */
@@ -77,9 +71,9 @@ int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret,
 void mlo_profile_free(struct mlo_profile *p);
 struct mlo_profile_facts {
     uint64_t rows, ragged; /* ragged: lines that were no rows */
-    /* Of the table it was just made from: rows not of the period, rows that tell no time (and are therefore
-     * in no period and no window). A file does not keep them. */
-    uint64_t outside, timeless;
+    /* Of the table it was just made from, when a time was asked for: rows of another, rows that tell none.
+     * A file does not keep them. */
+    uint64_t outside, undated;
     size_t columns;
 };
 void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *ret);

@@ -74,8 +74,8 @@ struct mlo_table_opts {
     const char *const *select; /* only these columns are decoded; NULL: all */
     size_t n_select;
     /* Only rows with from_ns <= time < to_ns, in nanoseconds since 1970 UTC; 0: no border. The time is that
-     * of the column `time_column`; NULL: the column "time", else the only TIME column. It need not be
-     * selected. Rows without a time are left out when there is any border. */
+     * of the column `time_column`, as mlo_table_time finds it; it need not be selected. Rows without a time
+     * are left out when there is any border; when none has one, the scan is MLO_EUSAGE. */
     int64_t from_ns, to_ns;
     const char *time_column;
     unsigned threads;      /* 0: mlo_cpu_count() */
@@ -123,8 +123,13 @@ int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *c
 /* How many workers fn may hear of. */
 unsigned mlo_table_workers(const struct mlo_table *t);
 
-/* A time as a column of times holds it: ISO 8601 date or date and time (T or blank, fraction, Z or offset;
- * none: UTC). */
-bool mlo_cell_time(const char *s, size_t n, int64_t *ret_ns);
+/* ---- when a row came about ---- */
+
+/* Which column tells it; name NULL: "time", else the only column of times. */
+int mlo_table_time(const struct mlo_table *t, const char *name, size_t *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* Of a column of times; of numbers since 1970: seconds, or by their size milli-, micro- or nanoseconds; of
+ * text, because some cells are neither. False: the cell tells none that nanoseconds in 64 bits reach. */
+bool mlo_batch_time(const struct mlo_batch_column *c, size_t row, int64_t *ret_ns);
 
 #endif

@@ -27,8 +27,8 @@ static void warn_times(struct mlo_ctx *ctx, const char *side, const struct mlo_p
     if (f.outside)
         mlo_note(ctx, "%llu rows of the %s are of another time and were left out",
                  (unsigned long long)f.outside, side);
-    if (f.timeless)
-        mlo_warn(ctx, "%llu rows of the %s do not tell their time", (unsigned long long)f.timeless, side);
+    if (f.undated)
+        mlo_warn(ctx, "%llu rows of the %s do not tell their time", (unsigned long long)f.undated, side);
 }
 
 /* A name that no table has is a slip of the pen more often than not. */

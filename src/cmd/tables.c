@@ -82,11 +82,11 @@ static int bundle_profile(struct mlo_ctx *ctx, const char *word, struct mlo_prof
 /* ---- either ---- */
 
 /* Roles given beside a profile are as good as those that stand in it. */
-static int open_profile(struct mlo_ctx *ctx, const char *path, const struct mlo_profile_opts *how,
-                        struct mlo_profile **ret, struct mlo_err *err)
+static int open_profile(struct mlo_ctx *ctx, const char *path, const struct mlo_table_opts *opts,
+                        const struct mlo_profile_opts *how, struct mlo_profile **ret, struct mlo_err *err)
 {
     struct mlo_profile *p = NULL;
-    if (how->period || how->windows)
+    if (opts->from_ns || opts->to_ns || how->windows)
         return mlo_fail(err, MLO_EUSAGE,
                         "'%s' is a profile: it keeps no rows that could be told apart by time", path);
     int rc = mlo_is_profile(path) ? read_profile(path, &p, err) : bundle_profile(ctx, path, &p, err);
@@ -107,7 +107,7 @@ int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
     struct mlo_table_opts as = *opts;
     MLO_AUTOFREE struct mlo_table_column *types = NULL;
     if (n == 1 && (mlo_is_profile(paths[0]) || (ctx && is_bundle_name(paths[0]))))
-        return open_profile(ctx, paths[0], how, ret, err);
+        return open_profile(ctx, paths[0], opts, how, ret, err);
     int rc = how->like ? mlo_profile_columns(how->like, &types, &as.n_types, err) : 0;
     if (how->like)
         as.types = types;

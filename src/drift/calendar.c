@@ -47,7 +47,7 @@ static int64_t month_begin(int64_t t, int months)
     return (int64_t)timegm(&tm) * MLO_NS_PER_S;
 }
 
-struct mlo_period mlo_window_around(enum mlo_window_unit unit, int64_t t)
+struct mlo_span mlo_window_around(enum mlo_window_unit unit, int64_t t)
 {
     const int64_t monday = -3 * DAY; /* 1969-12-29 */
     int64_t from = t, length = DAY;
@@ -64,11 +64,11 @@ struct mlo_period mlo_window_around(enum mlo_window_unit unit, int64_t t)
         from = floor_to(t - monday, WEEK) + monday;
         break;
     case MLO_WINDOW_MONTH:
-        return (struct mlo_period){month_begin(t, 0), month_begin(t, 1)};
+        return (struct mlo_span){month_begin(t, 0), month_begin(t, 1)};
     case MLO_WINDOW_ROWS:
         break;
     }
-    return (struct mlo_period){from, from + length};
+    return (struct mlo_span){from, from + length};
 }
 
 void mlo_window_label(enum mlo_window_unit unit, int64_t from_ns, char buf[MLO_WINDOW_LABEL])

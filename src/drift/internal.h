@@ -119,7 +119,7 @@ struct mlo_profile {
     struct mlo_exact *exact;     /* values; NULL: not kept */
     struct mlo_outcome *outcome; /* owned; NULL: nothing can be said of predictions */
     struct mlo_rows *sample;     /* owned; NULL: none. Not part of the file */
-    uint64_t outside, timeless;  /* not in the file */
+    uint64_t outside, undated;   /* not in the file */
 };
 int mlo_profile_new(const struct mlo_table_column *columns, size_t n, struct mlo_profile **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
@@ -159,19 +159,13 @@ int mlo_recent_flush(struct mlo_recent *r, struct mlo_categories *c, struct mlo_
 int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, const struct mlo_batch_column *b,
                     size_t rows, struct mlo_err *err) MLO_MUST_CHECK;
 
-/* ---- period.c: which rows, and when they came about ---- */
-
-/* As mlo_table_scan, with the rows of opts->period alone; they are counted into opts->windows before fn has
- * them. into: outside and timeless. */
-int mlo_scan_rows(struct mlo_table *t, const struct mlo_profile_opts *opts, mlo_batch_fn fn, void *ctx,
-                  struct mlo_scan_result *ret, struct mlo_profile *into, struct mlo_err *err) MLO_MUST_CHECK;
-/* False where the cell holds no time, or one that nanoseconds in 64 bits do not reach. */
-bool mlo_time_of(const struct mlo_batch_column *c, size_t row, int64_t *ret_ns);
-
 /* ---- calendar.c ---- */
 
+struct mlo_span { /* from_ns <= t < to_ns */
+    int64_t from_ns, to_ns;
+};
 /* The window of the calendar that t is in. */
-struct mlo_period mlo_window_around(enum mlo_window_unit unit, int64_t t);
+struct mlo_span mlo_window_around(enum mlo_window_unit unit, int64_t t);
 void mlo_window_label(enum mlo_window_unit unit, int64_t from_ns, char buf[MLO_WINDOW_LABEL]);
 
 /* ---- windows.c ---- */
@@ -179,7 +173,7 @@ void mlo_window_label(enum mlo_window_unit unit, int64_t from_ns, char buf[MLO_W
 #define MLO_WINDOW_TEXTS ((size_t)40) /* most frequent texts of the reference; others count together */
 
 struct mlo_window {
-    struct mlo_period time; /* of ROWS: from_ns is the number of the window */
+    struct mlo_span time; /* of ROWS: from_ns is the number of the window */
     uint64_t rows;
     uint64_t *counts; /* of all columns, one after the other */
 };
@@ -195,6 +189,11 @@ struct mlo_window_column {
     size_t n_edges;
     uint8_t *bin_of; /* texts: of each slot of the reference's categories; owned */
 };
+struct mlo_window_scratch {
+    uint64_t **counts; /* where each row of the batch counts */
+    size_t cap;
+    uint64_t undated; /* rows in no window */
+};
 struct mlo_windows {
     struct mlo_window_span span;
     struct mlo_window_column *columns; /* of the table */
@@ -203,18 +202,14 @@ struct mlo_windows {
     size_t time;                       /* column that tells the time */
     struct mlo_window_set *sets;       /* of each worker; after the scan all is in the first */
     unsigned workers;
-    uint64_t next_row; /* of ROWS */
-    struct {
-        uint64_t **counts; /* where each row of the batch counts */
-        size_t cap;
-    } * scratch; /* of each worker */
+    uint64_t next_row;                  /* of ROWS */
+    struct mlo_window_scratch *scratch; /* of each worker */
 };
-int mlo_windows_begin(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile *like, size_t time,
-                      struct mlo_err *err) MLO_MUST_CHECK;
-/* *timeless grows by the rows that tell no time. */
-int mlo_windows_count(struct mlo_windows *w, unsigned worker, const struct mlo_batch *b, uint64_t *timeless,
-                      struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_windows_end(struct mlo_windows *w, struct mlo_err *err) MLO_MUST_CHECK;
+/* As mlo_table_scan; the rows are counted into w before fn has them. undated of the result: also rows that
+ * are in no window because they tell no time. */
+int mlo_windows_scan(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile_opts *opts,
+                     mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- number.c, words.c: one column of both profiles ---- */
 

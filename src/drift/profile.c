@@ -151,7 +151,7 @@ void mlo_profile_facts(const struct mlo_profile *p, struct mlo_profile_facts *re
     *ret = (struct mlo_profile_facts){.rows = p->rows,
                                       .ragged = p->ragged,
                                       .outside = p->outside,
-                                      .timeless = p->timeless,
+                                      .undated = p->undated,
                                       .columns = p->n_columns};
 }
 

@@ -227,7 +227,16 @@ static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_e
         rc = mlo_rows_settle(s->parts[0]->sample, err);
     s->parts[0]->rows = st->rows;
     s->parts[0]->ragged = st->ragged;
+    s->parts[0]->outside = st->outside;
+    s->parts[0]->undated = st->undated;
     return rc;
+}
+
+static int scan_rows(struct scan *s, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
+{
+    struct mlo_windows *w = s->opts->windows;
+    return w ? mlo_windows_scan(w, t, s->opts, count_batch, s, ret, err)
+             : mlo_table_scan(t, count_batch, s, ret, err);
 }
 
 static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
@@ -248,12 +257,12 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
         rc = MLO_EIO;
     s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
     s->ready_made = s->opts->like;
-    if (rc == 0 && !s->ready_made && !s->opts->period)
+    if (rc == 0 && !s->ready_made)
         rc = mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err);
     if (rc == 0 && s->ready_made && !s->opts->like)
         rc = make_edges(s, false, err);
     if (rc == 0)
-        rc = mlo_scan_rows(t, s->opts, count_batch, s, &st, s->parts[0], err);
+        rc = scan_rows(s, t, &st, err);
     if (rc == 0 && !s->ready_made && !s->edges)
         rc = make_edges(s, true, err);
     return rc != 0 ? rc : add_up(s, &st, err);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include <mlopsctl/base/text.h>
+
 int mlo_windows_new(const struct mlo_window_span *span, struct mlo_windows **ret, struct mlo_err *err)
 {
     struct mlo_windows *w = mlo_calloc(1, sizeof *w, err);
@@ -133,20 +135,23 @@ static int make_columns(struct mlo_windows *w, const struct mlo_table_column *co
     return w->reference ? 0 : MLO_EIO;
 }
 
-int mlo_windows_begin(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile *like, size_t time,
-                      struct mlo_err *err)
+static int begin(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile_opts *opts,
+                 struct mlo_err *err)
 {
     const struct mlo_table_column *columns = mlo_table_columns(t, &w->n_columns);
-    if (!like)
-        return mlo_fail(err, MLO_EINTERNAL, "windows without a reference");
-    w->time = time;
+    if (!opts->like || mlo_table_workers(t) > mlo_profile_threads(opts, mlo_table_workers(t)))
+        return mlo_fail(err, MLO_EINTERNAL,
+                        "windows without a reference, or rows in order on several threads");
+    int rc = w->span.unit == MLO_WINDOW_ROWS ? 0 : mlo_table_time(t, opts->time_column, &w->time, err);
+    if (rc != 0)
+        return rc;
     w->columns = mlo_calloc(w->n_columns + 1, sizeof *w->columns, err);
     w->sets = mlo_calloc(mlo_table_workers(t), sizeof *w->sets, err);
     w->scratch = mlo_calloc(mlo_table_workers(t), sizeof *w->scratch, err);
     if (!w->columns || !w->sets || !w->scratch)
         return MLO_EIO;
     w->workers = mlo_table_workers(t);
-    return make_columns(w, columns, like, err);
+    return make_columns(w, columns, opts->like, err);
 }
 
 /* ---- the windows of one worker ---- */
@@ -173,7 +178,7 @@ static size_t place_of(const struct mlo_window_set *s, int64_t from)
     return low;
 }
 
-static int window_at(const struct mlo_windows *w, struct mlo_window_set *s, struct mlo_period time,
+static int window_at(const struct mlo_windows *w, struct mlo_window_set *s, struct mlo_span time,
                      struct mlo_window **ret, struct mlo_err *err)
 {
     size_t at = place_of(s, time.from_ns);
@@ -212,12 +217,12 @@ static int window_of_rows(struct mlo_windows *w, struct mlo_window_set *s, struc
         *ret = &s->list[s->last];
         return 0;
     }
-    return window_at(w, s, (struct mlo_period){number, number + 1}, ret, err);
+    return window_at(w, s, (struct mlo_span){number, number + 1}, ret, err);
 }
 
 /* counts[r]: of the window that row r is in; NULL when it tells no time. */
 static int assign(struct mlo_windows *w, unsigned worker, const struct mlo_batch *b, uint64_t **counts,
-                  uint64_t *timeless, struct mlo_err *err)
+                  struct mlo_err *err)
 {
     struct mlo_window_set *s = &w->sets[worker];
     int rc = 0;
@@ -226,10 +231,10 @@ static int assign(struct mlo_windows *w, unsigned worker, const struct mlo_batch
         int64_t t = 0;
         if (w->span.unit == MLO_WINDOW_ROWS)
             rc = window_of_rows(w, s, &in, err);
-        else if (mlo_time_of(&b->columns[w->time], r, &t))
+        else if (mlo_batch_time(&b->columns[w->time], r, &t))
             rc = window_of(w, s, t, &in, err);
         else
-            ++*timeless;
+            w->scratch[worker].undated++;
         counts[r] = in ? in->counts : NULL;
         if (in)
             in->rows++;
@@ -256,20 +261,19 @@ static void count_column(const struct mlo_window_column *c, const struct mlo_bat
             counts[r][c->at + bin_of(c, b, r)]++;
 }
 
-int mlo_windows_count(struct mlo_windows *w, unsigned worker, const struct mlo_batch *b, uint64_t *timeless,
-                      struct mlo_err *err)
+static int count_batch(struct mlo_windows *w, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
 {
     uint64_t ***counts = &w->scratch[worker].counts;
     int rc = mlo_grow(counts, &w->scratch[worker].cap, b->n_rows, sizeof **counts, err);
     if (rc == 0)
-        rc = assign(w, worker, b, *counts, timeless, err);
+        rc = assign(w, worker, b, *counts, err);
     for (size_t i = 0; rc == 0 && i < w->n_columns; i++)
         if (w->columns[i].reference)
             count_column(&w->columns[i], &b->columns[i], b->n_rows, *counts);
     return rc;
 }
 
-int mlo_windows_end(struct mlo_windows *w, struct mlo_err *err)
+static int merge(struct mlo_windows *w, struct mlo_err *err)
 {
     for (unsigned k = 1; k < w->workers; k++) {
         for (size_t i = 0; i < w->sets[k].n; i++) {
@@ -285,4 +289,53 @@ int mlo_windows_end(struct mlo_windows *w, struct mlo_err *err)
         release_set(&w->sets[k]);
     }
     return 0;
+}
+
+/* ---- the scan ---- */
+
+unsigned mlo_profile_threads(const struct mlo_profile_opts *opts, unsigned wanted)
+{
+    return opts->windows && opts->windows->span.unit == MLO_WINDOW_ROWS ? 1 : wanted;
+}
+
+struct scan {
+    struct mlo_windows *windows;
+    mlo_batch_fn fn;
+    void *ctx;
+};
+
+static int on_batch(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct scan *s = ctx;
+    int rc = count_batch(s->windows, worker, b, err);
+    return rc == 0 ? s->fn(s->ctx, worker, b, err) : rc;
+}
+
+static int check_times(const struct mlo_scan_result *st, const char *column, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    if (st->rows == 0 || st->undated < st->rows)
+        return 0;
+    mlo_fail(err, MLO_EUSAGE, "column '%s' holds no time that can be read",
+             mlo_shown(column, strlen(column), shown));
+    return mlo_hint(err, "times look like 2026-11-21T09:30:00Z, or are seconds since 1970");
+}
+
+int mlo_windows_scan(struct mlo_windows *w, struct mlo_table *t, const struct mlo_profile_opts *opts,
+                     mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret, struct mlo_err *err)
+{
+    struct scan s = {w, fn, ctx};
+    struct mlo_scan_result st = {0};
+    int rc = begin(w, t, opts, err);
+    if (rc == 0)
+        rc = mlo_table_scan(t, on_batch, &s, &st, err);
+    for (unsigned k = 0; k < w->workers; k++)
+        st.undated += w->scratch[k].undated;
+    if (rc == 0)
+        rc = check_times(&st, mlo_table_columns(t, &w->n_columns)[w->time].name, err);
+    if (rc == 0)
+        rc = merge(w, err);
+    if (rc == 0)
+        *ret = st;
+    return rc;
 }

@@ -57,6 +57,8 @@ void mlo_input_close(struct mlo_input *in);
  * spellings. */
 bool mlo_cell_number(const char *s, size_t n, double *ret);
 bool mlo_cell_bool(const char *s, size_t n, double *ret);
+/* ISO 8601 date or date and time (T or blank, fraction, Z or offset; none: UTC). */
+bool mlo_cell_time(const char *s, size_t n, int64_t *ret_ns);
 /* Empty, or one of the words that pandas reads as missing. */
 bool mlo_cell_missing(const char *s, size_t n);
 /* Does one of those words begin so? */

@@ -291,16 +291,16 @@ static int select_columns(struct mlo_table *t, const struct said *said, struct m
 /* ---- the window of time ---- */
 
 /* The column of times that is meant when none is named. */
-static int find_times(const struct mlo_table *t, size_t *ret, struct mlo_err *err)
+static int find_times(const struct mlo_table *t, const struct mlo_table_column *columns, size_t n_columns,
+                      size_t *ret, struct mlo_err *err)
 {
-    const struct mlo_form_file *f = &t->first.file;
     size_t n = 0, at = 0;
-    for (size_t i = 0; i < f->n_columns; i++) {
-        if (f->columns[i].type != MLO_COLUMN_TIME)
+    for (size_t i = 0; i < n_columns; i++) {
+        if (columns[i].type != MLO_COLUMN_TIME)
             continue;
         at = i;
         n++;
-        if (strcmp(f->columns[i].name, "time") == 0) {
+        if (strcmp(columns[i].name, "time") == 0) {
             n = 1;
             break;
         }
@@ -314,26 +314,41 @@ static int find_times(const struct mlo_table *t, size_t *ret, struct mlo_err *er
     return 0;
 }
 
+static int find_time(const struct mlo_table *t, const struct mlo_table_column *columns, size_t n,
+                     const char *name, size_t *ret, struct mlo_err *err)
+{
+    size_t at = 0;
+    if (!name)
+        return find_times(t, columns, n, ret, err);
+    at = find_column(columns, n, name);
+    if (at == MLO_NAME_NONE)
+        return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[t->at_first], name);
+    if (columns[at].type == MLO_COLUMN_BOOL)
+        return mlo_fail(err, MLO_EUSAGE, "column '%s' of '%s' holds no times", name, t->paths[t->at_first]);
+    *ret = at;
+    return 0;
+}
+
+int mlo_table_time(const struct mlo_table *t, const char *name, size_t *ret, struct mlo_err *err)
+{
+    return find_time(t, t->columns, t->n_columns, name, ret, err);
+}
+
 /* The time is read for the window, selected or not. */
 static int choose_window(struct mlo_table *t, const struct said *said, struct mlo_err *err)
 {
     const struct mlo_form_file *f = &t->first.file;
-    const char *name = t->opts.time_column;
-    size_t in_file = name ? find_column(f->columns, f->n_columns, name) : 0;
-    if (name && in_file == MLO_NAME_NONE)
-        return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[t->at_first], name);
-    int rc = name ? 0 : find_times(t, &in_file, err);
+    size_t in_file = 0;
+    int rc = find_time(t, f->columns, f->n_columns, t->opts.time_column, &in_file, err);
     if (rc != 0)
         return rc;
-    name = f->columns[in_file].name;
+    const char *name = f->columns[in_file].name;
     t->window = (struct mlo_window){t->opts.from_ns, t->opts.to_ns,
                                     find_column(t->columns, t->n_columns, name)};
     if (t->window.column == MLO_NAME_NONE) {
         t->window.column = t->n_columns;
         rc = add_column(t, said, &f->columns[in_file], err);
     }
-    if (rc == 0 && t->columns[t->window.column].type != MLO_COLUMN_TIME)
-        rc = mlo_fail(err, MLO_EUSAGE, "column '%s' of '%s' holds no times", name, t->paths[t->at_first]);
     return rc;
 }
 
@@ -553,6 +568,15 @@ static void release_windows(struct scan *s, struct mlo_scan_result *st)
     free(s->windows);
 }
 
+static int check_times(const struct mlo_table *t, const struct mlo_scan_result *st, struct mlo_err *err)
+{
+    if (st->undated == 0 || st->rows + st->outside > 0)
+        return 0;
+    mlo_fail(err, MLO_EUSAGE, "column '%s' of '%s' holds no time that can be read",
+             t->columns[t->window.column].name, t->paths[t->at_first]);
+    return mlo_hint(err, "times look like 2026-11-21T09:30:00Z, or are seconds since 1970");
+}
+
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err)
 {
@@ -565,6 +589,8 @@ int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_s
         rc = scan_file(&s, i, i == t->at_first ? &t->first : &other, &st, err);
     }
     release_windows(&s, &st);
+    if (rc == 0)
+        rc = check_times(t, &st, err);
     if (rc == 0)
         *ret = st;
     return rc;

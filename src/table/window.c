@@ -21,10 +21,11 @@ static size_t choose(const struct mlo_window *w, struct mlo_window_worker *mem, 
 {
     const struct mlo_batch_column *time = &in->columns[w->column];
     size_t n = 0;
+    int64_t t = 0;
     for (size_t r = 0; r < in->n_rows; r++) {
-        if (time->cell && time->cell[r] != MLO_CELL_OK)
+        if (!mlo_batch_time(time, r, &t))
             mem->undated++;
-        else if (!is_within(w, time->times[r]))
+        else if (!is_within(w, t))
             mem->outside++;
         else
             mem->kept[n++] = r;

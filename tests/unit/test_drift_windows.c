@@ -44,11 +44,16 @@ struct made {
     struct mlo_drift_report *r;
 };
 
-static int profile(const char *file, const struct mlo_profile_opts *po, unsigned threads,
-                   struct mlo_profile **ret, struct mlo_err *e)
+static int profile(const char *file, const struct mlo_profile_opts *po, const struct mlo_span *period,
+                   unsigned threads, struct mlo_profile **ret, struct mlo_err *e)
 {
     struct mlo_table_opts to = {.threads = mlo_profile_threads(po, threads)};
     struct mlo_table *t = NULL;
+    if (period) {
+        to.from_ns = period->from_ns;
+        to.to_ns = period->to_ns;
+        to.time_column = po->time_column;
+    }
     int rc = mlo_table_open(&file, 1, &to, &t, e);
     if (rc == 0)
         rc = mlo_profile_table(t, po, ret, e);
@@ -56,13 +61,13 @@ static int profile(const char *file, const struct mlo_profile_opts *po, unsigned
     return rc;
 }
 
-static int make(const char *reference, const char *current, const char *window,
-                const struct mlo_period *period, unsigned threads, struct made *m, struct mlo_err *e)
+static int make(const char *reference, const char *current, const char *window, const struct mlo_span *period,
+                unsigned threads, struct made *m, struct mlo_err *e)
 {
     static const struct mlo_drift_opts standard;
-    struct mlo_profile_opts plain = {0}, po = {.period = period, .time_column = "t"};
+    struct mlo_profile_opts plain = {0}, po = {.time_column = "t"};
     struct mlo_window_span span;
-    int rc = profile(reference, &plain, threads, &m->reference, e);
+    int rc = profile(reference, &plain, NULL, threads, &m->reference, e);
     if (rc == 0 && window)
         rc = mlo_window_parse(window, &span, e);
     if (rc == 0 && window)
@@ -70,7 +75,7 @@ static int make(const char *reference, const char *current, const char *window,
     po.like = m->reference;
     po.windows = m->windows;
     if (rc == 0)
-        rc = profile(current, &po, threads, &m->current, e);
+        rc = profile(current, &po, period, threads, &m->current, e);
     if (rc == 0)
         rc = mlo_drift_compare(m->reference, m->current, &standard, &m->r, e);
     if (rc == 0 && window)
@@ -146,7 +151,7 @@ static void around(enum mlo_window_unit unit, const char *at, const char *from, 
                    const char *label)
 {
     char buf[MLO_WINDOW_LABEL];
-    struct mlo_period p = mlo_window_around(unit, ns(at));
+    struct mlo_span p = mlo_window_around(unit, ns(at));
     check_int(p.from_ns, ns(from));
     check_int(p.to_ns, ns(to));
     mlo_window_label(unit, p.from_ns, buf);
@@ -299,7 +304,7 @@ static void a_period_chooses_rows(void)
 {
     struct made m = {0};
     struct mlo_profile_facts f;
-    struct mlo_period p = {ns("2026-09-05T00:00:00Z"), ns("2026-09-07T12:00:00Z")};
+    struct mlo_span p = {ns("2026-09-05T00:00:00Z"), ns("2026-09-07T12:00:00Z")};
     plant();
     write_reference(path("a.csv"));
     write_days(path("b.csv"), planted, MLO_COUNT(planted), 300, true);
@@ -307,7 +312,7 @@ static void a_period_chooses_rows(void)
     mlo_profile_facts(m.current, &f);
     check_int(f.rows, 750);
     check_int(f.outside, 5250);
-    check_int(f.timeless, 0);
+    check_int(f.undated, 0);
     check_int(m.r->n_windows, 3);
     check_int(m.r->windows[2].rows, 150);
     check(m.r->columns[column(m.r, "x")].n_current == 750);
@@ -318,17 +323,16 @@ static void a_period_chooses_rows(void)
 static void chosen_rows_are_a_table_of_their_own(void)
 {
     struct mlo_profile_opts all = {0}, some = {.time_column = "t"};
-    struct mlo_period p = {ns("2026-09-01T00:00:00Z"), ns("2026-09-04T00:00:00Z")};
+    struct mlo_span p = {ns("2026-09-01T00:00:00Z"), ns("2026-09-04T00:00:00Z")};
     struct mlo_profile *a = NULL, *b = NULL;
     MLO_AUTOSTR struct mlo_str ta, tb;
     mlo_str_init(&ta, MLO_STR_MAX);
     mlo_str_init(&tb, MLO_STR_MAX);
-    some.period = &p;
     plant();
     write_days(path("short.csv"), planted, 3, 300, false);
     write_days(path("long.csv"), planted, MLO_COUNT(planted), 300, false);
-    check_ok(profile(path("short.csv"), &all, 2, &a, &err), &err);
-    check_ok(profile(path("long.csv"), &some, 2, &b, &err), &err);
+    check_ok(profile(path("short.csv"), &all, NULL, 2, &a, &err), &err);
+    check_ok(profile(path("long.csv"), &some, &p, 2, &b, &err), &err);
     check_ok(mlo_profile_write(a, &ta, &err), &err);
     check_ok(mlo_profile_write(b, &tb, &err), &err);
     check_str(tb.ptr, ta.ptr);
@@ -348,7 +352,7 @@ static void times_come_in_many_forms(void)
 {
     static const struct {
         const char *rows[8];
-        uint64_t first, second, timeless; /* of September 1 and 2 */
+        uint64_t first, second, undated; /* of September 1 and 2 */
     } cases[] = {
         {{"2026-09-01T10:00:00Z", "2026-09-02T01:00:00+02:00", "2026-09-02", "2026-09-02 12:00"}, 2, 2, 0},
         {{"2026-09-01T10:00:00Z", "", "yesterday", "2026-09-02", "2026-13-02", "2026-09-31"}, 1, 1, 4},
@@ -371,7 +375,7 @@ static void times_come_in_many_forms(void)
         mlo_profile_facts(m.current, &f);
         check_int(rows_in(m.r, "2026-09-01"), cases[i].first);
         check_int(rows_in(m.r, "2026-09-02"), cases[i].second);
-        check_int(f.timeless, cases[i].timeless);
+        check_int(f.undated, cases[i].undated);
         done(&m);
     }
 }
@@ -380,7 +384,7 @@ static void what_cannot_be_is_said(void)
 {
     struct made m = {0};
     struct mlo_profile_opts po = {.time_column = NULL};
-    struct mlo_period p = {0, 1};
+    struct mlo_span p = {0, 1};
     FILE *f = fopen(path("b.csv"), "w");
     fprintf(f, "t,x,w,gap\n");
     for (int i = 0; i < 1100; i++)
@@ -399,17 +403,18 @@ static void what_cannot_be_is_said(void)
     check_err(make(path("a.csv"), path("a.csv"), "day", NULL, 2, &m, &err), MLO_ENOTFOUND, &err,
               "no column 't'");
     done(&m);
-    po.period = &p;
-    check_err(profile(path("a.csv"), &po, 1, &m.current, &err), MLO_EUSAGE, &err, "no column holds times");
+    check_err(profile(path("a.csv"), &po, &p, 1, &m.current, &err), MLO_EUSAGE, &err,
+              "has no column of times");
     f = fopen(path("b.csv"), "w");
     fprintf(f, "t,u,x\n2026-09-01,2026-09-02,1\n");
     fclose(f);
-    check_err(profile(path("b.csv"), &po, 1, &m.current, &err), MLO_EUSAGE, &err, "'t' and 'u' both hold");
+    check_err(profile(path("b.csv"), &po, &p, 1, &m.current, &err), MLO_EUSAGE, &err,
+              "several columns of times");
     po.time_column = "x";
     f = fopen(path("b.csv"), "w");
     fprintf(f, "t,u,x\n2026-09-01,2026-09-02,word\n");
     fclose(f);
-    check_err(profile(path("b.csv"), &po, 1, &m.current, &err), MLO_EUSAGE, &err, "holds no time");
+    check_err(profile(path("b.csv"), &po, &p, 1, &m.current, &err), MLO_EUSAGE, &err, "holds no time");
 }
 
 static void an_empty_table_has_no_windows(void)
@@ -428,7 +433,7 @@ static int make_all(void)
 {
     struct made m = {0};
     struct mlo_err failed = {0};
-    struct mlo_period p = {ns("2026-09-01T00:00:00Z"), ns("2026-09-03T00:00:00Z")};
+    struct mlo_span p = {ns("2026-09-01T00:00:00Z"), ns("2026-09-03T00:00:00Z")};
     int rc = make(path("a.csv"), path("b.csv"), "day", &p, 1, &m, &failed);
     done(&m);
     return rc;

@@ -232,7 +232,8 @@ static void which_column_is_the_time_must_be_clear(void)
                                 missing = {.from_ns = 1, .time_column = "nothing"};
     refuses_bytes("w.csv", BYTES("x,y\n1,2\n"), &o, MLO_EUSAGE, "no column of times");
     refuses_bytes("w.csv", BYTES("x,y\n2020-01-01,2020-01-01\n"), &o, MLO_EUSAGE, "several");
-    refuses_bytes("w.csv", BYTES("x,y\n1,2\n"), &named, MLO_EUSAGE, "holds no times");
+    refuses_bytes("w.csv", BYTES("x,y\nsoon,2\n"), &named, MLO_EUSAGE, "holds no time that can be read");
+    refuses_bytes("w.csv", BYTES("x,y\ntrue,2\n"), &named, MLO_EUSAGE, "holds no times");
     refuses_bytes("w.csv", BYTES("x,y\n1,2\n"), &missing, MLO_ENOTFOUND, "nothing");
 }
 
