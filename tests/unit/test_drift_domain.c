@@ -3,29 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/io.h>
-#include <mlopsctl/drift.h>
-
-#include "tap.h"
-
-static struct mlo_err err;
-
-static const char *path(const char *name)
-{
-    static char buf[4][MLO_PATH_MAX];
-    static int at;
-    char *p = buf[at++ % 4];
-    snprintf(p, sizeof buf[0], "%s/%s", tap_tmpdir(), name);
-    return p;
-}
-
-static double normal(uint64_t *seed)
-{
-    double x = -6;
-    for (int i = 0; i < 12; i++)
-        x += mlo_random_unit(seed);
-    return x;
-}
+#include "drift_help.h"
 
 /* a and b go together by rho; w is a word that goes with the sign of a, or with nothing. */
 static void write_table(const char *file, uint64_t seed, int n, double rho, bool word)
@@ -43,14 +21,7 @@ static void write_table(const char *file, uint64_t seed, int n, double rho, bool
 
 static struct mlo_profile *profile(const char *file, const struct mlo_profile *like, unsigned threads)
 {
-    struct mlo_table_opts to = {.threads = threads};
-    struct mlo_profile_opts po = {.like = like, .sample = true};
-    struct mlo_table *t = NULL;
-    struct mlo_profile *p = NULL;
-    check_ok(mlo_table_open(&file, 1, &to, &t, &err), &err);
-    check_ok(mlo_profile_table(t, &po, &p, &err), &err);
-    mlo_table_close(t);
-    return p;
+    return profile_with(file, &(struct mlo_profile_opts){.like = like, .sample = true}, threads);
 }
 
 struct answer {

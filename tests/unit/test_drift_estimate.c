@@ -3,21 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/io.h>
-#include <mlopsctl/drift.h>
-
-#include "tap.h"
-
-static struct mlo_err err;
-
-static const char *path(const char *name)
-{
-    static char buf[4][MLO_PATH_MAX];
-    static int at;
-    char *p = buf[at++ % 4];
-    snprintf(p, sizeof buf[0], "%s/%s", tap_tmpdir(), name);
-    return p;
-}
+#include "drift_help.h"
 
 struct compared {
     struct mlo_profile *a, *b;
@@ -27,14 +13,7 @@ struct compared {
 static struct mlo_profile *profile(const char *file, const struct mlo_profile *like,
                                    const struct mlo_column_use *roles, size_t n)
 {
-    struct mlo_table_opts to = {.threads = 2};
-    struct mlo_profile_opts po = {.like = like, .roles = roles, .n_roles = n};
-    struct mlo_table *t = NULL;
-    struct mlo_profile *p = NULL;
-    check_ok(mlo_table_open(&file, 1, &to, &t, &err), &err);
-    check_ok(mlo_profile_table(t, &po, &p, &err), &err);
-    mlo_table_close(t);
-    return p;
+    return profile_with(file, &(struct mlo_profile_opts){.like = like, .roles = roles, .n_roles = n}, 2);
 }
 
 static struct compared compare(const char *reference, const char *current, const struct mlo_column_use *roles,

@@ -3,29 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/io.h>
-#include <mlopsctl/drift.h>
-
-#include "tap.h"
-
-static struct mlo_err err;
-
-static const char *path(const char *name)
-{
-    static char buf[8][MLO_PATH_MAX];
-    static int at;
-    char *p = buf[at++ % 8];
-    snprintf(p, sizeof buf[0], "%s/%s", tap_tmpdir(), name);
-    return p;
-}
-
-static double normal(uint64_t *seed)
-{
-    double x = -6;
-    for (int i = 0; i < 12; i++)
-        x += mlo_random_unit(seed);
-    return x;
-}
+#include "drift_help.h"
 
 static const char header[] = "x,z,seg,score,answer,name,truth,word,price,guess\n";
 
@@ -78,31 +56,13 @@ static const struct way {
 static struct mlo_profile *profile(const char *file, const struct mlo_profile *like, const struct way *way,
                                    unsigned threads)
 {
-    struct mlo_table_opts to = {.threads = threads};
     struct mlo_profile_opts po = {.like = like};
-    struct mlo_table *t = NULL;
-    struct mlo_profile *p = NULL;
-    MLO_AUTOFREE struct mlo_table_column *types = NULL;
-    if (like) {
-        check_ok(mlo_profile_columns(like, &types, &to.n_types, &err), &err);
-        to.types = types;
-    } else if (way) {
+    if (way && !like) {
         po.roles = way->roles;
         po.n_roles = way->n;
         po.positive = way->positive;
     }
-    check_ok(mlo_table_open(&file, 1, &to, &t, &err), &err);
-    check_ok(mlo_profile_table(t, &po, &p, &err), &err);
-    mlo_table_close(t);
-    return p;
-}
-
-static char *text_of(const struct mlo_profile *p)
-{
-    struct mlo_str s;
-    mlo_str_init(&s, MLO_STR_MAX);
-    check_ok(mlo_profile_write(p, &s, &err), &err);
-    return mlo_str_detach(&s, NULL);
+    return profile_with(file, &po, threads);
 }
 
 static void check_same(struct mlo_profile *p, struct mlo_profile *q)
