@@ -118,7 +118,8 @@ struct mlo_parquet_dictionary {
     uint8_t *page; /* owned: what texts point into */
     struct mlo_hold hold;
     size_t n, cap_page;
-    double *numbers; /* owned, as all below; one of them is there, by the type of the cells */
+    const double *values; /* numbers, or the page itself where it holds just these */
+    double *numbers;      /* owned, as all below; one of them is there, by the type of the cells */
     int64_t *times;
     struct mlo_slice *texts; /* also of times that are bad */
     size_t cap_numbers, cap_times, cap_texts;
@@ -141,6 +142,8 @@ struct mlo_parquet_cursor {
     struct mlo_levels levels;
     struct mlo_values values;
     bool has_dictionary, has_data; /* of this chunk, so far */
+    bool loaded;                   /* the dictionary: when the first page needs it */
+    uint64_t dictionary_at;
     struct mlo_parquet_dictionary dictionary;
 };
 struct mlo_parquet_scratch { /* of one thread */

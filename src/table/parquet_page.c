@@ -17,6 +17,7 @@ struct page_head {
     int64_t level_bytes, repetition_bytes; /* of version 2 */
     int64_t crc;
     bool has_crc, packed, described;
+    uint64_t at;   /* of the head */
     size_t length; /* of the head itself */
 };
 
@@ -78,6 +79,17 @@ static void parse_head(struct mlo_thrift *t, struct page_head *h)
     h->length = (size_t)(t->p - t->start);
 }
 
+/* Bytes of levels that stand before what is compressed: only version 2 has any. */
+static size_t level_bytes(const struct page_head *h)
+{
+    return h->type == PAGE_DATA_2 ? (size_t)(h->level_bytes + h->repetition_bytes) : 0;
+}
+
+static bool is_packed(const struct mlo_parquet_cursor *c, const struct page_head *h)
+{
+    return c->packing != MLO_PACKED_NOT && h->packed && (size_t)h->stored > level_bytes(h);
+}
+
 static const char *check_head(const struct page_head *h, uint64_t left)
 {
     if (h->stored < 0 || h->size < 0 || (uint64_t)h->stored > left)
@@ -118,6 +130,7 @@ static int read_head(const struct mlo_parquet_file *f, uint64_t at, uint64_t end
     }
     if (t.bad)
         return mlo_fail(err, MLO_EINVALID, "its head is damaged: %s", t.bad);
+    ret->at = at;
     const char *bad = check_head(ret, end - at - ret->length);
     return bad ? mlo_fail(err, MLO_EINVALID, "%s", bad) : 0;
 }
@@ -147,12 +160,11 @@ static int make_room(struct mlo_parquet_cursor *c, struct mlo_hold *hold, size_t
 static int read_body(const struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s,
                      const struct page_head *h, uint8_t *to, struct mlo_err *err)
 {
-    size_t levels = h->type == PAGE_DATA_2 ? (size_t)(h->level_bytes + h->repetition_bytes) : 0;
-    size_t stored = (size_t)h->stored, size = (size_t)h->size;
-    bool packed = c->packing != MLO_PACKED_NOT && h->packed && stored > levels;
+    size_t levels = level_bytes(h), stored = (size_t)h->stored, size = (size_t)h->size;
+    bool packed = is_packed(c, h);
     uint8_t *from = packed ? s->stored : to;
     memset(to + size, 0, MLO_PARQUET_PADDING);
-    int rc = mlo_read_exact_at(c->file->fd, from, stored, c->at + h->length, err);
+    int rc = mlo_read_exact_at(c->file->fd, from, stored, h->at + h->length, err);
     if (rc == 0)
         rc = check_crc(h, from, err);
     if (rc != 0 || !packed)
@@ -165,8 +177,8 @@ static int read_body(const struct mlo_parquet_cursor *c, struct mlo_parquet_scra
 static int load_body(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, const struct page_head *h,
                      uint8_t **page, size_t *cap, struct mlo_err *err)
 {
-    size_t levels = (size_t)(h->level_bytes + h->repetition_bytes), stored = (size_t)h->stored;
-    bool packed = c->packing != MLO_PACKED_NOT && h->packed && stored > levels;
+    size_t levels = level_bytes(h), stored = (size_t)h->stored;
+    bool packed = is_packed(c, h);
     if (!packed && h->size != h->stored)
         return mlo_fail(err, MLO_EINVALID, "it holds %lld bytes where %lld are announced",
                         (long long)h->stored, (long long)h->size);
@@ -188,8 +200,11 @@ static int reserve_dictionary(struct mlo_parquet_dictionary *d, enum mlo_column_
                               struct mlo_err *err)
 {
     int rc = 0;
-    if (cells == MLO_COLUMN_NUMBER || cells == MLO_COLUMN_BOOL)
-        return mlo_grow(&d->numbers, &d->cap_numbers, n, sizeof *d->numbers, err);
+    if (cells == MLO_COLUMN_NUMBER || cells == MLO_COLUMN_BOOL) {
+        rc = mlo_grow(&d->numbers, &d->cap_numbers, n, sizeof *d->numbers, err);
+        d->values = d->numbers;
+        return rc;
+    }
     if (cells == MLO_COLUMN_TIME)
         rc = mlo_grow(&d->times, &d->cap_times, n, sizeof *d->times, err);
     return rc != 0 ? rc : mlo_grow(&d->texts, &d->cap_texts, n, sizeof *d->texts, err);
@@ -222,29 +237,56 @@ static int fill_dictionary(struct mlo_parquet_cursor *c, struct mlo_values *v, s
     return mlo_parquet_texts(c->leaf, &raw, n, &d->hold, d->texts, err);
 }
 
-static int load_dictionary(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s,
-                           const struct page_head *h, struct mlo_err *err)
+static int decode_dictionary(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s,
+                             const struct page_head *h, struct mlo_err *err)
 {
     struct mlo_parquet_dictionary *d = &c->dictionary;
     size_t each = c->leaf->width ? c->leaf->width : 4, n = (size_t)h->values;
     struct mlo_values v = {0};
-    if (c->has_dictionary || c->has_data)
-        return mlo_fail(err, MLO_EINVALID, "it is a second dictionary, or comes behind data");
     if (h->encoding != MLO_PARQUET_PLAIN && h->encoding != MLO_PARQUET_PLAIN_DICTIONARY)
         return mlo_fail(err, MLO_EINVALID, "a dictionary cannot be in encoding %lld", (long long)h->encoding);
     if (c->leaf->type == MLO_PARQUET_BOOLEAN || n > (size_t)h->size / each)
         return mlo_fail(err, MLO_EINVALID, "it is too short for a dictionary of %zu values", n);
     mlo_hold_clear(&d->hold);
+    d->n = 0;
+    d->bad = false;
     int rc = load_body(c, s, h, &d->page, &d->cap_page, err);
     if (rc == 0)
         rc = mlo_values_init(&v, MLO_PARQUET_PLAIN, c->leaf->type, c->leaf->width, d->page, d->page + h->size,
                              err);
-    if (rc == 0)
+    bool as_it_is = c->leaf->as == MLO_PARQUET_AS_DOUBLE && c->cells == MLO_COLUMN_NUMBER;
+    d->values = (const double *)(const void *)d->page;
+    if (rc == 0 && !as_it_is)
         rc = reserve_dictionary(d, c->cells, n, err);
-    if (rc == 0 && n > 0)
+    if (rc == 0 && n > 0 && !as_it_is)
         rc = fill_dictionary(c, &v, n, err);
-    c->has_dictionary = rc == 0;
     d->n = rc == 0 ? n : 0;
+    return rc;
+}
+
+/* A dictionary page was met: it is read when the first page needs it, since many threads may not meet one
+ * that does. */
+static int note_dictionary(struct mlo_parquet_cursor *c, const struct page_head *h, struct mlo_err *err)
+{
+    if (c->has_dictionary || c->has_data)
+        return mlo_fail(err, MLO_EINVALID, "it is a second dictionary, or comes behind data");
+    c->has_dictionary = true;
+    c->dictionary_at = h->at;
+    return 0;
+}
+
+static int need_dictionary(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, struct mlo_err *err)
+{
+    struct page_head h;
+    if (c->loaded)
+        return 0;
+    if (!c->has_dictionary)
+        return mlo_fail(err, MLO_EINVALID, "its dictionary is missing");
+    c->page_at = c->dictionary_at;
+    int rc = read_head(c->file, c->dictionary_at, c->end, &h, err);
+    if (rc == 0)
+        rc = decode_dictionary(c, s, &h, err);
+    c->loaded = rc == 0;
     return rc;
 }
 
@@ -278,10 +320,7 @@ static int begin_page(struct mlo_parquet_cursor *c, const struct page_head *h, s
     if (n > (size_t)(end - p))
         return mlo_fail(err, MLO_EINVALID, "it ends within its levels");
     mlo_hybrid_init(&c->levels.hybrid, p, p + n, width);
-    int rc = mlo_values_init(&c->values, (int)h->encoding, c->leaf->type, c->leaf->width, p + n, end, err);
-    if (rc == 0 && mlo_values_are_codes(&c->values) && !c->has_dictionary)
-        rc = mlo_fail(err, MLO_EINVALID, "its dictionary is missing");
-    return rc;
+    return mlo_values_init(&c->values, (int)h->encoding, c->leaf->type, c->leaf->width, p + n, end, err);
 }
 
 static int load_data(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, const struct page_head *h,
@@ -290,7 +329,12 @@ static int load_data(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s
     int rc = make_room(c, &s->hold, (size_t)h->size, err);
     if (rc == 0)
         rc = load_body(c, s, h, &c->page, &c->cap_page, err);
-    return rc != 0 ? rc : begin_page(c, h, err);
+    if (rc == 0)
+        rc = begin_page(c, h, err);
+    if (rc == 0 && mlo_values_are_codes(&c->values))
+        rc = need_dictionary(c, s, err);
+    c->page_at = rc == 0 ? h->at : c->page_at;
+    return rc;
 }
 
 /* One page; one of data that ends at or before row `wanted` is passed over. */
@@ -306,7 +350,7 @@ static int next_page(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s
     if (rc != 0)
         return rc;
     if (h.type == PAGE_DICTIONARY) {
-        rc = load_dictionary(c, s, &h, err);
+        rc = note_dictionary(c, &h, err);
     } else if (h.type == PAGE_DATA || h.type == PAGE_DATA_2) {
         uint64_t rows = (uint64_t)h.values;
         c->has_data = true;
@@ -357,7 +401,7 @@ static void look_up(const struct mlo_parquet_dictionary *d, const uint32_t *code
     case MLO_COLUMN_NUMBER:
     case MLO_COLUMN_BOOL:
         for (size_t i = 0; i < n; i++)
-            out->numbers[at + i] = d->numbers[codes[i]];
+            out->numbers[at + i] = d->values[codes[i]];
         return;
     case MLO_COLUMN_TIME:
         for (size_t i = 0; i < n; i++)
@@ -500,6 +544,7 @@ static void begin_chunk(struct mlo_parquet_cursor *c, size_t group)
 {
     const struct mlo_parquet_file *f = c->file;
     const struct mlo_parquet_chunk *chunk = &f->chunks[group * f->n_leaves + (size_t)(c->leaf - f->leaves)];
+    c->loaded = c->loaded && c->group == group; /* begun again: its dictionary is still there */
     c->group = group;
     c->packing = chunk->packing;
     c->at = c->page_at = chunk->start;
@@ -508,8 +553,6 @@ static void begin_chunk(struct mlo_parquet_cursor *c, size_t group)
     c->rows_left = f->groups[group].rows;
     c->page_left = 0;
     c->has_dictionary = c->has_data = false;
-    c->dictionary.n = 0;
-    c->dictionary.bad = false;
 }
 
 static int seek_row(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, uint64_t row,
