@@ -117,6 +117,10 @@ void mlo_count_values(struct mlo_profile_column *c, const double *v, size_t n)
 size_t mlo_batch_values(const struct mlo_batch_column *b, size_t from, size_t rows, double *ret)
 {
     size_t n = 0;
+    if (b->numbers && !b->cell) {
+        memcpy(ret, b->numbers + from, rows * sizeof *ret);
+        return rows;
+    }
     for (size_t r = from; r < from + rows; r++) {
         ret[n] = b->numbers ? b->numbers[r] : (double)b->times[r];
         n += !b->cell || b->cell[r] == MLO_CELL_OK; /* no branch: nobody can foresee which are missing */
@@ -124,16 +128,22 @@ size_t mlo_batch_values(const struct mlo_batch_column *b, size_t from, size_t ro
     return n;
 }
 
-void mlo_count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows)
+void mlo_count_pending(struct mlo_profile_column *c, struct mlo_pending *p)
 {
-    double v[CHUNK];
+    mlo_count_values(c, p->values, p->n);
+    p->n = 0;
+}
+
+void mlo_count_numbers(struct mlo_profile_column *c, struct mlo_pending *p, const struct mlo_batch_column *b,
+                       size_t rows)
+{
     mlo_count_states(c, b, rows);
-    if (!b->cell && b->numbers) {
-        mlo_count_values(c, b->numbers, rows);
-        return;
+    for (size_t r = 0, n; r < rows; r += n) {
+        n = MLO_PENDING_VALUES - p->n < rows - r ? MLO_PENDING_VALUES - p->n : rows - r;
+        p->n += mlo_batch_values(b, r, n, p->values + p->n);
+        if (p->n == MLO_PENDING_VALUES)
+            mlo_count_pending(c, p);
     }
-    for (size_t r = 0; r < rows; r += CHUNK)
-        mlo_count_values(c, v, mlo_batch_values(b, r, rows - r < CHUNK ? rows - r : CHUNK, v));
 }
 
 /* ---- texts ---- */

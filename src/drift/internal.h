@@ -30,7 +30,7 @@ int mlo_bins_from_edges(const double *edges, size_t n, bool each_value, struct m
 int mlo_bins_of_role(enum mlo_column_role role, struct mlo_bins *ret, struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_bins_equal(const struct mlo_bins *a, const struct mlo_bins *b);
 /* Without a branch: t in [0, cells), where NaN counts as 0. */
-#define MLO_BINS_CELLS 4096
+#define MLO_BINS_CELLS 1024
 static inline size_t mlo_bins_cell(const struct mlo_bins *b, double v)
 {
     double t = (v - b->low) * b->scale;
@@ -140,7 +140,16 @@ void mlo_profile_moments(const struct mlo_profile_column *c, struct mlo_moments 
 /* Rows by state of the cell, but for those with a value. */
 void mlo_count_states(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows);
 void mlo_count_values(struct mlo_profile_column *c, const double *v, size_t n);
-void mlo_count_numbers(struct mlo_profile_column *c, const struct mlo_batch_column *b, size_t rows);
+/* Values of a column that wait until they are enough: what is made of them fits the first cache, and what
+ * they are counted into is fetched once for all. Starts as zeros. */
+#define MLO_PENDING_VALUES ((size_t)1024)
+struct mlo_pending {
+    size_t n;
+    double values[MLO_PENDING_VALUES];
+};
+void mlo_count_numbers(struct mlo_profile_column *c, struct mlo_pending *p, const struct mlo_batch_column *b,
+                       size_t rows);
+void mlo_count_pending(struct mlo_profile_column *c, struct mlo_pending *p);
 /* The numbers or times of the rows that have one; returns how many. Room for all. */
 size_t mlo_batch_values(const struct mlo_batch_column *b, size_t from, size_t rows, double *ret);
 
@@ -158,6 +167,10 @@ int mlo_recent_add(struct mlo_recent *r, struct mlo_categories *c, struct mlo_sl
 int mlo_recent_flush(struct mlo_recent *r, struct mlo_categories *c, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, const struct mlo_batch_column *b,
                     size_t rows, struct mlo_err *err) MLO_MUST_CHECK;
+union mlo_waiting { /* of one column */
+    struct mlo_pending pending;
+    struct mlo_recent recent; /* TEXT */
+};
 
 /* ---- calendar.c ---- */
 

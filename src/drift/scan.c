@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <mlopsctl/base/thread.h>
+
 #define SAMPLE_BATCHES ((uint64_t)64)
 
 struct sample { /* numbers of one column in the first batches */
@@ -21,8 +23,8 @@ struct sample { /* numbers of one column in the first batches */
 };
 struct scan {
     const struct mlo_profile_opts *opts;
-    struct mlo_profile **parts; /* of each worker */
-    struct mlo_recent **recent; /* of each worker: of each column */
+    struct mlo_profile **parts;  /* of each worker */
+    union mlo_waiting **waiting; /* of each worker: of each column */
     unsigned workers;
     pthread_mutex_t lock; /* all below */
     pthread_cond_t ready;
@@ -78,16 +80,25 @@ static int judge_sample(struct scan *s, bool count, struct mlo_err *err)
     return rc;
 }
 
+struct edges {
+    struct scan *scan;
+    bool count;
+};
+
+static int make_column_bins(void *ctx, size_t column, struct mlo_err *err)
+{
+    const struct edges *e = ctx;
+    bool text = e->scan->parts[0]->columns[column].type == MLO_COLUMN_TEXT;
+    return text ? 0 : make_bins(e->scan, column, e->count, err);
+}
+
 /* The whole sample is here. Nobody counts yet. */
 static int make_edges(struct scan *s, bool count, struct mlo_err *err)
 {
-    for (size_t i = 0; i < s->parts[0]->n_columns; i++) {
-        int rc = s->parts[0]->columns[i].type != MLO_COLUMN_TEXT ? make_bins(s, i, count, err) : 0;
-        if (rc != 0)
-            return rc;
-    }
-    s->edges = true;
-    return judge_sample(s, count, err);
+    struct edges e = {s, count};
+    int rc = mlo_parallel(s->parts[0]->n_columns, s->workers, make_column_bins, &e, err);
+    s->edges = rc == 0;
+    return rc != 0 ? rc : judge_sample(s, count, err);
 }
 
 static int keep_values(struct scan *s, const struct mlo_batch *b, struct mlo_err *err)
@@ -150,9 +161,9 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
         if (c->role == MLO_ROLE_IGNORE)
             continue;
         if (c->type == MLO_COLUMN_TEXT)
-            rc = mlo_count_texts(c, &s->recent[worker][i], &b->columns[i], b->n_rows, err);
+            rc = mlo_count_texts(c, &s->waiting[worker][i].recent, &b->columns[i], b->n_rows, err);
         else if (!first)
-            mlo_count_numbers(c, &b->columns[i], b->n_rows);
+            mlo_count_numbers(c, &s->waiting[worker][i].pending, &b->columns[i], b->n_rows);
     }
     if (rc == 0 && s->parts[0]->exact)
         rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
@@ -207,18 +218,22 @@ static int make_part(struct scan *s, struct mlo_table *t, struct mlo_profile **r
     return rc;
 }
 
-static int flush_recent(struct scan *s, struct mlo_err *err)
+static int count_waiting(struct mlo_profile *p, union mlo_waiting *waiting, struct mlo_err *err)
 {
     int rc = 0;
-    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
-        for (size_t i = 0; rc == 0 && i < s->parts[w]->n_columns; i++)
-            rc = mlo_recent_flush(&s->recent[w][i], &s->parts[w]->columns[i].categories, err);
+    for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
+        if (p->columns[i].type == MLO_COLUMN_TEXT)
+            rc = mlo_recent_flush(&waiting[i].recent, &p->columns[i].categories, err);
+        else
+            mlo_count_pending(&p->columns[i], &waiting[i].pending);
     return rc;
 }
 
 static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_err *err)
 {
-    int rc = flush_recent(s, err);
+    int rc = 0;
+    for (unsigned w = 0; rc == 0 && w < s->workers; w++)
+        rc = count_waiting(s->parts[w], s->waiting[w], err);
     for (unsigned w = 1; rc == 0 && w < s->workers; w++)
         rc = mlo_profile_merge(s->parts[0], s->parts[w], err);
     for (size_t i = 0; rc == 0 && i < s->parts[0]->n_columns; i++) /* also when there was nothing to merge */
@@ -245,8 +260,8 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
     int rc = 0;
     for (unsigned w = 0; rc == 0 && w < s->workers; w++) {
         rc = make_part(s, t, &s->parts[w], err);
-        s->recent[w] = rc == 0 ? mlo_calloc(s->parts[w]->n_columns + 1, sizeof *s->recent[w], err) : NULL;
-        if (rc == 0 && !s->recent[w])
+        s->waiting[w] = rc == 0 ? mlo_calloc(s->parts[w]->n_columns + 1, sizeof *s->waiting[w], err) : NULL;
+        if (rc == 0 && !s->waiting[w])
             rc = MLO_EIO;
     }
     if (rc == 0 && s->opts->exact)
@@ -273,8 +288,8 @@ int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, 
 {
     struct scan s = {.opts = opts, .workers = mlo_table_workers(t)};
     s.parts = mlo_calloc(s.workers, sizeof *s.parts, err);
-    s.recent = s.parts ? mlo_calloc(s.workers, sizeof *s.recent, err) : NULL;
-    if (!s.recent) {
+    s.waiting = s.parts ? mlo_calloc(s.workers, sizeof *s.waiting, err) : NULL;
+    if (!s.waiting) {
         free(s.parts);
         return MLO_EIO;
     }
@@ -288,9 +303,9 @@ int mlo_profile_table(struct mlo_table *t, const struct mlo_profile_opts *opts, 
     mlo_kept_release(&s.kept);
     for (unsigned w = 0; w < s.workers; w++) {
         mlo_profile_free(s.parts[w]);
-        free(s.recent[w]);
+        free(s.waiting[w]);
     }
-    free(s.recent);
+    free(s.waiting);
     pthread_cond_destroy(&s.ready);
     pthread_mutex_destroy(&s.lock);
     free(s.samples);

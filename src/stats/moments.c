@@ -9,7 +9,7 @@
 #define RADIX_BITS   11
 #define RADIX_SIZE   (1 << RADIX_BITS)
 #define FINISH_MOVES 4    /* of each value, on average */
-#define RADIX_FROM   4096 /* below, comparing is faster */
+#define RADIX_FROM   1024 /* below, comparing is faster */
 
 /* ---- moments: two passes with exact sums for the mean, compensated by the second ---- */
 

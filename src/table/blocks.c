@@ -13,6 +13,16 @@ void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct ml
     pthread_mutex_init(&b->lock, NULL);
 }
 
+/* *ret_size: of the file, when it can be read from any place. */
+static bool is_seekable(const struct mlo_blocks *b, uint64_t *ret_size)
+{
+    struct stat st;
+    if (mlo_input_is_compressed(&b->input) || fstat(b->input.fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    *ret_size = (uint64_t)st.st_size;
+    return true;
+}
+
 static int reserve(char **text, size_t *cap, size_t n, struct mlo_err *err)
 {
     return mlo_grow(text, cap, n + MLO_DELIMIT_PADDING, 1, err);
@@ -100,12 +110,12 @@ static void cut_to_records(const struct mlo_blocks *b, struct mlo_block *k, bool
 int mlo_blocks_sample(struct mlo_blocks *b, size_t part, size_t parts, struct mlo_block *ret,
                       struct mlo_err *err)
 {
-    struct stat st;
+    uint64_t size;
     size_t n = b->block_bytes / 2;
     ret->n = 0;
-    if (mlo_input_is_compressed(&b->input) || fstat(b->input.fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (!is_seekable(b, &size))
         return 0;
-    uint64_t share = (uint64_t)st.st_size / parts, from = share * part;
+    uint64_t share = size / parts, from = share * part;
     from += share > n ? (share - n) / 2 : 0;
     int rc = reserve(&ret->text, &ret->cap, n, err);
     if (rc == 0)

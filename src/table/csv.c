@@ -71,8 +71,10 @@ static void read_cell(const struct csv *t, struct csv_worker *w, char *text, siz
     mlo_rows_text(&w->rows, t->as[column].type, column, row, s.ptr, s.len);
 }
 
-/* Some rows at a time: their text stays in the first cache while one column after the other is read. */
-#define TILE 32
+/* Some rows at a time: their text stays near while one column after the other is read. */
+#define TILE       32
+#define TILE_BYTES ((size_t)32 << 10)
+#define TILE_LEAST 4
 
 static void read_run(const struct csv *t, struct csv_worker *w, char *text, const struct csv_run *run,
                      size_t row, size_t rows)
@@ -133,8 +135,10 @@ static void read_rows(const struct csv *t, struct csv_worker *w, char *text)
     for (; row < n && mlo_field_start(&w->fields, row, 0) < MLO_NUMBERS_BEFORE; row++)
         for (size_t c = 0; c < t->n_want; c++)
             read_cell(t, w, text, row, c);
-    for (; row < n; row += TILE)
-        read_tile(t, w, text, row, n - row < TILE ? n - row : TILE);
+    size_t fitting = TILE_BYTES * n / (w->block.n + 1);
+    size_t tile = fitting < TILE_LEAST ? TILE_LEAST : fitting < TILE ? fitting : TILE;
+    for (; row < n; row += tile)
+        read_tile(t, w, text, row, n - row < tile ? n - row : tile);
 }
 
 /* What stands before the first row of the file. */
