@@ -69,6 +69,9 @@ $(LIB) $(CMDLIB):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# No multiplication and addition become one rounding where the machine could: statistics are the same on all.
+$(call obj,$(wildcard src/stats/*.c src/drift/*.c src/table/*.c)): ALL_CFLAGS += -ffp-contract=off
+
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

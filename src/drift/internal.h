@@ -38,7 +38,8 @@ static inline size_t mlo_bins_cell(const struct mlo_bins *b, double v)
     t = t < MLO_BINS_CELLS - 1 ? t : MLO_BINS_CELLS - 1;
     return (size_t)(int64_t)t;
 }
-/* The same number of steps for every value of the column: halving from the first edge of the cell on. */
+/* v is finite. The same number of steps for every value of the column: halving from the first edge of the
+ * cell on. */
 static inline size_t mlo_bins_step(const double *edges, size_t reach, size_t first, double v)
 {
     for (size_t step = reach; step > 0; step /= 2)
