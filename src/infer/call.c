@@ -248,6 +248,98 @@ void mlo_walk_rows(const struct mlo_walk *w, void (*fn)(void *ctx, const size_t 
     }
 }
 
+void mlo_around(const struct mlo_array *a, unsigned axis, size_t *ret_outer, size_t *ret_inner)
+{
+    *ret_outer = *ret_inner = 1;
+    for (unsigned d = 0; d < a->rank; d++)
+        if (d != axis)
+            *(d < axis ? ret_outer : ret_inner) *= (size_t)a->dims[d];
+}
+
+/* ---- numbers of another type ---- */
+
+static int copy_as(struct mlo_op_call *c, const struct mlo_array *a, enum mlo_dtype t, void **ret,
+                   struct mlo_err *err)
+{
+    struct mlo_array copy = *a;
+    copy.dtype = t;
+    int rc = mlo_scratch(c, a->n, mlo_element_size(t), &copy.data, err);
+    if (rc == 0)
+        rc = mlo_cast_numbers(a, &copy, err);
+    if (rc == 0)
+        *ret = copy.data;
+    return rc;
+}
+
+int mlo_as_type(struct mlo_op_call *c, const struct mlo_array *a, enum mlo_dtype t, const void **ret,
+                struct mlo_err *err)
+{
+    void *copy = a->data;
+    int rc = a->dtype == t ? 0 : copy_as(c, a, t, &copy, err);
+    *ret = copy;
+    return rc;
+}
+
+int mlo_as_doubles(struct mlo_op_call *c, const struct mlo_array *a, double **ret, struct mlo_err *err)
+{
+    void *copy = NULL;
+    int rc = copy_as(c, a, MLO_DT_F64, &copy, err);
+    *ret = copy;
+    return rc;
+}
+
+int mlo_scratch_doubles(struct mlo_op_call *c, size_t n, double **ret, struct mlo_err *err)
+{
+    void *memory = NULL;
+    int rc = mlo_scratch(c, n, sizeof(double), &memory, err);
+    *ret = memory;
+    return rc;
+}
+
+struct spreading {
+    const double *from;
+    double *to;
+    size_t step;
+};
+
+static void spread_row(void *ctx, const size_t *at, size_t n)
+{
+    struct spreading *s = ctx;
+    for (size_t i = 0; i < n; i++)
+        *s->to++ = s->from[at[0] + i * s->step];
+}
+
+int mlo_spread_doubles(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *like,
+                       double **ret, struct mlo_err *err)
+{
+    struct mlo_walk w = {.dims = like->dims, .rank = like->rank, .n_operands = 1};
+    struct mlo_array common = *like;
+    struct spreading s;
+    double *from, *to;
+    int rc = mlo_broadcast_shape(a, like, common.dims, &common.rank, err);
+    if (rc == 0 && !mlo_array_same_shape(&common, like))
+        rc = mlo_op_refuse(c, err, "a shape that does not fit");
+    if (rc == 0)
+        rc = mlo_as_doubles(c, a, &from, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, like->n, &to, err);
+    if (rc != 0)
+        return rc;
+    mlo_broadcast_strides(a, like->rank, w.strides[0]);
+    s = (struct spreading){from, to, like->rank ? w.strides[0][like->rank - 1] : 0};
+    mlo_walk_rows(&w, spread_row, &s);
+    *ret = to;
+    return 0;
+}
+
+int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err)
+{
+    struct mlo_array from = *out;
+    from.dtype = MLO_DT_F64;
+    from.data = values;
+    return mlo_cast_numbers(&from, out, err);
+}
+
 int mlo_op_refuse(const struct mlo_op_call *c, struct mlo_err *err, const char *fmt, ...)
 {
     MLO_AUTOSTR struct mlo_str text;

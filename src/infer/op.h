@@ -122,6 +122,8 @@ struct mlo_walk {
     size_t strides[MLO_OPERANDS][MLO_RANK_MAX];
 };
 void mlo_walk_rows(const struct mlo_walk *w, void (*fn)(void *ctx, const size_t *at, size_t n), void *ctx);
+/* Elements in front of an axis, and behind it: the dimensions multiplied. */
+void mlo_around(const struct mlo_array *a, unsigned axis, size_t *ret_outer, size_t *ret_inner);
 /* "MatMul: " and the types and shapes of the inputs, for messages: wraps err. */
 int mlo_op_refuse(const struct mlo_op_call *c, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(3, 4);
 
@@ -133,6 +135,19 @@ int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct 
  */
 int mlo_cast_small(const struct mlo_array *from, struct mlo_array *to, bool saturate,
                    struct mlo_err *err) MLO_MUST_CHECK;
+
+/* The array's numbers when it is of type t, else a copy of that type for the time of the call. */
+int mlo_as_type(struct mlo_op_call *c, const struct mlo_array *a, enum mlo_dtype t, const void **ret,
+                struct mlo_err *err) MLO_MUST_CHECK;
+/* The same as doubles that may be written to: always a copy. */
+int mlo_as_doubles(struct mlo_op_call *c, const struct mlo_array *a, double **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The same, repeated to the shape of `like`: MLO_EINVALID when it does not fit into it. */
+int mlo_spread_doubles(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *like,
+                       double **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* n doubles, not cleared. */
+int mlo_scratch_doubles(struct mlo_op_call *c, size_t n, double **ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- subgraphs ---- */
 

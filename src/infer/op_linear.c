@@ -15,22 +15,6 @@ static enum mlo_dtype compute_type(enum mlo_dtype t)
     return t >= MLO_DT_U8 && t <= MLO_DT_I64 ? MLO_DT_I64 : MLO_DT_UNKNOWN;
 }
 
-/* The array itself when it is of type t, else a copy of that type for the time of the call. */
-static int as_type(struct mlo_op_call *c, const struct mlo_array *a, enum mlo_dtype t, const void **ret,
-                   struct mlo_err *err)
-{
-    struct mlo_array copy = *a;
-    *ret = a->data;
-    if (a->dtype == t)
-        return 0;
-    copy.dtype = t;
-    int rc = mlo_scratch(c, a->n, mlo_element_size(t), &copy.data, err);
-    if (rc == 0)
-        rc = mlo_cast_numbers(a, &copy, err);
-    *ret = copy.data;
-    return rc;
-}
-
 static void multiply(enum mlo_dtype t, const struct mlo_matmul *p)
 {
     if (t == MLO_DT_F32)
@@ -127,9 +111,9 @@ static int multiply_all(struct mlo_op_call *c, const struct matrices *m, struct 
     const void *x, *y;
     int rc = batch_shape(m, &a, &b, &all, err);
     if (rc == 0)
-        rc = as_type(c, mlo_in(c, 0), w.t, &x, err);
+        rc = mlo_as_type(c, mlo_in(c, 0), w.t, &x, err);
     if (rc == 0)
-        rc = as_type(c, mlo_in(c, 1), w.t, &y, err);
+        rc = mlo_as_type(c, mlo_in(c, 1), w.t, &y, err);
     if (rc == 0)
         rc = result_memory(c, out, w.t, &result, err);
     if (rc != 0)
@@ -192,7 +176,7 @@ static int add_bias(struct mlo_op_call *c, const struct mlo_array *bias, struct 
     if (rc == 0 && (rank != 2 || dims[0] != y->dims[0] || dims[1] != y->dims[1]))
         rc = mlo_op_refuse(c, err, "c does not fit");
     if (rc == 0)
-        rc = as_type(c, bias, y->dtype, &data, err);
+        rc = mlo_as_type(c, bias, y->dtype, &data, err);
     if (rc != 0)
         return rc;
     mlo_broadcast_strides(bias, 2, strides);
@@ -239,9 +223,9 @@ static int run_gemm(struct mlo_op_call *c, struct mlo_err *err)
     rc = mlo_out_new(c, 0, a->dtype, dims, 2, &out, err);
     if (rc != 0 || !out)
         return rc;
-    rc = as_type(c, a, t, &p.a, err);
+    rc = mlo_as_type(c, a, t, &p.a, err);
     if (rc == 0)
-        rc = as_type(c, b, t, &p.b, err);
+        rc = mlo_as_type(c, b, t, &p.b, err);
     if (rc == 0)
         rc = result_memory(c, out, t, &y, err);
     if (rc != 0)

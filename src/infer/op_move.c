@@ -96,15 +96,6 @@ static int run_transpose(struct mlo_op_call *c, struct mlo_err *err)
 
 /* ---- Concat, Split ---- */
 
-/* Elements before and behind an axis. */
-static void around(const struct mlo_array *a, unsigned axis, size_t *ret_outer, size_t *ret_inner)
-{
-    *ret_outer = *ret_inner = 1;
-    for (unsigned d = 0; d < a->rank; d++)
-        if (d != axis)
-            *(d < axis ? ret_outer : ret_inner) *= (size_t)a->dims[d];
-}
-
 static bool same_but(const struct mlo_array *a, const struct mlo_array *b, unsigned axis)
 {
     if (a->rank != b->rank || a->dtype != b->dtype)
@@ -141,7 +132,7 @@ static int run_concat(struct mlo_op_call *c, struct mlo_err *err)
     rc = mlo_out_new(c, 0, first->dtype, dims, first->rank, &out, err);
     if (rc != 0 || !out)
         return rc;
-    around(first, axis, &outer, &inner);
+    mlo_around(first, axis, &outer, &inner);
     size_t at = 0, row = (size_t)dims[axis] * inner * size;
     for (size_t i = 0; i < c->n_in; i++) {
         a = mlo_in(c, i);
@@ -195,7 +186,7 @@ static int run_split(struct mlo_op_call *c, struct mlo_err *err)
         rc = part_sizes(c, a->dims[axis], parts, err);
     if (rc != 0)
         return rc;
-    around(a, axis, &outer, &inner);
+    mlo_around(a, axis, &outer, &inner);
     memcpy(dims, a->dims, sizeof dims);
     size_t row = (size_t)a->dims[axis] * inner * size;
     for (size_t i = 0; rc == 0 && i < c->n_out; i++) {

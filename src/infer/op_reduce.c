@@ -7,27 +7,6 @@
 
 #include "op.h"
 
-/* ---- values of any numeric type as doubles ---- */
-
-static int as_doubles(struct mlo_op_call *c, const struct mlo_array *a, double **ret, struct mlo_err *err)
-{
-    struct mlo_array wide = *a;
-    wide.dtype = MLO_DT_F64;
-    int rc = mlo_scratch(c, a->n, sizeof(double), &wide.data, err);
-    if (rc == 0)
-        rc = mlo_cast_numbers(a, &wide, err);
-    *ret = wide.data;
-    return rc;
-}
-
-static int from_doubles(double *values, struct mlo_array *out, struct mlo_err *err)
-{
-    struct mlo_array from = *out;
-    from.dtype = MLO_DT_F64;
-    from.data = values;
-    return mlo_cast_numbers(&from, out, err);
-}
-
 /* ---- Reduce ---- */
 
 enum reduce { SUM, MEAN, PRODUCT, LEAST, GREATEST, ABS_SUM, ROOT_OF_SQUARES, SQUARES, LOG_SUM, LOG_SUM_EXP };
@@ -189,7 +168,7 @@ static int reduce(struct mlo_op_call *c, const struct reducing *r, const struct 
         reduce_whole(r, a, out->data);
         return 0;
     }
-    int rc = as_doubles(c, a, &v, err);
+    int rc = mlo_as_doubles(c, a, &v, err);
     if (rc == 0)
         rc = mlo_scratch(c, out->n, sizeof(double), &memory, err);
     if (rc != 0)
@@ -201,7 +180,7 @@ static int reduce(struct mlo_op_call *c, const struct reducing *r, const struct 
     if (r->how == LOG_SUM_EXP)
         rc = log_sum_exp(c, r, a, v, result, out->n, err);
     finish(r, result, out->n);
-    return rc == 0 ? from_doubles(result, out, err) : rc;
+    return rc == 0 ? mlo_from_doubles(result, out, err) : rc;
 }
 
 static int run_reduce(struct mlo_op_call *c, struct mlo_err *err)
@@ -248,10 +227,8 @@ static int begin_rows(struct row_work *w, const struct mlo_op_call *c, int64_t a
     int rc = mlo_in_array(c, 0, &w->a, err);
     if (rc == 0)
         rc = mlo_axis(axis, w->a->rank, &w->axis, err);
-    w->outer = w->inner = 1;
-    for (unsigned d = 0; rc == 0 && d < w->a->rank; d++)
-        if (d != w->axis)
-            *(d < w->axis ? &w->outer : &w->inner) *= (size_t)w->a->dims[d];
+    if (rc == 0)
+        mlo_around(w->a, w->axis, &w->outer, &w->inner);
     w->n = rc == 0 ? (size_t)w->a->dims[w->axis] : 0;
     return rc;
 }
@@ -276,7 +253,7 @@ static int run_arg(struct mlo_op_call *c, struct mlo_err *err)
         if (d != w.axis || keep)
             dims[rank++] = d == w.axis ? 1 : w.a->dims[d];
     if (rc == 0)
-        rc = as_doubles(c, w.a, &v, err);
+        rc = mlo_as_doubles(c, w.a, &v, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, MLO_DT_I64, dims, rank, &out, err);
     for (size_t k = 0; rc == 0 && out && k < out->n; k++) {
@@ -307,7 +284,7 @@ static int run_cumulate(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0)
         rc = begin_rows(&w, c, (int64_t)axis, err);
     if (rc == 0)
-        rc = as_doubles(c, w.a, &v, err);
+        rc = mlo_as_doubles(c, w.a, &v, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, w.a->dtype, w.a->dims, w.a->rank, &out, err);
     if (rc != 0 || !out)
@@ -321,7 +298,7 @@ static int run_cumulate(struct mlo_op_call *c, struct mlo_err *err)
             so_far = next;
         }
     }
-    return from_doubles(v, out, err);
+    return mlo_from_doubles(v, out, err);
 }
 
 /* ---- TopK ---- */
@@ -398,7 +375,7 @@ static int run_top_k(struct mlo_op_call *c, struct mlo_err *err)
     memcpy(dims, w.a->dims, sizeof dims);
     dims[w.axis] = (int64_t)k;
     size_t keep = (size_t)k, size = mlo_element_size(w.a->dtype);
-    rc = as_doubles(c, w.a, &v, err);
+    rc = mlo_as_doubles(c, w.a, &v, err);
     if (rc == 0)
         rc = mlo_scratch(c, keep + 1, sizeof(struct ranked), &heap, err);
     if (rc == 0)
@@ -452,7 +429,7 @@ static int run_softmax(struct mlo_op_call *c, struct mlo_err *err)
     double *v;
     int rc = begin_rows(&w, c, mlo_attr_int(c->node, "axis", flat ? 1 : -1), err);
     if (rc == 0)
-        rc = as_doubles(c, w.a, &v, err);
+        rc = mlo_as_doubles(c, w.a, &v, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, w.a->dtype, w.a->dims, w.a->rank, &out, err);
     if (rc != 0 || !out)
@@ -463,7 +440,7 @@ static int run_softmax(struct mlo_op_call *c, struct mlo_err *err)
     }
     for (size_t k = 0; k < w.outer * w.inner; k++)
         soften(v + k / w.inner * w.n * w.inner + k % w.inner, w.inner, w.n, *(const enum soft *)c->how);
-    return from_doubles(v, out, err);
+    return mlo_from_doubles(v, out, err);
 }
 
 #define REDUCE(op_name, which)                                                                               \

@@ -4,11 +4,11 @@
 #include <string.h>
 
 extern const struct mlo_op_family mlo_ops_shape, mlo_ops_element, mlo_ops_unary, mlo_ops_cast, mlo_ops_move,
-    mlo_ops_gather, mlo_ops_reduce, mlo_ops_linear;
+    mlo_ops_gather, mlo_ops_reduce, mlo_ops_linear, mlo_ops_norm;
 
 static const struct mlo_op_family *const families[] = {&mlo_ops_shape,  &mlo_ops_element, &mlo_ops_unary,
                                                        &mlo_ops_cast,   &mlo_ops_move,    &mlo_ops_gather,
-                                                       &mlo_ops_reduce, &mlo_ops_linear};
+                                                       &mlo_ops_reduce, &mlo_ops_linear,  &mlo_ops_norm};
 
 const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version)
 {
