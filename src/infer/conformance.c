@@ -60,7 +60,10 @@ static int read_value(struct files *f, const char *path, const struct mlo_port_t
     if (port->kind == MLO_KIND_MAP)
         return mlo_fail(err, MLO_EUNAVAIL, "maps are not read from files");
     v->kind = MLO_KIND_ARRAY;
-    return mlo_onnx_read_tensor(bytes, n, &f->arena, &v->array, err);
+    rc = mlo_onnx_read_tensor(bytes, n, &f->arena, &v->array, err);
+    if (port->dtype == MLO_DT_BF16 && v->array.dtype == MLO_DT_U16) /* as cases of 2022 were recorded */
+        v->array.dtype = MLO_DT_BF16;
+    return rc;
 }
 
 static int read_values(struct files *f, const char *set, const char *what, const struct mlo_port_type *ports,

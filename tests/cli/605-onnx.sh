@@ -1,0 +1,35 @@
+#!/bin/sh
+# ONNX models: inspect, and the onnx project's cases through the engine: ours, and all that Debian's libonnx-testdata has.
+. "${0%/*}/lib.sh"
+cases=$G/onnx/cases data=/usr/share/libonnx-testdata/data
+
+# counts FOLDER [OPTIONS]: "PASS FAIL UNSUPPORTED"
+counts() { mlopsctl onnx conformance "$@" --json | jq -r '"\(.pass) \(.fail) \(.unsupported)"'; }
+
+test_expect 'own cases pass, with and without folding' '
+    [ "$(counts "$cases")" = "2 0 0" ] && [ "$(counts "$cases" --plain)" = "2 0 0" ]
+'
+test_expect 'inspect: inputs, outputs, operators' '
+    mlopsctl onnx inspect "$cases/broadcast/model.onnx" --json >out &&
+    [ "$(jq -r "[.ports[] | \"\(.way) \(.name) \(.type)\"] | join(\"; \")" out)" = "in a float32[n,3]; out y float32[n,3]" ] &&
+    [ "$(jq -r "[.operators[] | \"\(.operator) \(.nodes)\"] | join(\"; \")" out)" = "Add 1; Mul 1" ] && json .runs <out
+'
+test_expect 'a wrong output is exit 1 and named' '
+    cp -r "$cases/broadcast" wrong && cp "$cases/function/test_data_set_0/output_0.pb" wrong/test_data_set_0/output_0.pb &&
+    expect_code 1 mlopsctl onnx conformance wrong >out && grep -q "output .y." out
+'
+test_expect 'no file is exit 3, a cut one and a text exit 4' '
+    head -c 100 "$cases/broadcast/model.onnx" >cut.onnx && echo "not a model" >text.onnx &&
+    expect_code 3 mlopsctl onnx inspect none.onnx && expect_code 4 mlopsctl onnx inspect cut.onnx && expect_code 4 mlopsctl onnx inspect text.onnx
+'
+test_expect 'a folder without cases is exit 3' 'mkdir empty && expect_code 3 mlopsctl onnx conformance empty'
+for set in node pytorch-converted pytorch-operator simple; do
+    if [ -d "$data/$set" ]; then
+        test_expect "libonnx-testdata, $set: what is supported is right" '
+            [ "$(counts "$data/$set" | cut -d" " -f2)" = 0 ] && [ "$(counts "$data/$set" --plain | cut -d" " -f2)" = 0 ]
+        '
+    else
+        test_skip "libonnx-testdata, $set" "libonnx-testdata is not installed"
+    fi
+done
+test_done
