@@ -155,8 +155,8 @@ static int run_cast_map(struct mlo_op_call *c, struct mlo_err *err)
     const struct mlo_value *map;
     struct mlo_keys sorted = {0};
     struct mlo_array *out = NULL;
-    enum mlo_dtype t;
-    bool sparse;
+    enum mlo_dtype t = MLO_DT_F32;
+    bool sparse = false;
     int rc = need_map(c, &map, err);
     if (rc == 0)
         rc = need_cast(c, map, err);

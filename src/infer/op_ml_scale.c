@@ -129,7 +129,7 @@ static int run_normalizer(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_rows rows = {0};
     const struct mlo_array *a;
     struct mlo_array *out;
-    enum norm norm;
+    enum norm norm = NORM_MAX;
     int rc = need_number(c, &a, err);
     if (rc == 0)
         rc = read_norm(c->node, &norm, err);
