@@ -40,7 +40,7 @@ bool mlo_ml_list(const struct mlo_node *n, const char *name, struct mlo_array *r
 
 /* ---- rows ---- */
 
-int mlo_rows_shape(const struct mlo_array *a, size_t *ret_n, size_t *ret_width, struct mlo_err *err)
+int mlo_ml_rows_shape(const struct mlo_array *a, size_t *ret_n, size_t *ret_width, struct mlo_err *err)
 {
     char text[MLO_ARRAY_TEXT];
     if (a->rank != 1 && a->rank != 2)
@@ -50,12 +50,12 @@ int mlo_rows_shape(const struct mlo_array *a, size_t *ret_n, size_t *ret_width, 
     return 0;
 }
 
-int mlo_rows_in(struct mlo_op_call *c, size_t i, struct mlo_rows *ret, struct mlo_err *err)
+int mlo_ml_rows_in(struct mlo_op_call *c, size_t i, struct mlo_ml_rows *ret, struct mlo_err *err)
 {
     const struct mlo_array *a;
     int rc = mlo_in_array(c, i, &a, err);
     if (rc == 0)
-        rc = mlo_rows_shape(a, &ret->n, &ret->width, err);
+        rc = mlo_ml_rows_shape(a, &ret->n, &ret->width, err);
     if (rc != 0)
         return rc;
     if (a->dtype == MLO_DT_F32) {
@@ -82,9 +82,9 @@ static enum mlo_dtype kind_of(enum mlo_dtype t)
     return t == MLO_DT_STRING ? t : MLO_DT_UNKNOWN;
 }
 
-static struct mlo_key key_at(const struct mlo_array *a, size_t i)
+static struct mlo_ml_key key_at(const struct mlo_array *a, size_t i)
 {
-    struct mlo_key k = {.at = i};
+    struct mlo_ml_key k = {.at = i};
     if (a->dtype == MLO_DT_STRING)
         k.text = ((const struct mlo_slice *)a->data)[i];
     else if (a->dtype == MLO_DT_I64)
@@ -112,7 +112,7 @@ static int order_texts(struct mlo_slice a, struct mlo_slice b)
     return c ? c : (a.len > b.len) - (a.len < b.len);
 }
 
-static int order(enum mlo_dtype kind, const struct mlo_key *a, const struct mlo_key *b)
+static int order(enum mlo_dtype kind, const struct mlo_ml_key *a, const struct mlo_ml_key *b)
 {
     if (kind == MLO_DT_STRING)
         return order_texts(a->text, b->text);
@@ -122,7 +122,7 @@ static int order(enum mlo_dtype kind, const struct mlo_key *a, const struct mlo_
 /* Equal keys stay in the order of the list. */
 static int order_listed(enum mlo_dtype kind, const void *a, const void *b)
 {
-    const struct mlo_key *x = a, *y = b;
+    const struct mlo_ml_key *x = a, *y = b;
     int c = order(kind, x, y);
     return c ? c : (x->at > y->at) - (x->at < y->at);
 }
@@ -139,13 +139,13 @@ static int order_listed_wholes(const void *a, const void *b)
     return order_listed(MLO_DT_I64, a, b);
 }
 
-int mlo_keys_new(const struct mlo_array *list, bool last, struct mlo_keys *ret, struct mlo_err *err)
+int mlo_ml_keys_new(const struct mlo_array *list, bool last, struct mlo_ml_keys *ret, struct mlo_err *err)
 {
     enum mlo_dtype kind = kind_of(list->dtype);
     size_t kept = 0;
     if (kind == MLO_DT_UNKNOWN)
         return mlo_fail(err, MLO_EUNAVAIL, "keys of %s are not supported", mlo_dtype_name(list->dtype));
-    struct mlo_key *keys = mlo_calloc(list->n + 1, sizeof *keys, err);
+    struct mlo_ml_key *keys = mlo_calloc(list->n + 1, sizeof *keys, err);
     if (!keys)
         return err->code;
     for (size_t i = 0; i < list->n; i++)
@@ -159,24 +159,24 @@ int mlo_keys_new(const struct mlo_array *list, bool last, struct mlo_keys *ret, 
             keys[kept++] = keys[i];
         else if (last)
             keys[kept - 1] = keys[i];
-    *ret = (struct mlo_keys){kind, keys, kept};
+    *ret = (struct mlo_ml_keys){kind, keys, kept};
     return 0;
 }
 
-void mlo_keys_free(struct mlo_keys *k)
+void mlo_ml_keys_free(struct mlo_ml_keys *k)
 {
     free(k->list);
-    *k = (struct mlo_keys){0};
+    *k = (struct mlo_ml_keys){0};
 }
 
-bool mlo_keys_fit(const struct mlo_keys *k, enum mlo_dtype t)
+bool mlo_ml_keys_fit(const struct mlo_ml_keys *k, enum mlo_dtype t)
 {
     return k->kind != MLO_DT_UNKNOWN && kind_of(t) == k->kind;
 }
 
-size_t mlo_keys_find(const struct mlo_keys *k, const struct mlo_array *a, size_t i)
+size_t mlo_ml_keys_find(const struct mlo_ml_keys *k, const struct mlo_array *a, size_t i)
 {
-    struct mlo_key key = key_at(a, i);
+    struct mlo_ml_key key = key_at(a, i);
     size_t from = 0, to = k->n;
     while (from < to) {
         size_t mid = from + (to - from) / 2;
@@ -193,8 +193,8 @@ size_t mlo_keys_find(const struct mlo_keys *k, const struct mlo_array *a, size_t
 
 /* ---- labels ---- */
 
-int mlo_labels_read(const struct mlo_node *n, const char *ints, const char *texts, struct mlo_labels *ret,
-                    struct mlo_err *err)
+int mlo_ml_labels_read(const struct mlo_node *n, const char *ints, const char *texts,
+                       struct mlo_ml_labels *ret, struct mlo_err *err)
 {
     struct mlo_array whole = {0}, words = {0};
     mlo_ml_list(n, ints, &whole);
@@ -207,7 +207,7 @@ int mlo_labels_read(const struct mlo_node *n, const char *ints, const char *text
     return 0;
 }
 
-void mlo_label_put(const struct mlo_labels *l, size_t which, struct mlo_array *out, size_t i)
+void mlo_ml_label_put(const struct mlo_ml_labels *l, size_t which, struct mlo_array *out, size_t i)
 {
     if (out->dtype == MLO_DT_STRING)
         ((struct mlo_slice *)out->data)[i] = ((const struct mlo_slice *)l->list.data)[which];
@@ -215,7 +215,7 @@ void mlo_label_put(const struct mlo_labels *l, size_t which, struct mlo_array *o
         ((int64_t *)out->data)[i] = ((const int64_t *)l->list.data)[which];
 }
 
-void mlo_label_put_number(const struct mlo_labels *l, int number, struct mlo_array *out, size_t i)
+void mlo_ml_label_put_number(const struct mlo_ml_labels *l, int number, struct mlo_array *out, size_t i)
 {
     if (l->list.dtype == MLO_DT_STRING)
         ((struct mlo_slice *)out->data)[i] = (struct mlo_slice){number ? "1" : "0", 1};

@@ -13,18 +13,19 @@ bool mlo_ml_list(const struct mlo_node *n, const char *name, struct mlo_array *r
 /* ---- rows ---- */
 
 /* Input i as rows of floats: [N,C], or one row [C]. */
-struct mlo_rows {
+struct mlo_ml_rows {
     const float *at;
     size_t n, width;
 };
 /* Rows and columns of an array of one or two dimensions. */
-int mlo_rows_shape(const struct mlo_array *a, size_t *ret_n, size_t *ret_width,
+int mlo_ml_rows_shape(const struct mlo_array *a, size_t *ret_n, size_t *ret_width,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_ml_rows_in(struct mlo_op_call *c, size_t i, struct mlo_ml_rows *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_rows_in(struct mlo_op_call *c, size_t i, struct mlo_rows *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- keys: which of a list is this? ---- */
 
-struct mlo_key {
+struct mlo_ml_key {
     union {
         int64_t whole;
         double real;
@@ -32,31 +33,31 @@ struct mlo_key {
     };
     size_t at; /* in the list */
 };
-struct mlo_keys {        /* sorted; texts are borrowed */
+struct mlo_ml_keys {     /* sorted; texts are borrowed */
     enum mlo_dtype kind; /* I64, F64 or STRING */
-    struct mlo_key *list;
+    struct mlo_ml_key *list;
     size_t n;
 };
 /* Of equal keys the first (or the last) of the list counts. NaN equals NaN. */
-int mlo_keys_new(const struct mlo_array *list, bool last, struct mlo_keys *ret,
-                 struct mlo_err *err) MLO_MUST_CHECK;
-void mlo_keys_free(struct mlo_keys *k);
+int mlo_ml_keys_new(const struct mlo_array *list, bool last, struct mlo_ml_keys *ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_ml_keys_free(struct mlo_ml_keys *k);
 /* May values of this type be looked up? */
-bool mlo_keys_fit(const struct mlo_keys *k, enum mlo_dtype t);
+bool mlo_ml_keys_fit(const struct mlo_ml_keys *k, enum mlo_dtype t);
 /* SIZE_MAX: not there. */
-size_t mlo_keys_find(const struct mlo_keys *k, const struct mlo_array *a, size_t i);
+size_t mlo_ml_keys_find(const struct mlo_ml_keys *k, const struct mlo_array *a, size_t i);
 
 /* ---- labels ---- */
 
-struct mlo_labels {
+struct mlo_ml_labels {
     struct mlo_array list; /* int64 or strings */
 };
 /* Exactly one of two attributes. */
-int mlo_labels_read(const struct mlo_node *n, const char *ints, const char *texts, struct mlo_labels *ret,
-                    struct mlo_err *err) MLO_MUST_CHECK;
-void mlo_label_put(const struct mlo_labels *l, size_t which, struct mlo_array *out, size_t i);
+int mlo_ml_labels_read(const struct mlo_node *n, const char *ints, const char *texts,
+                       struct mlo_ml_labels *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_ml_label_put(const struct mlo_ml_labels *l, size_t which, struct mlo_array *out, size_t i);
 /* Where the number itself is the label, whatever the list holds. */
-void mlo_label_put_number(const struct mlo_labels *l, int number, struct mlo_array *out, size_t i);
+void mlo_ml_label_put_number(const struct mlo_ml_labels *l, int number, struct mlo_array *out, size_t i);
 
 /* ---- scores ---- */
 

@@ -8,7 +8,7 @@
 /* ---- tables of keys and values ---- */
 
 struct mapping { /* one direction */
-    struct mlo_keys keys;
+    struct mlo_ml_keys keys;
     struct mlo_array values; /* borrowed from the model, or of `numbers` */
     union {
         char bytes[16];
@@ -26,7 +26,7 @@ static void free_encoder(void *state)
 {
     struct encoder *e = state;
     for (size_t i = 0; i < MLO_COUNT(e->ways); i++)
-        mlo_keys_free(&e->ways[i].keys);
+        mlo_ml_keys_free(&e->ways[i].keys);
     free(e->numbers);
     free(e);
 }
@@ -41,7 +41,7 @@ static int add_way(struct encoder *e, const struct mlo_array *keys, const struct
         return mlo_fail(err, MLO_EUNAVAIL, "values of %s are not supported", mlo_dtype_name(values->dtype));
     m->values = *values;
     e->n++;
-    return mlo_keys_new(keys, last, &m->keys, err);
+    return mlo_ml_keys_new(keys, last, &m->keys, err);
 }
 
 static int run_encoder(struct mlo_op_call *c, struct mlo_err *err)
@@ -52,7 +52,7 @@ static int run_encoder(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_array *out;
     int rc = mlo_in_array(c, 0, &a, err);
     for (size_t i = 0; rc == 0 && i < e->n; i++)
-        if (mlo_keys_fit(&e->ways[i].keys, a->dtype))
+        if (mlo_ml_keys_fit(&e->ways[i].keys, a->dtype))
             m = &e->ways[i];
     if (rc == 0 && !m)
         rc = mlo_op_refuse(c, err, "values of another type than the keys");
@@ -62,7 +62,7 @@ static int run_encoder(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     size_t size = mlo_element_size(out->dtype);
     for (size_t i = 0; i < a->n; i++) {
-        size_t at = mlo_keys_find(&m->keys, a, i);
+        size_t at = mlo_ml_keys_find(&m->keys, a, i);
         const char *from = at == SIZE_MAX ? m->fallback.bytes : (const char *)m->values.data + at * size;
         memcpy((char *)out->data + i * size, from, size);
     }
@@ -196,21 +196,21 @@ static int prepare_label_encoder(const struct mlo_op_prepare *p, void **ret_stat
 
 static int prepare_one_hot(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
 {
-    struct mlo_labels categories = {0};
+    struct mlo_ml_labels categories = {0};
     struct encoder *e = mlo_calloc(1, sizeof *e, err);
     if (!e)
         return err->code;
     *ret_state = e;
-    int rc = mlo_labels_read(p->node, "cats_int64s", "cats_strings", &categories, err);
+    int rc = mlo_ml_labels_read(p->node, "cats_int64s", "cats_strings", &categories, err);
     return rc == 0 ? add_way(e, &categories.list, &categories.list, true, err) : rc;
 }
 
 /* Real numbers are looked up as whole ones. */
-static int as_categories(struct mlo_op_call *c, const struct mlo_keys *keys, struct mlo_array *a,
+static int as_categories(struct mlo_op_call *c, const struct mlo_ml_keys *keys, struct mlo_array *a,
                          struct mlo_err *err)
 {
     struct mlo_array whole = *a;
-    if (mlo_keys_fit(keys, a->dtype))
+    if (mlo_ml_keys_fit(keys, a->dtype))
         return 0;
     if (keys->kind == MLO_DT_STRING || (a->dtype != MLO_DT_F32 && a->dtype != MLO_DT_F64))
         return mlo_op_refuse(c, err, "values of another type than the categories");
@@ -243,7 +243,7 @@ static int run_one_hot(struct mlo_op_call *c, struct mlo_err *err)
     if (out->n)
         memset(out->data, 0, out->n * sizeof(float));
     for (size_t i = 0; i < a.n; i++) {
-        size_t at = mlo_keys_find(&m->keys, &a, i);
+        size_t at = mlo_ml_keys_find(&m->keys, &a, i);
         if (at != SIZE_MAX)
             ((float *)out->data)[i * m->values.n + at] = 1;
         else if (!zeros)

@@ -6,7 +6,7 @@
 #include "ml.h"
 
 struct linear {
-    struct mlo_labels labels; /* of a classifier */
+    struct mlo_ml_labels labels; /* of a classifier */
     enum mlo_post post;
     const float *coefficients, *intercepts; /* [n][width]; intercepts NULL: none */
     size_t n, width;                        /* width is known when coefficients are there */
@@ -46,7 +46,7 @@ static int prepare_classifier(const struct mlo_op_prepare *p, void **ret_state, 
         return err->code;
     *ret_state = l;
     l->intercepts = mlo_attr_floats(p->node, "intercepts", &n);
-    int rc = mlo_labels_read(p->node, "classlabels_ints", "classlabels_strings", &l->labels, err);
+    int rc = mlo_ml_labels_read(p->node, "classlabels_ints", "classlabels_strings", &l->labels, err);
     if (rc == 0 && n == 0)
         rc = mlo_fail(err, MLO_EINVALID, "no intercepts");
     if (rc == 0)
@@ -60,7 +60,7 @@ static int prepare_classifier(const struct mlo_op_prepare *p, void **ret_state, 
 }
 
 /* to[rows][n] */
-static void scores_of(const struct linear *l, const struct mlo_rows *rows, float *to)
+static void scores_of(const struct linear *l, const struct mlo_ml_rows *rows, float *to)
 {
     struct mlo_matmul p = {.m = rows->n,
                            .n = l->n,
@@ -78,10 +78,10 @@ static void scores_of(const struct linear *l, const struct mlo_rows *rows, float
         to[i] += l->intercepts[i % l->n];
 }
 
-static int need_rows(struct mlo_op_call *c, struct mlo_rows *rows, struct mlo_err *err)
+static int need_rows(struct mlo_op_call *c, struct mlo_ml_rows *rows, struct mlo_err *err)
 {
     const struct linear *l = c->state;
-    int rc = mlo_rows_in(c, 0, rows, err);
+    int rc = mlo_ml_rows_in(c, 0, rows, err);
     if (rc == 0 && rows->width != l->width)
         rc = mlo_op_refuse(c, err, "not of %zu columns", l->width);
     return rc;
@@ -90,7 +90,7 @@ static int need_rows(struct mlo_op_call *c, struct mlo_rows *rows, struct mlo_er
 static int run_regressor(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct linear *l = c->state;
-    struct mlo_rows rows = {0};
+    struct mlo_ml_rows rows = {0};
     struct mlo_array *out;
     int rc = need_rows(c, &rows, err);
     if (rc == 0)
@@ -118,18 +118,18 @@ static size_t first_greatest(const float *v, size_t n)
 static void put_label(const struct linear *l, const float *scores, struct mlo_array *out, size_t i)
 {
     if (l->n > 1)
-        mlo_label_put(&l->labels, first_greatest(scores, l->n), out, i);
+        mlo_ml_label_put(&l->labels, first_greatest(scores, l->n), out, i);
     else if (l->pair)
-        mlo_label_put(&l->labels, scores[0] > 0, out, i);
+        mlo_ml_label_put(&l->labels, scores[0] > 0, out, i);
     else
-        mlo_label_put_number(&l->labels, scores[0] > 0, out, i);
+        mlo_ml_label_put_number(&l->labels, scores[0] > 0, out, i);
 }
 
 static int run_classifier(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct linear *l = c->state;
     struct mlo_array *labels = NULL, *out = NULL;
-    struct mlo_rows rows = {0};
+    struct mlo_ml_rows rows = {0};
     void *memory = NULL;
     int rc = need_rows(c, &rows, err);
     size_t width = l->pair ? 2 : l->n;

@@ -10,23 +10,23 @@
 
 static int prepare_zip_map(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
 {
-    struct mlo_labels *l = mlo_calloc(1, sizeof *l, err);
+    struct mlo_ml_labels *l = mlo_calloc(1, sizeof *l, err);
     if (!l)
         return err->code;
     *ret_state = l;
-    return mlo_labels_read(p->node, "classlabels_int64s", "classlabels_strings", l, err);
+    return mlo_ml_labels_read(p->node, "classlabels_int64s", "classlabels_strings", l, err);
 }
 
 /* Each map shows its row of the input, and the labels as they are in the model. */
 static int run_zip_map(struct mlo_op_call *c, struct mlo_err *err)
 {
-    const struct mlo_labels *l = c->state;
+    const struct mlo_ml_labels *l = c->state;
     const struct mlo_array *a;
     struct mlo_value *maps;
     size_t n, width;
     int rc = mlo_in_typed(c, 0, MLO_DT_F32, &a, err);
     if (rc == 0)
-        rc = mlo_rows_shape(a, &n, &width, err);
+        rc = mlo_ml_rows_shape(a, &n, &width, err);
     if (rc == 0 && width != l->list.n)
         rc = mlo_op_refuse(c, err, "%zu labels", l->list.n);
     if (rc == 0)
@@ -153,7 +153,7 @@ static int run_cast_map(struct mlo_op_call *c, struct mlo_err *err)
 {
     int64_t most = mlo_attr_int(c->node, "max_map", 1);
     const struct mlo_value *map;
-    struct mlo_keys sorted = {0};
+    struct mlo_ml_keys sorted = {0};
     struct mlo_array *out = NULL;
     enum mlo_dtype t = MLO_DT_F32;
     bool sparse = false;
@@ -163,7 +163,7 @@ static int run_cast_map(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0)
         rc = read_cast(c->node, &t, &sparse, err);
     if (rc == 0)
-        rc = mlo_keys_new(&map->keys, true, &sorted, err);
+        rc = mlo_ml_keys_new(&map->keys, true, &sorted, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, t, (int64_t[]){1, sparse ? most : (int64_t)sorted.n}, 2, &out, err);
     if (rc == 0 && out)
@@ -173,7 +173,7 @@ static int run_cast_map(struct mlo_op_call *c, struct mlo_err *err)
         if (to < out->n)
             rc = cast_one(c, &map->array, sorted.list[i].at, out, to, err);
     }
-    mlo_keys_free(&sorted);
+    mlo_ml_keys_free(&sorted);
     return rc;
 }
 
@@ -181,36 +181,36 @@ static int run_cast_map(struct mlo_op_call *c, struct mlo_err *err)
 
 static int prepare_dict_vectorizer(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
 {
-    struct mlo_labels *l = mlo_calloc(1, sizeof *l, err);
+    struct mlo_ml_labels *l = mlo_calloc(1, sizeof *l, err);
     if (!l)
         return err->code;
     *ret_state = l;
-    return mlo_labels_read(p->node, "int64_vocabulary", "string_vocabulary", l, err);
+    return mlo_ml_labels_read(p->node, "int64_vocabulary", "string_vocabulary", l, err);
 }
 
 static int run_dict_vectorizer(struct mlo_op_call *c, struct mlo_err *err)
 {
-    const struct mlo_array *words = &((const struct mlo_labels *)c->state)->list;
+    const struct mlo_array *words = &((const struct mlo_ml_labels *)c->state)->list;
     const struct mlo_value *map;
-    struct mlo_keys keys = {0};
+    struct mlo_ml_keys keys = {0};
     struct mlo_array *out = NULL;
     int rc = need_map(c, &map, err);
     if (rc == 0 && (map->keys.dtype != words->dtype || mlo_element_size(map->array.dtype) == 0))
         rc = mlo_op_refuse(c, err, "keys of another type than the vocabulary");
     if (rc == 0)
-        rc = mlo_keys_new(&map->keys, true, &keys, err);
+        rc = mlo_ml_keys_new(&map->keys, true, &keys, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, map->array.dtype, (int64_t[]){1, (int64_t)words->n}, 2, &out, err);
     size_t size = out ? mlo_element_size(out->dtype) : 0;
     for (size_t i = 0; rc == 0 && out && i < words->n; i++) {
-        size_t at = mlo_keys_find(&keys, words, i);
+        size_t at = mlo_ml_keys_find(&keys, words, i);
         char *to = (char *)out->data + i * size;
         if (at == SIZE_MAX)
             memset(to, 0, size);
         else
             memcpy(to, (const char *)map->array.data + at * size, size);
     }
-    mlo_keys_free(&keys);
+    mlo_ml_keys_free(&keys);
     return rc;
 }
 

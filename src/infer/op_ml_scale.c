@@ -126,7 +126,7 @@ static void normalize(enum norm norm, const float *x, float *to, size_t n)
 
 static int run_normalizer(struct mlo_op_call *c, struct mlo_err *err)
 {
-    struct mlo_rows rows = {0};
+    struct mlo_ml_rows rows = {0};
     const struct mlo_array *a;
     struct mlo_array *out;
     enum norm norm = NORM_MAX;
@@ -134,7 +134,7 @@ static int run_normalizer(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0)
         rc = read_norm(c->node, &norm, err);
     if (rc == 0)
-        rc = mlo_rows_in(c, 0, &rows, err);
+        rc = mlo_ml_rows_in(c, 0, &rows, err);
     if (rc == 0)
         rc = out_like(c, a, MLO_DT_F32, &out, err);
     if (rc != 0 || !out)
@@ -232,9 +232,9 @@ static int run_binarizer(struct mlo_op_call *c, struct mlo_err *err)
 static int put_columns(struct mlo_op_call *c, size_t k, size_t width, size_t at, struct mlo_array *out,
                        struct mlo_err *err)
 {
-    struct mlo_rows rows = {0};
+    struct mlo_ml_rows rows = {0};
     size_t total = (size_t)out->dims[1];
-    int rc = mlo_rows_in(c, k, &rows, err);
+    int rc = mlo_ml_rows_in(c, k, &rows, err);
     if (rc == 0 && rows.n != (size_t)out->dims[0])
         rc = mlo_op_refuse(c, err, "not as many rows in each input");
     size_t n = rows.width < width ? rows.width : width;
@@ -255,7 +255,7 @@ static int run_feature_vectorizer(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_array *out;
     int rc = mlo_in_array(c, 0, &first, err);
     if (rc == 0)
-        rc = mlo_rows_shape(first, &rows, &width, err);
+        rc = mlo_ml_rows_shape(first, &rows, &width, err);
     if (rc == 0 && n != c->n_in)
         rc = mlo_op_refuse(c, err, "%zu inputdimensions", n);
     for (size_t i = 0; rc == 0 && i < n; i++)
