@@ -23,6 +23,27 @@ static bool is_seekable(const struct mlo_blocks *b, uint64_t *ret_size)
     return true;
 }
 
+void mlo_blocks_begin_after(struct mlo_blocks *b, const char *head, size_t n)
+{
+    b->preamble = n;
+    b->line = mlo_count_lines(head, n);
+}
+
+static int skip_preamble(struct mlo_blocks *b, struct mlo_err *err)
+{
+    char skipped[4096];
+    while (b->counted.bytes < b->preamble) {
+        size_t left = b->preamble - (size_t)b->counted.bytes, got;
+        int rc = mlo_input_read(&b->input, skipped, left < sizeof skipped ? left : sizeof skipped, &got, err);
+        if (rc == 0 && got == 0)
+            rc = mlo_fail(err, MLO_EINVALID, "'%s' became shorter while it was read", b->input.name);
+        if (rc != 0)
+            return rc;
+        b->counted.bytes += got;
+    }
+    return 0;
+}
+
 static int reserve(char **text, size_t *cap, size_t n, struct mlo_err *err)
 {
     return mlo_grow(text, cap, n + MLO_DELIMIT_PADDING, 1, err);
@@ -66,7 +87,9 @@ static int save_carry(struct mlo_blocks *b, const char *text, size_t n, struct m
 static int take(struct mlo_blocks *b, struct mlo_block *k, struct mlo_err *err)
 {
     size_t whole = 0;
-    int rc = reserve(&k->text, &k->cap, b->n_carry, err);
+    int rc = skip_preamble(b, err);
+    if (rc == 0)
+        rc = reserve(&k->text, &k->cap, b->n_carry, err);
     if (rc != 0)
         return rc;
     memcpy(k->text, b->carry ? b->carry : "", b->n_carry);
@@ -117,13 +140,14 @@ int mlo_blocks_sample(struct mlo_blocks *b, size_t part, size_t parts, struct ml
         return 0;
     uint64_t share = size / parts, from = share * part;
     from += share > n ? (share - n) / 2 : 0;
+    from = from > b->preamble ? from : b->preamble;
     int rc = reserve(&ret->text, &ret->cap, n, err);
     if (rc == 0)
         rc = mlo_read_at(b->input.fd, ret->text, n, from, &ret->n, err);
     if (rc != 0)
         return rc;
-    cut_to_records(b, ret, from == 0, ret->n < n);
-    ret->sequence = from > 0; /* the first has what stands before the first row */
+    cut_to_records(b, ret, from == b->preamble, ret->n < n);
+    ret->sequence = part;
     ret->line = 0;
     ret->sampled = true;
     return 0;

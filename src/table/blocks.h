@@ -11,6 +11,7 @@ struct mlo_blocks {
     struct mlo_input input; /* owned */
     char separator;         /* of fields that may be quoted; 0: a record is a line */
     size_t block_bytes;     /* read at a time */
+    size_t preamble;        /* bytes at the start of the file that are no records */
     pthread_mutex_t lock;   /* all below */
     char *carry;            /* the start of a record whose end was not read yet */
     size_t n_carry, cap_carry;
@@ -27,6 +28,8 @@ struct mlo_block { /* of one worker, used again */
 #define MLO_BLOCK_BYTES ((size_t)256 << 10) /* fits the second cache with its offsets and numbers */
 /* Takes in. */
 void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct mlo_table_opts *opts);
+/* The file starts with n bytes that are no records: a mark, a header. Before the first take or sample. */
+void mlo_blocks_begin_after(struct mlo_blocks *b, const char *head, size_t n);
 int mlo_blocks_take(struct mlo_blocks *b, struct mlo_block *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The block at place `part` of `parts` over the file, its records guessed to begin behind a newline; n 0 when
  * the file can be read only from its start. */

@@ -21,7 +21,6 @@ struct csv_run { /* number columns whose fields follow each other */
 struct csv {
     struct mlo_blocks in;
     const struct mlo_kernels *kernels;
-    bool skip_header;
     struct mlo_table_column *columns; /* of the file */
     size_t n_columns;
     const size_t *want; /* borrowed: columns to decode */
@@ -141,22 +140,12 @@ static void read_rows(const struct csv *t, struct csv_worker *w, char *text)
         read_tile(t, w, text, row, n - row < tile ? n - row : tile);
 }
 
-/* What stands before the first row of the file. */
-static size_t preamble(const struct csv *t, const struct mlo_block *b)
-{
-    if (b->sequence > 0)
-        return 0;
-    size_t n = mlo_bom_length(b->text, b->n);
-    return t->skip_header ? n + header_length(b->text + n, b->n - n, t->in.separator) : n;
-}
-
 static int read_block(struct csv *t, struct csv_worker *w, struct mlo_err *err)
 {
-    size_t from = preamble(t, &w->block);
-    char *text = w->block.text + from;
-    uint64_t line = w->block.line + mlo_count_lines(w->block.text, from);
+    char *text = w->block.text;
+    uint64_t line = w->block.line;
     struct ragged ragged = {t, &w->block, line};
-    int rc = mlo_fields_find(&w->fields, t->kernels, text, w->block.n - from, t->in.separator, t->n_columns,
+    int rc = mlo_fields_find(&w->fields, t->kernels, text, w->block.n, t->in.separator, t->n_columns,
                              note_ragged, &ragged, err);
     if (rc == 0 && w->fields.unclosed && !w->block.sampled)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' line %llu: a quote is never closed", t->in.input.name,
@@ -322,9 +311,9 @@ static int learn(struct csv *t, const struct mlo_table_opts *o, struct mlo_err *
                       MLO_TABLE_HEAD >> 20);
     if (rc != 0)
         return rc;
-    t->skip_header = !o->no_header;
-    size_t header = t->skip_header ? header_length(text + from, n - from, t->in.separator) : 0;
-    rc = read_header(t, text + from, n - from, t->skip_header, err);
+    size_t header = o->no_header ? 0 : header_length(text + from, n - from, t->in.separator);
+    mlo_blocks_begin_after(&t->in, head, from + header);
+    rc = read_header(t, text + from, n - from, !o->no_header, err);
     return rc != 0 ? rc : guess_types(t, text + from + header, n - from - header, err);
 }
 

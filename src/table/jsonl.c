@@ -226,6 +226,7 @@ static int learn(struct mlo_jsonl *t, struct mlo_err *err)
         rc = mlo_log_begin(t, err);
     if (rc != 0)
         return rc;
+    mlo_blocks_begin_after(&t->in, head, mlo_bom_length(head, n));
     const char *last = n < MLO_TABLE_HEAD ? NULL : memrchr(head, '\n', n), *end = last ? last : head + n;
     rc = learn_lines(t, head + mlo_bom_length(head, n), end, &objects, err);
     if (rc == 0 && (objects == 0 || t->n_columns == 0) && !(t->is_log && n == 0))
@@ -318,7 +319,6 @@ static int read_lines(struct mlo_jsonl *t, struct mlo_jsonl_worker *w, size_t *r
     const char *at = w->block.text, *end = at + w->block.n;
     uint64_t line_number = 0;
     size_t rows = 0;
-    at += w->block.sequence == 0 ? mlo_bom_length(at, w->block.n) : 0;
     release_texts(w);
     for (struct mlo_json_line line; next_line(&at, end, &line); line_number++) {
         bool is_row = false;

@@ -271,6 +271,8 @@ static void borders_of_blocks_may_fall_anywhere(void)
                                 "3,five\"six,NaN\nshort\n4,\"\",-1e-3\n\"5\",\"\"\"\"\"\",7\n6,last,8";
     const struct mlo_table_opts comma = {.separator = ','};
     reads_the_same_in_any_blocks(write_bytes("nasty.csv", BYTES(nasty)), comma, sizeof nasty + 1);
+    static const char late[] = "\xef\xbb\xbf\n\r\n\n\"i\nd\",name\n\n1,x\n";
+    reads_the_same_in_any_blocks(write_bytes("late.csv", BYTES(late)), comma, sizeof late + 1);
     const struct mlo_table_opts bare = {.separator = ',', .no_header = true};
     reads_the_same_in_any_blocks(write_bytes("nasty.csv", BYTES(nasty)), bare, sizeof nasty + 1);
 }
