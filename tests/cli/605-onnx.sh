@@ -23,10 +23,13 @@ test_expect 'no file is exit 3, a cut one and a text exit 4' '
     expect_code 3 mlopsctl onnx inspect none.onnx && expect_code 4 mlopsctl onnx inspect cut.onnx && expect_code 4 mlopsctl onnx inspect text.onnx
 '
 test_expect 'a folder without cases is exit 3' 'mkdir empty && expect_code 3 mlopsctl onnx conformance empty'
+# Recorded wrong in 1.12 and mended by the onnx project since: bfloat16 was cut, not rounded, and `like` is not of its rank.
+known='test_cast_FLOAT_to_BFLOAT16|test_castlike_(BFLOAT16_to_FLOAT|FLOAT_to_BFLOAT16)(_expanded)?'
+wrong() { mlopsctl onnx conformance "$@" --json | jq -r '.cases[] | select(.result == "FAIL") | .case' | grep -vxE "$known"; }
 for set in node pytorch-converted pytorch-operator simple; do
     if [ -d "$data/$set" ]; then
         test_expect "libonnx-testdata, $set: what is supported is right" '
-            [ "$(counts "$data/$set" | cut -d" " -f2)" = 0 ] && [ "$(counts "$data/$set" --plain | cut -d" " -f2)" = 0 ]
+            [ "$(counts "$data/$set" | cut -d" " -f1)" -gt 0 ] && ! wrong "$data/$set" && ! wrong "$data/$set" --plain
         '
     else
         test_skip "libonnx-testdata, $set" "libonnx-testdata is not installed"
