@@ -71,6 +71,19 @@ struct reducing {
     size_t per;                   /* elements that make one */
 };
 
+/* Where the next element of a goes, after the one at `index` that went to `at`. */
+static size_t next_place(const struct reducing *r, const struct mlo_array *a, int64_t *index, size_t at)
+{
+    for (unsigned d = a->rank; d-- > 0;) {
+        at += r->strides[d];
+        if (++index[d] < a->dims[d])
+            break;
+        at -= r->strides[d] * (size_t)a->dims[d];
+        index[d] = 0;
+    }
+    return at;
+}
+
 static void each_place(const struct reducing *r, const struct mlo_array *a, const double *v, double *out,
                        double (*fn)(enum reduce how, double so_far, double v))
 {
@@ -78,13 +91,7 @@ static void each_place(const struct reducing *r, const struct mlo_array *a, cons
     size_t at = 0;
     for (size_t i = 0; i < a->n; i++) {
         out[at] = fn(r->how, out[at], v[i]);
-        for (unsigned d = a->rank; d-- > 0;) {
-            at += r->strides[d];
-            if (++index[d] < a->dims[d])
-                break;
-            at -= r->strides[d] * (size_t)a->dims[d];
-            index[d] = 0;
-        }
+        at = next_place(r, a, index, at);
     }
 }
 
@@ -111,13 +118,7 @@ static int log_sum_exp(struct mlo_op_call *c, const struct reducing *r, const st
     memset(sums, 0, n * sizeof *sums);
     for (size_t i = 0; i < a->n; i++) {
         sums[at] += isinf(out[at]) ? (v[i] == out[at]) : exp(v[i] - out[at]);
-        for (unsigned d = a->rank; d-- > 0;) {
-            at += r->strides[d];
-            if (++index[d] < a->dims[d])
-                break;
-            at -= r->strides[d] * (size_t)a->dims[d];
-            index[d] = 0;
-        }
+        at = next_place(r, a, index, at);
     }
     for (size_t i = 0; i < n; i++)
         out[i] = isinf(out[i]) ? out[i] : out[i] + log(sums[i]);
@@ -138,13 +139,7 @@ static void reduce_whole(const struct reducing *r, const struct mlo_array *a, in
                   : r->how == ABS_SUM  ? (int64_t)(x + (v[i] < 0 ? -y : y))
                   : r->how == SQUARES  ? (int64_t)(x + y * y)
                                        : (int64_t)(x + y);
-        for (unsigned d = a->rank; d-- > 0;) {
-            at += r->strides[d];
-            if (++index[d] < a->dims[d])
-                break;
-            at -= r->strides[d] * (size_t)a->dims[d];
-            index[d] = 0;
-        }
+        at = next_place(r, a, index, at);
     }
 }
 

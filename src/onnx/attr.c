@@ -30,23 +30,11 @@ struct proto {
     float f;
     int64_t i;
     struct mlo_numbers floats, ints;
-    struct mlo_slice *strings;
+    struct mlo_wire_strings strings;
     struct mlo_array *tensors;
-    size_t n_strings, n_tensors, strings_cap, tensors_cap;
+    size_t n_tensors, tensors_cap;
     uint32_t seen; /* the field that held a value */
 };
-
-static int add_string(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
-                      struct mlo_err *err)
-{
-    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "an attribute's text", err);
-    if (rc == 0)
-        rc = mlo_arena_grow(arena, &p->strings, &p->strings_cap, p->n_strings + 1, sizeof *p->strings, err);
-    if (rc == 0)
-        p->strings[p->n_strings++] = (struct mlo_slice){(const char *)f->bytes.at,
-                                                        mlo_message_left(&f->bytes)};
-    return rc;
-}
 
 static int add_tensor(struct mlo_model_reader *r, const struct mlo_field *f, struct proto *p,
                       struct mlo_err *err)
@@ -89,7 +77,7 @@ static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, str
     case F_INTS:
         return mlo_numbers_add(&p->ints, &r->arena, f, err);
     case F_STRINGS:
-        return add_string(&r->arena, f, p, err);
+        return mlo_wire_string(f, &r->arena, &p->strings, err);
     default:
         return 0;
     }
@@ -157,8 +145,8 @@ static int fill(struct mlo_model_reader *r, struct mlo_scope *scope, const struc
         a->n = p->ints.n;
         break;
     case MLO_ATTR_STRINGS:
-        a->strings = p->strings;
-        a->n = p->n_strings;
+        a->strings = p->strings.items;
+        a->n = p->strings.n;
         break;
     case MLO_ATTR_TENSORS:
         a->tensors = p->tensors;

@@ -39,6 +39,14 @@ int mlo_wire_want(const struct mlo_field *f, enum mlo_wire wire, const char *wha
 int mlo_wire_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Adds one text to a list; its bytes stay where they are. */
+struct mlo_wire_strings {
+    struct mlo_slice *items;
+    size_t n, cap;
+};
+int mlo_wire_string(const struct mlo_field *f, struct mlo_arena *arena, struct mlo_wire_strings *l,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+
 /* An array in an arena, growing by doubling; what it leaves behind stays in the arena. */
 int mlo_arena_grow(struct mlo_arena *a, void *parray, size_t *cap, size_t need, size_t size,
                    struct mlo_err *err) MLO_MUST_CHECK;

@@ -44,8 +44,7 @@ enum mlo_dtype mlo_onnx_type_of(uint64_t id)
 struct proto { /* a TensorProto as it was read */
     uint64_t type;
     struct mlo_numbers dims, floats, ints, doubles;
-    struct mlo_slice *strings;
-    size_t n_strings, strings_cap;
+    struct mlo_wire_strings strings;
     struct mlo_message raw;
     bool has_raw, external, segment;
     const char *name, *location;
@@ -82,18 +81,6 @@ static int read_external(struct mlo_arena *arena, struct mlo_message m, struct p
     return rc;
 }
 
-static int add_string(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
-                      struct mlo_err *err)
-{
-    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "a string of a tensor", err);
-    if (rc == 0)
-        rc = mlo_arena_grow(arena, &p->strings, &p->strings_cap, p->n_strings + 1, sizeof *p->strings, err);
-    if (rc == 0)
-        p->strings[p->n_strings++] = (struct mlo_slice){(const char *)f->bytes.at,
-                                                        mlo_message_left(&f->bytes)};
-    return rc;
-}
-
 static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
                       struct mlo_err *err)
 {
@@ -115,7 +102,7 @@ static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct
     case F_DOUBLE:
         return mlo_numbers_add(&p->doubles, arena, f, err);
     case F_STRING:
-        return add_string(arena, f, p, err);
+        return mlo_wire_string(f, arena, &p->strings, err);
     case F_NAME:
         return mlo_wire_text(f, "a tensor's name", arena, &p->name, err);
     case F_RAW:
@@ -199,10 +186,10 @@ static int use_ints(struct mlo_arena *arena, const struct proto *p, struct mlo_a
 
 static int use_strings(const struct proto *p, struct mlo_array *a, struct mlo_err *err)
 {
-    a->data = p->strings;
-    if (p->n_strings == a->n)
+    a->data = p->strings.items;
+    if (p->strings.n == a->n)
         return 0;
-    return mlo_fail(err, MLO_EINVALID, "%zu strings do not make %zu elements", p->n_strings, a->n);
+    return mlo_fail(err, MLO_EINVALID, "%zu strings do not make %zu elements", p->strings.n, a->n);
 }
 
 static int use_typed(struct mlo_arena *arena, const struct proto *p, struct mlo_array *a, struct mlo_err *err)

@@ -109,3 +109,14 @@ int mlo_arena_grow(struct mlo_arena *a, void *parray, size_t *cap, size_t need, 
     *cap = more;
     return 0;
 }
+
+int mlo_wire_string(const struct mlo_field *f, struct mlo_arena *arena, struct mlo_wire_strings *l,
+                    struct mlo_err *err)
+{
+    int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "a text of a list", err);
+    if (rc == 0)
+        rc = mlo_arena_grow(arena, &l->items, &l->cap, l->n + 1, sizeof *l->items, err);
+    if (rc == 0)
+        l->items[l->n++] = (struct mlo_slice){(const char *)f->bytes.at, mlo_message_left(&f->bytes)};
+    return rc;
+}
