@@ -395,9 +395,10 @@ static int read_node(struct mlo_scope *s, struct mlo_message m, struct mlo_err *
     const struct mlo_function *f = rc == 0 ? find_function(s->reader, &c) : NULL;
     if (rc == 0)
         rc = f ? call_function(s, f, &c, err) : add_node(s, &c, err);
-    if (rc != 0)
-        return mlo_wrap(err, "node '%s' (%.40s)", mlo_shown(c.name, strlen(c.name), shown), c.op);
-    return 0;
+    if (rc == 0 || s->reader->node_named) /* the innermost says most */
+        return rc;
+    s->reader->node_named = true;
+    return mlo_wrap(err, "node '%s' (%.40s)", mlo_shown(c.name, strlen(c.name), shown), c.op);
 }
 
 static int read_nodes(struct mlo_scope *s, struct mlo_message m, uint32_t field, struct mlo_err *err)

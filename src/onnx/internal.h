@@ -87,6 +87,7 @@ struct mlo_model_reader {
     size_t n_functions, functions_cap;
     size_t n_nodes; /* of all graphs so far */
     unsigned depth;
+    bool node_named; /* in the message of what went wrong */
 };
 struct mlo_function {
     const char *domain, *name, *overload;
