@@ -60,6 +60,10 @@ int mlo_profile_set_roles(struct mlo_profile *p, const struct mlo_column_use *ro
 /* "label". */
 const char *mlo_role_word(enum mlo_column_role r);
 bool mlo_role_parse(const char *word, enum mlo_column_role *ret); /* NULL is no role */
+/* Its columns that are no features, as options for another table; *ret_positive NULL: not known. Names are
+ * borrowed from p; owner of the array: the caller. */
+int mlo_profile_uses(const struct mlo_profile *p, struct mlo_column_use **ret, size_t *ret_n,
+                     const char **ret_positive, struct mlo_err *err) MLO_MUST_CHECK;
 /* The first column of this role; NULL: none. Borrowed. */
 const char *mlo_profile_column_of(const struct mlo_profile *p, enum mlo_column_role role);
 /* MLO_EUSAGE when edges differ. The result does not depend on order or split. */

@@ -91,6 +91,9 @@ struct mlo_table;
 int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
                    struct mlo_table **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_table_close(struct mlo_table *t);
+/* The files that such words stand for, sorted within each word. Owner of list and names: the caller. */
+int mlo_table_files(const char *const *words, size_t n, char ***ret, size_t *ret_n,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* Borrowed. */
 const struct mlo_table_column *mlo_table_columns(const struct mlo_table *t, size_t *ret_n);
 /* Names of columns that hold more than one value a row (lists, maps), which are left out. Borrowed. */

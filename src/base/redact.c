@@ -25,10 +25,10 @@ static bool is_flag_name(const char *name, size_t n)
  * not a secret. */
 static bool is_secret_name(const char *name, size_t n)
 {
-    static const char *const parts[] = {"token",      "password",   "passwd",        "secret",
-                                        "apikey",     "api-key",    "api_key",       "accesskey",
-                                        "access-key", "access_key", "private-key",   "private_key",
-                                        "credential", "signature",  "x-amz-security"};
+    static const char *const parts[] = {"token",      "password",   "passwd",         "secret",
+                                        "apikey",     "api-key",    "api_key",        "accesskey",
+                                        "access-key", "access_key", "private-key",    "private_key",
+                                        "credential", "signature",  "x-amz-security", "webhook"};
     char low[64];
     if (n == 0 || is_flag_name(name, n))
         return false;

@@ -6,8 +6,8 @@
 #include "drift.h"
 #include "table.h"
 
-static int compare(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
-                   const struct mlo_drift_inputs *in, struct mlo_drift_report **ret, struct mlo_err *err)
+int mlo_drift_judge(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                    const struct mlo_drift_inputs *in, struct mlo_drift_report **ret, struct mlo_err *err)
 {
     int rc = mlo_drift_compare(in->reference, in->current, &s->opts, ret, err);
     if (rc != 0)
@@ -55,24 +55,40 @@ static void warn_not_classified(struct mlo_ctx *ctx, const struct mlo_drift_repo
     mlo_warn(ctx, "--classifier compares rows: it needs tables on both sides, of at least 50 rows");
 }
 
-static int report(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
-                  const struct mlo_drift_inputs *in, struct mlo_err *err)
+void mlo_drift_tell(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                    const struct mlo_drift_inputs *in, const struct mlo_drift_report *r)
 {
+    warn_unknown(ctx, s, r);
+    if (o->classifier)
+        warn_not_classified(ctx, r);
+    warn_times(ctx, "reference", in->reference);
+    warn_times(ctx, "current data", in->current);
+    if (r->ragged_reference + r->ragged_current > 0)
+        mlo_warn(ctx,
+                 "%llu lines of the reference and %llu of the current data are no rows and were left out",
+                 (unsigned long long)r->ragged_reference, (unsigned long long)r->ragged_current);
+    mlo_drift_show(ctx, o, r);
+    mlo_drift_exact_show(ctx, &s->opts, r);
+}
+
+static int check(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                 struct mlo_err *err)
+{
+    struct mlo_drift_inputs in;
     struct mlo_drift_report *r = NULL;
-    int rc = compare(o, s, in, &r, err);
+    mlo_drift_inputs_init(&in);
+    int rc = mlo_drift_inputs_read(ctx, o, s, &in, err);
+    if (rc == 0)
+        rc = mlo_drift_judge(o, s, &in, &r, err);
     if (rc == 0)
         rc = mlo_drift_write(o, r, err);
     if (rc == 0) {
-        warn_unknown(ctx, s, r);
-        if (o->classifier)
-            warn_not_classified(ctx, r);
-        warn_times(ctx, "reference", in->reference);
-        warn_times(ctx, "current data", in->current);
-        mlo_drift_show(ctx, o, r);
-        mlo_drift_exact_show(ctx, &s->opts, r);
         rc = r->verdict == MLO_VERDICT_DRIFT ? MLO_NO : 0;
+        if (rc != 0 || ctx->json || !ctx->quiet) /* cron: not a word unless something is wrong */
+            mlo_drift_tell(ctx, o, s, &in, r);
     }
     mlo_drift_report_free(r);
+    mlo_drift_inputs_release(&in);
     return rc;
 }
 
@@ -80,17 +96,12 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct mlo_drift_args *o = options;
     struct mlo_drift_settings s;
-    struct mlo_drift_inputs in;
     mlo_drift_settings_init(&s);
-    mlo_drift_inputs_init(&in);
     int rc = mlo_drift_settings_choose(ctx, o, &s, err);
-    if (rc == 0 && o->compat)
-        rc = mlo_drift_compat_run(ctx, o, &s, err);
+    if (rc == 0 && mlo_drift_is_watched(o, &s))
+        rc = mlo_drift_watch(ctx, o, &s, err);
     else if (rc == 0)
-        rc = mlo_drift_inputs_read(ctx, o, &s, &in, err);
-    if (rc == 0 && !o->compat)
-        rc = report(ctx, o, &s, &in, err);
-    mlo_drift_inputs_release(&in);
+        rc = (o->compat ? mlo_drift_compat_run : check)(ctx, o, &s, err);
     mlo_drift_settings_release(&s);
     return rc;
 }
@@ -105,6 +116,10 @@ static const struct mlo_example examples[] = {
      "mlopsctl drift -r credit:1.4.0 -c requests.jsonl --window day --from 2026-10-01"},
     {"Statistics of the values, without bins",
      "mlopsctl drift -r reference.csv -c current.csv --exact --tests ad,es"},
+    {"Every night from cron: only what is new, an alarm when two of the last three checks drifted",
+     "mlopsctl -q drift -r ref.profile -c 'requests*.jsonl' --name nightly --since last --alarm-after 2/3"},
+    {"The change is fine: it is the reference from now on",
+     "mlopsctl drift -r ref.profile -c current.csv --name daily --accept"},
     {"What another tool would say", "mlopsctl drift -r reference.csv -c current.csv --compat evidently"},
     {"Is the model still right?",
      "mlopsctl drift -r then.csv -c answers.csv --prediction answer --label paid"},

@@ -6,6 +6,7 @@
 #include <mlopsctl/drift.h>
 
 #include "drift_settings.h"
+#include "drift_watch.h"
 #include "tables.h"
 
 /* ---- drift_options.c ---- */
@@ -18,6 +19,7 @@ struct mlo_drift_args { /* the command line */
     double psi, p, share; /* NaN: not given */
     uint64_t threads;
     bool all, github, exact, classifier;
+    struct mlo_drift_watch_args watch;
 };
 extern const struct mlo_opt mlo_drift_options[];
 extern const struct mlo_drift_args mlo_drift_defaults;
@@ -38,6 +40,11 @@ void mlo_drift_inputs_release(struct mlo_drift_inputs *in);
 int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err) MLO_MUST_CHECK;
+/* The current data in bins of its own, with the roles that roles_of has: to be compared with later. Owner of
+ * *ret: the caller. */
+int mlo_drift_inputs_own(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                         const struct mlo_drift_settings *s, const struct mlo_profile *roles_of,
+                         struct mlo_profile **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- drift_exact.c ---- */
 
@@ -55,6 +62,22 @@ void mlo_drift_show_windows(struct mlo_ctx *ctx, const struct mlo_drift_report *
 
 int mlo_drift_compat_run(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                          const struct mlo_drift_settings *s, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- drift.c ---- */
+
+/* The report on what was read, with windows when they were asked for; it borrows from o and in. */
+int mlo_drift_judge(const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                    const struct mlo_drift_inputs *in, struct mlo_drift_report **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/* All that a person or --json is shown, with warnings. */
+void mlo_drift_tell(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                    const struct mlo_drift_inputs *in, const struct mlo_drift_report *r);
+
+/* ---- drift_watch.c: the whole command as a run of the ledger ---- */
+
+bool mlo_drift_is_watched(const struct mlo_drift_args *o, const struct mlo_drift_settings *s);
+int mlo_drift_watch(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const struct mlo_drift_settings *s,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- drift_output.c ---- */
 

@@ -112,17 +112,46 @@ static int open_current(struct mlo_ctx *ctx, const struct mlo_drift_args *o, str
     return rc != 0 ? mlo_wrap(err, "current data") : 0;
 }
 
+static struct mlo_table_opts table_opts(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                                        const struct mlo_drift_settings *s)
+{
+    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->threads);
+    to.types = s->types;
+    to.n_types = s->n_types;
+    return to;
+}
+
+int mlo_drift_inputs_own(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
+                         const struct mlo_drift_settings *s, const struct mlo_profile *roles_of,
+                         struct mlo_profile **ret, struct mlo_err *err)
+{
+    struct mlo_table_opts to = table_opts(ctx, o, s);
+    struct mlo_profile_opts how = {.temporary = mlo_env_get(ctx->env, "TMPDIR"),
+                                   .time_column = time_column(o, s)};
+    MLO_AUTOFREE struct mlo_column_use *known = NULL;
+    MLO_AUTOFREE struct mlo_column_use *roles = NULL;
+    size_t n = 0;
+    int rc = mlo_profile_uses(roles_of, &known, &n, &how.positive, err);
+    if (rc == 0)
+        rc = mlo_role_list(&o->roles, known, n, &roles, &how.n_roles, err);
+    if (!how.time_column)
+        how.time_column = mlo_profile_column_of(roles_of, MLO_ROLE_TIME);
+    how.roles = roles;
+    how.positive = o->roles.positive ? o->roles.positive : how.positive;
+    if (rc == 0)
+        rc = read_period(o->from, o->to, "", how.time_column, &to, err);
+    return rc == 0 ? mlo_profile_open(ctx, o->current.items, o->current.n, &to, &how, ret, err) : rc;
+}
+
 int mlo_drift_inputs_read(struct mlo_ctx *ctx, const struct mlo_drift_args *o,
                           const struct mlo_drift_settings *s, struct mlo_drift_inputs *in,
                           struct mlo_err *err)
 {
-    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->threads);
+    const struct mlo_table_opts to = table_opts(ctx, o, s);
     const struct mlo_profile_opts how = {.exact = s->opts.exact,
                                          .sample = o->classifier,
                                          .temporary = mlo_env_get(ctx->env, "TMPDIR"),
                                          .time_column = time_column(o, s)};
-    to.types = s->types;
-    to.n_types = s->n_types;
     int rc = open_reference(ctx, o, s, to, how, in, err);
     if (rc == 0)
         rc = open_current(ctx, o, to, how, in, err);

@@ -127,6 +127,7 @@ const struct mlo_opt mlo_drift_options[] = {
      .type = MLO_OPT_FLAG,
      .help = "also write annotations of GitHub Actions, to standard error",
      .offset = offsetof(struct mlo_drift_args, github)},
+    MLO_DRIFT_WATCH_OPTIONS(struct mlo_drift_args),
     {.name = "threads",
      .type = MLO_OPT_U64,
      .arg = "N",

@@ -166,10 +166,6 @@ void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const s
     put_columns(ctx, d, o->all);
     if (d->n_windows > 0)
         mlo_drift_show_windows(ctx, d, o->all);
-    if (d->ragged_reference + d->ragged_current > 0)
-        mlo_warn(ctx,
-                 "%llu lines of the reference and %llu of the current data are no rows and were left out",
-                 (unsigned long long)d->ragged_reference, (unsigned long long)d->ragged_current);
 }
 
 /* ---- other forms ---- */

@@ -218,9 +218,33 @@ static int read_kinds(struct mlo_drift_settings *s, const char *value, struct ml
     return rc;
 }
 
+/* Keys whose text is looked at by those who use them. */
+static int read_text(struct mlo_drift_settings *s, const char *key, const char *value, bool *ret_taken,
+                     struct mlo_err *err)
+{
+    const struct {
+        const char *name, **into;
+    } keys[] = {{"alarm-after", &s->watch.alarm_after},   {"cool-down", &s->watch.cool_down},
+                {"on-drift", &s->watch.on_drift},         {"webhook", &s->watch.webhook},
+                {"hook-timeout", &s->watch.hook_timeout}, {"record", &s->watch.record}};
+    *ret_taken = false;
+    for (size_t i = 0; i < MLO_COUNT(keys); i++)
+        if (strcmp(keys[i].name, key) == 0) {
+            *ret_taken = true;
+            *keys[i].into = mlo_arena_strndup(&s->names, value, strlen(value), err);
+            return *keys[i].into ? 0 : MLO_EIO;
+        }
+    return 0;
+}
+
 static int read_key(struct mlo_drift_settings *s, const char *key, const char *value, struct mlo_err *err)
 {
-    static const char *const others[] = {"fail-on", "columns", NULL};
+    static const char *const others[] = {"fail-on", "columns", "alarm-after",  "cool-down", "on-drift",
+                                         "webhook", "record",  "hook-timeout", NULL};
+    bool taken = false;
+    int rc = read_text(s, key, value, &taken, err);
+    if (rc != 0 || taken)
+        return rc;
     static const char columns[] = "columns.", kinds[] = "fail-on";
     const struct number_key *k = find_key(table_keys, MLO_COUNT(table_keys), key);
     if (k)

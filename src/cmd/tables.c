@@ -58,6 +58,34 @@ static int read_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, str
     return rc == 0 ? mlo_profile_read(text, n, ret, err) : rc;
 }
 
+/* ---- in the ledger ---- */
+
+const char *mlo_baseline_name(const char *word)
+{
+    static const char baseline[] = "baseline";
+    if (strncmp(word, baseline, sizeof baseline - 1) != 0)
+        return NULL;
+    word += sizeof baseline - 1;
+    return *word == '\0' ? MLO_CHECK_NAME : *word == ':' ? word + 1 : NULL;
+}
+
+static int read_baseline(struct mlo_workspace *ws, const char *name, struct mlo_profile **ret,
+                         struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    struct mlo_digest digest;
+    char shown[MLO_SHOWN];
+    size_t n = 0;
+    int rc = ws->ledger ? mlo_name_get(ws->ledger, MLO_BASELINE, name, &digest, err) : MLO_ENOTFOUND;
+    if (rc == MLO_ENOTFOUND) {
+        mlo_fail(err, rc, "there is no baseline '%s'", mlo_shown(name, strlen(name), shown));
+        return mlo_hint(err, "make one: mlopsctl drift -r TABLE -c TABLE --name %s --accept", shown);
+    }
+    if (rc == 0)
+        rc = mlo_store_read(ws->store, &digest, PROFILE_FILE_MAX, &text, &n, err);
+    return rc == 0 ? mlo_profile_read(text, n, ret, err) : rc;
+}
+
 static int bundle_profile(struct mlo_ctx *ctx, const char *word, struct mlo_profile **ret,
                           struct mlo_err *err)
 {
@@ -68,6 +96,11 @@ static int bundle_profile(struct mlo_ctx *ctx, const char *word, struct mlo_prof
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc != 0)
         return rc;
+    if (mlo_baseline_name(word)) {
+        rc = read_baseline(&ws, mlo_baseline_name(word), ret, err);
+        mlo_workspace_close(&ws);
+        return rc;
+    }
     rc = mlo_workspace_resolve(&ws, word, NULL, &digest, err);
     if (rc == MLO_ENOTFOUND)
         mlo_fail(err, rc, "'%s' is neither a file nor a bundle", mlo_shown(word, strlen(word), shown));

@@ -5,10 +5,17 @@
 #include <mlopsctl/cli.h>
 #include <mlopsctl/drift.h>
 
+/* Kind of the ledger's names for profiles that checks compare with, and the name when none is given. */
+#define MLO_BASELINE   "baseline"
+#define MLO_CHECK_NAME "default"
+/* Of "baseline:NAME" the name, of "baseline" MLO_CHECK_NAME, of anything else NULL. */
+const char *mlo_baseline_name(const char *word);
+
 /* Does the file begin as our profiles do? */
 bool mlo_is_profile(const char *path);
 /* A file that begins as our profiles do is one; a word that is no file but names a bundle of the workspace
- * stands for the profile that was packed into it (ctx NULL: no bundles); anything else is a table, counted as
+ * stands for the profile that was packed into it (ctx NULL: no bundles), "baseline:NAME" for that of the
+ * ledger; anything else is a table, counted as
  * `how` says. Owner: the caller. */
 int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
                      const struct mlo_table_opts *opts, const struct mlo_profile_opts *how,

@@ -169,6 +169,23 @@ int mlo_profile_columns(const struct mlo_profile *p, struct mlo_table_column **r
     return 0;
 }
 
+int mlo_profile_uses(const struct mlo_profile *p, struct mlo_column_use **ret, size_t *ret_n,
+                     const char **ret_positive, struct mlo_err *err)
+{
+    struct mlo_column_use *list = mlo_calloc(p->n_columns + 1, sizeof *list, err);
+    size_t n = 0;
+    if (!list)
+        return MLO_EIO;
+    for (size_t i = 0; i < p->n_columns; i++)
+        if (p->columns[i].role != MLO_ROLE_FEATURE)
+            list[n++] = (struct mlo_column_use){
+                .name = p->columns[i].name, .role = p->columns[i].role, .optional = true};
+    *ret = list;
+    *ret_n = n;
+    *ret_positive = p->outcome ? p->outcome->positive : NULL;
+    return 0;
+}
+
 /* ---- merging ---- */
 
 static int check_same(const struct mlo_profile *a, const struct mlo_profile *b, struct mlo_err *err)

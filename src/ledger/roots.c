@@ -43,12 +43,37 @@ static int effect_roots(const struct mlo_stmt *s, const struct roots *roots, str
     return rc ? rc : value_root(roots, mlo_stmt_text(s, 3), "history", run, err);
 }
 
+/* What runs made: of a kind that begins with "state:" the latest always, of others those of the time. */
+static const char artifacts[] =
+    "SELECT a.digest, a.run FROM artifacts AS a JOIN runs AS r ON r.id = a.run WHERE r.ended_ns >= ?1 "
+    "OR r.ended_ns IS NULL OR (a.kind, a.run) IN (SELECT kind, max(run) FROM artifacts "
+    "WHERE kind GLOB 'state:*' GROUP BY kind)";
+
+static int artifact_roots(struct mlo_ledger *l, int64_t since_ns, const struct roots *roots,
+                          struct mlo_err *err)
+{
+    MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
+    bool row = true;
+    int rc = mlo_stmt_prepare(l->db, artifacts, &s, err);
+    if (!rc)
+        rc = mlo_stmt_bind(&s, err, "i", since_ns);
+    while (!rc) {
+        rc = mlo_stmt_step(&s, &row, err);
+        if (rc || !row)
+            return rc;
+        rc = value_root(roots, mlo_stmt_text(&s, 0), "artifact", mlo_stmt_i64(&s, 1), err);
+    }
+    return rc;
+}
+
 int mlo_ledger_roots(struct mlo_ledger *l, int64_t since_ns, root_fn fn, void *ctx, struct mlo_err *err)
 {
     struct roots roots = {fn, ctx};
     MLO_AUTOSTMT struct mlo_stmt s = MLO_STMT_INIT;
     bool row = true;
     int rc = mlo_name_each(l, NULL, name_root, &roots, err);
+    if (!rc)
+        rc = artifact_roots(l, since_ns, &roots, err);
     if (!rc)
         rc = mlo_stmt_prepare(l->db, recent_effects, &s, err);
     if (!rc)

@@ -100,6 +100,23 @@ static int add_word(struct mlo_table *t, const char *word, struct mlo_err *err)
     return rc != 0 ? rc : add_matches(t, pattern.ptr, true, err);
 }
 
+int mlo_table_files(const char *const *words, size_t n, char ***ret, size_t *ret_n, struct mlo_err *err)
+{
+    struct mlo_table found = {0};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = add_word(&found, words[i], err);
+    if (rc == 0) {
+        *ret = found.paths;
+        *ret_n = found.n_paths;
+        return 0;
+    }
+    for (size_t i = 0; i < found.n_paths; i++)
+        free(found.paths[i]);
+    free(found.paths);
+    return rc;
+}
+
 /* ---- which form ---- */
 
 static bool has_extension(const char *path, const char *list)
