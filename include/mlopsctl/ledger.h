@@ -174,8 +174,9 @@ int mlo_name_history(struct mlo_ledger *l, const char *kind, const char *name, i
 /*
  * Digests that must stay, gc's roots; why: "name" (it has a name), "history" (a name had it since
  * `since_ns`), "undo" (rolling back a run that ended since `since_ns`, or the effect of a run in progress,
- * needs it), "artifact" (a run since then made it; of a kind "state:..." the newest stays whatever its age). since_ns 0: everything that any rollback could want; what is not a root of the shorter time can
- * no longer be undone. A digest may be reported more than once.
+ * needs it), "artifact" (a run since then made it; of a kind "state:..." the newest stays whatever its age).
+ * since_ns 0: everything that any rollback could want; what is not a root of the shorter time can no longer
+ * be undone. A digest may be reported more than once.
  */
 int mlo_ledger_roots(struct mlo_ledger *l, int64_t since_ns,
                      int (*fn)(void *ctx, const struct mlo_digest *d, const char *why, int64_t run,
