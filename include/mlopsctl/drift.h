@@ -146,11 +146,13 @@ struct mlo_drift_column {
     struct mlo_drift_fine fine;
     const uint64_t *counts_reference, *counts_current; /* bins; the last is the missing bin */
     double js, hellinger, total_variation;
-    struct mlo_test test; /* the one that decides: chi-square homogeneity or KS */
-    double p_adjusted;    /* over the columns of this run: Benjamini-Hochberg */
-    struct mlo_test ks;   /* numbers; from fine bins unless exact: then ks_error is 0 */
-    double ks_error;      /* |D - exact D| at most */
-    bool exact;           /* ks, wasserstein and quantiles are of the values, not of bins; so are: */
+    struct mlo_test test;   /* chi-square homogeneity on these bins */
+    struct mlo_test scores; /* numbers: location and spread by normal scores, on the fine bins */
+    double p;               /* of both: by Bonferroni, most of the level to the scores where there are any */
+    double p_adjusted;      /* over the columns of this run: Benjamini-Hochberg */
+    struct mlo_test ks;     /* numbers; from fine bins unless exact: then ks_error is 0 */
+    double ks_error;        /* |D - exact D| at most */
+    bool exact;             /* ks, wasserstein and quantiles are of the values, not of bins; so are: */
     double energy;
     struct mlo_test cramer_von_mises, anderson_darling, epps_singleton; /* when asked for */
     double wasserstein; /* in standard deviations of the reference */

@@ -153,6 +153,10 @@ struct mlo_cmh {
     double odds_ratio;    /* pooled, Mantel-Haenszel */
 };
 void mlo_cmh(const uint64_t (*tables)[4], size_t n, bool corrected, struct mlo_cmh *ret);
+/* Bins in order: van der Waerden's scores of location and Klotz's of spread, together (docs/statistics.md).
+ * MLO_STAT_NONE when there are at most two different bins, or nearly all rows are in one. Allocates. */
+int mlo_normal_scores(const uint64_t *a, const uint64_t *b, size_t bins, struct mlo_test *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 double mlo_cramers_v(const uint64_t *a, const uint64_t *b, size_t bins); /* bias-corrected */
 
 /* ---- many tests at once, in place of p-values: p[i] becomes adjusted ---- */

@@ -1,6 +1,6 @@
 /*
- * Two profiles side by side. An alarm needs size and significance: PSI above its limit, and the chi-square
- * test on the same bins, adjusted over all columns of the run, below its level. Nothing aborts: what cannot
+ * Two profiles side by side. An alarm needs size and significance: PSI above its limit, and the p-value of
+ * its tests, adjusted over all columns of the run, below its level. Nothing aborts: what cannot
  * be compared gets a verdict that says why.
  */
 #include "exact.h"
@@ -71,6 +71,19 @@ void mlo_compare_counts(struct mlo_drift_column *c)
     c->total_variation = mlo_total_variation(packed_a, packed_b, at);
     at = pool_rare(packed_a, packed_b, at, n, m);
     mlo_chi2_homogeneity(packed_a, packed_b, at, true, &c->test);
+    c->p = c->test.p;
+}
+
+/* Chi-square sees any change, and for that little of each; most changes of numbers are of location or spread,
+ * of which scores see small ones. So the scores have most of the level. */
+int mlo_compare_order(const uint64_t *a, const uint64_t *b, size_t bins, struct mlo_drift_column *c,
+                      struct mlo_err *err)
+{
+    const double scores = 0.9;
+    int rc = mlo_normal_scores(a, b, bins, &c->scores, err);
+    if (rc == 0 && c->scores.why == MLO_STAT_OK)
+        c->p = fmin(1, fmin(c->scores.p / scores, c->test.p / (1 - scores)));
+    return rc;
 }
 
 static uint64_t rows_of(const struct mlo_profile_column *c)
@@ -231,27 +244,48 @@ static void judge(const struct mlo_drift_opts *o, struct mlo_drift_column *c)
         SAY(c, MLO_VERDICT_STABLE, "PSI %.3f", c->psi);
 }
 
-/* p-values of all columns are adjusted together: one list for the distributions, one for the missing shares.
- */
+int mlo_adjust_both(double *p, double *missing_p, size_t n, struct mlo_err *err)
+{
+    MLO_AUTOFREE double *all = mlo_calloc(2 * n + 1, sizeof *all, err);
+    size_t k = 0;
+    if (!all)
+        return MLO_EIO;
+    for (size_t i = 0; i < 2 * n; i++) {
+        double v = i < n ? p[i] : missing_p[i - n];
+        if (!isnan(v))
+            all[k++] = v;
+    }
+    int rc = mlo_benjamini_hochberg(all, k, err);
+    for (size_t i = 2 * n; rc == 0 && i-- > 0;) {
+        double *v = i < n ? &p[i] : &missing_p[i - n];
+        *v = isnan(*v) ? 1 : all[--k];
+    }
+    return rc;
+}
+
+static bool has_missing(const struct mlo_drift_column *c)
+{
+    return c->missing_reference > 0 || c->missing_current > 0;
+}
+
+/* The p-values of all columns are adjusted together, those of distributions and of missing shares: either can
+ * raise the alarm. */
 static int judge_all(struct mlo_drift_report *r, const struct mlo_drift_opts *o, struct mlo_err *err)
 {
     MLO_AUTOFREE double *p = mlo_calloc(2 * r->n_columns + 1, sizeof *p, err);
-    size_t n = 0;
+    size_t n = r->n_columns;
     if (!p)
         return MLO_EIO;
-    for (size_t i = 0; i < r->n_columns; i++)
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_drift_column *c = &r->columns[i];
+        p[i] = is_compared(c) ? c->p : NAN;
+        p[n + i] = is_compared(c) && has_missing(c) ? c->missing_test.p : NAN;
+    }
+    int rc = mlo_adjust_both(p, p + n, n, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
         if (is_compared(&r->columns[i])) {
-            p[n] = r->columns[i].test.p;
-            p[r->n_columns + n++] = r->columns[i].missing_test.p;
-        }
-    int rc = mlo_benjamini_hochberg(p, n, err);
-    if (rc == 0)
-        rc = mlo_benjamini_hochberg(p + r->n_columns, n, err);
-    n = 0;
-    for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
-        if (is_compared(&r->columns[i])) {
-            r->columns[i].p_adjusted = p[n];
-            r->columns[i].missing_p_adjusted = p[r->n_columns + n++];
+            r->columns[i].p_adjusted = p[i];
+            r->columns[i].missing_p_adjusted = p[n + i];
             judge(o, &r->columns[i]);
         }
     return rc;
@@ -305,6 +339,7 @@ static struct mlo_drift_column *next_column(struct mlo_drift_report *r, const st
     *c = (struct mlo_drift_column){.name = of->name,
                                    .test = {.p = 1},
                                    .missing_test = {.p = 1},
+                                   .p = 1,
                                    .p_adjusted = 1,
                                    .missing_p_adjusted = 1};
     c->role = own && own->role != MLO_ROLE_FEATURE ? own->role : of->role;

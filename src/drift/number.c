@@ -185,6 +185,10 @@ int mlo_compare_numbers(const struct mlo_pair *p, struct mlo_drift_column *ret, 
                                         p->reference->bins.each_value, p->reference->counts,
                                         p->current->counts};
     mlo_compare_counts(ret);
+    rc = mlo_compare_order(p->reference->counts, p->current->counts, p->reference->bins.n_edges + 1, ret,
+                           err);
+    if (rc != 0)
+        return rc;
     gaps(p, ret);
     describe(p, ret);
     double sd = sqrt(ret->reference.variance);

@@ -61,8 +61,8 @@ static size_t pool_texts(const struct mlo_window_column *c, const uint64_t *a, c
     return used;
 }
 
-static void compare_window(const struct mlo_window_column *c, const uint64_t *a, const uint64_t *b,
-                           struct figure *ret)
+static int compare_window(const struct mlo_window_column *c, const uint64_t *a, const uint64_t *b,
+                          struct figure *ret, struct mlo_err *err)
 {
     uint64_t pooled_a[MLO_WINDOW_TEXTS + 2], pooled_b[MLO_WINDOW_TEXTS + 2];
     struct mlo_drift_column now = {.bins = c->bins, .counts_reference = a, .counts_current = b};
@@ -74,30 +74,29 @@ static void compare_window(const struct mlo_window_column *c, const uint64_t *a,
     }
     mlo_compare_counts(&now);
     mlo_compare_missing(a[c->bins - 1], n, b[c->bins - 1], m, &now);
-    *ret = (struct figure){now.psi, now.psi_noise.level95, now.missing_current, now.test.p,
-                           now.missing_test.p};
+    int rc = c->bin_of ? 0 : mlo_compare_order(a, b, c->bins - 1, &now, err);
+    bool missing = a[c->bins - 1] + b[c->bins - 1] > 0;
+    *ret = (struct figure){now.psi, now.psi_noise.level95, now.missing_current, now.p,
+                           missing ? now.missing_test.p : NAN};
+    return rc;
 }
 
 static int adjust(struct table *t, struct mlo_err *err)
 {
-    size_t all = t->set->n * t->report->n_columns, n = 0;
+    size_t all = t->set->n * t->report->n_columns;
     MLO_AUTOFREE double *p = mlo_calloc(2 * all + 1, sizeof *p, err);
     if (!p)
         return MLO_EIO;
-    for (size_t i = 0; i < all; i++)
-        if (t->of[i % t->report->n_columns]) {
-            p[n] = t->figures[i].p;
-            p[all + n++] = t->figures[i].missing_p;
-        }
-    int rc = mlo_benjamini_hochberg(p, n, err);
-    if (rc == 0)
-        rc = mlo_benjamini_hochberg(p + all, n, err);
-    n = 0;
-    for (size_t i = 0; rc == 0 && i < all; i++)
-        if (t->of[i % t->report->n_columns]) {
-            t->figures[i].p = p[n];
-            t->figures[i].missing_p = p[all + n++];
-        }
+    for (size_t i = 0; i < all; i++) {
+        bool compared = t->of[i % t->report->n_columns] != NULL;
+        p[i] = compared ? t->figures[i].p : NAN;
+        p[all + i] = compared ? t->figures[i].missing_p : NAN;
+    }
+    int rc = mlo_adjust_both(p, p + all, all, err);
+    for (size_t i = 0; rc == 0 && i < all; i++) {
+        t->figures[i].p = p[i];
+        t->figures[i].missing_p = p[all + i];
+    }
     return rc;
 }
 
@@ -166,12 +165,15 @@ static int fill(struct table *t, struct mlo_err *err)
         return MLO_EIO;
     for (size_t i = 0; i < r->n_columns; i++)
         t->of[i] = counted_column(t->windows, &r->columns[i]);
-    for (size_t w = 0; w < t->set->n; w++)
-        for (size_t i = 0; i < r->n_columns; i++)
+    int rc = 0;
+    for (size_t w = 0; rc == 0 && w < t->set->n; w++)
+        for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
             if (t->of[i])
-                compare_window(t->of[i], t->windows->reference + t->of[i]->at,
-                               t->set->list[w].counts + t->of[i]->at, &t->figures[w * r->n_columns + i]);
-    int rc = adjust(t, err);
+                rc = compare_window(t->of[i], t->windows->reference + t->of[i]->at,
+                                    t->set->list[w].counts + t->of[i]->at, &t->figures[w * r->n_columns + i],
+                                    err);
+    if (rc == 0)
+        rc = adjust(t, err);
     for (size_t w = 0; rc == 0 && w < t->set->n; w++) {
         name_window(t->windows, &t->set->list[w], &r->windows[w]);
         conclude_window(t, w, columns);

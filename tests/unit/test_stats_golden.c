@@ -219,6 +219,38 @@ static void binned(void)
     near(t.p, 0.039758982458829244);
 }
 
+/* As NumPy's and SciPy's rankdata, norm.ppf and quad give it. */
+static void ordered_bins(void)
+{
+    static const uint64_t a[] = {40, 35, 0, 60, 22, 18, 9, 5, 1, 10},
+                          b[] = {20, 30, 0, 45, 30, 25, 12, 9, 4, 25};
+    static const uint64_t c[] = {50, 50, 50, 50}, d[] = {10, 40, 60, 400};
+    struct mlo_test t;
+    struct mlo_err err = MLO_ERR_INIT;
+    check_ok(mlo_normal_scores(a, b, 10, &t, &err), &err);
+    near(t.statistic, 18.694548863063478);
+    near(t.p, 2.2305242945811964e-05);
+    check_ok(mlo_normal_scores(c, d, 4, &t, &err), &err);
+    near(t.statistic, 203.3469814081268);
+    close_to(t.p, 5.508816005651911e-46, 1e-6, "p");
+    check_ok(mlo_normal_scores(a, a, 10, &t, &err), &err);
+    check(t.statistic <= 0 && t.p >= 1);
+}
+
+/* Two values, or nearly all rows in one bin: the normal law would not hold. */
+static void too_few_for_scores(void)
+{
+    static const uint64_t two[] = {30, 0, 70}, lone[] = {990, 2, 3};
+    struct mlo_test t;
+    struct mlo_err err = MLO_ERR_INIT;
+    check_ok(mlo_normal_scores(two, two, 3, &t, &err), &err);
+    check(t.why == MLO_STAT_NONE && t.p >= 1);
+    check_ok(mlo_normal_scores(lone, lone, 3, &t, &err), &err);
+    check(t.why == MLO_STAT_NONE);
+    check_ok(mlo_normal_scores(two, two, 0, &t, &err), &err);
+    check(t.why == MLO_STAT_NONE);
+}
+
 static void categories_of_peers(void)
 {
     static const uint64_t a[] = {500, 300, 200, 100, 0}, b[] = {270, 270, 180, 180, 90};
@@ -418,6 +450,8 @@ static int allocates(void)
         rc = mlo_delong(x, 3, y, 2, &auc, &err);
     if (rc == 0)
         rc = mlo_mann_whitney(x, 3, y, 2, &t, &err);
+    if (rc == 0)
+        rc = mlo_normal_scores((const uint64_t[]){20, 30}, (const uint64_t[]){30, 20}, 2, &t, &err);
     return rc != 0 ? rc : mlo_bootstrap(x, 3, mean_statistic, NULL, 10, 0.9, 1, &i, &err);
 }
 
@@ -437,6 +471,8 @@ int main(void)
     run(moments_and_quantiles);
     run(ranking);
     run(binned);
+    run(ordered_bins);
+    run(too_few_for_scores);
     run(categories_of_peers);
     run(small_tables);
     run(adjusted);
