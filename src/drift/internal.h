@@ -246,7 +246,8 @@ void mlo_compare_counts(struct mlo_drift_column *c);
 /* Numbers, from counts of their values in order, after the above: normal scores, and p of both tests. */
 int mlo_compare_order(const uint64_t *a, const uint64_t *b, size_t bins, struct mlo_drift_column *c,
                       struct mlo_err *err) MLO_MUST_CHECK;
-/* Adjusts p-values of distributions and of missing shares in one list; one that is not made (p NAN) is none. */
+/* Adjusts p-values of distributions and of missing shares in one list; one that is not made (p NAN) is none.
+ */
 int mlo_adjust_both(double *p, double *missing_p, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 /* Shares of missing rows, ka of n and kb of m, and their test. */
 void mlo_compare_missing(uint64_t ka, uint64_t n, uint64_t kb, uint64_t m, struct mlo_drift_column *ret);
