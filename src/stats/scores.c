@@ -9,9 +9,8 @@
 #define SPREAD_WEIGHT 0.5 /* of the squared score of spread beside that of location */
 #define ANGLES        128
 #define APART_MIN     10.0 /* rows of the smaller sample outside the fullest bin */
-* /
 
-    struct binned {
+struct binned {
     const uint64_t *a, *b;
     size_t bins;
     double n, m;
