@@ -54,6 +54,15 @@ static const struct whole_type whole_types[] = {
     [MLO_DT_I2] = {-2, 1, 2},
 };
 
+bool mlo_whole_range(enum mlo_dtype t, double *ret_least, double *ret_most)
+{
+    if ((size_t)t >= MLO_COUNT(whole_types) || !whole_types[t].bits)
+        return false;
+    *ret_least = whole_types[t].least;
+    *ret_most = whole_types[t].most;
+    return true;
+}
+
 /* Packed elements of one byte come one after the other. */
 static void put_whole(void *to, unsigned bits, size_t i, uint64_t v)
 {

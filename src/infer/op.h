@@ -149,6 +149,18 @@ int mlo_spread_doubles(struct mlo_op_call *c, const struct mlo_array *a, const s
 int mlo_scratch_doubles(struct mlo_op_call *c, size_t n, double **ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* The range of a type of whole numbers; false for others. */
+bool mlo_whole_range(enum mlo_dtype t, double *ret_least, double *ret_most);
+
+/* ---- op_linear.c ---- */
+
+/* What a b is, as MatMul has it: its type, shape and number of elements; without data. */
+int mlo_product_shape(const struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                      struct mlo_array *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Fills out, which has that shape. */
+int mlo_product(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- subgraphs ---- */
 
 /* Runs the subgraph that attribute `name` holds. out: as many as it has outputs, empty before, owned by the

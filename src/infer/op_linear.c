@@ -47,14 +47,9 @@ struct matrices {
     bool row, column;
 };
 
-static int take_matrices(const struct mlo_op_call *c, struct matrices *m, struct mlo_err *err)
+static int take_matrices(const struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                         struct matrices *m, struct mlo_err *err)
 {
-    const struct mlo_array *a, *b;
-    int rc = mlo_in_array(c, 0, &a, err);
-    if (rc == 0)
-        rc = mlo_in_typed(c, 1, a->dtype, &b, err);
-    if (rc != 0)
-        return rc;
     *m = (struct matrices){.a = *a, .b = *b, .row = a->rank == 1, .column = b->rank == 1};
     if (m->row) {
         m->a.rank = 2;
@@ -111,9 +106,9 @@ static int multiply_all(struct mlo_op_call *c, const struct matrices *m, struct 
     const void *x, *y;
     int rc = batch_shape(m, &a, &b, &all, err);
     if (rc == 0)
-        rc = mlo_as_type(c, mlo_in(c, 0), w.t, &x, err);
+        rc = mlo_as_type(c, &m->a, w.t, &x, err);
     if (rc == 0)
-        rc = mlo_as_type(c, mlo_in(c, 1), w.t, &y, err);
+        rc = mlo_as_type(c, &m->b, w.t, &y, err);
     if (rc == 0)
         rc = result_memory(c, out, w.t, &result, err);
     if (rc != 0)
@@ -141,15 +136,16 @@ static int multiply_all(struct mlo_op_call *c, const struct matrices *m, struct 
     return give_result(&result, out, err);
 }
 
-static int run_matmul(struct mlo_op_call *c, struct mlo_err *err)
+int mlo_product_shape(const struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                      struct mlo_array *ret, struct mlo_err *err)
 {
-    struct mlo_array a, b, all, *out;
+    struct mlo_array x, y, all;
     struct matrices m;
-    int rc = take_matrices(c, &m, err);
-    if (rc == 0 && compute_type(m.a.dtype) == MLO_DT_UNKNOWN)
-        rc = mlo_op_refuse(c, err, "not for this type");
+    int rc = a->dtype == b->dtype && compute_type(a->dtype) != MLO_DT_UNKNOWN
+                 ? take_matrices(c, a, b, &m, err)
+                 : mlo_op_refuse(c, err, "not for these types");
     if (rc == 0)
-        rc = batch_shape(&m, &a, &b, &all, err);
+        rc = batch_shape(&m, &x, &y, &all, err);
     if (rc == 0 && all.rank + 2 > MLO_RANK_MAX)
         rc = mlo_op_refuse(c, err, "too many dimensions");
     if (rc != 0)
@@ -158,8 +154,31 @@ static int run_matmul(struct mlo_op_call *c, struct mlo_err *err)
         all.dims[all.rank++] = m.a.dims[m.a.rank - 2];
     if (!m.column)
         all.dims[all.rank++] = m.b.dims[m.b.rank - 1];
-    rc = mlo_out_new(c, 0, m.a.dtype, all.dims, all.rank, &out, err);
-    return rc == 0 && out ? multiply_all(c, &m, out, err) : rc;
+    all.dtype = a->dtype;
+    *ret = all;
+    return mlo_array_count(all.dims, all.rank, &ret->n, err);
+}
+
+int mlo_product(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                struct mlo_array *out, struct mlo_err *err)
+{
+    struct matrices m;
+    int rc = take_matrices(c, a, b, &m, err);
+    return rc == 0 ? multiply_all(c, &m, out, err) : rc;
+}
+
+static int run_matmul(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a, *b;
+    struct mlo_array shape, *out;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_array(c, 1, &b, err);
+    if (rc == 0)
+        rc = mlo_product_shape(c, a, b, &shape, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, shape.dtype, shape.dims, shape.rank, &out, err);
+    return rc == 0 && out ? mlo_product(c, a, b, out, err) : rc;
 }
 
 /* ---- Gemm: alpha a b + beta c ---- */

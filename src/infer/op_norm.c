@@ -57,6 +57,7 @@ static int take_channels(const struct mlo_op_call *c, struct channels *w, struct
     if (rc != 0)
         return rc;
     mlo_around(w->a, 1, &w->batch, &w->inner);
+    w->batch = w->a->n ? w->batch : 0; /* the others may be large */
     w->n = (size_t)w->a->dims[1];
     return 0;
 }
@@ -283,7 +284,7 @@ static int run_lp(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     mlo_around(a, axis, &outer, &inner);
     size_t n = (size_t)a->dims[axis];
-    for (size_t r = 0; r < outer * inner; r++) {
+    for (size_t r = 0; n > 0 && r < outer * inner; r++) {
         double *row = v + r / inner * n * inner + r % inner, sum = 0;
         for (size_t i = 0; i < n; i++)
             sum += p == 1 ? fabs(row[i * inner]) : row[i * inner] * row[i * inner];

@@ -224,6 +224,8 @@ static int begin_rows(struct row_work *w, const struct mlo_op_call *c, int64_t a
         rc = mlo_axis(axis, w->a->rank, &w->axis, err);
     if (rc == 0)
         mlo_around(w->a, w->axis, &w->outer, &w->inner);
+    if (rc == 0 && w->a->n == 0)
+        w->outer = 0; /* the others may be large */
     w->n = rc == 0 ? (size_t)w->a->dims[w->axis] : 0;
     return rc;
 }

@@ -1,0 +1,320 @@
+/*
+ * Numbers as small whole ones (or floats of 8 and 4 bits) with a scale and a zero point, and products of
+ * them. Quotients and scaled sums are rounded as floats, as ONNX Runtime does, so that ties fall the same
+ * way; sums of products are exact.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "op.h"
+
+/* ---- which scale is an element's ---- */
+
+enum per { PER_ARRAY, PER_AXIS, PER_BLOCK };
+struct grid {
+    enum per per;
+    size_t n, inner;        /* of the array along the axis, and behind it */
+    size_t block, n_blocks; /* PER_BLOCK */
+};
+
+static size_t scale_of(const struct grid *g, size_t i)
+{
+    if (g->per == PER_ARRAY)
+        return 0;
+    size_t along = i / g->inner % g->n;
+    if (g->per == PER_AXIS)
+        return along;
+    return (i / g->inner / g->n * g->n_blocks + along / g->block) * g->inner + i % g->inner;
+}
+
+static bool fits_blocks(const struct mlo_array *a, const struct mlo_array *scale, unsigned axis,
+                        int64_t block)
+{
+    if (scale->rank != a->rank || a->dims[axis] == 0)
+        return false;
+    for (unsigned d = 0; d < a->rank; d++)
+        if (scale->dims[d] != (d == axis ? (a->dims[d] - 1) / block + 1 : a->dims[d]))
+            return false;
+    return true;
+}
+
+static int make_grid(const struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *scale,
+                     struct grid *g, struct mlo_err *err)
+{
+    int64_t block = mlo_attr_int(c->node, "block_size", 0);
+    unsigned axis = 0;
+    size_t outer;
+    *g = (struct grid){.per = PER_ARRAY};
+    if (block == 0 && scale->n == 1 && scale->rank <= 1)
+        return 0;
+    int rc = mlo_axis(mlo_attr_int(c->node, "axis", 1), a->rank, &axis, err);
+    if (rc != 0)
+        return rc;
+    mlo_around(a, axis, &outer, &g->inner);
+    g->n = (size_t)a->dims[axis];
+    g->per = block ? PER_BLOCK : PER_AXIS;
+    if (block > 0 && fits_blocks(a, scale, axis, block)) {
+        g->block = (size_t)block;
+        g->n_blocks = (size_t)scale->dims[axis];
+        return 0;
+    }
+    if (block == 0 && scale->rank == 1 && scale->n == g->n)
+        return 0;
+    return mlo_op_refuse(c, err, "a scale that does not fit");
+}
+
+struct quantizing {                           /* inputs 0 to 2, which all quantising operators have */
+    const struct mlo_array *a, *scale, *zero; /* zero NULL: not given */
+    struct grid grid;
+    double *v, *scales, *zeros; /* zeros NULL: all 0 */
+};
+
+static int read_quantizing(struct mlo_op_call *c, struct quantizing *q, struct mlo_err *err)
+{
+    int rc = mlo_in_array(c, 0, &q->a, err);
+    if (rc == 0)
+        rc = mlo_in_array(c, 1, &q->scale, err);
+    if (rc == 0)
+        rc = make_grid(c, q->a, q->scale, &q->grid, err);
+    q->zero = mlo_in(c, 2);
+    if (rc == 0 && q->zero && q->zero->n != q->scale->n)
+        rc = mlo_op_refuse(c, err, "a zero point for each scale is needed");
+    if (rc == 0)
+        rc = mlo_as_doubles(c, q->a, &q->v, err);
+    if (rc == 0)
+        rc = mlo_as_doubles(c, q->scale, &q->scales, err);
+    if (rc == 0 && q->zero)
+        rc = mlo_as_doubles(c, q->zero, &q->zeros, err);
+    return rc;
+}
+
+/* ---- QuantizeLinear ---- */
+
+static double into_range(double v, double least, double most)
+{
+    return v < least ? least : v > most ? most : v;
+}
+
+static int quantized_type(const struct mlo_op_call *c, const struct mlo_array *zero, enum mlo_dtype *ret,
+                          struct mlo_err *err)
+{
+    int64_t said = mlo_attr_int(c->node, "output_dtype", 0),
+            precision = mlo_attr_int(c->node, "precision", 0);
+    *ret = zero ? zero->dtype : said ? mlo_onnx_type_of((uint64_t)said) : MLO_DT_U8;
+    if (zero && said && mlo_onnx_type_of((uint64_t)said) != zero->dtype)
+        return mlo_op_refuse(c, err, "output_dtype is not the type of the zero point");
+    if (precision && mlo_onnx_type_of((uint64_t)precision) != MLO_DT_F32)
+        return mlo_fail(err, MLO_EUNAVAIL, "precision other than float32 is not supported");
+    return 0;
+}
+
+static int run_quantize(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct quantizing q = {0};
+    struct mlo_array *out, from;
+    enum mlo_dtype t;
+    double least = 0, most = 0;
+    int rc = read_quantizing(c, &q, err);
+    if (rc == 0)
+        rc = quantized_type(c, q.zero, &t, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, t, q.a->dims, q.a->rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    bool whole = mlo_whole_range(t, &least, &most);
+    for (size_t i = 0; i < q.a->n; i++) {
+        size_t at = scale_of(&q.grid, i);
+        double v = (double)((float)q.v[i] / (float)q.scales[at]), zero = q.zeros ? q.zeros[at] : 0;
+        q.v[i] = whole ? into_range(rint(v) + zero, least, most) : v + zero;
+    }
+    from = *q.a;
+    from.dtype = MLO_DT_F64;
+    from.data = q.v;
+    return mlo_cast_small(&from, out, mlo_attr_int(c->node, "saturate", 1) != 0, err);
+}
+
+static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
+{
+    int64_t said = mlo_attr_int(c->node, "output_dtype", 0);
+    struct quantizing q = {0};
+    struct mlo_array *out;
+    int rc = read_quantizing(c, &q, err);
+    if (rc == 0 && q.zero && q.zero->dtype != q.a->dtype)
+        rc = mlo_op_refuse(c, err, "a zero point of another type");
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, said ? mlo_onnx_type_of((uint64_t)said) : q.scale->dtype, q.a->dims, q.a->rank,
+                         &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    for (size_t i = 0; i < q.a->n; i++) {
+        size_t at = scale_of(&q.grid, i);
+        q.v[i] = (q.v[i] - (q.zeros ? q.zeros[at] : 0)) * q.scales[at];
+    }
+    return mlo_from_doubles(q.v, out, err);
+}
+
+/* ---- DynamicQuantizeLinear ---- */
+
+/* Scale and zero point so that uint8 spans all values and 0 is one of its numbers. */
+static void find_scale(const float *v, size_t n, float *ret_scale, float *ret_zero)
+{
+    float least = 0, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        least = v[i] < least ? v[i] : least;
+        most = v[i] > most ? v[i] : most;
+    }
+    float scale = (most - least) / 255;
+    *ret_scale = scale == 0 ? 1 : scale;
+    *ret_zero = rintf((float)into_range((double)(-least / *ret_scale), 0, 255));
+}
+
+static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a;
+    struct mlo_array *out, *out_scale, *out_zero;
+    float scale, zero;
+    double *to;
+    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &a, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_U8, a->dims, a->rank, &out, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 1, MLO_DT_F32, NULL, 0, &out_scale, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 2, MLO_DT_U8, NULL, 0, &out_zero, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, a->n, &to, err);
+    if (rc != 0)
+        return rc;
+    const float *v = a->data;
+    find_scale(v, a->n, &scale, &zero);
+    for (size_t i = 0; i < a->n; i++)
+        to[i] = into_range((double)rintf(v[i] / scale) + (double)zero, 0, 255);
+    if (out_scale)
+        *(float *)out_scale->data = scale;
+    if (out_zero)
+        *(uint8_t *)out_zero->data = (uint8_t)zero;
+    return out ? mlo_from_doubles(to, out, err) : 0;
+}
+
+/* ---- products ---- */
+
+/* One number for each row of a matrix: a column of them. */
+static struct mlo_array by_rows(const struct mlo_array *a, unsigned rank)
+{
+    struct mlo_array column = *a;
+    if (a->rank == 1 && a->n > 1 && rank > 1) {
+        column.rank = 2;
+        column.dims[1] = 1;
+    }
+    return column;
+}
+
+static int in_centred(struct mlo_op_call *c, size_t i, size_t zero_i, bool rows, struct mlo_array *ret,
+                      struct mlo_err *err)
+{
+    const struct mlo_array *a, *zero = mlo_in(c, zero_i);
+    double *v, *zeros = NULL;
+    int rc = mlo_in_array(c, i, &a, err);
+    if (rc == 0 && zero && zero->dtype != a->dtype)
+        rc = mlo_op_refuse(c, err, "a zero point of another type");
+    if (rc == 0)
+        rc = mlo_as_doubles(c, a, &v, err);
+    if (rc == 0 && zero) {
+        struct mlo_array placed = rows ? by_rows(zero, a->rank) : *zero;
+        rc = mlo_spread_doubles(c, &placed, a, &zeros, err);
+    }
+    if (rc != 0)
+        return rc;
+    for (size_t k = 0; zeros && k < a->n; k++)
+        v[k] -= zeros[k];
+    *ret = *a;
+    ret->dtype = MLO_DT_F64;
+    ret->data = v;
+    return 0;
+}
+
+/* Doubles hold sums of products of bytes exactly. */
+static int exact_product(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                         struct mlo_array *ret, struct mlo_err *err)
+{
+    double *v;
+    int rc = mlo_product_shape(c, a, b, ret, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, ret->n, &v, err);
+    if (rc != 0)
+        return rc;
+    ret->data = v;
+    return mlo_product(c, a, b, ret, err);
+}
+
+static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct mlo_array a, b, product, *out;
+    int rc = in_centred(c, 0, 2, true, &a, err);
+    if (rc == 0)
+        rc = in_centred(c, 1, 3, false, &b, err);
+    if (rc == 0)
+        rc = exact_product(c, &a, &b, &product, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_I32, product.dims, product.rank, &out, err);
+    return rc == 0 && out ? mlo_from_doubles(product.data, out, err) : rc;
+}
+
+static int in_spread(struct mlo_op_call *c, size_t i, bool rows, const struct mlo_array *like, double **ret,
+                     struct mlo_err *err)
+{
+    const struct mlo_array *a;
+    int rc = mlo_in_array(c, i, &a, err);
+    if (rc != 0)
+        return rc;
+    struct mlo_array placed = rows ? by_rows(a, like->rank) : *a;
+    return mlo_spread_doubles(c, &placed, like, ret, err);
+}
+
+static int out_requantized(struct mlo_op_call *c, const struct mlo_array *sums, const double *a_scale,
+                           const double *b_scale, const double *y_scale, const double *y_zero,
+                           enum mlo_dtype t, struct mlo_err *err)
+{
+    double least, most, *v = sums->data;
+    struct mlo_array *out;
+    if (!mlo_whole_range(t, &least, &most))
+        return mlo_op_refuse(c, err, "not to %s", mlo_dtype_name(t));
+    int rc = mlo_out_new(c, 0, t, sums->dims, sums->rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    for (size_t i = 0; i < sums->n; i++) {
+        float scale = (float)a_scale[i] * (float)b_scale[i] / (float)y_scale[i];
+        v[i] = into_range((double)rintf((float)v[i] * scale) + y_zero[i], least, most);
+    }
+    return mlo_from_doubles(v, out, err);
+}
+
+static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
+{
+    double *a_scale, *b_scale, *y_scale, *y_zero;
+    struct mlo_array a, b, product;
+    int rc = in_centred(c, 0, 2, true, &a, err);
+    if (rc == 0)
+        rc = in_centred(c, 3, 5, false, &b, err);
+    if (rc == 0)
+        rc = exact_product(c, &a, &b, &product, err);
+    if (rc == 0)
+        rc = in_spread(c, 1, true, &product, &a_scale, err);
+    if (rc == 0)
+        rc = in_spread(c, 4, false, &product, &b_scale, err);
+    if (rc == 0)
+        rc = in_spread(c, 6, true, &product, &y_scale, err);
+    if (rc == 0)
+        rc = in_spread(c, 7, true, &product, &y_zero, err);
+    return rc == 0 ? out_requantized(c, &product, a_scale, b_scale, y_scale, y_zero, mlo_in(c, 7)->dtype, err)
+                   : rc;
+}
+
+static const struct mlo_op ops[] = {
+    {.name = "QuantizeLinear", .since = 10, .run = run_quantize},
+    {.name = "DequantizeLinear", .since = 10, .run = run_dequantize},
+    {.name = "DynamicQuantizeLinear", .since = 11, .run = run_dynamic},
+    {.name = "MatMulInteger", .since = 10, .run = run_matmul_integer},
+    {.name = "QLinearMatMul", .since = 10, .run = run_qlinear_matmul},
+};
+const struct mlo_op_family mlo_ops_quant = {"", ops, MLO_COUNT(ops)};
