@@ -152,6 +152,18 @@ int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err)
 /* The range of a type of whole numbers; false for others. */
 bool mlo_whole_range(enum mlo_dtype t, double *ret_least, double *ret_most);
 
+/* ---- op_move.c: parts along an axis, of types of whole bytes ---- */
+
+/* n > 0 arrays one behind the other as output i. */
+int mlo_out_joined(struct mlo_op_call *c, size_t i, const struct mlo_array *parts, size_t n, unsigned axis,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* Fills part from position `at` of the axis on, as long as it is; it must fit. */
+int mlo_take_part(const struct mlo_array *whole, unsigned axis, size_t at, struct mlo_array *part,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+/* A dimension of 1 more or less; axis at most the rank, or of a dimension of 1. */
+int mlo_axis_insert(struct mlo_array *a, unsigned axis, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_axis_remove(struct mlo_array *a, unsigned axis);
+
 /* ---- op_linear.c ---- */
 
 /* What a b is, as MatMul has it: its type, shape and number of elements; without data. */

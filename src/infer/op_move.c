@@ -106,42 +106,92 @@ static bool same_but(const struct mlo_array *a, const struct mlo_array *b, unsig
     return true;
 }
 
+static void copy_rows(char *to, size_t to_row, const char *from, size_t from_row, size_t size, size_t rows)
+{
+    for (size_t i = 0; size && i < rows; i++)
+        memcpy(to + i * to_row, from + i * from_row, size);
+}
+
+int mlo_take_part(const struct mlo_array *whole, unsigned axis, size_t at, struct mlo_array *part,
+                  struct mlo_err *err)
+{
+    size_t outer, inner, size;
+    int rc = need_bytes(whole, &size, err);
+    if (rc != 0 || part->n == 0)
+        return rc;
+    mlo_around(whole, axis, &outer, &inner);
+    size_t row = (size_t)part->dims[axis] * inner * size;
+    copy_rows(part->data, row, (const char *)whole->data + at * inner * size,
+              (size_t)whole->dims[axis] * inner * size, row, outer);
+    return 0;
+}
+
+static void put_part(struct mlo_array *whole, unsigned axis, size_t at, const struct mlo_array *part)
+{
+    size_t outer, inner, size = mlo_element_size(whole->dtype);
+    if (part->n == 0)
+        return;
+    mlo_around(whole, axis, &outer, &inner);
+    size_t row = (size_t)part->dims[axis] * inner * size;
+    copy_rows((char *)whole->data + at * inner * size, (size_t)whole->dims[axis] * inner * size, part->data,
+              row, row, outer);
+}
+
+int mlo_axis_insert(struct mlo_array *a, unsigned axis, struct mlo_err *err)
+{
+    if (a->rank >= MLO_RANK_MAX)
+        return mlo_fail(err, MLO_EUNAVAIL, "more than %d dimensions", MLO_RANK_MAX);
+    memmove(&a->dims[axis + 1], &a->dims[axis], (a->rank - axis) * sizeof *a->dims);
+    a->dims[axis] = 1;
+    a->rank++;
+    return 0;
+}
+
+void mlo_axis_remove(struct mlo_array *a, unsigned axis)
+{
+    a->rank--;
+    memmove(&a->dims[axis], &a->dims[axis + 1], (a->rank - axis) * sizeof *a->dims);
+}
+
+int mlo_out_joined(struct mlo_op_call *c, size_t i, const struct mlo_array *parts, size_t n, unsigned axis,
+                   struct mlo_err *err)
+{
+    struct mlo_array whole = parts[0], *out;
+    size_t size, at = 0;
+    int rc = need_bytes(&whole, &size, err);
+    for (size_t k = 1; rc == 0 && k < n; k++)
+        if (!same_but(&whole, &parts[k], axis) ||
+            __builtin_add_overflow(whole.dims[axis], parts[k].dims[axis], &whole.dims[axis]))
+            rc = mlo_op_refuse(c, err, "parts do not fit along axis %u", axis);
+    if (rc == 0)
+        rc = mlo_out_new(c, i, whole.dtype, whole.dims, whole.rank, &out, err);
+    for (size_t k = 0; rc == 0 && out && k < n; k++) {
+        put_part(out, axis, at, &parts[k]);
+        at += (size_t)parts[k].dims[axis];
+    }
+    return rc;
+}
+
 static int run_concat(struct mlo_op_call *c, struct mlo_err *err)
 {
-    int64_t dims[MLO_RANK_MAX];
-    const struct mlo_array *first, *a;
-    struct mlo_array *out;
-    size_t outer, inner, size;
+    const struct mlo_array *a;
+    struct mlo_array *parts;
+    void *memory;
     unsigned axis;
-    int rc = mlo_in_array(c, 0, &first, err);
+    int rc = mlo_in_array(c, 0, &a, err);
     if (rc == 0)
-        rc = need_bytes(first, &size, err);
+        rc = mlo_axis(mlo_attr_int(c->node, "axis", 1), a->rank, &axis, err);
     if (rc == 0)
-        rc = mlo_axis(mlo_attr_int(c->node, "axis", 1), first->rank, &axis, err);
+        rc = mlo_scratch(c, c->n_in, sizeof *parts, &memory, err);
     if (rc != 0)
         return rc;
-    memcpy(dims, first->dims, sizeof dims);
-    for (size_t i = 1; i < c->n_in; i++) {
+    parts = memory;
+    for (size_t i = 0; rc == 0 && i < c->n_in; i++) {
         rc = mlo_in_array(c, i, &a, err);
-        if (rc == 0 && !same_but(first, a, axis))
-            rc = mlo_op_refuse(c, err, "they do not fit along axis %u", axis);
-        if (rc != 0)
-            return rc;
-        dims[axis] += a->dims[axis];
+        if (rc == 0)
+            parts[i] = *a;
     }
-    rc = mlo_out_new(c, 0, first->dtype, dims, first->rank, &out, err);
-    if (rc != 0 || !out)
-        return rc;
-    mlo_around(first, axis, &outer, &inner);
-    size_t at = 0, row = (size_t)dims[axis] * inner * size;
-    for (size_t i = 0; i < c->n_in; i++) {
-        a = mlo_in(c, i);
-        size_t part = (size_t)a->dims[axis] * inner * size;
-        for (size_t o = 0; part && o < outer; o++)
-            memcpy((char *)out->data + o * row + at, (const char *)a->data + o * part, part);
-        at += part;
-    }
-    return 0;
+    return rc == 0 ? mlo_out_joined(c, 0, parts, c->n_in, axis, err) : rc;
 }
 
 /* How long each part is: said by attribute or input, or equal shares of which the last may be shorter. */
@@ -159,7 +209,7 @@ static int part_sizes(const struct mlo_op_call *c, int64_t whole, int64_t *parts
     int64_t share = (whole + (int64_t)c->n_out - 1) / (int64_t)c->n_out;
     for (size_t i = 0; i < c->n_out; i++) {
         parts[i] = n ? list[i] : whole - sum < share ? whole - sum : share;
-        if (parts[i] < 0)
+        if (parts[i] < 0 || parts[i] > whole - sum)
             return mlo_fail(err, MLO_EINVALID, "a part of %lld", (long long)parts[i]);
         sum += parts[i];
     }
@@ -173,11 +223,9 @@ static int run_split(struct mlo_op_call *c, struct mlo_err *err)
     int64_t parts[MLO_SMALL_LIST], dims[MLO_RANK_MAX];
     const struct mlo_array *a;
     struct mlo_array *out;
-    size_t outer, inner, size, at = 0;
+    size_t at = 0;
     unsigned axis;
     int rc = mlo_in_array(c, 0, &a, err);
-    if (rc == 0)
-        rc = need_bytes(a, &size, err);
     if (rc == 0)
         rc = mlo_axis(mlo_attr_int(c->node, "axis", 0), a->rank, &axis, err);
     if (rc == 0 && c->n_out > MLO_SMALL_LIST)
@@ -186,16 +234,13 @@ static int run_split(struct mlo_op_call *c, struct mlo_err *err)
         rc = part_sizes(c, a->dims[axis], parts, err);
     if (rc != 0)
         return rc;
-    mlo_around(a, axis, &outer, &inner);
     memcpy(dims, a->dims, sizeof dims);
-    size_t row = (size_t)a->dims[axis] * inner * size;
     for (size_t i = 0; rc == 0 && i < c->n_out; i++) {
-        size_t part = (size_t)parts[i] * inner * size;
         dims[axis] = parts[i];
         rc = mlo_out_new(c, i, a->dtype, dims, a->rank, &out, err);
-        for (size_t o = 0; rc == 0 && out && part && o < outer; o++)
-            memcpy((char *)out->data + o * part, (const char *)a->data + o * row + at, part);
-        at += part;
+        if (rc == 0 && out)
+            rc = mlo_take_part(a, axis, at, out, err);
+        at += (size_t)parts[i];
     }
     return rc;
 }
