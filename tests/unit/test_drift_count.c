@@ -161,6 +161,8 @@ static void release_column(struct mlo_profile_column *c)
 {
     free(c->counts);
     mlo_bins_release(&c->bins);
+    mlo_sketch_release(&c->below);
+    mlo_sketch_release(&c->above);
 }
 
 /* In batches of any length, with and without states of the cells. */
