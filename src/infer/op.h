@@ -173,6 +173,11 @@ int mlo_product_shape(const struct mlo_op_call *c, const struct mlo_array *a, co
 int mlo_product(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
                 struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Input i without its zero point, input zero_i, as doubles. rows: a list of zero points has one for each row
+ * of a matrix, else one for each column. */
+int mlo_in_centred(struct mlo_op_call *c, size_t i, size_t zero_i, bool rows, struct mlo_array *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- subgraphs ---- */
 
 /* Runs the subgraph that attribute `name` holds. out: as many as it has outputs, empty before, owned by the

@@ -209,8 +209,8 @@ static struct mlo_array by_rows(const struct mlo_array *a, unsigned rank)
     return column;
 }
 
-static int in_centred(struct mlo_op_call *c, size_t i, size_t zero_i, bool rows, struct mlo_array *ret,
-                      struct mlo_err *err)
+int mlo_in_centred(struct mlo_op_call *c, size_t i, size_t zero_i, bool rows, struct mlo_array *ret,
+                   struct mlo_err *err)
 {
     const struct mlo_array *a, *zero = mlo_in(c, zero_i);
     double *v, *zeros = NULL;
@@ -250,9 +250,9 @@ static int exact_product(struct mlo_op_call *c, const struct mlo_array *a, const
 static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
 {
     struct mlo_array a, b, product, *out;
-    int rc = in_centred(c, 0, 2, true, &a, err);
+    int rc = mlo_in_centred(c, 0, 2, true, &a, err);
     if (rc == 0)
-        rc = in_centred(c, 1, 3, false, &b, err);
+        rc = mlo_in_centred(c, 1, 3, false, &b, err);
     if (rc == 0)
         rc = exact_product(c, &a, &b, &product, err);
     if (rc == 0)
@@ -293,9 +293,9 @@ static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
 {
     double *a_scale, *b_scale, *y_scale, *y_zero;
     struct mlo_array a, b, product;
-    int rc = in_centred(c, 0, 2, true, &a, err);
+    int rc = mlo_in_centred(c, 0, 2, true, &a, err);
     if (rc == 0)
-        rc = in_centred(c, 3, 5, false, &b, err);
+        rc = mlo_in_centred(c, 3, 5, false, &b, err);
     if (rc == 0)
         rc = exact_product(c, &a, &b, &product, err);
     if (rc == 0)
