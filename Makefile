@@ -55,7 +55,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 NVCC := $(shell command -v nvcc 2>/dev/null)
 
 .DEFAULT_GOAL := all
-.PHONY: all features units fuzzers tools install dist clean help check demo bench-peers man format fuzz
+.PHONY: all features units fuzzers tools install dist clean help check demo bench-peers bench-drift man format fuzz
 
 all: $(BIN) features
 
@@ -130,6 +130,9 @@ demo:
 bench-peers: $(BIN) tools
 	MLOPSCTL='$(abspath $(BIN))' tests/peers/run
 
+bench-drift: $(BUILD)/tools/drift-quality
+	DRIFT_QUALITY='$(abspath $<)' tests/peers/drift-quality
+
 # Ten minutes of fuzzing a target: make fuzz TARGET=safetensors SECONDS=600
 TARGET ?= all
 SECONDS ?= 600
@@ -148,7 +151,8 @@ clean:
 help:
 	@printf '%s\n' 'make                 build' 'make demo            install what is needed, build, run the main job' \
 	  'make check           install what the tests need, run them all' 'make install         into PREFIX (DESTDIR respected)' \
-	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make man             refresh generated parts of the man pages' \
+	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make bench-drift     false alarms and power of drift, write docs/drift-quality.md' \
+	  'make man             refresh generated parts of the man pages' \
 	  'make fuzz            fuzz (TARGET=name SECONDS=600)' 'make format          clang-format' 'make dist            source archive'
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
