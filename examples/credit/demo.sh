@@ -35,7 +35,7 @@ answers()
     [ "$status" -eq "$want" ]
 }
 
-cp "$here"/credit-1.3.0.onnx "$here"/credit-1.4.0.onnx "$here"/metrics-*.json "$here"/reference.csv .
+cp "$here"/credit-1.3.0.onnx "$here"/credit-1.4.0.onnx "$here"/metrics-*.json "$here"/reference.csv "$here"/current.csv .
 mkdir v1.3.0 v1.4.0
 mv credit-1.3.0.onnx v1.3.0/model.onnx
 mv credit-1.4.0.onnx v1.4.0/model.onnx
@@ -76,6 +76,14 @@ say 'Release 1.4.0 by moving the name. It turns out worse, so take that back: no
 mlopsctl tag credit:1.4.0 credit:champion -m 'release 1.4.0'
 mlopsctl rollback --last -m 'AUC fell from 0.784 to 0.774'
 mlopsctl ls
+
+say 'Do new loans look like those it learned from? What the reference looks like is kept without its rows.'
+mlopsctl profile reference.csv -o reference.profile
+mlopsctl drift -r reference.profile -c current.csv --name daily
+
+say 'A year later the amounts have risen by 80 % and a join loses every third age. Both are found; the page is report.html.'
+awk -F, 'BEGIN { OFS = "," } NR > 1 { $4 = int($4 * 1.8); if (NR % 3 == 0) $10 = "" } 1' current.csv >later.csv
+answers 1 drift -r reference.profile -c later.csv --name daily --html report.html
 
 say 'Everything that happened, and the proof that nobody edited it.'
 mlopsctl log

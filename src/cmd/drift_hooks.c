@@ -143,6 +143,8 @@ static int wait_for(pid_t pid, uint64_t timeout_ns, struct mlo_err *err)
         while (kill(-pid, SIGKILL) == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
             continue;
     kill(-pid, SIGKILL); /* what it left running */
+    if (mlo_interrupted())
+        return mlo_fail(err, MLO_EIO, "it was interrupted");
     return mlo_fail(err, MLO_EIO, "it took longer than %s and was ended",
                     mlo_human_duration(timeout_ns, took));
 }
@@ -153,6 +155,7 @@ int mlo_drift_call_command(struct mlo_ctx *ctx, const char *command, const struc
     struct variables v = {0};
     pid_t pid = -1;
     int rc = make_env(&v, ctx->env, a, err);
+    mlo_interrupt_arm(); /* Ctrl-C ends the command too, which is in a group of its own */
     if (rc == 0)
         rc = start(command, v.env, &pid, err);
     if (rc == 0)

@@ -447,6 +447,19 @@ int mlo_since_files(struct mlo_since *s, const char *folder, struct mlo_strings 
     return rc;
 }
 
+int mlo_since_name(const struct mlo_since *s, struct mlo_str *ret, struct mlo_err *err)
+{
+    size_t n = mlo_since_new(s), first = 0;
+    while (s->files[first].news == NEWS_NONE)
+        first++;
+    mlo_str_clear(ret);
+    mlo_str_addf(ret, "%s%s", s->files[first].now.path,
+                 s->files[first].news == NEWS_ADDED ? ", what was added" : "");
+    if (n > 1)
+        mlo_str_addf(ret, " and %zu more", n - 1);
+    return mlo_str_check(ret, err);
+}
+
 /* ---- for the next check ---- */
 
 static cJSON *file_json(const struct seen *f)

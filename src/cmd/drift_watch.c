@@ -48,7 +48,8 @@ bool mlo_drift_is_watched(const struct mlo_drift_args *o, const struct mlo_drift
 {
     const struct mlo_drift_watch_args *w = &o->watch;
     return w->record || w->name || w->since || w->alarm_after || w->cool_down || w->on_drift || w->webhook ||
-           w->hook_timeout || w->accept || (s->watch.record && strcmp(s->watch.record, "true") == 0);
+           w->hook_timeout || w->accept ||
+           (!o->compat && s->watch.record && strcmp(s->watch.record, "true") == 0);
 }
 
 static int check_name(const char *name, struct mlo_err *err)
@@ -383,7 +384,7 @@ static int call_hooks(struct watch *w, struct mlo_err *err)
                                       .drifted = w->history.drifted + 1,
                                       .checks = w->history.checks + 1};
     w->hooks = call_both(w, &a) ? "called" : "failed";
-    return 0;
+    return mlo_interrupted() ? mlo_fail(err, MLO_EIO, "interrupted while the hooks were called") : 0;
 }
 
 static int raise_alarm(struct watch *w, struct mlo_err *err)
@@ -473,6 +474,8 @@ static int compare(struct watch *w, struct mlo_err *err)
         w->args.current = w->files;
     if (rc == 0)
         rc = mlo_drift_inputs_read(w->ctx, &w->args, w->settings, &w->in, err);
+    if (rc == 0 && w->since)
+        rc = mlo_since_name(w->since, &w->in.name_current, err);
     return rc == 0 ? mlo_drift_judge(&w->args, w->settings, &w->in, &w->r, err) : rc;
 }
 
@@ -504,13 +507,15 @@ static int check_as_run(struct watch *w, struct mlo_err *err)
     return rc;
 }
 
-/* Without a run: looking is none. */
+/* Without a run: looking is none. What died runs left is finished all the same, as every check does. */
 static int plan(struct watch *w, struct mlo_err *err)
 {
     struct mlo_workspace ws = {0};
     int rc = w->args.watch.since ? mlo_workspace_read(w->ctx, &ws, err) : 0;
     if (rc == 0 && w->args.watch.since)
         rc = mlo_since_plan(w->ctx, &ws, w->name, &w->args.current, &w->since, err);
+    if (rc == 0 && w->since && mlo_since_new(w->since) == 0)
+        rc = mlo_workspace_recover(&ws, NULL, NULL, err);
     mlo_workspace_close(&ws);
     return rc;
 }

@@ -76,6 +76,8 @@ size_t mlo_since_new(const struct mlo_since *s);
  * `folder`. `ret`: names borrowed from s. */
 int mlo_since_files(struct mlo_since *s, const char *folder, struct mlo_strings *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* What they are called in the report. */
+int mlo_since_name(const struct mlo_since *s, struct mlo_str *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* What the next check has to know, as JSON. */
 int mlo_since_write(const struct mlo_since *s, char **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_since_free(struct mlo_since *s);

@@ -72,7 +72,7 @@ const struct mlo_setting mlo_settings[] = {
 const size_t mlo_n_settings = MLO_COUNT(mlo_settings);
 
 const struct mlo_section mlo_sections[] = {
-    {"drift", "limits and columns of the drift report: DRIFT below lists the keys"},
+    {"drift", "limits and columns of the drift report, hooks of checks: DRIFT below lists the keys"},
     {"remotes", "remotes by name: remotes.NAME.url says where it is; endpoint, region, profile and style of "
                 "an s3:// remote are stronger than the settings s3.*"},
     {"validate", "what the columns of a data set must hold"},

@@ -48,7 +48,8 @@ test_expect 'since last: the first check sees all, the second nothing, as a resu
 test_expect 'another name has seen nothing' 'mlopsctl drift -r ref.profile -c "in/*" --name other --since last --json | jq -e ".rows_current == 300"'
 test_expect 'a new file alone is read' 'head -n 101 moved.csv >in/b.csv && expect_code 1 since >out && jq -e ".rows_current == 100" out'
 test_expect 'and of a file that grew what was added' '
-    sed -n "102,201p" moved.csv >>in/b.csv && expect_code 1 since >out && jq -e ".rows_current == 100" out && since | jq -e .nothing_new'
+    sed -n "102,201p" moved.csv >>in/b.csv && expect_code 1 mlopsctl drift -r ref.profile -c "in/*" --name s --since last --json --html since.html >out &&
+    jq -e ".rows_current == 100" out && grep -q "/in/b.csv, what was added" since.html && ! grep -q run- since.html && since | jq -e .nothing_new'
 test_expect 'a last line that was cut is read again when the rest of it has come' '
     sed -n "202,220p" moved.csv >>in/b.csv && sed -n 221p moved.csv | cut -c1-9 | tr -d "\n" >>in/b.csv && since >out 2>err; jq -e ".rows_current == 19" out && grep -q "1 of the current data are no rows" err &&
     { sed -n 221p moved.csv | cut -c10- ; sed -n 222,260p moved.csv; } >>in/b.csv && since >out 2>err; jq -e ".rows_current == 40" out && [ ! -s err ]'
@@ -130,6 +131,9 @@ test_expect 'a command that fails is told even when quiet, recorded, and called 
 test_expect 'a command that hangs is ended with all that it started' '
     expect_code 1 mlopsctl drift -r ref.profile -c moved.csv --name hh --hook-timeout 1s --on-drift "echo \$\$ >pid; trap \"\" TERM; sleep 600 & sleep 600; sleep 600" --json >out 2>err &&
     grep -q "took longer than 1.0 s and was ended" err && jq -e ".hooks == \"failed\"" out && [ -z "$(ps -o pid= -g "$(cat pid)" 2>/dev/null)" ]'
+test_expect 'an interrupt while it runs ends it too, and the check has not taken place' '
+    { "$MLOPSCTL" drift -r ref.profile -c moved.csv --name hi --on-drift "echo \$\$ >hook; sleep 600" >out 2>err & } && pid=$! && while [ ! -s hook ]; do sleep 0.1; done && kill -TERM $pid; wait $pid; [ $? -gt 128 ] &&
+    [ -z "$(ps -o pid= -g "$(cat hook)" 2>/dev/null)" ] && mlopsctl log --json | jq -e ".runs[0] | .command == \"drift\" and .status == \"failed\""'
 test_expect 'settings name the hooks; a check that is not recorded calls none' '
     mkdir set && cd set && printf "drift:\n  on-drift: echo x >>called\n  alarm-after: 1/2\n  cool-down: 0s\n" >mlops.yaml && mkdir .mlops &&
     expect_code 1 mlopsctl drift -r ../ref.profile -c ../moved.csv >/dev/null && [ ! -e called ] && expect_code 1 mlopsctl drift -r ../ref.profile -c ../moved.csv --record >/dev/null && [ -e called ]'

@@ -44,6 +44,12 @@ test_expect 'a drift report that does not fit leaves the old one' '
     grep -q "No space left on device" "$T/err" && [ "$(cat report.html)" = old ] && rm filler &&
     mlopsctl drift -r "$T/reference.csv" -c "$T/current.csv" --html report.html && grep -q "<h1>" report.html
 '
+test_expect 'a recorded check whose report does not fit is no check: page, history and baseline are what they were' '
+    rm report.html && echo old >report.html && check() { mlopsctl drift -r "$T/reference.csv" -c "$T/current.csv" --name n --since last --accept --html report.html; } &&
+    head -c 100m /dev/zero >filler 2>/dev/null
+    expect_code 8 check 2>"$T/err" && cat "$T/err" && [ "$(cat report.html)" = old ] && rm filler && mlopsctl ledger verify && mlopsctl verify --all &&
+    expect_code 3 mlopsctl drift -r baseline:n -c "$T/current.csv" 2>"$T/err" && check >out && grep -q "<h1>" report.html && mlopsctl drift -r baseline:n -c "$T/current.csv" >out && [ -z "$(ls .mlops/tmp)" ]
+'
 test_expect 'everything works again with room' '
     mlopsctl export m:1 -o m.tar && cmp m.tar "$T/m.tar" && mlopsctl pack "$T/small.safetensors" -t m:4 && [ -z "$(ls .mlops/tmp)" ]
 '
