@@ -19,4 +19,33 @@ void mlo_matmul_f32(const struct mlo_matmul *p);
 void mlo_matmul_f64(const struct mlo_matmul *p);
 void mlo_matmul_i64(const struct mlo_matmul *p); /* wraps around */
 
+/*
+ * Trees. A node sends a row to `child` when x[column] <= at_most, else (NaN, too) to child + 1; a leaf has
+ * the limit NaN and child + 1 is itself, so that walking on stays there. Whoever builds the forest has
+ * checked it: columns and children exist, every walk ends.
+ */
+struct mlo_tree_node_f32 {
+    float at_most;
+    uint32_t column, child;
+};
+struct mlo_tree_node_f64 {
+    double at_most;
+    uint32_t column, child;
+};
+struct mlo_trees {
+    const struct mlo_tree_node_f32 *nodes_f32; /* the same forest for rows of either type */
+    const struct mlo_tree_node_f64 *nodes_f64;
+    const uint32_t *roots, *depths; /* of each tree; a depth is at least the longest walk */
+    size_t n;
+    const float *values;     /* of each node: what a leaf votes */
+    const uint32_t *targets; /* of each tree: what it votes for */
+    size_t n_targets;
+};
+/* The leaf of each tree for one row. */
+void mlo_trees_find_f32(const struct mlo_trees *t, const float *x, uint32_t *ret_leaves);
+void mlo_trees_find_f64(const struct mlo_trees *t, const double *x, uint32_t *ret_leaves);
+/* scores[n][n_targets] += votes, tree by tree. leaves: room for one number a tree. */
+void mlo_trees_sum_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, uint32_t *leaves,
+                       float *scores);
+
 #endif

@@ -29,6 +29,7 @@ struct mlo_port_type { /* an input or output of a model */
     const char *name;
     enum mlo_value_kind kind;
     enum mlo_dtype dtype;
+    enum mlo_dtype key; /* of maps, also those of a sequence */
     bool has_shape;
     unsigned rank;
     const struct mlo_dim *dims;

@@ -126,6 +126,13 @@ int mlo_onnx_read_tensor(const void *bytes, size_t n, struct mlo_arena *arena, s
 int mlo_onnx_read_tensors(const void *bytes, size_t n, enum mlo_value_kind kind, struct mlo_arena *arena,
                           struct mlo_array **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* A MapProto, or a SequenceProto of them: keys (int64 or strings) and as many values of one type. */
+struct mlo_onnx_map {
+    struct mlo_array keys, values;
+};
+int mlo_onnx_read_maps(const void *bytes, size_t n, enum mlo_value_kind kind, struct mlo_arena *arena,
+                       struct mlo_onnx_map **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* An element type by its number in TensorProto.DataType; UNKNOWN: undefined or newer. */
 enum mlo_dtype mlo_onnx_type_of(uint64_t id);
 /* NULL when the node does not have it. */

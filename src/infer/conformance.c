@@ -7,6 +7,7 @@
 #include <mlopsctl/base/io.h>
 
 #include "internal.h"
+#include "ml.h"
 
 #define CASE_FILE_MAX ((size_t)1 << 30)
 
@@ -46,6 +47,25 @@ static int read_list(struct files *f, const char *bytes, size_t n, enum mlo_valu
     return 0;
 }
 
+static int read_maps(struct files *f, const char *bytes, size_t n, const struct mlo_port_type *port,
+                     struct mlo_value *v, struct mlo_err *err)
+{
+    struct mlo_onnx_map *maps;
+    size_t count;
+    int rc = mlo_onnx_read_maps(bytes, n, port->kind, &f->arena, &maps, &count, err);
+    if (rc != 0)
+        return rc;
+    struct mlo_value *items = mlo_arena_alloc(&f->arena, count + 1, sizeof *items, err);
+    if (!items)
+        return err->code;
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct mlo_value){.kind = MLO_KIND_MAP, .array = maps[i].values, .keys = maps[i].keys};
+    *v = port->kind == MLO_KIND_MAP
+             ? items[0]
+             : (struct mlo_value){.kind = MLO_KIND_SEQUENCE, .items = items, .n_items = count};
+    return 0;
+}
+
 static int read_value(struct files *f, const char *path, const struct mlo_port_type *port,
                       struct mlo_value *v, struct mlo_err *err)
 {
@@ -55,10 +75,10 @@ static int read_value(struct files *f, const char *path, const struct mlo_port_t
     if (rc != 0)
         return rc;
     *v = (struct mlo_value){0};
+    if (port->kind == MLO_KIND_MAP || (port->kind == MLO_KIND_SEQUENCE && port->key != MLO_DT_UNKNOWN))
+        return read_maps(f, bytes, n, port, v, err);
     if (port->kind == MLO_KIND_SEQUENCE || port->kind == MLO_KIND_OPTIONAL)
         return read_list(f, bytes, n, port->kind, v, err);
-    if (port->kind == MLO_KIND_MAP)
-        return mlo_fail(err, MLO_EUNAVAIL, "maps are not read from files");
     v->kind = MLO_KIND_ARRAY;
     rc = mlo_onnx_read_tensor(bytes, n, &f->arena, &v->array, err);
     if (port->dtype == MLO_DT_BF16 && v->array.dtype == MLO_DT_U16) /* as cases of 2022 were recorded */
@@ -125,6 +145,34 @@ static int same_array(const struct mlo_array *got, const struct mlo_array *want,
     return same_texts(got, want) ? 0 : mlo_fail(err, MLO_NO, "other texts");
 }
 
+/* Element i as an array of its own. */
+static struct mlo_array element_of(const struct mlo_array *a, size_t i)
+{
+    return (struct mlo_array){
+        .dtype = a->dtype, .n = 1, .data = (char *)a->data + i * mlo_element_size(a->dtype)};
+}
+
+/* In any order of keys. */
+static int same_map(const struct mlo_value *got, const struct mlo_value *want,
+                    const struct mlo_conformance_opts *o, struct mlo_err *err)
+{
+    struct mlo_ml_keys keys = {0};
+    if (got->keys.dtype != want->keys.dtype || got->keys.n != want->keys.n)
+        return mlo_fail(err, MLO_NO, "other keys");
+    int rc = mlo_ml_keys_new(&got->keys, false, &keys, err);
+    for (size_t i = 0; rc == 0 && i < want->keys.n; i++) {
+        size_t at = mlo_ml_keys_find(&keys, &want->keys, i);
+        if (at == SIZE_MAX) {
+            rc = mlo_fail(err, MLO_NO, "key %zu is missing", i);
+            break;
+        }
+        struct mlo_array x = element_of(&got->array, at), y = element_of(&want->array, i);
+        rc = same_array(&x, &y, o, err);
+    }
+    mlo_ml_keys_free(&keys);
+    return rc;
+}
+
 static int same_value(const struct mlo_value *got, const struct mlo_value *want,
                       const struct mlo_conformance_opts *o, struct mlo_err *err)
 {
@@ -133,6 +181,8 @@ static int same_value(const struct mlo_value *got, const struct mlo_value *want,
         return mlo_fail(err, MLO_NO, "of another kind or length");
     if (got->kind == MLO_KIND_ARRAY)
         return same_array(&got->array, &want->array, o, err);
+    if (got->kind == MLO_KIND_MAP)
+        return same_map(got, want, o, err);
     for (size_t i = 0; rc == 0 && i < got->n_items; i++)
         rc = same_value(&got->items[i], &want->items[i], o, err);
     return rc;

@@ -255,7 +255,7 @@ float mlo_probit(float v)
     const float a = 0.147F, pi = 3.14159F;
     float x = 2 * v - 1, log = logf((1 - x) * (1 + x));
     float half = 2 / (pi * a) + 0.5F * log;
-    float inverse = sqrtf(-half + sqrtf(half * half - log / a));
+    float inverse = sqrtf(-half + sqrtf(half * half - 1 / a * log)); /* each rounding shows near 1/2 */
     return 1.41421356F * (x < 0 ? -inverse : inverse);
 }
 
@@ -311,7 +311,7 @@ void mlo_post_pair(enum mlo_post post, bool mixed, float score, float ret[2])
 {
     ret[0] = mixed ? -score : 1 - score;
     ret[1] = score;
-    if (mixed && post == MLO_POST_LOGISTIC) {
+    if (post == MLO_POST_LOGISTIC) {
         ret[0] = mlo_logistic(-score);
         ret[1] = mlo_logistic(score);
     }

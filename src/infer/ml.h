@@ -69,7 +69,8 @@ float mlo_probit(float v);
 void mlo_post_row(enum mlo_post post, float *scores, size_t n);
 /* The same on one score by itself, where ONNX Runtime knows PROBIT alone. */
 float mlo_post_one(enum mlo_post post, float score);
-/* The two columns of one score for two classes: [1-s, s]; `mixed`: [-s, s] or by LOGISTIC. */
+/* The two columns of one score for two classes: [1-s, s], [-s, s] when weights are `mixed`, or by LOGISTIC.
+ */
 void mlo_post_pair(enum mlo_post post, bool mixed, float score, float ret[2]);
 
 #endif

@@ -174,6 +174,13 @@ static int set_fallback(const struct mlo_node *n, struct mapping *m, struct mlo_
     return 0;
 }
 
+/* Before version 4 NaN was like no key. It is sorted behind all others. */
+static void drop_nan(struct mlo_ml_keys *k)
+{
+    while (k->kind == MLO_DT_F64 && k->n > 0 && isnan(k->list[k->n - 1].real))
+        k->n--;
+}
+
 static int prepare_label_encoder(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
 {
     static const char *const keys_names[4] = {"keys_strings", "keys_int64s", "keys_floats", "keys_tensor"};
@@ -189,6 +196,8 @@ static int prepare_label_encoder(const struct mlo_op_prepare *p, void **ret_stat
         rc = find_list(p->node, values_names, &values, err);
     if (rc == 0)
         rc = add_way(e, &keys, &values, false, err);
+    if (rc == 0 && p->node->version < 4)
+        drop_nan(&e->ways[0].keys);
     return rc == 0 ? set_fallback(p->node, &e->ways[0], err) : rc;
 }
 

@@ -6,13 +6,14 @@
 extern const struct mlo_op_family mlo_ops_shape, mlo_ops_element, mlo_ops_unary, mlo_ops_cast, mlo_ops_move,
     mlo_ops_gather, mlo_ops_reduce, mlo_ops_linear, mlo_ops_norm, mlo_ops_ml_scale, mlo_ops_ml_encode,
     mlo_ops_ml_map, mlo_ops_ml_linear, mlo_ops_quant, mlo_ops_flow, mlo_ops_sequence, mlo_ops_conv,
-    mlo_ops_pad, mlo_ops_recurrent, mlo_ops_attention;
+    mlo_ops_pad, mlo_ops_recurrent, mlo_ops_attention, mlo_ops_ml_trees, mlo_ops_ml_svm;
 
 static const struct mlo_op_family *const families[] = {
     &mlo_ops_shape,     &mlo_ops_element, &mlo_ops_unary,     &mlo_ops_cast,      &mlo_ops_move,
     &mlo_ops_gather,    &mlo_ops_reduce,  &mlo_ops_linear,    &mlo_ops_norm,      &mlo_ops_ml_scale,
     &mlo_ops_ml_encode, &mlo_ops_ml_map,  &mlo_ops_ml_linear, &mlo_ops_quant,     &mlo_ops_flow,
-    &mlo_ops_sequence,  &mlo_ops_conv,    &mlo_ops_pad,       &mlo_ops_recurrent, &mlo_ops_attention};
+    &mlo_ops_sequence,  &mlo_ops_conv,    &mlo_ops_pad,       &mlo_ops_recurrent, &mlo_ops_attention,
+    &mlo_ops_ml_trees,  &mlo_ops_ml_svm};
 
 const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version)
 {

@@ -89,6 +89,7 @@ static int read_inner(struct mlo_model_reader *r, struct mlo_message m, struct m
             return rc;
     }
     v->dtype = inner.dtype;
+    v->key = v->kind == MLO_KIND_MAP ? v->key : inner.key;
     r->depth--;
     return rc;
 }

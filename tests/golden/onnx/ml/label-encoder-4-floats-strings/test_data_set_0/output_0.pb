@@ -1,0 +1,1 @@
+2a2b2c2none2none2none
