@@ -89,6 +89,14 @@ static void choose_reference(struct watch *w)
     w->args.reference = w->reference;
 }
 
+/* Said before anything is read, and without the address, which is a secret. */
+static int check_webhook(const char *url, struct mlo_err *err)
+{
+    if (!url || strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0)
+        return 0;
+    return mlo_fail(err, MLO_EUSAGE, "--webhook takes an address that begins with https://");
+}
+
 static int check_record(const char *text, struct mlo_err *err)
 {
     if (!text || strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
@@ -109,6 +117,8 @@ static int choose(struct watch *w, struct mlo_err *err)
     int rc = check_name(w->name, err);
     if (rc == 0)
         rc = check_record(s->record, err);
+    if (rc == 0)
+        rc = check_webhook(w->webhook, err);
     if (rc == 0)
         rc = parse_alarm(either(o->alarm_after, s->alarm_after, "1/1"), w, err);
     if (rc == 0)

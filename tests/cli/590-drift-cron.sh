@@ -110,8 +110,8 @@ else
     test_skip 'it ends when the time has gone by, and when the clock went back' 'faketime is not installed'
 fi
 test_expect 'what cannot be meant is refused' '
-    for o in "--alarm-after 3/2" "--alarm-after 0/2" "--alarm-after 2" "--cool-down soon" "--name ../x" "--name -x" "--hook-timeout x" "--since yesterday" "--compat scipy --record"; do
-        expect_code 2 mlopsctl drift -r ref.profile -c current.csv $o 2>err || exit; done'
+    for o in "--alarm-after 3/2" "--alarm-after 0/2" "--alarm-after 2" "--cool-down soon" "--name ../x" "--name -x" "--hook-timeout x" "--since yesterday" "--compat scipy --record" "--webhook chat.example/SECRET"; do
+        expect_code 2 mlopsctl drift -r ref.profile -c current.csv $o 2>err || exit; ! grep SECRET err || exit; done'
 
 # ---- hooks ----
 
