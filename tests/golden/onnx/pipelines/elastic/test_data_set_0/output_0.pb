@@ -1,0 +1,1 @@
+JPn'РBЙ*ТAP9╒бжgсбNУdбл╩√AэLTB_⌡≈B(pщAzk#а■ФB ╔5це%дBEПKB┴Ь-ц√^■A≥вMCuAщt^BЙyC

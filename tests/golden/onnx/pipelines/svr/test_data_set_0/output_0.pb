@@ -1,0 +1,1 @@
+JPЗB╠ЦBЦqяA№q╪A▀EьA_{¤Aг║BуюB №AьёA├зBщ╥ыAЩ╘Bs№B┐;уAчїуAfYBP°яAvDBЩpB

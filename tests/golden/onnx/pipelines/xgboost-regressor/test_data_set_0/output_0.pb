@@ -1,0 +1,1 @@
+JP´Ø_BÙ’3BeÌÂ¸ð Â€5)Â°œlB{-aBÎ¹BBXïAÊóTÂž¿B¨gsÃBnB›k8A¸ð ÂÊóTÂ@DCéÁIB,lsB˜šB
