@@ -11,8 +11,8 @@ static int in_sequence(const struct mlo_op_call *c, size_t i, const struct mlo_v
                                                      : mlo_op_refuse(c, err, "input %zu is no sequence", i);
 }
 
-/* A place from -n to n - 1; `usual` when the input is not given. */
-static int in_place(const struct mlo_op_call *c, size_t i, size_t n, size_t usual, size_t *ret,
+/* A place from -n to below `end`, negative ones counted back from n; `usual` when the input is not given. */
+static int in_place(const struct mlo_op_call *c, size_t i, size_t n, size_t end, size_t usual, size_t *ret,
                     struct mlo_err *err)
 {
     int64_t given[MLO_SMALL_LIST];
@@ -22,7 +22,7 @@ static int in_place(const struct mlo_op_call *c, size_t i, size_t n, size_t usua
     if (rc != 0 || count == 0)
         return rc;
     int64_t at = given[0] < 0 ? given[0] + (int64_t)n : given[0];
-    if (count != 1 || at < 0 || (size_t)at >= n)
+    if (count != 1 || at < 0 || (size_t)at >= end)
         return mlo_op_refuse(c, err, "no place %lld in %zu", (long long)given[0], n);
     *ret = (size_t)at;
     return 0;
@@ -52,7 +52,7 @@ static int run_at(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0 && !mlo_in(c, 1))
         rc = mlo_op_refuse(c, err, "no place is given");
     if (rc == 0)
-        rc = in_place(c, 1, s->n_items, s->n_items, &at, err);
+        rc = in_place(c, 1, s->n_items, s->n_items, s->n_items, &at, err);
     if (rc == 0 && at == s->n_items)
         rc = mlo_op_refuse(c, err, "no place is given");
     if (rc == 0)
@@ -81,7 +81,7 @@ static int run_insert(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0 && !mlo_in(c, 1))
         rc = mlo_op_refuse(c, err, "nothing to insert");
     if (rc == 0)
-        rc = in_place(c, 2, s->n_items + 1, s->n_items, &at, err);
+        rc = in_place(c, 2, s->n_items, s->n_items + 1, s->n_items, &at, err);
     if (rc == 0)
         rc = mlo_out_sequence(c, 0, s->n_items + 1, &items, err);
     for (size_t i = 0; rc == 0 && items && i <= s->n_items; i++)
@@ -98,7 +98,7 @@ static int run_erase(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0 && s->n_items == 0)
         rc = mlo_op_refuse(c, err, "nothing to erase");
     if (rc == 0)
-        rc = in_place(c, 1, s->n_items, s->n_items - 1, &at, err);
+        rc = in_place(c, 1, s->n_items, s->n_items, s->n_items - 1, &at, err);
     if (rc == 0)
         rc = mlo_out_sequence(c, 0, s->n_items - 1, &items, err);
     for (size_t i = 0; rc == 0 && items && i + 1 < s->n_items; i++)
