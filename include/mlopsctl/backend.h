@@ -32,6 +32,10 @@ struct mlo_tree_node_f64 {
     double at_most;
     uint32_t column, child;
 };
+struct mlo_tree_question { /* of a tree that is filled up with questions to the same depth everywhere */
+    float at_most;
+    uint32_t column;
+};
 struct mlo_trees {
     const struct mlo_tree_node_f32 *nodes_f32; /* the same forest for rows of either type */
     const struct mlo_tree_node_f64 *nodes_f64;
@@ -39,8 +43,14 @@ struct mlo_trees {
     size_t n;
     const float *values;     /* of each node: what a leaf votes */
     const uint32_t *targets; /* of each tree: what it votes for */
-    size_t n_targets;
+    size_t n_targets, n_columns;
+    /* For batches; NULL: trees are too deep. Of each tree its questions (each before those on its `yes`, then
+     * those on its `no`) and leaves. */
+    const struct mlo_tree_question *questions; /* 2^filled_depth - 1 of each tree */
+    const float *filled;                       /* 2^filled_depth of each tree: what a leaf votes */
+    unsigned filled_depth;
 };
+#define MLO_TREES_FILLED_DEPTH 6 /* most */
 /* The leaf of each tree for one row. */
 void mlo_trees_find_f32(const struct mlo_trees *t, const float *x, uint32_t *ret_leaves);
 void mlo_trees_find_f64(const struct mlo_trees *t, const double *x, uint32_t *ret_leaves);

@@ -304,6 +304,49 @@ static int find_plain(struct mlo_forest *f, struct mlo_err *err)
     return 0;
 }
 
+/* ---- trees filled up for batches ---- */
+
+static void fill(const struct mlo_forest *f, uint32_t at, unsigned depth, struct mlo_tree_question *q,
+                 float *leaves)
+{
+    const struct mlo_tree_node_f32 *n = &f->nodes_f32[at];
+    if (depth == 0) {
+        *leaves = f->values[at];
+        return;
+    }
+    size_t half = (size_t)1 << (depth - 1);
+    bool leaf = is_leaf(f, at); /* asks on, whatever the answer */
+    *q = (struct mlo_tree_question){n->at_most, n->column};
+    fill(f, leaf ? at : n->child, depth - 1, q + 1, leaves);
+    fill(f, leaf ? at : n->child + 1, depth - 1, q + half, leaves + half);
+}
+
+static uint32_t greatest_depth(const struct mlo_forest *f)
+{
+    uint32_t depth = 1;
+    for (size_t i = 0; i < f->trees.n; i++)
+        depth = f->depths[i] > depth ? f->depths[i] : depth;
+    return depth;
+}
+
+/* Not when filling would take much more memory than the trees do. */
+static int fill_trees(struct mlo_forest *f, struct mlo_err *err)
+{
+    uint32_t depth = greatest_depth(f);
+    if (!f->plain || depth > MLO_TREES_FILLED_DEPTH || (f->trees.n << depth) / 8 > f->n_nodes)
+        return 0;
+    f->questions = mlo_calloc(f->trees.n << depth, sizeof *f->questions, err);
+    f->filled = f->questions ? mlo_calloc(f->trees.n << depth, sizeof *f->filled, err) : NULL;
+    if (!f->filled)
+        return err->code;
+    for (size_t i = 0; i < f->trees.n; i++)
+        fill(f, f->roots[i], depth, f->questions + i * (((size_t)1 << depth) - 1), f->filled + (i << depth));
+    f->trees.questions = f->questions;
+    f->trees.filled = f->filled;
+    f->trees.filled_depth = depth;
+    return 0;
+}
+
 /* ---- a forest ---- */
 
 static int count_features(const struct mlo_forest_source *s, size_t *ret, struct mlo_err *err)
@@ -349,12 +392,13 @@ int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret, 
                                     .roots = ret->roots,
                                     .depths = ret->depths,
                                     .n = s->n_trees,
-                                    .n_targets = s->n_targets};
+                                    .n_targets = s->n_targets,
+                                    .n_columns = ret->n_features * (ret->negated ? 2 : 1)};
     if (rc == 0)
         rc = keep_votes(ret, s, err);
     if (rc == 0)
         rc = find_plain(ret, err);
-    return rc;
+    return rc == 0 ? fill_trees(ret, err) : rc;
 }
 
 void mlo_forest_release(struct mlo_forest *f)
@@ -365,6 +409,8 @@ void mlo_forest_release(struct mlo_forest *f)
     free(f->depths);
     free(f->targets);
     free(f->values);
+    free(f->filled);
+    free(f->questions);
     free(f->leaf);
     free(f->first_vote);
     free(f->votes);

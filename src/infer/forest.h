@@ -55,7 +55,8 @@ struct mlo_forest {
     struct mlo_tree_node_f32 *nodes_f32;
     struct mlo_tree_node_f64 *nodes_f64;
     uint32_t *roots, *depths, *targets;
-    float *values;
+    float *values, *filled;
+    struct mlo_tree_question *questions;
     size_t n_nodes, n_features;
     bool negated;   /* rows need their negated half */
     bool plain;     /* each leaf has one vote, each tree votes for one target */

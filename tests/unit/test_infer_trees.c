@@ -284,6 +284,46 @@ static void adds_votes_of_many_trees(void)
     mlo_forest_release(&f);
 }
 
+/* Rows in blocks give the same sums, to the bit, as one by one. */
+static void batches_are_the_rows(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_forest f;
+    struct model m;
+    float x[70][6], batch[70] = {0}, single[70] = {0};
+    uint32_t leaves[9];
+    unsigned state = 5;
+    model_init(&m, 27, 36);
+    for (size_t i = 0; i < 27; i++) { /* nine trees: a question, and one on each of its sides */
+        size_t tree = i / 3, leaf = 4 * tree + (i % 3 == 2 ? 2 : 0);
+        bool root = i % 3 == 0;
+        m.roots[tree] = 3 * tree;
+        m.nodes[i] = (struct mlo_forest_node){.feature = next_random(&state) % 3,
+                                              .value = next_random(&state) % 5,
+                                              .mode = (enum mlo_branch)(next_random(&state) % 4),
+                                              .nan_is_true = next_random(&state) % 2,
+                                              .leaf_true = !root,
+                                              .leaf_false = !root,
+                                              .when_true = root ? i + 1 : leaf,
+                                              .when_false = root ? i + 2 : leaf + 1};
+    }
+    m.source.n_trees = 9;
+    for (size_t i = 0; i < 36; i++)
+        m.votes[i].weight = 0.1 * (double)i;
+    check_ok(mlo_forest_build(&m.source, &f, &err), &err);
+    check(f.questions && f.trees.filled_depth == 2, "filled up");
+    for (size_t i = 0; i < 70; i++)
+        for (size_t k = 0; k < f.n_features; k++) {
+            x[i][k] = next_random(&state) % 8 == 0 ? NAN : (float)(next_random(&state) % 5);
+            x[i][f.n_features + k] = -x[i][k];
+        }
+    mlo_trees_sum_f32(&f.trees, x[0], 70, 6, leaves, batch);
+    for (size_t i = 0; i < 70; i++)
+        mlo_trees_sum_f32(&f.trees, x[i], 1, 6, leaves, &single[i]);
+    check(memcmp(batch, single, sizeof batch) == 0, "sums differ");
+    mlo_forest_release(&f);
+}
+
 static int build_with_sets(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -311,6 +351,7 @@ int main(void)
     run(looks_into_sets);
     run(finds_the_leaf_that_the_table_says);
     run(adds_votes_of_many_trees);
+    run(batches_are_the_rows);
     run(survives_allocation_failures);
     return done_testing();
 }

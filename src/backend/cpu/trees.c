@@ -2,9 +2,9 @@
  * Walks through trees without branches: several trees at a time, so that their chains of loads overlap.
  * Deep trees are left where nothing moves any more, which is looked at now and then.
  */
-#include <stdbool.h>
+#include <string.h>
 
-#include <mlopsctl/backend.h>
+#include "trees.h"
 
 #define FLIGHT 8 /* trees at a time */
 #define STEPS  4 /* between two looks */
@@ -57,19 +57,42 @@ static uint32_t greatest(const uint32_t *v, size_t n)
 FIND(f32, float)
 FIND(f64, double)
 
-void mlo_trees_sum_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, uint32_t *leaves,
-                       float *scores)
+static void sum_walks(const struct mlo_trees *t, const float *x, size_t n, size_t stride, uint32_t *leaves,
+                      float *scores)
 {
     for (size_t i = 0; i < n; i++, x += stride, scores += t->n_targets) {
         mlo_trees_find_f32(t, x, leaves);
-        if (t->n_targets == 1) {
-            float sum = scores[0];
-            for (size_t k = 0; k < t->n; k++)
-                sum += t->values[leaves[k]];
-            scores[0] = sum;
-        } else {
-            for (size_t k = 0; k < t->n; k++)
-                scores[t->targets[k]] += t->values[leaves[k]];
-        }
+        for (size_t k = 0; k < t->n; k++)
+            scores[t->targets[k]] += t->values[leaves[k]];
     }
+}
+
+/* As many rows as a block has: columns side by side, and scores back. */
+static void sum_block(const struct mlo_trees *t, const float *x, size_t stride, float *scores)
+{
+    _Alignas(64) float columns[MLO_TREE_COLUMNS * MLO_TREE_ROWS];
+    _Alignas(64) float sums[MLO_TREE_TARGETS * MLO_TREE_ROWS];
+    for (size_t i = 0; i < MLO_TREE_ROWS; i++)
+        for (size_t k = 0; k < t->n_columns; k++)
+            columns[k * MLO_TREE_ROWS + i] = x[i * stride + k];
+    for (size_t i = 0; i < MLO_TREE_ROWS; i++)
+        for (size_t k = 0; k < t->n_targets; k++)
+            sums[k * MLO_TREE_ROWS + i] = scores[i * t->n_targets + k];
+    mlo_trees_sum_block(t, columns, sums);
+    for (size_t i = 0; i < MLO_TREE_ROWS; i++)
+        for (size_t k = 0; k < t->n_targets; k++)
+            scores[i * t->n_targets + k] = sums[k * MLO_TREE_ROWS + i];
+}
+
+void mlo_trees_sum_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, uint32_t *leaves,
+                       float *scores)
+{
+    bool blocks = t->questions && t->n_columns <= MLO_TREE_COLUMNS && t->n_targets <= MLO_TREE_TARGETS &&
+                  n >= MLO_TREE_ROWS && mlo_trees_have_blocks();
+    for (; blocks && n >= MLO_TREE_ROWS; n -= MLO_TREE_ROWS) {
+        sum_block(t, x, stride, scores);
+        x += MLO_TREE_ROWS * stride;
+        scores += MLO_TREE_ROWS * t->n_targets;
+    }
+    sum_walks(t, x, n, stride, leaves, scores);
 }
