@@ -94,7 +94,7 @@ static struct mlo_ml_key key_at(const struct mlo_array *a, size_t i)
     else if (a->dtype == MLO_DT_I16)
         k.whole = ((const int16_t *)a->data)[i];
     else
-        k.real = a->dtype == MLO_DT_F64 ? ((const double *)a->data)[i] : ((const float *)a->data)[i];
+        k.real = a->dtype == MLO_DT_F64 ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
     return k;
 }
 

@@ -166,7 +166,7 @@ static int set_fallback(const struct mlo_node *n, struct mapping *m, struct mlo_
     } else if (t == MLO_DT_F32) {
         memcpy(m->fallback.bytes, &real, sizeof real);
     } else if (t == MLO_DT_F64) {
-        double wide = real;
+        double wide = (double)real;
         memcpy(m->fallback.bytes, &wide, sizeof wide);
     } else { /* little-endian: the low bytes are the narrower number */
         m->fallback.whole = mlo_attr_int(n, "default_int64", -1);

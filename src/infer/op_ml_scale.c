@@ -74,7 +74,8 @@ static int run_scaler(struct mlo_op_call *c, struct mlo_err *err)
     float *to = out->data;
     for (size_t i = 0; i < a->n; i++) {
         float less = offset[n_offset == 1 ? 0 : k], times = scale[n_scale == 1 ? 0 : k];
-        to[i] = x ? (x[i] - less) * times : (float)((((const double *)a->data)[i] - less) * times);
+        to[i] = x ? (x[i] - less) * times
+                  : (float)((((const double *)a->data)[i] - (double)less) * (double)times);
         k = k + 1 == columns ? 0 : k + 1;
     }
     return 0;

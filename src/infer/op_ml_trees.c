@@ -757,7 +757,8 @@ static void finish_regression(const struct scorer *s, size_t row, void *ctx)
         mlo_post_row(e->post, r->row, n);
     for (size_t k = 0; k < n; k++)
         if (r->out->dtype == MLO_DT_F64)
-            ((double *)r->out->data)[row * n + k] = e->post == MLO_POST_NONE ? s->scores[k] : r->row[k];
+            ((double *)r->out->data)[row * n + k] = e->post == MLO_POST_NONE ? s->scores[k]
+                                                                             : (double)r->row[k];
         else
             ((float *)r->out->data)[row * n + k] = r->row[k];
 }
