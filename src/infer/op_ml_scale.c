@@ -156,9 +156,9 @@ static int impute_reals(const struct mlo_op_call *c, const struct mlo_array *a, 
     int rc = need_width("imputed_value_floats", n, columns, err);
     for (size_t i = 0; rc == 0 && i < a->n; i++) {
         bool wide = a->dtype == MLO_DT_F64;
-        double v = wide ? ((const double *)a->data)[i] : ((const float *)a->data)[i];
-        if (isnan(old) ? isnan(v) : v == old)
-            v = fill[n == 1 ? 0 : i % columns];
+        double v = wide ? ((const double *)a->data)[i] : (double)((const float *)a->data)[i];
+        if (isnan(old) ? isnan(v) : v == (double)old)
+            v = (double)fill[n == 1 ? 0 : i % columns];
         if (wide)
             ((double *)out->data)[i] = v;
         else

@@ -61,8 +61,12 @@ static void sum_walks(const struct mlo_trees *t, const float *x, size_t n, size_
                       float *scores)
 {
     for (size_t i = 0; i < n; i++, x += stride, scores += t->n_targets) {
+        float sum = scores[0]; /* of one target: not through memory */
         mlo_trees_find_f32(t, x, leaves);
-        for (size_t k = 0; k < t->n; k++)
+        for (size_t k = 0; k < t->n && t->n_targets == 1; k++)
+            sum += t->values[leaves[k]];
+        scores[0] = sum;
+        for (size_t k = 0; k < t->n && t->n_targets > 1; k++)
             scores[t->targets[k]] += t->values[leaves[k]];
     }
 }
