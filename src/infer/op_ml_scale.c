@@ -204,7 +204,7 @@ static int run_imputer(struct mlo_op_call *c, struct mlo_err *err)
 
 #define BINARIZE(type)                                                                                       \
     for (size_t i = 0; i < a->n; i++)                                                                        \
-    ((type *)out->data)[i] = (type)(((const type *)a->data)[i] > threshold)
+    ((type *)out->data)[i] = (type)((double)((const type *)a->data)[i] > (double)threshold)
 
 static int run_binarizer(struct mlo_op_call *c, struct mlo_err *err)
 {
