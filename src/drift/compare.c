@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/thread.h>
+
 static const struct mlo_drift_limits feature_limits = {.psi = 0.1, .p = 0.05, .missing_change = 0.05};
 static const struct mlo_drift_limits prediction_limits = {.psi = 0.15, .p = 0.05, .missing_change = 0.05};
 
@@ -353,25 +355,35 @@ static bool is_set_aside(const struct mlo_drift_column *c)
     return c->role == MLO_ROLE_IGNORE || c->role == MLO_ROLE_TIME || mlo_role_is_operation(c->role);
 }
 
+struct comparison {
+    const struct mlo_profile *a, *b;
+    struct mlo_drift_report *report; /* column i is of a's column i */
+};
+
+static int compare_one(void *ctx, size_t i, struct mlo_err *err)
+{
+    const struct comparison *w = ctx;
+    struct mlo_pair p = {&w->a->columns[i], mlo_profile_find(w->b, w->a->columns[i].name)};
+    struct mlo_drift_column *c = &w->report->columns[i];
+    if (is_set_aside(c))
+        SAY(c, MLO_VERDICT_IGNORED, "its role is %s", mlo_role_word(c->role));
+    else if (c->role == MLO_ROLE_LABEL && (!p.current || p.current->n == 0))
+        SAY(c, MLO_VERDICT_IGNORED, "no labels in the current data yet");
+    else if (!p.current)
+        SAY(c, MLO_VERDICT_VANISHED, "not in the current data");
+    else
+        return c->role == MLO_ROLE_LABEL ? compare_label(&p, c, err) : compare_column(&p, c, err);
+    return 0;
+}
+
 static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
                        const struct mlo_drift_opts *o, struct mlo_drift_report *r, struct mlo_err *err)
 {
-    for (size_t i = 0; i < a->n_columns; i++) {
-        struct mlo_pair p = {&a->columns[i], mlo_profile_find(b, a->columns[i].name)};
-        struct mlo_drift_column *c = next_column(r, &a->columns[i], o);
-        int rc = 0;
-        if (is_set_aside(c))
-            SAY(c, MLO_VERDICT_IGNORED, "its role is %s", mlo_role_word(c->role));
-        else if (c->role == MLO_ROLE_LABEL && (!p.current || p.current->n == 0))
-            SAY(c, MLO_VERDICT_IGNORED, "no labels in the current data yet");
-        else if (!p.current)
-            SAY(c, MLO_VERDICT_VANISHED, "not in the current data");
-        else
-            rc = c->role == MLO_ROLE_LABEL ? compare_label(&p, c, err) : compare_column(&p, c, err);
-        if (rc != 0)
-            return rc;
-    }
-    for (size_t i = 0; i < b->n_columns; i++)
+    struct comparison w = {a, b, r};
+    for (size_t i = 0; i < a->n_columns; i++)
+        next_column(r, &a->columns[i], o);
+    int rc = mlo_parallel(a->n_columns, mlo_cpu_count(), compare_one, &w, err);
+    for (size_t i = 0; rc == 0 && i < b->n_columns; i++)
         if (!mlo_profile_find(a, b->columns[i].name)) {
             struct mlo_drift_column *c = next_column(r, &b->columns[i], o);
             if (is_set_aside(c))
@@ -379,7 +391,7 @@ static int compare_all(const struct mlo_profile *a, const struct mlo_profile *b,
             else
                 SAY(c, MLO_VERDICT_NEW, "not in the reference");
         }
-    return 0;
+    return rc;
 }
 
 int mlo_drift_compare(const struct mlo_profile *reference, const struct mlo_profile *current,
