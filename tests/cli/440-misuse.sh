@@ -11,7 +11,7 @@ wrong()
 {
     status=$1 text=$2 name=
     shift 2
-    case $1 in ledger | remote) name="$1${2:+ $2}" ;; runpod) name="$1${2:+ $2}( $3)?" ;; *) name=$1 ;; esac
+    case $1 in ledger | remote | onnx) name="$1${2:+ $2}" ;; runpod) name="$1${2:+ $2}( $3)?" ;; *) name=$1 ;; esac
     expect_code "$status" mlopsctl "$@" >out 2>err </dev/null || { cat err && return 1; }
     [ ! -s out ] && grep -qF -- "$text" err && grep -qE "^mlopsctl: ($name|$1): ." err && [ "$(grep -c '^mlopsctl: ' err)" -eq 1 ] && ! grep -qvE '^(mlopsctl|hint): ' err ||
         { echo "want '$text' from: $*" && cat out err && return 1; }
@@ -26,7 +26,7 @@ test_expect 'an unknown option of every command: named, with the way to help; on
 '
 test_expect 'too many words for every command that counts them' '
     while read -r c v; do
-        case "$c $v" in "pack " | "scan " | "ls " | "untag " | "verify " | "runpod gpu" | "runpod reap") continue ;; esac
+        case "$c $v" in "pack " | "scan " | "ls " | "untag " | "verify " | "runpod gpu" | "runpod reap" | "onnx conformance") continue ;; esac
         wrong 2 "" "$c" $v a b c d e f g h i j || exit 1
     done <commands
 '
