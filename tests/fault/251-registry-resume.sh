@@ -7,13 +7,16 @@ have python3 || skip_all 'python3 is not installed'
 mkdir model && tiny_model model/model.safetensors && head -c 24000000 /dev/urandom >model/blob.bin
 mlopsctl pack model -t m:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat "$T/log")"
 DIGEST=$(mlopsctl show m:1 --json | jq -r .digest)
-# Until what arrived before the stall has been written: nothing grows any more.
+# Until what arrived before the stall has been written: nothing grows any more. What a pull has begun is known to be half of
+# the 24 MB: $fills names its folder.
 settled()
 {
-    was=
+    was= i=0
+    while [ -n "$fills" ] && [ "$(du -sk "$fills" | cut -f1)" -lt 10000 ] && [ $i -lt 300 ]; do i=$((i + 1)) && sleep 0.1; done
     while now=$(du -sk "$T" | cut -f1) && [ "$now" != "$was" ]; do was=$now && sleep 0.8; done
 }
 # killed COMMAND...: started, and killed when the double has stalled.
+fills=
 killed()
 {
     "$MLOPSCTL" "$@" >/dev/null 2>&1 &
@@ -39,11 +42,11 @@ test_expect 'no tag before all is there: what the killed push left is not to be 
     double_start stall=1 && killed push m:1 oci://$registry/team && expect_code 3 mlopsctl pull m:1 oci://$registry/team --home "$T/four" && mlopsctl push m:1 oci://$registry/team && mlopsctl pull m:1 oci://$registry/team --home "$T/four"
 '
 test_expect 'a pull goes on where the killed one stopped' '
-    double_start stall-read=1 && { mlopsctl push m:1 oci://$registry/team || exit 1; } && killed pull m:1 oci://$registry/team --home "$T/five" && mlopsctl pull m:1 oci://$registry/team --home "$T/five" --json >j && got=$(moved BLOB) && echo "got $got" && [ "$got" -lt 14000000 ] &&
+    double_start stall-read=1 && { mlopsctl push m:1 oci://$registry/team || exit 1; } && fills=$T/five && killed pull m:1 oci://$registry/team --home "$T/five" && mlopsctl pull m:1 oci://$registry/team --home "$T/five" --json >j && got=$(moved BLOB) && echo "got $got" && [ "$got" -lt 14000000 ] &&
     mlopsctl verify --all --home "$T/five" && json ".reused > 9000000" <j
 '
 test_expect 'what a killed pull left and something spoilt is fetched again' '
-    double_start stall-read=1 && { mlopsctl push m:1 oci://$registry/team || exit 1; } && killed pull m:1 oci://$registry/team --home "$T/six" && left=$(find "$T/six" -path "*partial*" -type f) && printf X | dd of="$left" bs=1 seek=100 conv=notrunc 2>/dev/null &&
+    double_start stall-read=1 && { mlopsctl push m:1 oci://$registry/team || exit 1; } && fills=$T/six && killed pull m:1 oci://$registry/team --home "$T/six" && left=$(find "$T/six" -path "*partial*" -type f) && printf X | dd of="$left" bs=1 seek=100 conv=notrunc 2>/dev/null &&
     mlopsctl pull m:1 oci://$registry/team --home "$T/six" && mlopsctl verify --all --home "$T/six"
 '
 test_expect 'interrupted: clean, and it goes on' '
