@@ -29,7 +29,6 @@ struct mlo_plan_graph {
     size_t n_steps;
     struct mlo_value *constants; /* of each value; kind UNKNOWN: not constant */
     unsigned char *folded;       /* constants whose data the plan owns */
-    size_t max_in, max_out;      /* of any step */
 };
 struct mlo_plan {
     struct mlo_onnx_model *model;

@@ -3,17 +3,37 @@
 
 #include <string.h>
 
-extern const struct mlo_op_family mlo_ops_shape, mlo_ops_element, mlo_ops_unary, mlo_ops_cast, mlo_ops_move,
-    mlo_ops_gather, mlo_ops_reduce, mlo_ops_linear, mlo_ops_norm, mlo_ops_ml_scale, mlo_ops_ml_encode,
-    mlo_ops_ml_map, mlo_ops_ml_linear, mlo_ops_quant, mlo_ops_flow, mlo_ops_sequence, mlo_ops_conv,
-    mlo_ops_pad, mlo_ops_recurrent, mlo_ops_attention, mlo_ops_ml_trees, mlo_ops_ml_svm;
+/* clang-format off: one family a line */
+#define FAMILIES(X)                                                                                          \
+    X(shape)                                                                                                 \
+    X(element)                                                                                               \
+    X(unary)                                                                                                 \
+    X(cast)                                                                                                  \
+    X(move)                                                                                                  \
+    X(gather)                                                                                                \
+    X(reduce)                                                                                                \
+    X(linear)                                                                                                \
+    X(norm)                                                                                                  \
+    X(quant)                                                                                                 \
+    X(flow)                                                                                                  \
+    X(sequence)                                                                                              \
+    X(conv)                                                                                                  \
+    X(pad)                                                                                                   \
+    X(recurrent)                                                                                             \
+    X(attention)                                                                                             \
+    X(ml_scale)                                                                                              \
+    X(ml_encode)                                                                                             \
+    X(ml_map)                                                                                                \
+    X(ml_linear)                                                                                             \
+    X(ml_trees)                                                                                              \
+    X(ml_svm)
+/* clang-format on */
 
-static const struct mlo_op_family *const families[] = {
-    &mlo_ops_shape,     &mlo_ops_element, &mlo_ops_unary,     &mlo_ops_cast,      &mlo_ops_move,
-    &mlo_ops_gather,    &mlo_ops_reduce,  &mlo_ops_linear,    &mlo_ops_norm,      &mlo_ops_ml_scale,
-    &mlo_ops_ml_encode, &mlo_ops_ml_map,  &mlo_ops_ml_linear, &mlo_ops_quant,     &mlo_ops_flow,
-    &mlo_ops_sequence,  &mlo_ops_conv,    &mlo_ops_pad,       &mlo_ops_recurrent, &mlo_ops_attention,
-    &mlo_ops_ml_trees,  &mlo_ops_ml_svm};
+#define DECLARE(name) extern const struct mlo_op_family mlo_ops_##name;
+FAMILIES(DECLARE)
+
+#define ENTRY(name) &mlo_ops_##name,
+static const struct mlo_op_family *const families[] = {FAMILIES(ENTRY)};
 
 const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version)
 {

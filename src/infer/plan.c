@@ -9,7 +9,6 @@
 #include <mlopsctl/base/text.h>
 
 struct maker { /* while a plan is made */
-    struct mlo_plan *plan;
     const struct mlo_plan_opts *opts;
     struct mlo_session session; /* folding runs here */
 };
@@ -232,7 +231,6 @@ static void drop_idle(struct mlo_plan_graph *g, unsigned char *needed)
 }
 
 struct last_uses {
-    struct mlo_plan_graph *graph;
     unsigned char *seen; /* values that a later step uses, or that must stay */
     size_t *dead;
     size_t n;
@@ -266,7 +264,7 @@ static int find_dead(struct last_uses *l, struct mlo_step *s, struct mlo_err *er
 
 static int find_lives(struct mlo_plan_graph *g, unsigned char *seen, struct mlo_err *err)
 {
-    struct last_uses l = {.graph = g, .seen = seen};
+    struct last_uses l = {.seen = seen};
     int rc = 0;
     memset(seen, 0, g->graph->n_values);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
@@ -337,7 +335,7 @@ static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, st
 
 static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struct mlo_err *err)
 {
-    struct maker m = {.plan = p, .opts = opts};
+    struct maker m = {.opts = opts};
     const struct mlo_graph *g = p->model->graph;
     mlo_session_init(&m.session, p);
     m.session.buffer_max = MLO_FOLD_BYTES_MAX;
