@@ -283,4 +283,78 @@ int mlo_bootstrap(const double *x, size_t n, double (*statistic)(const double *x
                   void *ctx, unsigned rounds, double confidence, uint64_t seed, struct mlo_interval *ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- times ---- */
+
+/*
+ * A histogram of nanoseconds up to about an hour, three significant digits, of a fixed layout: two are merged
+ * by adding. n, sum, least and most are exact; longer times count as the longest, in the buckets only.
+ */
+#define MLO_TIMES_LONGEST (((uint64_t)1 << 42) - 1)
+#define MLO_TIMES_BUCKETS ((size_t)33 << 10)
+struct mlo_times {
+    uint64_t *counts; /* MLO_TIMES_BUCKETS */
+    uint64_t n, sum, least, most;
+};
+int mlo_times_init(struct mlo_times *t, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_times_release(struct mlo_times *t);
+void mlo_times_add(struct mlo_times *t, uint64_t ns);
+void mlo_times_merge(struct mlo_times *t, const struct mlo_times *other);
+/* Restores what was kept as (bucket, count); sum, least and most are then set by the caller. */
+void mlo_times_put(struct mlo_times *t, size_t bucket, uint64_t count);
+uint64_t mlo_times_at(const struct mlo_times *t, uint64_t rank);  /* 1 the shortest, n the longest */
+uint64_t mlo_times_quantile(const struct mlo_times *t, double q); /* 0 when empty */
+
+/* The smallest n of which, when `tolerated` are above a bound, the bound is above quantile q with this
+ * confidence (0.99, 0: 459 for q = 0.99, as MLPerf's early stopping has it). */
+uint64_t mlo_quantile_needs(double q, double confidence, uint64_t tolerated);
+/* The rank of the value that is an upper bound of quantile q with this confidence; 0: n is too small to say.
+ */
+uint64_t mlo_quantile_rank(uint64_t n, double q, double confidence);
+
+/* ---- is b slower than a? Measured in pairs of blocks; values above 0 ---- */
+
+struct mlo_ratio { /* b / a, and the interval */
+    double ratio, low, high;
+};
+struct mlo_ratio_opts {
+    double confidence;
+    unsigned rounds; /* of the bootstrap over pairs */
+    uint64_t seed;
+};
+struct mlo_blocks { /* block i is x[starts[i] .. starts[i + 1]) */
+    const double *x;
+    const size_t *starts; /* n + 1 */
+    size_t n;
+};
+/* a[i], b[i]: the medians of pair i. The mean of the middle half of log(b / a). */
+int mlo_ratio_of_pairs(const double *a, const double *b, size_t pairs, const struct mlo_ratio_opts *o,
+                       struct mlo_ratio *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Of the quantiles of all measurements; a and b have as many blocks. */
+int mlo_ratio_of_quantiles(const struct mlo_blocks *a, const struct mlo_blocks *b, double q,
+                           const struct mlo_ratio_opts *o, struct mlo_ratio *ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+
+enum mlo_gate { MLO_GATE_PASS, MLO_GATE_FAIL, MLO_GATE_INCONCLUSIVE };
+#define MLO_GATE_P        0.01    /* that Mann-Whitney must be below, too */
+#define MLO_GATE_MORE_MAX 1000000 /* pairs; so many: never */
+/* Pass: the interval is wholly below 1 + tolerance; fail: wholly above, and p. *ret_more: how many more pairs
+ * would tell, when the ratio stays as it is. */
+enum mlo_gate mlo_ratio_gate(const struct mlo_ratio *r, double tolerance, double p, size_t pairs,
+                             size_t *ret_more);
+
+/* ---- where did a history change? ---- */
+
+struct mlo_change_point {
+    size_t at; /* first value of what came after */
+    double before, after /* means of both sides, up to the next change */, p;
+};
+struct mlo_change_opts {
+    size_t window; /* 30 to 50 values are looked at together */
+    double p;      /* 0.001 */
+    double least;  /* relative change that matters */
+};
+/* ret: room for n. Ascending. Time: n window^3. */
+int mlo_change_points(const double *x, size_t n, const struct mlo_change_opts *o,
+                      struct mlo_change_point *ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+
 #endif
