@@ -21,6 +21,9 @@
     X(pad)                                                                                                   \
     X(recurrent)                                                                                             \
     X(attention)                                                                                             \
+    X(loss)                                                                                                  \
+    X(state)                                                                                                 \
+    X(resize)                                                                                                \
     X(ml_scale)                                                                                              \
     X(ml_encode)                                                                                             \
     X(ml_map)                                                                                                \

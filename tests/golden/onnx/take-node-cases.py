@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""A few of the onnx project's node cases for each operator that the other golden cases do not reach.
+
+    python3 tests/golden/onnx/take-node-cases.py FOLDER     (the folder of all cases; writes tests/golden/onnx/node)
+
+Of each operator the smallest cases are taken, so many as stands behind it. The cases are the onnx project's (Apache-2.0), unchanged.
+"""
+import os
+import re
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUT = os.path.join(HERE, "node")
+OPERATORS = {
+    "nllloss_NC": 2, "nllloss_NCd": 3, "sce": 4,
+    "linear_attention": 5, "causal_conv_with_state": 5, "tensorscatter": 3,
+    "resize_(down|up)sample_(scales|sizes)_nearest": 6, "resize_(down|up)sample_(scales|sizes)_linear": 5, "resize_(down|up)sample_(scales|sizes)_cubic": 5, "resize_tf_crop": 4,
+    "upsample": 1,
+}
+
+
+def size(folder):
+    return sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files)
+
+
+names = [n for n in os.listdir(sys.argv[1]) if not n.endswith("_expanded")]
+shutil.rmtree(OUT, ignore_errors=True)
+for operator, n in OPERATORS.items():
+    own = sorted((size(os.path.join(sys.argv[1], c)), c) for c in names if re.match(f"test_{operator}", c))
+    assert own, operator
+    for _, c in own[:n]:
+        shutil.copytree(os.path.join(sys.argv[1], c), os.path.join(OUT, c), dirs_exist_ok=True)
