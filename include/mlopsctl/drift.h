@@ -189,6 +189,7 @@ struct mlo_drift_window {         /* drift over time */
     int64_t from_ns, to_ns;       /* 0 and 0 when it is one of rows */
     uint64_t rows;
     double share_drifted, worst_psi, worst_noise; /* noise: what 95 of 100 windows without drift stay below */
+    double worst_limit;                           /* of the PSI of that column */
     const char *worst;                            /* the column; NULL: none was compared. Borrowed */
     enum mlo_verdict verdict;
     const double *psi; /* of each column of the report; NaN where it was not compared. Borrowed */

@@ -41,9 +41,6 @@ void mlo_html_detail(struct mlo_str *out, const struct mlo_drift_column *c, size
 void mlo_html_facts(struct mlo_str *out, const struct mlo_drift_report *r);
 void mlo_html_method(struct mlo_str *out, const struct mlo_drift_report *r);
 
-/* The limit that every compared column has; below 0 when they differ. */
-double mlo_html_psi_limit(const struct mlo_drift_report *r);
-
 /* ---- html_time.c: drift over time, where there are windows ---- */
 
 void mlo_html_windows(struct mlo_str *out, const struct mlo_drift_report *r);
@@ -56,8 +53,8 @@ void mlo_svg_bar(struct mlo_str *out, double psi, double limit, double noise);
 void mlo_svg_pair(struct mlo_str *out, double reference, double current, double longest);
 void mlo_svg_histogram(struct mlo_str *out, const struct mlo_drift_column *c);
 void mlo_svg_ecdf(struct mlo_str *out, const struct mlo_drift_column *c);
-/* Worst PSI of each window. */
-void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r, double limit);
+/* Worst PSI of each window, with limit and noise of the column that has it. */
+void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r);
 /* The PSI of one column in each window, with its limit. */
 void mlo_svg_series(struct mlo_str *out, const struct mlo_drift_report *r, size_t column);
 

@@ -50,7 +50,7 @@ void mlo_html_facts(struct mlo_str *out, const struct mlo_drift_report *r)
         return;
     mlo_str_add(
         out, "<section><h2>Predictions, labels, service</h2><div class=\"o\" tabindex=\"0\" role=\"region\" "
-             "aria-label=\"Predictions, labels, service\"><table><caption>What is not of one "
+             "aria-label=\"Predictions, labels, service\"><table class=\"p\"><caption>What is not of one "
              "column</caption><thead><tr><th scope=\"col\">measure</th><th scope=\"col\">verdict</th><th "
              "scope=\"col\">reference</th><th scope=\"col\">now</th><th scope=\"col\">change, 95&#160;%</th>"
              "<th scope=\"col\">limit</th><th scope=\"col\">p</th><th scope=\"col\">kind</th><th "
@@ -60,7 +60,7 @@ void mlo_html_facts(struct mlo_str *out, const struct mlo_drift_report *r)
     mlo_str_add(out, "</tbody></table></div></section>\n");
 }
 
-/* ---- over time ---- */
+/* ---- method ---- */
 
 /* The limit that every compared column has; below 0 when they differ. */
 static double common_limit(const struct mlo_drift_report *r, double (*of)(const struct mlo_drift_limits *l))
@@ -91,13 +91,6 @@ static double missing_limit(const struct mlo_drift_limits *l)
 {
     return l->missing_change;
 }
-
-double mlo_html_psi_limit(const struct mlo_drift_report *r)
-{
-    return common_limit(r, psi_limit);
-}
-
-/* ---- method ---- */
 
 static void put_limit(struct mlo_str *out, const struct mlo_drift_report *r,
                       double (*of)(const struct mlo_drift_limits *l))

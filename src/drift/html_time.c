@@ -6,14 +6,14 @@
 
 #define MOVERS_MAX ((size_t)8)
 
-static void put_window(struct mlo_str *out, const struct mlo_drift_window *w, double limit)
+static void put_window(struct mlo_str *out, const struct mlo_drift_window *w)
 {
     mlo_str_addf(out, "<tr><th scope=\"row\">%s</th><td>", w->label);
     mlo_spell_count(out, w->rows);
     mlo_str_add(out, "</td>");
     mlo_html_verdict(out, mlo_look_of(w->verdict, w->verdict == MLO_VERDICT_DRIFT));
     mlo_str_addf(out, "<td>%.3f ", w->worst_psi);
-    mlo_svg_bar(out, w->worst_psi, limit, w->worst_noise);
+    mlo_svg_bar(out, w->worst_psi, w->worst_limit, w->worst_noise);
     mlo_str_addf(out, "</td><td>%.3f</td><td>", w->worst_noise);
     if (w->worst)
         mlo_spell_short(out, w->worst, strlen(w->worst));
@@ -22,7 +22,7 @@ static void put_window(struct mlo_str *out, const struct mlo_drift_window *w, do
     mlo_str_add(out, "</td></tr>\n");
 }
 
-static void put_table(struct mlo_str *out, const struct mlo_drift_report *r, double limit)
+static void put_table(struct mlo_str *out, const struct mlo_drift_report *r)
 {
     mlo_str_add(
         out, "<details><summary>Every window</summary><div><div class=\"o\" tabindex=\"0\" role=\"region\" "
@@ -32,7 +32,7 @@ static void put_table(struct mlo_str *out, const struct mlo_drift_report *r, dou
              "scope=\"col\">worst PSI</th><th scope=\"col\">noise</th><th scope=\"col\">of</th><th "
              "scope=\"col\">share changed</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < r->n_windows; i++)
-        put_window(out, &r->windows[i], limit);
+        put_window(out, &r->windows[i]);
     mlo_str_add(out, "</tbody></table></div></div></details>");
 }
 
@@ -66,7 +66,6 @@ static void put_movers(struct mlo_str *out, const struct mlo_drift_report *r)
 
 void mlo_html_windows(struct mlo_str *out, const struct mlo_drift_report *r)
 {
-    double limit = mlo_html_psi_limit(r);
     size_t n = r->n_windows, drifted = 0;
     if (n == 0)
         return;
@@ -75,11 +74,13 @@ void mlo_html_windows(struct mlo_str *out, const struct mlo_drift_report *r)
     mlo_str_addf(out,
                  "<section><h2>Over time</h2><p>%zu of %zu windows show drift, from %s to %s.</p><figure>",
                  drifted, n, r->windows[0].label, r->windows[n - 1].label);
-    mlo_svg_windows(out, r, limit);
-    mlo_str_add(out, "<figcaption>Worst PSI of each window that holds rows, oldest first; the solid line is "
-                     "the limit, the dots are noise, which 95 of 100 windows without drift stay below. "
-                     "Height is the square root, full at 1.</figcaption></figure>");
+    mlo_svg_windows(out, r);
+    mlo_str_add(
+        out,
+        "<figcaption>Worst PSI of each window that holds rows, oldest first; the solid line is "
+        "the limit of that column, the dots are noise, which 95 of 100 windows without drift stay below. "
+        "Height is the square root, full at 1.</figcaption></figure>");
     put_movers(out, r);
-    put_table(out, r, limit);
+    put_table(out, r);
     mlo_str_add(out, "</section>\n");
 }

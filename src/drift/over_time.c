@@ -140,6 +140,7 @@ static void conclude_window(const struct table *t, size_t at, struct mlo_drift_c
     w->worst = r->columns[worst].name;
     w->worst_psi = f[worst].psi;
     w->worst_noise = f[worst].noise;
+    w->worst_limit = r->columns[worst].limits.psi;
 }
 
 static void name_window(const struct mlo_windows *w, const struct mlo_window *from,

@@ -346,13 +346,13 @@ static void put_time_bar(struct mlo_str *out, size_t i, size_t n, double psi)
     mlo_str_addf(out, "M%d %dv-%dh%dv%dz", x, TIME_HEIGHT, high, width, high);
 }
 
-static void put_time_limit(struct mlo_str *out, double limit)
+/* A stretch of a line over place i of n. */
+static void put_time_level(struct mlo_str *out, size_t i, size_t n, double psi)
 {
-    if (limit >= 0)
-        mlo_str_addf(out, "<path class=\"l\" d=\"M0 %dH%d\"/>", TIME_HEIGHT - bar_place(limit), TIME_WIDTH);
+    mlo_str_addf(out, "M%d %dH%d", time_x(i, n), TIME_HEIGHT - bar_place(psi), time_x(i + 1, n));
 }
 
-void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r, double limit)
+void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r)
 {
     size_t n = r->n_windows;
     mlo_str_addf(
@@ -369,11 +369,11 @@ void mlo_svg_windows(struct mlo_str *out, const struct mlo_drift_report *r, doub
     }
     mlo_str_add(out, "<path class=\"o\" d=\"");
     for (size_t i = 0; i < n; i++)
-        mlo_str_addf(out, "M%d %dH%d", time_x(i, n), TIME_HEIGHT - bar_place(r->windows[i].worst_noise),
-                     time_x(i + 1, n));
-    mlo_str_add(out, "\"/>");
-    put_time_limit(out, limit);
-    mlo_str_add(out, "</svg>");
+        put_time_level(out, i, n, r->windows[i].worst_noise);
+    mlo_str_add(out, "\"/><path class=\"l\" d=\"");
+    for (size_t i = 0; i < n; i++)
+        put_time_level(out, i, n, r->windows[i].worst_limit);
+    mlo_str_add(out, "\"/></svg>");
 }
 
 void mlo_svg_series(struct mlo_str *out, const struct mlo_drift_report *r, size_t column)
@@ -389,7 +389,7 @@ void mlo_svg_series(struct mlo_str *out, const struct mlo_drift_report *r, size_
         if (!isnan(most))
             put_time_bar(out, i, n, most);
     }
-    mlo_str_add(out, "\"/>");
-    put_time_limit(out, r->columns[column].limits.psi);
-    mlo_str_add(out, "</svg>");
+    mlo_str_add(out, "\"/><path class=\"l\" d=\"");
+    put_time_level(out, 0, 1, r->columns[column].limits.psi);
+    mlo_str_add(out, "\"/></svg>");
 }

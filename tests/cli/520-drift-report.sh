@@ -59,12 +59,14 @@ for line in open("d.github", newline="\n"):
     assert re.fullmatch(r"::error title=drift( in [^:,]*)?::[^\n]*\n", line), line
 END'
 if have chromium; then
+    dom_of() { chromium --headless=new --no-sandbox --dump-dom "file://$PWD/$1" 2>browser.log; }
     # shellcheck disable=SC2016
     test_expect 'a browser runs the script of the page and nothing of the data' '
-        printf "%s\n" "w,n" >x.csv && awk "BEGIN { for (i = 0; i < 200; i++) print \"<img src=x onerror=document.title=1><script>document.title=2</script>\" i % 3 \",\" i }" >>x.csv &&
-        mlopsctl drift -r x.csv -c x.csv --html x.html >out &&
-        chromium --headless=new --no-sandbox --dump-dom "file://$PWD/x.html" >dom 2>err && grep -q "<button type=\"button\">PSI</button>" dom &&
-        grep -q "<title>Drift report</title>" dom && ! grep -q "<img" dom'
+        for t in a b; do sed "s/alert([0-9])/document.documentElement.id=1/g" evil-$t.csv >run-$t.csv; done &&
+        printf "%s\n" "<html lang=\"en\"><img src=x onerror=document.documentElement.id=1>" >control.html && dom_of control.html | grep -q "<html lang=\"en\" id=\"1\">" &&
+        expect_code 1 mlopsctl drift -r run-a.csv -c run-b.csv --prediction w --window 100 --html x.html >out &&
+        dom_of x.html >dom && grep -q "<button type=\"button\">PSI</button>" dom && grep -q "Over time" dom && grep -q "prediction_psi" dom &&
+        grep -q "<html lang=\"en\"><head>" dom && ! grep -q "<img" dom && [ "$(grep -o "<script" dom | wc -l)" = 1 ]'
 else
     test_skip 'a browser runs the script of the page and nothing of the data' 'chromium is not installed'
 fi
