@@ -340,6 +340,27 @@ int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err)
     return mlo_cast_numbers(&from, out, err);
 }
 
+bool mlo_computed_as_float(enum mlo_dtype t)
+{
+    return t == MLO_DT_F32 || t == MLO_DT_F16 || t == MLO_DT_BF16;
+}
+
+int mlo_out_floats(struct mlo_op_call *c, const struct mlo_array *out, float **ret, struct mlo_err *err)
+{
+    void *room = out->data;
+    int rc = out->dtype == MLO_DT_F32 ? 0 : mlo_scratch(c, out->n, sizeof(float), &room, err);
+    *ret = room;
+    return rc;
+}
+
+int mlo_from_floats(float *values, struct mlo_array *out, struct mlo_err *err)
+{
+    struct mlo_array from = *out;
+    from.dtype = MLO_DT_F32;
+    from.data = values;
+    return values == out->data ? 0 : mlo_cast_numbers(&from, out, err);
+}
+
 int mlo_op_refuse(const struct mlo_op_call *c, struct mlo_err *err, const char *fmt, ...)
 {
     MLO_AUTOSTR struct mlo_str text;

@@ -149,6 +149,14 @@ int mlo_spread_doubles(struct mlo_op_call *c, const struct mlo_array *a, const s
 int mlo_scratch_doubles(struct mlo_op_call *c, size_t n, double **ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_from_doubles(double *values, struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* float32, or a half that is computed as one. */
+bool mlo_computed_as_float(enum mlo_dtype t);
+/* Room for the floats of a result: the output's own, or (of halves) some for the time of the call, which
+ * mlo_from_floats then rounds into it. */
+int mlo_out_floats(struct mlo_op_call *c, const struct mlo_array *out, float **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_from_floats(float *values, struct mlo_array *out, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* The range of a type of whole numbers; false for others. */
 bool mlo_whole_range(enum mlo_dtype t, double *ret_least, double *ret_most);
 

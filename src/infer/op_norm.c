@@ -1,9 +1,11 @@
 /*
  * Normalisation: rows, channels or groups to mean 0 and variance 1, vectors to length 1; Clip and Dropout.
- * Computed in doubles.
+ * Computed in doubles, but rows of floats by a kernel.
  */
 #include <math.h>
 #include <string.h>
+
+#include <mlopsctl/backend.h>
 
 #include "op.h"
 
@@ -116,32 +118,102 @@ static int give_moments(struct mlo_op_call *c, const struct mlo_array *a, unsign
     return rc;
 }
 
-static int run_layer(struct mlo_op_call *c, struct mlo_err *err)
-{
-    double epsilon = (double)mlo_attr_float(c->node, "epsilon", 1e-5F), *v;
-    bool centred = *(const bool *)c->how;
-    const struct mlo_array *a;
-    struct moments m = {0};
+struct layer {
+    const struct mlo_array *a, *scale, *bias; /* bias NULL: none */
     unsigned axis;
-    size_t rows = 1;
-    int rc = mlo_in_array(c, 0, &a, err);
+    size_t rows, n;
+    float epsilon;
+    bool centred;
+};
+
+static int read_layer(const struct mlo_op_call *c, struct layer *l, struct mlo_err *err)
+{
+    *l = (struct layer){.bias = mlo_in(c, 2),
+                        .rows = 1,
+                        .epsilon = mlo_attr_float(c->node, "epsilon", 1e-5F),
+                        .centred = *(const bool *)c->how};
+    int rc = mlo_in_array(c, 0, &l->a, err);
     if (rc == 0)
-        rc = mlo_axis(mlo_attr_int(c->node, "axis", -1), a->rank, &axis, err);
+        rc = mlo_in_array(c, 1, &l->scale, err);
     if (rc == 0)
-        rc = mlo_as_doubles(c, a, &v, err);
-    for (unsigned d = 0; rc == 0 && d < axis; d++)
-        rows *= (size_t)a->dims[d];
+        rc = mlo_axis(mlo_attr_int(c->node, "axis", -1), l->a->rank, &l->axis, err);
+    for (unsigned d = 0; rc == 0 && d < l->axis; d++)
+        l->rows *= (size_t)l->a->dims[d];
+    l->n = rc == 0 && l->a->n ? l->a->n / l->rows : 0;
+    return rc;
+}
+
+/* Is it one number for each of a row's? */
+static bool is_row(const struct layer *l, const struct mlo_array *p)
+{
+    const struct mlo_array *a = l->a;
+    if (p->rank > a->rank - l->axis || p->n != l->n)
+        return false;
+    for (unsigned d = 1; d <= p->rank; d++)
+        if (p->dims[p->rank - d] != a->dims[a->rank - d])
+            return false;
+    return true;
+}
+
+static bool is_for_floats(const struct mlo_op_call *c, const struct layer *l)
+{
+    return mlo_computed_as_float(l->a->dtype) && is_row(l, l->scale) && (!l->bias || is_row(l, l->bias)) &&
+           (c->n_out < 2 || (!c->out[1] && (c->n_out < 3 || !c->out[2])));
+}
+
+static int layer_floats(struct mlo_op_call *c, const struct layer *l, struct mlo_err *err)
+{
+    const void *x, *scale, *bias = NULL;
+    struct mlo_array *out;
+    float *y;
+    int rc = mlo_out_new(c, 0, l->a->dtype, l->a->dims, l->a->rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    rc = mlo_as_type(c, l->a, MLO_DT_F32, &x, err);
     if (rc == 0)
-        rc = mlo_scratch_doubles(c, rows, &m.mean, err);
+        rc = mlo_as_type(c, l->scale, MLO_DT_F32, &scale, err);
+    if (rc == 0 && l->bias)
+        rc = mlo_as_type(c, l->bias, MLO_DT_F32, &bias, err);
     if (rc == 0)
-        rc = mlo_scratch_doubles(c, rows, &m.inverse, err);
+        rc = mlo_out_floats(c, out, &y, err);
     if (rc != 0)
         return rc;
-    normalize_rows(v, rows, rows ? a->n / rows : 0, epsilon, centred, &m);
-    rc = scale_elements(c, a, v, err);
+    mlo_normalize_f32(&(const struct mlo_normalize){.rows = l->rows,
+                                                    .n = l->n,
+                                                    .x = x,
+                                                    .scale = scale,
+                                                    .bias = bias,
+                                                    .epsilon = l->epsilon,
+                                                    .centred = l->centred,
+                                                    .y = y});
+    return mlo_from_floats(y, out, err);
+}
+
+static int layer_doubles(struct mlo_op_call *c, const struct layer *l, struct mlo_err *err)
+{
+    struct moments m = {0};
+    double *v;
+    int rc = mlo_as_doubles(c, l->a, &v, err);
     if (rc == 0)
-        rc = give_like(c, a, v, err);
-    return rc == 0 && centred ? give_moments(c, a, axis, &m, err) : rc;
+        rc = mlo_scratch_doubles(c, l->rows, &m.mean, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, l->rows, &m.inverse, err);
+    if (rc != 0)
+        return rc;
+    normalize_rows(v, l->rows, l->n, (double)l->epsilon, l->centred, &m);
+    rc = scale_elements(c, l->a, v, err);
+    if (rc == 0)
+        rc = give_like(c, l->a, v, err);
+    return rc == 0 && l->centred ? give_moments(c, l->a, l->axis, &m, err) : rc;
+}
+
+static int run_layer(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct layer l;
+    int rc = read_layer(c, &l, err);
+    if (rc != 0)
+        return rc;
+    return is_for_floats(c, &l) ? layer_floats(c, &l, err) : layer_doubles(c, &l, err);
 }
 
 /* ---- InstanceNormalization, GroupNormalization ---- */

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include <mlopsctl/backend.h>
+
 #include "op.h"
 
 /* ---- Reduce ---- */
@@ -417,16 +419,30 @@ static void soften(double *row, size_t step, size_t n, enum soft how)
     }
 }
 
+/* Rows that are dense, of floats. */
+static int soften_floats(struct mlo_op_call *c, const struct row_work *w, struct mlo_array *out,
+                         struct mlo_err *err)
+{
+    const void *x;
+    float *y;
+    int rc = mlo_as_type(c, w->a, MLO_DT_F32, &x, err);
+    if (rc == 0)
+        rc = mlo_out_floats(c, out, &y, err);
+    if (rc != 0)
+        return rc;
+    mlo_softmax_f32(x, y, w->outer, w->n);
+    return mlo_from_floats(y, out, err);
+}
+
 /* Before version 13 all dimensions from the axis on are one row. */
 static int run_softmax(struct mlo_op_call *c, struct mlo_err *err)
 {
     bool flat = c->node->version < 13 && !*c->node->domain;
+    enum soft how = *(const enum soft *)c->how;
     struct row_work w = {0};
     struct mlo_array *out;
     double *v;
     int rc = begin_rows(&w, c, mlo_attr_int(c->node, "axis", flat ? 1 : -1), err);
-    if (rc == 0)
-        rc = mlo_as_doubles(c, w.a, &v, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, w.a->dtype, w.a->dims, w.a->rank, &out, err);
     if (rc != 0 || !out)
@@ -435,9 +451,12 @@ static int run_softmax(struct mlo_op_call *c, struct mlo_err *err)
         w.n *= w.inner;
         w.inner = 1;
     }
-    for (size_t k = 0; k < w.outer * w.inner; k++)
-        soften(v + k / w.inner * w.n * w.inner + k % w.inner, w.inner, w.n, *(const enum soft *)c->how);
-    return mlo_from_doubles(v, out, err);
+    if (how == SOFT && w.inner == 1 && mlo_computed_as_float(w.a->dtype))
+        return soften_floats(c, &w, out, err);
+    rc = mlo_as_doubles(c, w.a, &v, err);
+    for (size_t k = 0; rc == 0 && k < w.outer * w.inner; k++)
+        soften(v + k / w.inner * w.n * w.inner + k % w.inner, w.inner, w.n, how);
+    return rc == 0 ? mlo_from_doubles(v, out, err) : rc;
 }
 
 #define REDUCE(op_name, which)                                                                               \

@@ -1,6 +1,8 @@
 /* Operators of one array, element by element: functions and activations. Halves are computed as floats. */
 #include <tgmath.h>
 
+#include <mlopsctl/backend.h>
+
 #include "op.h"
 
 struct constants {
@@ -22,6 +24,14 @@ typedef void map_fn(const void *in, void *out, size_t n, const struct constants 
     }
 #define MAPS_REAL(op, expr)                                                                                  \
     MAP(op##_f32, float, float, expr)                                                                        \
+    MAP(op##_f64, double, double, expr)
+/* Floats have a kernel of their own. */
+#define MAPS_KERNEL(op, expr)                                                                                \
+    static void op##_f32(const void *in, void *out, size_t n, const struct constants *k)                     \
+    {                                                                                                        \
+        (void)k;                                                                                             \
+        mlo_##op##_f32(in, out, n);                                                                          \
+    }                                                                                                        \
     MAP(op##_f64, double, double, expr)
 #define MAPS_SIGNED(op, expr)                                                                                \
     MAP(op##_i8, int8_t, int8_t, expr)                                                                       \
@@ -47,13 +57,13 @@ MAPS_UNSIGNED(inverse, ~x)
 MAP(not_u8, uint8_t, uint8_t, !x)
 
 MAPS_REAL(sqrt, sqrt(x))
-MAPS_REAL(exp, exp(x))
+MAPS_KERNEL(exp, exp(x))
 MAPS_REAL(log, log(x))
 MAPS_REAL(reciprocal, 1 / x)
 MAPS_REAL(floor, floor(x))
 MAPS_REAL(ceil, ceil(x))
 MAPS_REAL(round, rint(x))
-MAPS_REAL(erf, erf(x))
+MAPS_KERNEL(erf, erf(x))
 MAPS_REAL(sin, sin(x))
 MAPS_REAL(cos, cos(x))
 MAPS_REAL(tan, tan(x))
@@ -62,7 +72,7 @@ MAPS_REAL(acos, acos(x))
 MAPS_REAL(atan, atan(x))
 MAPS_REAL(sinh, sinh(x))
 MAPS_REAL(cosh, cosh(x))
-MAPS_REAL(tanh, tanh(x))
+MAPS_KERNEL(tanh, tanh(x))
 MAPS_REAL(asinh, asinh(x))
 MAPS_REAL(acosh, acosh(x))
 MAPS_REAL(atanh, atanh(x))
@@ -71,7 +81,7 @@ MAPS_REAL(atanh, atanh(x))
 #define SIGMOID(x) ((x) >= 0 ? 1 / (1 + exp(-(x))) : exp(x) / (1 + exp(x)))
 /* log(1 + e^x) */
 #define SOFTPLUS(x) ((x) > 0 ? (x) + log1p(exp(-(x))) : log1p(exp(x)))
-MAPS_REAL(sigmoid, SIGMOID(x))
+MAPS_KERNEL(sigmoid, SIGMOID(x))
 MAPS_REAL(relu, x < 0 ? 0 : x)
 MAPS_SIGNED(relu, x < 0 ? 0 : x)
 MAPS_REAL(leaky_relu, x < 0 ? a * x : x)
@@ -86,10 +96,8 @@ MAPS_REAL(mish, x *tanh(SOFTPLUS(x)))
 MAPS_REAL(swish, x *SIGMOID(a *x))
 MAPS_REAL(thresholded, x > a ? x : 0)
 MAPS_REAL(shrink, x<-b ? x + a : x> b ? x - a : 0)
-MAPS_REAL(gelu, (__typeof__(x))0.5 * x * (1 + erf(x * (__typeof__(x))M_SQRT1_2)))
-MAPS_REAL(gelu_tanh,
-          (__typeof__(x))0.5 * x *
-              (1 + tanh((__typeof__(x))(M_2_SQRTPI * M_SQRT1_2) * (x + (__typeof__(x))0.044715 * x * x * x))))
+MAPS_KERNEL(gelu, 0.5 * x * (1 + erf(x * M_SQRT1_2)))
+MAPS_KERNEL(gelu_tanh, 0.5 * x * (1 + tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x))))
 MAP(is_nan_f32, float, uint8_t, isnan(x) != 0)
 MAP(is_nan_f64, double, uint8_t, isnan(x) != 0)
 MAP(is_inf_f32, float, uint8_t, isinf(x) && (x > 0 ? a : b) != 0)

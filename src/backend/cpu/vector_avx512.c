@@ -1,0 +1,55 @@
+/* Vectors of 16 floats: AVX-512. */
+#include "vector.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define LANES   16
+#define TARGET  __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,fma")))
+#define HELPER  TARGET __attribute__((always_inline)) static inline
+#define KERNELS mlo_vector_avx512
+typedef __m512 real;
+typedef int32_t whole __attribute__((vector_size(64)));
+
+HELPER real mul_add(real a, real b, real c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+HELPER real when_less(real a, real b, real x, real y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+HELPER real load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+HELPER void store(float *p, real v)
+{
+    _mm512_storeu_ps(p, v);
+}
+
+HELPER real load_some(const float *p, size_t n, float fill)
+{
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), (__mmask16)((1U << n) - 1), p);
+}
+
+HELPER void store_some(float *p, real v, size_t n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1U << n) - 1), v);
+}
+
+HELPER float add_up(real v)
+{
+    return _mm512_reduce_add_ps(v);
+}
+
+HELPER float largest(real v)
+{
+    return _mm512_reduce_max_ps(v);
+}
+
+#include "vector_body.h"
+#endif

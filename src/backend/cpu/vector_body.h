@@ -1,0 +1,262 @@
+/*
+ * The functions of vector.h for vectors of LANES floats. The including file defines before:
+ *
+ *     LANES, TARGET (attribute of each function), KERNELS (name of the table)
+ *     real, whole                   vectors of float and int32_t
+ *     mul_add(a, b, c)              a b + c
+ *     when_less(a, b, x, y)         x where a < b, else (NaN, too) y
+ *     load, store                   LANES floats
+ *     load_some(p, n, fill), store_some(p, v, n)    n < LANES; `fill` in the others
+ *     add_up(v), largest(v)         over the lanes; a NaN wins or loses
+ *
+ * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r), the power of 2 in two
+ * factors so that the denormal results are rounded once. erf: x + x p(x^2) near 0, else 1 - e^(-t + t p(t)).
+ */
+#include <math.h>
+
+#define INLINE TARGET __attribute__((always_inline)) static inline
+
+INLINE real splat(float v)
+{
+    real r = {0};
+    return r + v;
+}
+
+INLINE whole bits(real v)
+{
+    return (whole)v;
+}
+
+INLINE real magnitude(real v)
+{
+    return (real)(bits(v) & 0x7fffffff);
+}
+
+INLINE real with_sign(real v, real of)
+{
+    return (real)((bits(v) & 0x7fffffff) | (bits(of) & (int32_t)0x80000000));
+}
+
+INLINE real at_most(real v, float most) /* NaN stays */
+{
+    return when_less(splat(most), v, splat(most), v);
+}
+
+INLINE real at_least(real v, float least)
+{
+    return when_less(v, splat(least), splat(least), v);
+}
+
+INLINE real polynomial(real x, const float *c, unsigned n)
+{
+    real p = splat(c[n - 1]);
+    for (unsigned i = n - 1; i-- > 0;)
+        p = mul_add(p, x, splat(c[i]));
+    return p;
+}
+
+#define ROUNDING 0x1.8p23F  /* added and taken away: the nearest whole number */
+#define LN2_HIGH 0x1.63p-1F /* few bits: its multiples are exact */
+#define LN2_LOW  -0x1.bd0106p-13F
+
+INLINE real exp_of(real x)
+{
+    static const float c[] = {0x1.fffffcp-2F, 0x1.555492p-3F, 0x1.5558b8p-5F, 0x1.1239aap-7F,
+                              0x1.6a452ep-10F};
+    x = at_least(at_most(x, 89), -104);
+    real rounded = mul_add(x, splat(0x1.715476p+0F), splat(ROUNDING)), n = rounded - ROUNDING;
+    real r = mul_add(n, splat(-LN2_LOW), mul_add(n, splat(-LN2_HIGH), x));
+    real e = mul_add(polynomial(r, c, 5), r * r, r) + 1;
+    whole power = bits(rounded) - bits(splat(ROUNDING)), half = power >> 1;
+    return e * (real)((half + 127) << 23) * (real)((power - half + 127) << 23);
+}
+
+#define ERF_NEAR 0.92F
+#define ERF_FAR  4.05F /* from here on it is 1 */
+
+INLINE real erf_near(real x)
+{
+    static const float c[] = {0x1.06eba6p-3F,  -0x1.8126dap-2F, 0x1.ce17f4p-4F,
+                              -0x1.b663c0p-6F, 0x1.4647a0p-8F,  -0x1.3619c0p-11F};
+    return mul_add(polynomial(x * x, c, 6), x, x);
+}
+
+/* 1 - erf(t) for t from ERF_NEAR to ERF_FAR. */
+INLINE real erfc_far(real t)
+{
+    static const float c[] = {-0x1.0772e0p-3F, -0x1.4538aep-1F, -0x1.b2d3bep-4F, 0x1.8435b4p-6F,
+                              -0x1.d9342ep-9F, 0x1.4a1fc2p-12F, -0x1.5df662p-17F};
+    return exp_of(mul_add(polynomial(t, c, 7), t, -t));
+}
+
+INLINE real erf_of(real x)
+{
+    real t = magnitude(x);
+    return when_less(t, splat(ERF_NEAR), erf_near(x), with_sign(1 - erfc_far(at_most(t, ERF_FAR)), x));
+}
+
+/* x/2 (1 + erf(x / sqrt 2)); for negative x nothing cancels. */
+INLINE real gelu_of(real x)
+{
+    real h = x * (float)M_SQRT1_2, t = magnitude(h), zero = splat(0);
+    real rest = when_less(splat(ERF_FAR), t, zero, erfc_far(at_most(t, ERF_FAR)));
+    real twice = when_less(h, zero, rest, 2 - rest);
+    return 0.5F * x * when_less(t, splat(ERF_NEAR), 1 + erf_near(h), twice);
+}
+
+INLINE real tanh_of(real x)
+{
+    static const float c[] = {-0x1.55551cp-2F, 0x1.11024ep-3F, -0x1.b79b92p-5F, 0x1.4e19d8p-6F,
+                              -0x1.64115ep-8F};
+    real t = magnitude(x), s = x * x, near = mul_add(polynomial(s, c, 5) * s, x, x);
+    real far = 1 - 2 / (exp_of(2 * at_most(t, 10)) + 1);
+    return with_sign(when_less(t, splat(0.625F), near, far), x);
+}
+
+INLINE real sigmoid_of(real x)
+{
+    real e = exp_of(-magnitude(x)), r = 1 / (1 + e);
+    return when_less(x, splat(0), e * r, r);
+}
+
+/* x/2 (1 + tanh u) = x / (1 + e^-2u) */
+INLINE real gelu_tanh_of(real x)
+{
+    real u = x * mul_add(x * x, splat(0.044715F), splat(1)) * (float)(-2 * M_2_SQRTPI * M_SQRT1_2);
+    return x / (1 + exp_of(u));
+}
+
+#define MAP(name)                                                                                            \
+    TARGET static void map_##name(const float *x, float *y, size_t n)                                        \
+    {                                                                                                        \
+        size_t i = 0;                                                                                        \
+        for (; i + LANES <= n; i += LANES)                                                                   \
+            store(y + i, name##_of(load(x + i)));                                                            \
+        if (i < n)                                                                                           \
+            store_some(y + i, name##_of(load_some(x + i, n - i, 0)), n - i);                                 \
+    }
+MAP(exp)
+MAP(erf)
+MAP(tanh)
+MAP(sigmoid)
+MAP(gelu)
+MAP(gelu_tanh)
+
+/* ---- rows ---- */
+
+INLINE float row_largest(const float *x, size_t n)
+{
+    real most = splat(-INFINITY);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real v = load(x + i);
+        most = when_less(most, v, v, most);
+    }
+    if (i < n) {
+        real v = load_some(x + i, n - i, -INFINITY);
+        most = when_less(most, v, v, most);
+    }
+    return largest(most);
+}
+
+TARGET static void softmax_row(const float *x, float *y, size_t n)
+{
+    float most = row_largest(x, n);
+    real sum = splat(0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real e = exp_of(load(x + i) - most);
+        store(y + i, e);
+        sum += e;
+    }
+    if (i < n) {
+        real e = exp_of(load_some(x + i, n - i, 0) - most);
+        store_some(y + i, e, n - i);
+        sum += load_some(y + i, n - i, 0);
+    }
+    float by = 1 / add_up(sum);
+    for (i = 0; i + LANES <= n; i += LANES)
+        store(y + i, load(y + i) * by);
+    if (i < n)
+        store_some(y + i, load_some(y + i, n - i, 0) * by, n - i);
+}
+
+#define BLOCK ((size_t)1024) /* floats whose sums are made as floats; their sums are added as doubles */
+
+/* The sum of v - mean, or of its square. */
+INLINE double row_sum(const float *x, size_t n, float mean, bool squared)
+{
+    double total = 0;
+    for (size_t at = 0; at < n; at += BLOCK) {
+        size_t stop = n - at < BLOCK ? n : at + BLOCK, i = at;
+        real sum = splat(0);
+        for (; i + LANES <= stop; i += LANES) {
+            real v = load(x + i) - mean;
+            sum = mul_add(v, squared ? v : splat(1), sum);
+        }
+        if (i < stop) {
+            real v = load_some(x + i, stop - i, mean) - mean;
+            sum = mul_add(v, squared ? v : splat(1), sum);
+        }
+        total += (double)add_up(sum);
+    }
+    return total;
+}
+
+INLINE real scaled(real v, const float *scale, const float *bias, size_t n)
+{
+    real by = !scale      ? splat(1)
+              : n < LANES ? load_some(scale, n, 0)
+                          : load(scale),
+         plus = !bias       ? splat(0)
+                : n < LANES ? load_some(bias, n, 0)
+                            : load(bias);
+    return mul_add(v, by, plus);
+}
+
+INLINE void scale_row(const struct mlo_normalize *p, const float *x, float *y, float mean, float inverse)
+{
+    const float *scale = p->scale, *bias = p->bias;
+    size_t i = 0;
+    for (; i + LANES <= p->n; i += LANES)
+        store(y + i, scaled((load(x + i) - mean) * inverse, scale ? scale + i : NULL, bias ? bias + i : NULL,
+                            LANES));
+    size_t n = p->n - i;
+    if (n > 0)
+        store_some(y + i,
+                   scaled((load_some(x + i, n, 0) - mean) * inverse, scale ? scale + i : NULL,
+                          bias ? bias + i : NULL, n),
+                   n);
+}
+
+INLINE void add_row(const float *x, const float *plus, float *y, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store(y + i, load(x + i) + load(plus + i));
+    if (i < n)
+        store_some(y + i, load_some(x + i, n - i, 0) + load_some(plus + i, n - i, 0), n - i);
+}
+
+TARGET static void normalize_rows(const struct mlo_normalize *p)
+{
+    for (size_t r = 0; r < p->rows; r++) {
+        const float *x = p->x + r * p->n;
+        float *y = p->y + r * p->n, *sum = p->sum ? p->sum + r * p->n : y;
+        if (p->plus) {
+            add_row(x, p->plus + r * p->n, sum, p->n);
+            x = sum;
+        }
+        double n = p->n ? (double)p->n : 1;
+        float mean = p->centred ? (float)(row_sum(x, p->n, 0, false) / n) : 0;
+        float inverse = (float)(1 / sqrt(row_sum(x, p->n, mean, true) / n + (double)p->epsilon));
+        scale_row(p, x, y, mean, inverse);
+        if (p->mean)
+            p->mean[r] = mean;
+        if (p->inverse)
+            p->inverse[r] = inverse;
+    }
+}
+
+const struct mlo_vector KERNELS = {map_exp,  map_erf,       map_tanh,    map_sigmoid,
+                                   map_gelu, map_gelu_tanh, softmax_row, normalize_rows};
