@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <mlopsctl/base/err.h>
+
 /* c[m][n] = a[m][k] b[k][n]; c is dense in its rows. Nothing may overlap. */
 struct mlo_matmul {
     size_t m, n, k;
@@ -46,6 +48,42 @@ struct mlo_normalize {
     float *mean, *inverse; /* of each row; NULL: not wanted */
 };
 void mlo_normalize_f32(const struct mlo_normalize *p);
+
+/*
+ * Dense layers: y = activation(alpha x w + beta bias), with weights that are packed once.
+ */
+enum mlo_activation_kind {
+    MLO_ACTIVATION_NONE,
+    MLO_ACTIVATION_RELU,
+    MLO_ACTIVATION_LEAKY_RELU, /* a: slope below 0 */
+    MLO_ACTIVATION_CLIP,       /* a, b: least and most */
+    MLO_ACTIVATION_SIGMOID,
+    MLO_ACTIVATION_TANH,
+    MLO_ACTIVATION_GELU,
+    MLO_ACTIVATION_GELU_TANH,
+};
+struct mlo_activation {
+    enum mlo_activation_kind kind;
+    float a, b;
+};
+struct mlo_dense_weights { /* k rows and n columns, neither 0 */
+    size_t k, n;
+    const float *w;
+    size_t w_row, w_col;
+    float alpha;
+    const float *bias; /* of each column; NULL */
+    size_t bias_step;  /* 1; 0: one number for all columns */
+    float beta;
+    struct mlo_activation activation;
+};
+struct mlo_dense;
+/* Borrows the weights for the call. Owner of *ret: the caller. */
+int mlo_dense_new(const struct mlo_dense_weights *from, struct mlo_dense **ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_dense_free(struct mlo_dense *d);
+void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n);
+/* x: m dense rows of k; y: m dense rows of n. */
+void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y);
 
 /*
  * Trees. A node sends a row to `child` when x[column] <= at_most, else (NaN, too) to child + 1; a leaf has

@@ -50,6 +50,14 @@ const struct mlo_port_type *mlo_plan_inputs(const struct mlo_plan *p, size_t *re
 const struct mlo_port_type *mlo_plan_outputs(const struct mlo_plan *p, size_t *ret_n);
 const struct mlo_onnx_model *mlo_plan_model(const struct mlo_plan *p);
 
+/* What a plan does, step by step, constants folded and steps fused. Borrowed from the plan. */
+struct mlo_step_info {
+    const char *domain, *op; /* "mlopsctl": a fused step */
+    const char *node;        /* its last one in the file */
+};
+size_t mlo_plan_steps(const struct mlo_plan *p);
+void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret); /* i below that */
+
 struct mlo_session;
 int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_session_free(struct mlo_session *s);

@@ -14,6 +14,20 @@ static const struct mlo_column op_columns[] = {{"operator", "OPERATOR", MLO_CELL
                                                {"nodes", "NODES", MLO_CELL_U64},
                                                {"supported", "", MLO_CELL_TEXT}};
 
+static const struct mlo_column step_columns[] = {{"step", "STEP", MLO_CELL_TEXT},
+                                                 {"node", "NODE", MLO_CELL_TEXT}};
+
+struct opts {
+    bool plan;
+};
+static const struct mlo_opt opts_table[] = {
+    {.name = "plan",
+     .type = MLO_OPT_FLAG,
+     .help = "show the steps that the engine makes of it, constants folded and steps fused",
+     .offset = offsetof(struct opts, plan)},
+    {0},
+};
+
 static const char *const kinds[] = {[MLO_KIND_UNKNOWN] = "?",
                                     [MLO_KIND_ARRAY] = "",
                                     [MLO_KIND_SEQUENCE] = "sequence of ",
@@ -49,6 +63,13 @@ static void put_ports(struct mlo_report *r, const struct mlo_graph *g)
 
 /* ---- operators ---- */
 
+static void put_name(struct mlo_report *r, const char *domain, const char *op)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s%s%s", domain, *domain ? "." : "", op);
+    mlo_cell_text(r, name);
+}
+
 struct counts {
     struct mlo_unsupported *list; /* all operators, supported or not */
     size_t n, cap;
@@ -81,15 +102,36 @@ static size_t put_operators(struct mlo_report *r, const struct counts *l)
     for (size_t i = 0; i < l->n; i++) {
         const struct mlo_unsupported *u = &l->list[i];
         bool known = mlo_op_known(u->domain, u->op, u->version);
-        char name[256];
-        snprintf(name, sizeof name, "%s%s%s", u->domain, *u->domain ? "." : "", u->op);
-        mlo_cell_text(r, name);
+        put_name(r, u->domain, u->op);
         mlo_cell_u64(r, (uint64_t)u->version);
         mlo_cell_u64(r, u->n);
         mlo_cell_text(r, known ? "yes" : "not supported");
         missing += !known;
     }
     return missing;
+}
+
+/* ---- steps ---- */
+
+static void put_steps(struct mlo_report *r, const struct mlo_plan *p)
+{
+    mlo_report_table(r, "steps", NULL, step_columns, MLO_COUNT(step_columns), "no steps");
+    for (size_t i = 0; i < mlo_plan_steps(p); i++) {
+        struct mlo_step_info s;
+        mlo_plan_step(p, i, &s);
+        put_name(r, s.domain, s.op);
+        mlo_cell_text(r, s.node);
+    }
+}
+
+static int show_plan(struct mlo_ctx *ctx, struct mlo_err *err)
+{
+    struct mlo_plan *p = NULL;
+    int rc = mlo_plan_open(ctx->args[0], NULL, &p, err);
+    if (rc == 0)
+        put_steps(ctx->report, p);
+    mlo_plan_free(p);
+    return rc;
 }
 
 static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
@@ -115,17 +157,18 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
+    const struct opts *o = options;
     struct mlo_onnx_model *m = NULL;
-    (void)options;
     int rc = mlo_onnx_open(ctx->args[0], &m, err);
     if (rc == 0)
         rc = show(ctx, m, err);
     mlo_onnx_close(m);
-    return rc;
+    return rc == 0 && o->plan ? show_plan(ctx, err) : rc;
 }
 
 static const struct mlo_example examples[] = {
     {"what is in a model", "mlopsctl onnx inspect model.onnx"},
+    {"what the engine makes of it", "mlopsctl onnx inspect model.onnx --plan"},
     {"for a script", "mlopsctl onnx inspect model.onnx --json"},
     {0},
 };
@@ -137,6 +180,8 @@ const struct mlo_command mlo_cmd_onnx_inspect = {
     .description =
         "Shows what goes in and comes out, which operators the model uses how often, and whether the\n"
         "engine has them. Exit 1 when it lacks one.",
+    .opts = opts_table,
+    .opts_size = sizeof(struct opts),
     .args = {.min = 1, .max = 1},
     .examples = examples,
     .run = run,

@@ -13,9 +13,12 @@ const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t v
 
 /* ---- plan.c ---- */
 
+#define MLO_OWN_DOMAIN "mlopsctl" /* of operators that fusing makes; refused in files */
+
 struct mlo_step {
     const struct mlo_op *op;
-    const struct mlo_node *node;
+    const struct mlo_node *node; /* of a fused step: one of the plan's, with the name of its last node */
+    const void *params;          /* of a fused step */
     void *state;
     const size_t *in, *out; /* values of the graph */
     size_t n_in, n_out;
@@ -27,8 +30,11 @@ struct mlo_plan_graph {
     const struct mlo_graph *graph;
     struct mlo_step *steps;
     size_t n_steps;
+    size_t n_values;             /* of the graph, then those that fusing added */
     struct mlo_value *constants; /* of each value; kind UNKNOWN: not constant */
     unsigned char *folded;       /* constants whose data the plan owns */
+    size_t constants_cap, folded_cap;
+    struct mlo_arena memory; /* nodes, lists and parameters of fused steps */
 };
 struct mlo_plan {
     struct mlo_onnx_model *model;
@@ -36,6 +42,14 @@ struct mlo_plan {
     struct mlo_port_type *inputs, *outputs;
     size_t n_inputs, n_outputs;
 };
+
+/* Each value that a step uses, its subgraphs' captures among them. */
+void mlo_step_each_use(const struct mlo_step *s, void (*fn)(void *ctx, size_t value), void *ctx);
+/* Names the node in front of what went wrong; returns the code. */
+int mlo_step_fail(const struct mlo_step *s, struct mlo_err *err);
+/* A new value of the graph: an array that the plan owns, not cleared. */
+int mlo_plan_add_constant(struct mlo_plan_graph *g, enum mlo_dtype t, const int64_t *dims, unsigned rank,
+                          size_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- session.c ---- */
 

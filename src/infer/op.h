@@ -14,8 +14,9 @@ struct mlo_frame;
 /* One execution of a step. */
 struct mlo_op_call {
     const struct mlo_node *node;
-    const void *how;   /* of the operator's row */
-    const void *state; /* what prepare has made */
+    const void *how;    /* of the operator's row */
+    const void *state;  /* what prepare has made */
+    const void *params; /* of a fused step: what the pass said */
     const struct mlo_value *const *in;
     size_t n_in;
     struct mlo_value *const *out; /* to be filled by mlo_out_*; NULL where nobody wants it */
@@ -29,6 +30,7 @@ struct mlo_op_prepare {
     const struct mlo_node *node;
     const struct mlo_array *const *constant; /* of each input that is known already; NULL */
     size_t n_in;
+    const void *params; /* of a fused step: what the pass said */
 };
 struct mlo_op {
     const char *name;

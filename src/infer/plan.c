@@ -1,12 +1,15 @@
 /*
- * A plan: the graph as steps. What depends on constants alone is computed now, once; what nobody uses is left
- * out; each step knows which values die with it.
+ * A plan: the graph as steps, in three phases. First nodes become steps, and what depends on constants alone
+ * is computed now, once. Then passes fuse steps (fuse.h), and what nobody uses is left out. Last the steps
+ * that remain are prepared, so that only their weights are packed, and each learns which values die with it.
  */
-#include "internal.h"
+#include "fuse.h"
 
 #include <string.h>
 
 #include <mlopsctl/base/text.h>
+
+#define FUSED_BYTES_MAX ((size_t)4 << 30) /* of nodes and parameters of fused steps */
 
 struct maker { /* while a plan is made */
     const struct mlo_plan_opts *opts;
@@ -15,12 +18,18 @@ struct maker { /* while a plan is made */
 
 static void free_graph(struct mlo_plan_graph *g);
 
-static void free_step(struct mlo_step *s)
+static void unprepare(struct mlo_step *s)
 {
     if (s->state && s->op->release)
         s->op->release(s->state);
     else
         free(s->state);
+    s->state = NULL;
+}
+
+static void free_step(struct mlo_step *s)
+{
+    unprepare(s);
     for (size_t i = 0; s->graphs && i < s->node->n_attrs; i++)
         free_graph(s->graphs[i]);
     free(s->graphs);
@@ -33,25 +42,78 @@ static void free_graph(struct mlo_plan_graph *g)
         return;
     for (size_t i = 0; i < g->n_steps; i++)
         free_step(&g->steps[i]);
-    for (size_t i = 0; g->folded && i < g->graph->n_values; i++)
+    for (size_t i = 0; g->folded && i < g->n_values; i++)
         if (g->folded[i])
             free(g->constants[i].array.data);
     free(g->steps);
     free(g->constants);
     free(g->folded);
+    mlo_arena_release(&g->memory);
     free(g);
 }
 
-/* ---- folding ---- */
+/* ---- constants ---- */
 
 static bool is_constant(const struct mlo_plan_graph *g, size_t value)
 {
     return value != MLO_NO_VALUE && g->constants[value].kind != MLO_KIND_UNKNOWN;
 }
 
+int mlo_plan_add_constant(struct mlo_plan_graph *g, enum mlo_dtype t, const int64_t *dims, unsigned rank,
+                          size_t *ret, struct mlo_err *err)
+{
+    struct mlo_array a = {.dtype = t, .rank = rank};
+    size_t bytes = 0;
+    if (rank > 0)
+        memcpy(a.dims, dims, rank * sizeof *dims);
+    int rc = mlo_array_count(a.dims, rank, &a.n, err);
+    if (rc == 0)
+        rc = mlo_grow(&g->constants, &g->constants_cap, g->n_values + 1, sizeof *g->constants, err);
+    if (rc == 0)
+        rc = mlo_grow(&g->folded, &g->folded_cap, g->n_values + 1, 1, err);
+    if (rc != 0)
+        return rc;
+    if (!mlo_array_bytes(t, a.n, &bytes) || bytes > SIZE_MAX - 64)
+        return mlo_fail_nomem(err);
+    a.data = aligned_alloc(64, (bytes + 64) & ~(size_t)63);
+    if (!a.data)
+        return mlo_fail_nomem(err);
+    g->constants[g->n_values] = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = a};
+    g->folded[g->n_values] = 1;
+    *ret = g->n_values++;
+    return 0;
+}
+
+static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, struct mlo_err *err)
+{
+    const struct mlo_array **constant;
+    if (!s->op->prepare)
+        return 0;
+    constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
+    if (!constant)
+        return err->code;
+    for (size_t i = 0; i < s->n_in; i++)
+        constant[i] = is_constant(g, s->in[i]) && g->constants[s->in[i]].kind == MLO_KIND_ARRAY
+                          ? &g->constants[s->in[i]].array
+                          : NULL;
+    struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params};
+    int rc = s->op->prepare(&p, &s->state, err);
+    free(constant);
+    return rc;
+}
+
+int mlo_step_fail(const struct mlo_step *s, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    return mlo_wrap(err, "node '%s' (%s)", mlo_shown(s->node->name, strlen(s->node->name), shown),
+                    s->node->op);
+}
+
+/* ---- folding ---- */
+
 static bool can_fold(const struct maker *m, const struct mlo_plan_graph *g, const struct mlo_step *s)
 {
-    if (m->opts->plain || s->op->varies || s->graphs)
+    if (m->opts->plain || s->op->varies || s->graphs || s->n_out == 0)
         return false;
     for (size_t i = 0; i < s->n_in; i++)
         if (s->in[i] != MLO_NO_VALUE && !is_constant(g, s->in[i]))
@@ -93,12 +155,14 @@ static int keep(struct mlo_plan_graph *g, size_t id, const struct mlo_array *a, 
 }
 
 /* *ret_done false: it cannot be computed now, or is not worth keeping; it stays a step. */
-static int fold(struct maker *m, struct mlo_plan_graph *g, const struct mlo_step *s, bool *ret_done,
+static int fold(struct maker *m, struct mlo_plan_graph *g, struct mlo_step *s, bool *ret_done,
                 struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
     struct mlo_frame *f = NULL;
-    int rc = mlo_frame_take(&m->session, g, &f, err);
+    int rc = prepare(g, s, err);
+    if (rc == 0)
+        rc = mlo_frame_take(&m->session, g, &f, err);
     if (rc != 0)
         return rc;
     bool good = mlo_step_run(&m->session, f, s, &ignored) == 0;
@@ -108,6 +172,7 @@ static int fold(struct maker *m, struct mlo_plan_graph *g, const struct mlo_step
         if (s->out[i] != MLO_NO_VALUE)
             rc = keep(g, s->out[i], &f->values[s->out[i]].array, err);
     mlo_frame_give(&m->session, f);
+    unprepare(s);
     *ret_done = good;
     return rc;
 }
@@ -126,24 +191,6 @@ static int refuse(const struct mlo_node *n, struct mlo_err *err)
     return mlo_hint(err,
                     "`mlopsctl onnx inspect` lists what a model needs; a converter may have an option to "
                     "avoid the operator");
-}
-
-static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, struct mlo_err *err)
-{
-    const struct mlo_array **constant;
-    if (!s->op->prepare)
-        return 0;
-    constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
-    if (!constant)
-        return err->code;
-    for (size_t i = 0; i < s->n_in; i++)
-        constant[i] = is_constant(g, s->in[i]) && g->constants[s->in[i]].kind == MLO_KIND_ARRAY
-                          ? &g->constants[s->in[i]].array
-                          : NULL;
-    struct mlo_op_prepare p = {s->node, constant, s->n_in};
-    int rc = s->op->prepare(&p, &s->state, err);
-    free(constant);
-    return rc;
 }
 
 static int make_subgraphs(struct maker *m, const struct mlo_plan_graph *g, struct mlo_step *s,
@@ -168,17 +215,14 @@ static int make_step(struct maker *m, struct mlo_plan_graph *g, const struct mlo
                          .out = n->outputs,
                          .n_in = n->n_inputs,
                          .n_out = n->n_outputs};
-    char shown[MLO_SHOWN];
     bool done = false;
     if (!s.op)
         return refuse(n, err);
     int rc = make_subgraphs(m, g, &s, err);
-    if (rc == 0)
-        rc = prepare(g, &s, err);
     if (rc == 0 && can_fold(m, g, &s))
         rc = fold(m, g, &s, &done, err);
     if (rc != 0)
-        mlo_wrap(err, "node '%s' (%s)", mlo_shown(n->name, strlen(n->name), shown), n->op);
+        mlo_step_fail(&s, err);
     if (rc != 0 || done)
         free_step(&s);
     else
@@ -188,7 +232,7 @@ static int make_step(struct maker *m, struct mlo_plan_graph *g, const struct mlo
 
 /* ---- who needs what ---- */
 
-static void each_use(const struct mlo_step *s, void (*fn)(void *ctx, size_t value), void *ctx)
+void mlo_step_each_use(const struct mlo_step *s, void (*fn)(void *ctx, size_t value), void *ctx)
 {
     for (size_t i = 0; i < s->n_in; i++)
         if (s->in[i] != MLO_NO_VALUE)
@@ -220,7 +264,7 @@ static void drop_idle(struct mlo_plan_graph *g, unsigned char *needed)
         needed[g->graph->outputs[i]] = 1;
     for (size_t i = g->n_steps; i-- > 0;) {
         if (is_needed(&g->steps[i], needed)) {
-            each_use(&g->steps[i], mark, needed);
+            mlo_step_each_use(&g->steps[i], mark, needed);
             g->steps[--kept] = g->steps[i];
         } else {
             free_step(&g->steps[i]);
@@ -257,7 +301,7 @@ static int find_dead(struct last_uses *l, struct mlo_step *s, struct mlo_err *er
     for (size_t i = 0; i < s->n_out; i++)
         if (s->out[i] != MLO_NO_VALUE)
             see(l, s->out[i]);
-    each_use(s, see, l);
+    mlo_step_each_use(s, see, l);
     s->n_dead = l->n;
     return 0;
 }
@@ -266,24 +310,39 @@ static int find_lives(struct mlo_plan_graph *g, unsigned char *seen, struct mlo_
 {
     struct last_uses l = {.seen = seen};
     int rc = 0;
-    memset(seen, 0, g->graph->n_values);
+    memset(seen, 0, g->n_values);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
         seen[g->graph->outputs[i]] = 1;
-    for (size_t i = 0; i < g->graph->n_values; i++)
+    for (size_t i = 0; i < g->n_values; i++)
         seen[i] = seen[i] || is_constant(g, i);
     for (size_t i = g->n_steps; rc == 0 && i-- > 0;)
         rc = find_dead(&l, &g->steps[i], err);
     return rc;
 }
 
-static int trim(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
+static int fuse(struct mlo_plan_graph *g, struct mlo_err *err)
 {
-    MLO_AUTOFREE unsigned char *flags = mlo_calloc(g->graph->n_values + 1, 1, err);
-    if (!flags)
+    MLO_AUTOFREE unsigned char *needed = NULL;
+    int rc = mlo_fuse_graph(g, err);
+    if (rc != 0)
+        return rc;
+    needed = mlo_calloc(g->n_values + 1, 1, err);
+    if (!needed)
         return err->code;
-    if (!m->opts->plain)
-        drop_idle(g, flags);
-    return find_lives(g, flags, err);
+    drop_idle(g, needed);
+    return 0;
+}
+
+static int finish(struct mlo_plan_graph *g, struct mlo_err *err)
+{
+    MLO_AUTOFREE unsigned char *seen = mlo_calloc(g->n_values + 1, 1, err);
+    int rc = seen ? 0 : err->code;
+    for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
+        rc = prepare(g, &g->steps[i], err);
+        if (rc != 0)
+            return mlo_step_fail(&g->steps[i], err);
+    }
+    return rc == 0 ? find_lives(g, seen, err) : rc;
 }
 
 /* ---- a graph ---- */
@@ -295,9 +354,12 @@ static int new_graph(const struct mlo_graph *graph, const struct mlo_plan_graph 
     if (!g)
         return err->code;
     g->graph = graph;
+    g->n_values = graph->n_values;
+    g->constants_cap = g->folded_cap = graph->n_values + 1;
+    mlo_arena_init(&g->memory, FUSED_BYTES_MAX);
     g->steps = mlo_calloc(graph->n_nodes + 1, sizeof *g->steps, err);
-    g->constants = g->steps ? mlo_calloc(graph->n_values + 1, sizeof *g->constants, err) : NULL;
-    g->folded = g->constants ? mlo_calloc(graph->n_values + 1, 1, err) : NULL;
+    g->constants = g->steps ? mlo_calloc(g->constants_cap, sizeof *g->constants, err) : NULL;
+    g->folded = g->constants ? mlo_calloc(g->folded_cap, 1, err) : NULL;
     if (!g->folded)
         return err->code;
     for (size_t i = 0; i < graph->n_values; i++)
@@ -314,7 +376,9 @@ static int make_graph(struct maker *m, const struct mlo_graph *graph, const stru
     int rc = new_graph(graph, outer, ret, err);
     for (size_t i = 0; rc == 0 && i < graph->n_nodes; i++)
         rc = make_step(m, *ret, &graph->nodes[i], err);
-    return rc == 0 ? trim(m, *ret, err) : rc;
+    if (rc == 0 && !m->opts->plain)
+        rc = fuse(*ret, err);
+    return rc == 0 ? finish(*ret, err) : rc;
 }
 
 /* ---- the plan ---- */
@@ -404,4 +468,15 @@ const struct mlo_port_type *mlo_plan_outputs(const struct mlo_plan *p, size_t *r
 const struct mlo_onnx_model *mlo_plan_model(const struct mlo_plan *p)
 {
     return p->model;
+}
+
+size_t mlo_plan_steps(const struct mlo_plan *p)
+{
+    return p->graph->n_steps;
+}
+
+void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret)
+{
+    const struct mlo_node *n = p->graph->steps[i].node;
+    *ret = (struct mlo_step_info){n->domain, n->op, n->name};
 }

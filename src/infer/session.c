@@ -111,13 +111,13 @@ int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct
         if (!f)
             return err->code;
         f->graph = g;
-        f->values = mlo_calloc(g->graph->n_values + 1, sizeof *f->values, err);
+        f->values = mlo_calloc(g->n_values + 1, sizeof *f->values, err);
         if (!f->values) {
             free(f);
             return err->code;
         }
     }
-    for (size_t i = 0; i < g->graph->n_values; i++)
+    for (size_t i = 0; i < g->n_values; i++)
         if (g->constants[i].kind != MLO_KIND_UNKNOWN)
             f->values[i] = g->constants[i];
     *ret = f;
@@ -128,7 +128,7 @@ void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f)
 {
     if (!f)
         return;
-    for (size_t i = 0; i < f->graph->graph->n_values; i++)
+    for (size_t i = 0; i < f->graph->n_values; i++)
         mlo_value_drop(s, &f->values[i]);
     f->next = s->free_frames;
     s->free_frames = f;
@@ -137,13 +137,6 @@ void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f)
 /* ---- a step ---- */
 
 #define FEW 8 /* inputs or outputs without a list of their own */
-
-static int fail_step(const struct mlo_step *step, struct mlo_err *err)
-{
-    char shown[MLO_SHOWN];
-    return mlo_wrap(err, "node '%s' (%s)", mlo_shown(step->node->name, strlen(step->node->name), shown),
-                    step->node->op);
-}
 
 static void drop_scratch(struct mlo_session *s)
 {
@@ -165,6 +158,7 @@ static int call_op(struct mlo_session *s, struct mlo_frame *f, const struct mlo_
     struct mlo_op_call c = {.node = step->node,
                             .how = step->op->how,
                             .state = step->state,
+                            .params = step->params,
                             .in = in,
                             .n_in = step->n_in,
                             .out = out,
@@ -191,7 +185,7 @@ int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_st
     if (!in || !out)
         return err->code;
     int rc = call_op(s, f, step, in, out, err);
-    return rc != 0 ? fail_step(step, err) : 0;
+    return rc != 0 ? mlo_step_fail(step, err) : 0;
 }
 
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)

@@ -14,6 +14,10 @@ test_expect 'inspect: inputs, outputs, operators' '
     [ "$(jq -r "[.ports[] | \"\(.way) \(.name) \(.type)\"] | join(\"; \")" out)" = "in a float32[n,3]; out y float32[n,3]" ] &&
     [ "$(jq -r "[.operators[] | \"\(.operator) \(.nodes)\"] | join(\"; \")" out)" = "Add 1; Mul 1" ] && json .runs <out
 '
+test_expect 'inspect --plan: the steps' '
+    mlopsctl onnx inspect "$G/onnx/pipelines/mlp/model.onnx" --plan --json >out &&
+    jq -e "[.steps[] | select(.step == \"mlopsctl.Dense\")] | length >= 2" out
+'
 test_expect 'a wrong output is exit 1 and named' '
     cp -r "$cases/broadcast" wrong && cp "$cases/function/test_data_set_0/output_0.pb" wrong/test_data_set_0/output_0.pb &&
     expect_code 1 mlopsctl onnx conformance wrong >out && grep -q "output .y." out

@@ -3,71 +3,8 @@
 
 #include <mlopsctl/onnx.h>
 
+#include "model_help.h"
 #include "tap.h"
-
-/* ---- protobuf, written ---- */
-
-struct bytes {
-    uint8_t b[4096];
-    size_t n;
-};
-
-static void put_varint(struct bytes *o, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        o->b[o->n++] = (uint8_t)(v | 0x80);
-    o->b[o->n++] = (uint8_t)v;
-}
-
-static void put_number(struct bytes *o, uint32_t field, uint64_t v)
-{
-    put_varint(o, (uint64_t)field << 3);
-    put_varint(o, v);
-}
-
-static void put_bytes(struct bytes *o, uint32_t field, const void *p, size_t n)
-{
-    put_varint(o, (uint64_t)field << 3 | 2);
-    put_varint(o, n);
-    memcpy(o->b + o->n, p, n);
-    o->n += n;
-}
-
-static void put_text(struct bytes *o, uint32_t field, const char *s)
-{
-    put_bytes(o, field, s, strlen(s));
-}
-
-static void put(struct bytes *o, uint32_t field, const struct bytes *m)
-{
-    put_bytes(o, field, m->b, m->n);
-}
-
-enum { MODEL_IR = 1, MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_FUNCTION = 25 };
-enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
-enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 7 };
-
-static void put_port(struct bytes *graph, uint32_t field, const char *name)
-{
-    struct bytes v = {.n = 0};
-    put_text(&v, 1, name);
-    put(graph, field, &v);
-}
-
-static struct bytes node(const char *op, const char *in, const char *out)
-{
-    struct bytes n = {.n = 0};
-    put_text(&n, NODE_INPUT, in);
-    put_text(&n, NODE_OUTPUT, out);
-    put_text(&n, NODE_OP, op);
-    return n;
-}
-
-static void put_node(struct bytes *graph, const char *op, const char *in, const char *out)
-{
-    struct bytes n = node(op, in, out);
-    put(graph, GRAPH_NODE, &n);
-}
 
 /* x -> Relu -> y, to which a test adds. */
 static struct bytes plain_graph(void)
@@ -77,16 +14,6 @@ static struct bytes plain_graph(void)
     put_node(&g, "Relu", "x", "y");
     put_port(&g, GRAPH_OUTPUT, "y");
     return g;
-}
-
-static struct bytes model_of(const struct bytes *graph)
-{
-    struct bytes m = {.n = 0}, opset = {.n = 0};
-    put_number(&m, MODEL_IR, 8);
-    put_number(&opset, 2, 17);
-    put(&m, MODEL_OPSET, &opset);
-    put(&m, MODEL_GRAPH, graph);
-    return m;
 }
 
 static void refused(const struct bytes *m, int code, const char *text)
@@ -100,7 +27,7 @@ static void refused(const struct bytes *m, int code, const char *text)
 
 static void graph_refused(const struct bytes *g, int code, const char *text)
 {
-    struct bytes m = model_of(g);
+    struct bytes m = model_of(g, 17);
     refused(&m, code, text);
 }
 
@@ -108,7 +35,7 @@ static void graph_refused(const struct bytes *g, int code, const char *text)
 
 static int parse_plain(void)
 {
-    struct bytes g = plain_graph(), m = model_of(&g);
+    struct bytes g = plain_graph(), m = model_of(&g, 17);
     struct mlo_onnx_model *model = NULL;
     struct mlo_err err = MLO_ERR_INIT;
     int rc = mlo_onnx_parse(m.b, m.n, -1, &model, &err);
@@ -130,7 +57,7 @@ static void a_plain_graph(void)
 
 static void every_cut_is_refused_or_read(void)
 {
-    struct bytes g = plain_graph(), m = model_of(&g);
+    struct bytes g = plain_graph(), m = model_of(&g, 17);
     for (size_t n = 0; n < m.n; n++) {
         struct mlo_onnx_model *model = NULL;
         struct mlo_err err = MLO_ERR_INIT;
@@ -146,7 +73,7 @@ static void graphs_that_are_none(void)
 {
     struct bytes m = {.n = 0}, g = plain_graph(), old = {.n = 0};
     refused(&m, MLO_EINVALID, "no graph");
-    m = model_of(&g);
+    m = model_of(&g, 17);
     put(&m, MODEL_GRAPH, &g);
     refused(&m, MLO_EINVALID, "two graphs");
     put_number(&old, MODEL_IR, 99);
@@ -233,7 +160,7 @@ static void a_function_that_calls_itself(void)
     put_port(&g, GRAPH_INPUT, "x");
     put(&g, GRAPH_NODE, &call);
     put_port(&g, GRAPH_OUTPUT, "y");
-    m = model_of(&g);
+    m = model_of(&g, 17);
     put(&m, MODEL_FUNCTION, &f);
     refused(&m, MLO_EINVALID, "nested too deeply, or in itself");
 }

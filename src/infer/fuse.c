@@ -1,0 +1,276 @@
+/* The frame in which passes fuse steps: who makes and who uses a value, and one step in place of several. */
+#include "fuse.h"
+
+#include <string.h>
+
+#define ENTRY(name) mlo_fuse_##name,
+static int (*const passes[])(struct mlo_fuse *f, size_t at, struct mlo_err *err) = {MLO_FUSE_PASSES(ENTRY)};
+
+/* ---- the maps ---- */
+
+static int grow_maps(struct mlo_fuse *f, struct mlo_err *err)
+{
+    size_t n = f->g->n_values;
+    int rc = mlo_grow(&f->maker, &f->maker_cap, n + 1, sizeof *f->maker, err);
+    if (rc == 0)
+        rc = mlo_grow(&f->uses, &f->uses_cap, n + 1, sizeof *f->uses, err);
+    if (rc == 0)
+        rc = mlo_grow(&f->user, &f->user_cap, n + 1, sizeof *f->user, err);
+    return rc;
+}
+
+struct noting {
+    struct mlo_fuse *f;
+    size_t step;
+    bool add;
+};
+
+static void note_use(void *ctx, size_t value)
+{
+    struct noting *n = ctx;
+    n->f->uses[value] += n->add ? 1 : (size_t)-1;
+    n->f->user[value] ^= n->step;
+}
+
+static void note_step(struct mlo_fuse *f, size_t at, bool add)
+{
+    struct noting n = {f, at, add};
+    const struct mlo_step *s = &f->g->steps[at];
+    mlo_step_each_use(s, note_use, &n);
+    for (size_t i = 0; i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE)
+            f->maker[s->out[i]] = add ? at : MLO_NO_STEP;
+}
+
+static void draw_maps(struct mlo_fuse *f)
+{
+    const struct mlo_graph *g = f->g->graph;
+    for (size_t i = 0; i < f->g->n_values; i++) {
+        f->maker[i] = MLO_NO_STEP;
+        f->uses[i] = f->user[i] = 0;
+    }
+    for (size_t i = 0; i < f->g->n_steps; i++)
+        note_step(f, i, true);
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        f->uses[g->outputs[i]]++;
+        f->user[g->outputs[i]] ^= MLO_NO_STEP;
+    }
+}
+
+/* ---- looking ---- */
+
+bool mlo_fuse_is(const struct mlo_fuse *f, size_t at, const char *op)
+{
+    if (at == MLO_NO_STEP || f->gone[at])
+        return false;
+    const struct mlo_node *n = f->g->steps[at].node;
+    return !*n->domain && strcmp(n->op, op) == 0;
+}
+
+size_t mlo_fuse_input(const struct mlo_fuse *f, size_t at, size_t i)
+{
+    const struct mlo_step *s = &f->g->steps[at];
+    return i < s->n_in ? s->in[i] : MLO_NO_VALUE;
+}
+
+size_t mlo_fuse_maker(const struct mlo_fuse *f, size_t at, size_t i)
+{
+    size_t v = mlo_fuse_input(f, at, i);
+    return v == MLO_NO_VALUE ? MLO_NO_STEP : f->maker[v];
+}
+
+size_t mlo_fuse_only_user(const struct mlo_fuse *f, size_t at)
+{
+    const struct mlo_step *s = &f->g->steps[at];
+    if (s->n_out == 0 || s->out[0] == MLO_NO_VALUE || f->uses[s->out[0]] != 1)
+        return MLO_NO_STEP;
+    return f->user[s->out[0]];
+}
+
+const struct mlo_array *mlo_fuse_constant(const struct mlo_fuse *f, size_t at, size_t i)
+{
+    size_t v = mlo_fuse_input(f, at, i);
+    return v != MLO_NO_VALUE && f->g->constants[v].kind == MLO_KIND_ARRAY ? &f->g->constants[v].array : NULL;
+}
+
+bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret)
+{
+    const struct mlo_array *a = mlo_fuse_constant(f, at, i);
+    return a && a->n == 1 && mlo_dtype_to_double(a->dtype, a->data, 0, ret);
+}
+
+size_t mlo_fuse_other(const struct mlo_fuse *f, size_t at, size_t value)
+{
+    const struct mlo_step *s = &f->g->steps[at];
+    if (s->n_in != 2 || (s->in[0] != value && s->in[1] != value))
+        return MLO_NO_VALUE;
+    return s->in[s->in[0] == value];
+}
+
+/* ---- replacing ---- */
+
+static bool is_among(const size_t *list, size_t n, size_t item)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == item)
+            return true;
+    return false;
+}
+
+struct counting {
+    size_t value, n;
+};
+
+static void count_use(void *ctx, size_t value)
+{
+    struct counting *c = ctx;
+    c->n += value == c->value;
+}
+
+static size_t uses_by(const struct mlo_fuse *f, size_t at, size_t value)
+{
+    struct counting c = {.value = value};
+    mlo_step_each_use(&f->g->steps[at], count_use, &c);
+    return c.n;
+}
+
+/* A value that would be made no longer is used by the replaced steps alone; one that is made later than
+ * before is not used earlier. */
+static bool may_move(const struct mlo_fuse *f, const size_t *steps, size_t n, size_t last,
+                     const struct mlo_fused *with, size_t value)
+{
+    size_t inside = 0;
+    if (is_among(with->out, with->n_out, value)) {
+        for (size_t at = f->maker[value] + 1; at < last; at++)
+            if (!f->gone[at] && !is_among(steps, n, at) && uses_by(f, at, value) > 0)
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i < n; i++)
+        inside += uses_by(f, steps[i], value);
+    return inside == f->uses[value];
+}
+
+static bool is_legal(const struct mlo_fuse *f, const size_t *steps, size_t n, size_t last,
+                     const struct mlo_fused *with)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_step *s = &f->g->steps[steps[i]];
+        if (f->gone[steps[i]] || s->graphs)
+            return false;
+        for (size_t k = 0; k < s->n_out; k++)
+            if (s->out[k] != MLO_NO_VALUE && !may_move(f, steps, n, last, with, s->out[k]))
+                return false;
+    }
+    return true;
+}
+
+static void *copy(struct mlo_arena *a, const void *from, size_t n, size_t size, struct mlo_err *err)
+{
+    void *to = mlo_arena_alloc(a, n ? n : 1, size ? size : 1, err);
+    if (to && n && size)
+        memcpy(to, from, n * size);
+    return to;
+}
+
+/* The new step with a node of its own, which has the name of the last. */
+static int make_step(struct mlo_plan_graph *g, const struct mlo_node *last, const struct mlo_fused *with,
+                     struct mlo_step *ret, struct mlo_err *err)
+{
+    struct mlo_node *node = mlo_arena_alloc(&g->memory, 1, sizeof *node, err);
+    size_t *in = node ? copy(&g->memory, with->in, with->n_in, sizeof *in, err) : NULL;
+    size_t *out = in ? copy(&g->memory, with->out, with->n_out, sizeof *out, err) : NULL;
+    void *params = out ? copy(&g->memory, with->params, with->params_size, 1, err) : NULL;
+    if (!params)
+        return err->code;
+    *node = (struct mlo_node){.name = last->name,
+                              .op = with->op->name,
+                              .domain = MLO_OWN_DOMAIN,
+                              .version = 1,
+                              .inputs = in,
+                              .outputs = out,
+                              .n_inputs = with->n_in,
+                              .n_outputs = with->n_out};
+    *ret = (struct mlo_step){.op = with->op,
+                             .node = node,
+                             .params = params,
+                             .in = in,
+                             .out = out,
+                             .n_in = with->n_in,
+                             .n_out = with->n_out};
+    return 0;
+}
+
+int mlo_fuse_replace(struct mlo_fuse *f, const size_t *steps, size_t n, const struct mlo_fused *with,
+                     bool *ret_done, struct mlo_err *err)
+{
+    struct mlo_step made;
+    size_t last = 0;
+    for (size_t i = 0; i < n; i++)
+        last = steps[i] > last ? steps[i] : last;
+    *ret_done = is_legal(f, steps, n, last, with);
+    if (!*ret_done)
+        return 0;
+    int rc = make_step(f->g, f->g->steps[last].node, with, &made, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        note_step(f, steps[i], false);
+        f->gone[steps[i]] = steps[i] != last;
+    }
+    f->g->steps[last] = made;
+    note_step(f, last, true);
+    return 0;
+}
+
+int mlo_fuse_add_constant(struct mlo_fuse *f, enum mlo_dtype t, const int64_t *dims, unsigned rank,
+                          size_t *ret_value, struct mlo_array **ret_array, struct mlo_err *err)
+{
+    int rc = mlo_plan_add_constant(f->g, t, dims, rank, ret_value, err);
+    if (rc == 0)
+        rc = grow_maps(f, err);
+    if (rc != 0)
+        return rc;
+    f->maker[*ret_value] = MLO_NO_STEP;
+    f->uses[*ret_value] = f->user[*ret_value] = 0;
+    *ret_array = &f->g->constants[*ret_value].array;
+    return 0;
+}
+
+/* ---- all passes ---- */
+
+static void close_gaps(struct mlo_fuse *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->g->n_steps; i++)
+        if (!f->gone[i])
+            f->g->steps[kept++] = f->g->steps[i];
+    f->g->n_steps = kept;
+}
+
+static int run_passes(struct mlo_fuse *f, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t p = 0; p < MLO_COUNT(passes); p++)
+        for (size_t i = 0; rc == 0 && i < f->g->n_steps; i++)
+            if (!f->gone[i])
+                rc = passes[p](f, i, err);
+    return rc;
+}
+
+int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err)
+{
+    struct mlo_fuse f = {.g = g};
+    f.gone = mlo_calloc(g->n_steps + 1, 1, err);
+    int rc = f.gone ? grow_maps(&f, err) : err->code;
+    if (rc == 0) {
+        draw_maps(&f);
+        rc = run_passes(&f, err);
+        close_gaps(&f);
+    }
+    free(f.gone);
+    free(f.maker);
+    free(f.uses);
+    free(f.user);
+    return rc;
+}

@@ -1,0 +1,56 @@
+/* A dense layer with constant weights, which are packed once for the kernels. */
+#include "dense.h"
+
+#include <string.h>
+
+static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
+{
+    const struct mlo_dense_params *d = p->params;
+    const struct mlo_array *w = p->constant[1], *b = p->n_in > 2 ? p->constant[2] : NULL;
+    size_t rows = (size_t)w->dims[0], columns = (size_t)w->dims[1];
+    struct mlo_dense_weights from = {.k = d->transposed ? columns : rows,
+                                     .n = d->transposed ? rows : columns,
+                                     .w = w->data,
+                                     .w_row = d->transposed ? 1 : columns,
+                                     .w_col = d->transposed ? columns : 1,
+                                     .alpha = d->alpha,
+                                     .bias = b ? b->data : NULL,
+                                     .bias_step = b && b->n > 1,
+                                     .beta = d->beta,
+                                     .activation = d->activation};
+    struct mlo_dense *made = NULL;
+    int rc = mlo_dense_new(&from, &made, err);
+    *ret = made;
+    return rc;
+}
+
+static void release(void *state)
+{
+    mlo_dense_free(state);
+}
+
+static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_dense_params *d = c->params;
+    const struct mlo_array *x;
+    struct mlo_array *y;
+    size_t k, n;
+    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &x, err);
+    if (rc != 0)
+        return rc;
+    mlo_dense_shape(c->state, &k, &n);
+    if (x->rank == 0 || (size_t)x->dims[x->rank - 1] != k || (d->matrix && x->rank != 2))
+        return mlo_op_refuse(c, err, "matrices that do not fit");
+    int64_t dims[MLO_RANK_MAX];
+    unsigned more = d->least_rank > x->rank ? d->least_rank - x->rank : 0;
+    for (unsigned i = 0; i < more; i++)
+        dims[i] = 1;
+    memcpy(dims + more, x->dims, (x->rank - 1) * sizeof *dims);
+    dims[more + x->rank - 1] = (int64_t)n;
+    rc = mlo_out_new(c, 0, MLO_DT_F32, dims, more + x->rank, &y, err);
+    if (rc == 0 && y && y->n > 0)
+        mlo_dense_run(c->state, x->data, y->n / n, y->data);
+    return rc;
+}
+
+const struct mlo_op mlo_op_dense = {.name = "Dense", .run = run_dense, .prepare = pack, .release = release};

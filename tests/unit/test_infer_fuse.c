@@ -1,0 +1,208 @@
+/* Fused plans give what plain ones give, on random graphs, and are really fused. */
+#define MODEL_BYTES 65536
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mlopsctl/infer.h>
+
+#include "model_help.h"
+#include "tap.h"
+
+#define MOST 4096
+
+static unsigned state = 1;
+
+static unsigned draw(unsigned n)
+{
+    state = state * 1103515245U + 12345U;
+    return (state >> 16) % n;
+}
+
+static void fill(float *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = ((float)draw(2001) - 1000) / 500;
+}
+
+static struct mlo_plan *plan_of(const struct bytes *m, bool plain)
+{
+    struct mlo_plan_opts opts = {.plain = plain};
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_onnx_model *model = NULL;
+    struct mlo_plan *p = NULL;
+    check_ok(mlo_onnx_parse(m->b, m->n, -1, &model, &err), &err);
+    check_ok(mlo_plan_new(model, &opts, &p, &err), &err);
+    return p;
+}
+
+static size_t steps_named(const struct mlo_plan *p, const char *op)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < mlo_plan_steps(p); i++) {
+        struct mlo_step_info s;
+        mlo_plan_step(p, i, &s);
+        n += strcmp(s.domain, "mlopsctl") == 0 && strcmp(s.op, op) == 0;
+    }
+    return n;
+}
+
+static void close_to(const struct mlo_array *got, const struct mlo_array *want)
+{
+    const float *g = got->data, *w = want->data;
+    check(mlo_array_same_shape(got, want), "shapes");
+    for (size_t i = 0; i < want->n && i < got->n; i++)
+        if (!check(fabsf(g[i] - w[i]) <= 1e-4F + 1e-4F * fabsf(w[i]), "%zu: %g, not %g", i, (double)g[i],
+                   (double)w[i]))
+            return;
+}
+
+/* Runs both plans of a model on one input of this shape and compares its outputs. */
+static void same_results(const struct bytes *m, const int64_t *dims, unsigned rank, const char *op,
+                         size_t times)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *plans[2] = {plan_of(m, false), plan_of(m, true)};
+    struct mlo_session *s[2] = {NULL, NULL};
+    const struct mlo_value *out[2] = {NULL, NULL};
+    float x[MOST];
+    struct mlo_value in = {.kind = MLO_KIND_ARRAY,
+                           .array = {.dtype = MLO_DT_F32, .rank = rank, .n = 1, .data = x}};
+    size_t n = 0;
+    for (unsigned i = 0; i < rank; i++) {
+        in.array.dims[i] = dims[i];
+        in.array.n *= (size_t)dims[i];
+    }
+    fill(x, in.array.n);
+    for (size_t i = 0; i < 2; i++) {
+        check_ok(mlo_session_new(plans[i], &s[i], &err), &err);
+        for (unsigned k = 0; k < 3; k++) /* the same again */
+            check_ok(mlo_session_run(s[i], &in, 1, &out[i], &err), &err);
+    }
+    mlo_plan_outputs(plans[0], &n);
+    for (size_t i = 0; out[0] && out[1] && i < n; i++)
+        close_to(&out[0][i].array, &out[1][i].array);
+    check_int(steps_named(plans[0], op), times);
+    check_int(steps_named(plans[1], op), 0);
+    for (size_t i = 0; i < 2; i++) {
+        mlo_session_free(s[i]);
+        mlo_plan_free(plans[i]);
+    }
+}
+
+/* ---- dense ---- */
+
+static const char *const activations[] = {NULL,        "Relu", "Sigmoid", "Tanh",
+                                          "LeakyRelu", "Clip", "Gelu",    "Softplus"};
+
+/* product -> (Add) -> (activation): *ret the number of the last value. */
+static void put_layer(struct bytes *g, unsigned i, int64_t k, int64_t n, bool gemm, const char *activation)
+{
+    char in[16], w[16], b[16], product[16], sum[16], out[16];
+    float v[MOST];
+    bool flip = draw(2), bias = draw(4) > 0, deep = draw(2);
+    int64_t dims[2] = {k, n}, bias_dims[2] = {1, draw(4) ? n : 1};
+    snprintf(in, sizeof in, "x%u", i);
+    snprintf(w, sizeof w, "w%u", i);
+    snprintf(b, sizeof b, "b%u", i);
+    snprintf(product, sizeof product, "p%u", i);
+    snprintf(sum, sizeof sum, "s%u", i);
+    snprintf(out, sizeof out, "x%u", i + 1);
+    if (gemm && flip) {
+        dims[0] = n;
+        dims[1] = k;
+    }
+    fill(v, (size_t)(k * n));
+    put_floats(g, w, v, dims, 2);
+    fill(v, (size_t)n);
+    put_floats(g, b, v, bias_dims + !deep, 1 + deep);
+    struct bytes product_node = node(gemm ? "Gemm" : "MatMul", in, product);
+    put_input(&product_node, w);
+    if (gemm) {
+        put_attr_int(&product_node, "transB", flip);
+        put_attr_float(&product_node, "alpha", 0.5F);
+        put_attr_float(&product_node, "beta", 2);
+        if (bias)
+            put_input(&product_node, b);
+    }
+    put(g, GRAPH_NODE, &product_node);
+    struct bytes add = node("Add", bias && flip ? b : product, sum);
+    put_input(&add, !bias ? product : flip ? product : b);
+    if (!gemm)
+        put(g, GRAPH_NODE, &add);
+    put_node(g, activation ? activation : "Identity", gemm ? product : sum, out);
+}
+
+static void dense_layers_are_one_step(void)
+{
+    for (unsigned round = 0; round < 200; round++) {
+        struct bytes g = {.n = 0};
+        int64_t k = 1 + draw(40), first = k;
+        unsigned layers = 1 + draw(3), m = 1 + draw(9);
+        char last[16];
+        put_port(&g, GRAPH_INPUT, "x0");
+        for (unsigned i = 0; i < layers; i++) {
+            int64_t n = 1 + draw(50);
+            put_layer(&g, i, k, n, draw(2), activations[draw(MLO_COUNT(activations))]);
+            k = n;
+        }
+        snprintf(last, sizeof last, "x%u", layers);
+        put_port(&g, GRAPH_OUTPUT, last);
+        struct bytes model = model_of(&g, 20);
+        same_results(&model, (int64_t[]){m, first}, 2, "Dense", layers);
+    }
+}
+
+/* The product goes to somebody else, too: it stays, and what follows it stays. */
+static void what_others_use_stays(void)
+{
+    static const float w[] = {1, 2, 3, 4};
+    struct bytes g = {.n = 0}, product = node("MatMul", "x", "p");
+    put_input(&product, "w");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_floats(&g, "w", w, (int64_t[]){2, 2}, 2);
+    put(&g, GRAPH_NODE, &product);
+    put_node(&g, "Relu", "p", "y");
+    put_port(&g, GRAPH_OUTPUT, "y");
+    put_port(&g, GRAPH_OUTPUT, "p");
+    struct bytes model = model_of(&g, 20);
+    same_results(&model, (int64_t[]){3, 2}, 2, "Dense", 1);
+    struct mlo_plan *p = plan_of(&model, false);
+    check_int(mlo_plan_steps(p), 2);
+    mlo_plan_free(p);
+}
+
+static int make_a_fused_plan(void)
+{
+    static const float w[] = {1, 2, 3, 4};
+    struct bytes g = {.n = 0}, product = node("MatMul", "x", "p");
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_onnx_model *model = NULL;
+    struct mlo_plan *p = NULL;
+    put_input(&product, "w");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_floats(&g, "w", w, (int64_t[]){2, 2}, 2);
+    put(&g, GRAPH_NODE, &product);
+    put_node(&g, "Relu", "p", "y");
+    put_port(&g, GRAPH_OUTPUT, "y");
+    struct bytes m = model_of(&g, 20);
+    int rc = mlo_onnx_parse(m.b, m.n, -1, &model, &err);
+    if (rc == 0)
+        rc = mlo_plan_new(model, NULL, &p, &err);
+    mlo_plan_free(p);
+    return rc;
+}
+
+static void memory_failures_are_errors(void)
+{
+    each_alloc_failure(make_a_fused_plan);
+}
+
+int main(void)
+{
+    run(dense_layers_are_one_step);
+    run(what_others_use_stays);
+    run(memory_failures_are_errors);
+    return done_testing();
+}
