@@ -17,6 +17,9 @@ enum mlo_column_type {
     MLO_COLUMN_BOOL,
     MLO_COLUMN_TIME, /* nanoseconds since 1970 UTC */
 };
+#define MLO_COLUMN_TYPES 4
+/* "number", "text", "bool", "time": as settings, rules, profiles and JSON spell them. */
+extern const char *const mlo_column_type_words[MLO_COLUMN_TYPES];
 enum mlo_column_origin { /* in a request log (docs/formats.md); columns of any other table are DATA */
                          MLO_ORIGIN_DATA,
                          MLO_ORIGIN_REQUEST, /* "time", "status", "latency_ms", "model": always the first four

@@ -13,7 +13,8 @@
 
 /* ---- the table ---- */
 
-static const struct mlo_column columns[] = {
+static const struct mlo_column short_columns[] = {
+    /* what fits a terminal */
     {"column", "COLUMN", MLO_CELL_TEXT},
     {"verdict", "VERDICT", MLO_CELL_TEXT},
     {"psi", "PSI", MLO_CELL_DOUBLE},
@@ -24,6 +25,27 @@ static const struct mlo_column columns[] = {
     {"missing_reference", "MISSING", MLO_CELL_DOUBLE},
     {"missing_current", "NOW", MLO_CELL_DOUBLE},
     {"why", "WHY", MLO_CELL_TEXT},
+};
+static const struct mlo_column columns[] = {
+    {"column", "", MLO_CELL_TEXT},
+    {"type", "", MLO_CELL_TEXT},
+    {"role", "", MLO_CELL_TEXT},
+    {"verdict", "", MLO_CELL_TEXT},
+    {"psi", "", MLO_CELL_DOUBLE},
+    {"psi_limit", "", MLO_CELL_DOUBLE},
+    {"psi_noise", "", MLO_CELL_DOUBLE},
+    {"p", "", MLO_CELL_DOUBLE},
+    {"js", "", MLO_CELL_DOUBLE},
+    {"ks", "", MLO_CELL_DOUBLE},
+    {"wasserstein", "", MLO_CELL_DOUBLE},
+    {"missing_reference", "", MLO_CELL_DOUBLE},
+    {"missing_current", "", MLO_CELL_DOUBLE},
+    {"missing_p", "", MLO_CELL_DOUBLE},
+    {"outside", "", MLO_CELL_DOUBLE},
+    {"new", "", MLO_CELL_U64},
+    {"vanished", "", MLO_CELL_U64},
+    {"importance", "", MLO_CELL_DOUBLE},
+    {"why", "", MLO_CELL_TEXT},
 };
 
 static double rounded(double v, bool json)
@@ -43,18 +65,50 @@ void mlo_drift_put(struct mlo_report *r, double v, bool there, bool json)
         mlo_cell_none(r);
 }
 
-static void put_row(struct mlo_report *r, const struct mlo_drift_column *c, bool json)
+static void put_short_row(struct mlo_report *r, const struct mlo_drift_column *c)
 {
     bool compared = c->counts_reference != NULL, number = compared && c->type != MLO_COLUMN_TEXT;
     mlo_cell_text(r, c->name);
     mlo_cell_text(r, mlo_verdict_word(c->verdict));
-    mlo_drift_put(r, c->psi, compared, json);
-    mlo_drift_put(r, c->psi_noise.level95, compared, json);
-    mlo_drift_put(r, c->p_adjusted, compared, json);
-    mlo_drift_put(r, c->ks.statistic, number, json);
-    mlo_drift_put(r, c->wasserstein, number, json);
-    mlo_drift_put(r, c->missing_reference, compared, json);
-    mlo_drift_put(r, c->missing_current, compared, json);
+    mlo_drift_put(r, c->psi, compared, false);
+    mlo_drift_put(r, c->psi_noise.level95, compared, false);
+    mlo_drift_put(r, c->p_adjusted, compared, false);
+    mlo_drift_put(r, c->ks.statistic, number, false);
+    mlo_drift_put(r, c->wasserstein, number, false);
+    mlo_drift_put(r, c->missing_reference, compared, false);
+    mlo_drift_put(r, c->missing_current, compared, false);
+    mlo_cell_text(r, c->why);
+}
+
+static void put_categories(struct mlo_report *r, uint64_t n, bool there)
+{
+    if (there)
+        mlo_cell_u64(r, n);
+    else
+        mlo_cell_none(r);
+}
+
+static void put_row(struct mlo_report *r, const struct mlo_drift_column *c)
+{
+    bool compared = c->counts_reference != NULL, text = compared && c->type == MLO_COLUMN_TEXT;
+    mlo_cell_text(r, c->name);
+    mlo_cell_text(r, mlo_column_type_words[c->type]);
+    mlo_cell_text(r, mlo_role_word(c->role));
+    mlo_cell_text(r, mlo_verdict_word(c->verdict));
+    mlo_drift_put(r, c->psi, compared, true);
+    mlo_drift_put(r, c->limits.psi, compared, true);
+    mlo_drift_put(r, c->psi_noise.level95, compared, true);
+    mlo_drift_put(r, c->p_adjusted, compared, true);
+    mlo_drift_put(r, c->js, compared, true);
+    mlo_drift_put(r, c->ks.statistic, compared && !text, true);
+    mlo_drift_put(r, c->wasserstein, compared && !text, true);
+    mlo_drift_put(r, c->missing_reference, compared, true);
+    mlo_drift_put(r, c->missing_current, compared, true);
+    mlo_drift_put(r, c->missing_p_adjusted, compared, true);
+    mlo_drift_put(r, c->outside, compared && !text, true);
+    put_categories(r, c->n_new, text);
+    put_categories(r, c->n_vanished, text);
+    mlo_drift_put(r, c->importance, c->importance > 0, true);
     mlo_cell_text(r, c->why);
 }
 
@@ -67,14 +121,17 @@ static bool is_quiet(const struct mlo_drift_column *c)
 static void put_columns(struct mlo_ctx *ctx, const struct mlo_drift_report *d, bool all)
 {
     size_t quiet = 0, left_out = 0;
-    mlo_report_table(ctx->report, "columns", NULL, columns, MLO_COUNT(columns), "no columns");
+    if (ctx->json)
+        mlo_report_table(ctx->report, "columns", NULL, columns, MLO_COUNT(columns), "no columns");
+    else
+        mlo_report_table(ctx->report, "columns", NULL, short_columns, MLO_COUNT(short_columns), "no columns");
     for (size_t i = 0; i < d->n_columns; i++) {
         const struct mlo_drift_column *c = &d->columns[i];
         quiet += is_quiet(c);
         if (!ctx->json && !all && is_quiet(c) && quiet > SHOWN_STABLE)
             left_out++;
         else
-            put_row(ctx->report, c, ctx->json);
+            (ctx->json ? put_row : put_short_row)(ctx->report, c);
     }
     if (left_out)
         mlo_report_note(ctx->report, "%zu more columns without drift: --all shows them", left_out);
@@ -96,8 +153,7 @@ static const struct mlo_column fact_columns[] = {
     {"p", "P", MLO_CELL_DOUBLE},
     {"why", "WHY", MLO_CELL_TEXT},
 };
-static const struct mlo_column short_columns[] = {
-    /* what fits a terminal */
+static const struct mlo_column short_fact_columns[] = {
     {"name", "FACT", MLO_CELL_TEXT},       {"kind", "KIND", MLO_CELL_TEXT},
     {"verdict", "VERDICT", MLO_CELL_TEXT}, {"reference", "REFERENCE", MLO_CELL_DOUBLE},
     {"current", "NOW", MLO_CELL_DOUBLE},   {"p", "P", MLO_CELL_DOUBLE},
@@ -145,7 +201,7 @@ static void put_facts(struct mlo_ctx *ctx, const struct mlo_drift_report *d)
     if (ctx->json)
         mlo_report_table(r, "facts", NULL, fact_columns, MLO_COUNT(fact_columns), "no facts");
     else if (d->n_facts > 0)
-        mlo_report_table(r, "facts", NULL, short_columns, MLO_COUNT(short_columns), "no facts");
+        mlo_report_table(r, "facts", NULL, short_fact_columns, MLO_COUNT(short_fact_columns), "no facts");
     for (size_t i = 0; i < d->n_facts; i++)
         (ctx->json ? put_fact : put_short_fact)(r, &d->facts[i]);
 }
@@ -158,7 +214,10 @@ void mlo_drift_show(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const s
         mlo_report_text(r, "verdict", "verdict", d->sentence);
         mlo_report_u64(r, "rows_reference", "reference rows", d->rows_reference);
         mlo_report_u64(r, "rows_current", "current rows", d->rows_current);
+        mlo_report_u64(r, "ragged_reference", "reference lines that are no rows", d->ragged_reference);
+        mlo_report_u64(r, "ragged_current", "current lines that are no rows", d->ragged_current);
         mlo_report_double(r, "share_drifted", "share drifted", d->share_drifted);
+        mlo_report_double(r, "share_limit", "drift from", d->share_limit);
     } else {
         mlo_report_say(r, "%s", d->sentence);
     }

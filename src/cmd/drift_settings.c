@@ -130,12 +130,8 @@ static int read_word(const char *const *words, size_t n, const char *key, const 
 
 static int read_type(struct mlo_drift_settings *s, const char *name, const char *value, struct mlo_err *err)
 {
-    static const char *const words[] = {[MLO_COLUMN_NUMBER] = "number",
-                                        [MLO_COLUMN_TEXT] = "text",
-                                        [MLO_COLUMN_BOOL] = "bool",
-                                        [MLO_COLUMN_TIME] = "time"};
     size_t which = 0;
-    int rc = read_word(words, MLO_COUNT(words), "type", value, &which, err);
+    int rc = read_word(mlo_column_type_words, MLO_COLUMN_TYPES, "type", value, &which, err);
     if (rc == 0)
         rc = mlo_grow(&s->types, &s->cap_types, s->n_types + 1, sizeof *s->types, err);
     char *copy = rc == 0 ? mlo_arena_strndup(&s->names, name, strlen(name), err) : NULL;

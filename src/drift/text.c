@@ -15,11 +15,6 @@
 #define PROFILE_MAX    ((size_t)1 << 30)
 #define SUM_LIMBS      (sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t))
 
-static const char *const type_names[] = {[MLO_COLUMN_NUMBER] = "number",
-                                         [MLO_COLUMN_TEXT] = "text",
-                                         [MLO_COLUMN_BOOL] = "bool",
-                                         [MLO_COLUMN_TIME] = "time"};
-
 /* ---- writing ---- */
 
 void mlo_profile_put_double(struct mlo_str *out, double v)
@@ -133,7 +128,8 @@ static int put_column(struct mlo_str *out, const struct mlo_profile_column *c, s
     mlo_str_addf(out,
                  ",\"type\":\"%s\",\"integral\":%s,\"n\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"nan\":%" PRIu64
                  ",\"bad\":%" PRIu64,
-                 type_names[c->type], c->integral ? "true" : "false", c->n, c->missing, c->nan, c->bad);
+                 mlo_column_type_words[c->type], c->integral ? "true" : "false", c->n, c->missing, c->nan,
+                 c->bad);
     if (c->type == MLO_COLUMN_TEXT)
         rc = mlo_profile_put_categories(out, &c->categories, err);
     else
@@ -170,8 +166,8 @@ static int get_u64(const cJSON *o, const char *key, uint64_t *ret, struct mlo_er
 static int get_type(const cJSON *o, enum mlo_column_type *ret, struct mlo_err *err)
 {
     const char *name = mlo_json_text(o, "type");
-    for (size_t i = 0; name && i < MLO_COUNT(type_names); i++)
-        if (strcmp(type_names[i], name) == 0) {
+    for (size_t i = 0; name && i < MLO_COLUMN_TYPES; i++)
+        if (strcmp(mlo_column_type_words[i], name) == 0) {
             *ret = (enum mlo_column_type)i;
             return 0;
         }

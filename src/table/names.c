@@ -1,7 +1,12 @@
-/* Columns of one name are told apart. */
+/* How types are spelt; columns of one name are told apart. */
 #include "names.h"
 
 #include <string.h>
+
+const char *const mlo_column_type_words[MLO_COLUMN_TYPES] = {[MLO_COLUMN_NUMBER] = "number",
+                                                             [MLO_COLUMN_TEXT] = "text",
+                                                             [MLO_COLUMN_BOOL] = "bool",
+                                                             [MLO_COLUMN_TIME] = "time"};
 
 static int rename_double(struct mlo_name_map *s, struct mlo_table_column *c, struct mlo_err *err)
 {

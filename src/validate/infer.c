@@ -313,11 +313,7 @@ static void put_mostly(struct mlo_str *out, const struct guess *g, double most)
 
 static void put_type(struct mlo_str *out, const struct guess *g, enum mlo_column_type type, bool integral)
 {
-    static const char *const names[] = {[MLO_COLUMN_NUMBER] = "number",
-                                        [MLO_COLUMN_TEXT] = "text",
-                                        [MLO_COLUMN_BOOL] = "bool",
-                                        [MLO_COLUMN_TIME] = "time"};
-    const char *name = integral ? "integer" : names[type];
+    const char *name = integral ? "integer" : mlo_column_type_words[type];
     if (g->bad + (integral ? g->nan : 0) == 0) {
         mlo_str_addf(out, "      type: %s\n", name);
         return;

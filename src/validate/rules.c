@@ -181,15 +181,6 @@ int mlo_rule_option(const struct mlo_rule_reader *rd, size_t node, struct mlo_ru
 
 /* ---- types ---- */
 
-static const char *type_name(enum mlo_column_type t)
-{
-    static const char *const names[] = {[MLO_COLUMN_NUMBER] = "number",
-                                        [MLO_COLUMN_TEXT] = "text",
-                                        [MLO_COLUMN_BOOL] = "bool",
-                                        [MLO_COLUMN_TIME] = "time"};
-    return names[t];
-}
-
 /* The type that the rule needs its column to be read as; false: any will do. */
 static bool needed_type(const struct word *w, const struct mlo_rule *r, enum mlo_column_type *ret)
 {
@@ -225,7 +216,7 @@ static int settle_type(const struct mlo_rule_reader *rd, size_t node, struct mlo
         return 0;
     if (c->has_type && c->type != type) {
         mlo_rule_fault(rd, node, "%s needs a %s column, and %s makes it a %s column", w->word,
-                       type_name(type), c->type_by, type_name(c->type));
+                       mlo_column_type_words[type], c->type_by, mlo_column_type_words[c->type]);
         return mlo_hint(rd->err, "a column is read as one type; leave one of the two rules out");
     }
     c->has_type = true;

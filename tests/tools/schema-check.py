@@ -1,5 +1,6 @@
 """A document against a JSON schema, of which only these words are known: type, properties, required, items, enum, const,
-minimum, maximum, additionalProperties. schema-check.py SCHEMA DOCUMENT; any other word in the schema is an error."""
+minimum, maximum, additionalProperties. schema-check.py SCHEMA DOCUMENT...; any other word in the schema is an error, and so is a
+property that none of several documents has."""
 import json
 import sys
 
@@ -10,6 +11,9 @@ KNOWN = IGNORED | {"type", "properties", "required", "items", "enum", "const", "
 
 def is_type(value, name):
     return isinstance(value, TYPES[name]) and not (isinstance(value, bool) and name in ("number", "integer"))
+
+
+seen = set()
 
 
 def check(value, schema, at):
@@ -29,11 +33,27 @@ def check(value, schema, at):
             assert name in value, f"{at}: no {name}"
         for name, item in value.items():
             known = schema.get("properties", {})
-            assert name in known or schema.get("additionalProperties", True), f"{at}: unexpected {name}"
-            check(item, known.get(name, {}), f"{at}.{name}")
+            others = schema.get("additionalProperties", True)
+            assert name in known or others, f"{at}: unexpected {name}"
+            seen.add((id(schema), name))
+            check(item, known.get(name, others if isinstance(others, dict) else {}), f"{at}.{name}")
+
+
+def unseen(schema):
+    """Properties that no document had."""
+    for name, part in schema.get("properties", {}).items():
+        if (id(schema), name) not in seen:
+            yield name
+        yield from unseen(part)
+    for word in ("items", "additionalProperties"):
+        if isinstance(schema.get(word), dict):
+            yield from unseen(schema[word])
 
 
 try:
-    check(json.load(open(sys.argv[2], encoding="utf-8")), json.load(open(sys.argv[1], encoding="utf-8")), "$")
+    whole = json.load(open(sys.argv[1], encoding="utf-8"))
+    for path in sys.argv[2:]:
+        check(json.load(open(path, encoding="utf-8")), whole, "$")
+    assert len(sys.argv) == 3 or not list(unseen(whole)), f"no document has {', '.join(unseen(whole))}"
 except AssertionError as e:
     sys.exit(str(e))
