@@ -132,6 +132,9 @@ void mlo_epps_singleton(const double *x, size_t n, const double *y, size_t m, st
 /* U of x. Exact up to 8 in the smaller sample without ties (needs memory), else normal with continuity. */
 int mlo_mann_whitney(const double *x, size_t n, const double *y, size_t m, struct mlo_test *ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* Pairs x[i], y[i]; those that are equal do not count (zero_method "wilcox"). Exact up to 50 without ties. */
+int mlo_wilcoxon(const double *x, const double *y, size_t n, struct mlo_test *ret,
+                 struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_student_t(const struct mlo_moments *x, const struct mlo_moments *y, bool welch,
                    struct mlo_test *ret);
 
@@ -335,7 +338,7 @@ int mlo_ratio_of_quantiles(const struct mlo_blocks *a, const struct mlo_blocks *
                            struct mlo_err *err) MLO_MUST_CHECK;
 
 enum mlo_gate { MLO_GATE_PASS, MLO_GATE_FAIL, MLO_GATE_INCONCLUSIVE };
-#define MLO_GATE_P        0.01    /* that Mann-Whitney must be below, too */
+#define MLO_GATE_P        0.01    /* that a test of the pairs must be below, too */
 #define MLO_GATE_MORE_MAX 1000000 /* pairs; so many: never */
 /* Pass: the interval is wholly below 1 + tolerance; fail: wholly above, and p. *ret_more: how many more pairs
  * would tell, when the ratio stays as it is. */

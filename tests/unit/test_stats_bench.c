@@ -185,6 +185,23 @@ static void gates_say_how_many_more(void)
     check_int(mlo_ratio_gate(&r, 0.05, 0.001, 20, &more), MLO_GATE_FAIL);
 }
 
+/* scipy.stats.wilcoxon 1.10.1 */
+static void signed_ranks_are_those_of_scipy(void)
+{
+    static const double x[] = {1.83, 0.50, 1.62, 2.48, 1.68, 1.88, 1.55, 3.06, 1.30},
+                        y[] = {0.878, 0.647, 0.598, 2.05, 1.06, 1.29, 1.06, 3.14, 1.29};
+    static const double u[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
+                        v[] = {1, 3, 2, 6, 7, 9, 9, 10, 12, 13, 15, 11};
+    struct mlo_test t;
+    check_ok(mlo_wilcoxon(x, y, 9, &t, &err), &err);
+    check(t.exact && t.statistic == 5 && fabs(t.p - 0.0390625) < 1e-12, "%g %.12g", t.statistic, t.p);
+    check_ok(mlo_wilcoxon(u, v, 12, &t, &err), &err);
+    check(!t.exact && t.statistic == 4.0 && fabs(t.p - 0.009277497795096158) < 1e-12, "%g %.14g", t.statistic,
+          t.p);
+    check_ok(mlo_wilcoxon(x, x, 9, &t, &err), &err);
+    check(t.why == MLO_STAT_NONE && t.p == 1);
+}
+
 /* ---- change points ---- */
 
 static const struct mlo_change_opts usual = {.window = 50, .p = 0.001, .least = 0.01};
@@ -274,6 +291,7 @@ int main(void)
     run(gates_see_through_a_wandering_machine);
     run(quantiles_of_blocks);
     run(gates_say_how_many_more);
+    run(signed_ranks_are_those_of_scipy);
     run(steps_are_found);
     run(noise_has_no_steps);
     run(odd_histories);

@@ -1,0 +1,140 @@
+/*
+ * Benchmarks: requests sent to a target, how long each took, and whether one side is slower than another.
+ *
+ * What is measured comes in blocks: a fraction of a second of requests. Two sides are compared in pairs of
+ * blocks, one right after the other in random order, so that what the machine does meanwhile hits both
+ * (docs/benchmarking.md). Times are nanoseconds of the monotonic clock.
+ */
+#ifndef MLOPSCTL_BENCH_H
+#define MLOPSCTL_BENCH_H
+
+#include <mlopsctl/infer.h>
+#include <mlopsctl/stats.h>
+
+/* ---- what answers ---- */
+
+/*
+ * Callers run beside each other, each in a thread of its own, in which all its functions are called. A call
+ * is one request and ends within the target's own time limit, by an answer or a failure.
+ */
+struct mlo_target {
+    const char *kind; /* "engine": for reports */
+    int (*join)(struct mlo_target *t, void **ret_caller, struct mlo_err *err);
+    int (*call)(void *caller, uint64_t request, struct mlo_err *err);
+    void (*leave)(void *caller);
+    void (*close)(struct mlo_target *t);
+    size_t rows;      /* of one request */
+    uint64_t load_ns; /* what opening took */
+};
+void mlo_target_close(struct mlo_target *t); /* NULL: nothing */
+
+/* Our engine. sets: of n_sets requests the inputs of the plan, taken in turn; borrowed, as the plan. */
+int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const *sets, size_t n_sets,
+                      size_t rows, struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- load ---- */
+
+struct mlo_clock { /* another clock than the system's: tests run in a time of their own */
+    int64_t (*now)(void *ctx);
+    void (*wait)(void *ctx, int64_t until);
+    void *ctx;
+};
+struct mlo_load {
+    unsigned callers; /* at the same time; 0: 1 */
+    double rate;      /* requests a second that come by themselves (Poisson), each timed from when it was due;
+                       * 0: a caller's next one when the last was answered */
+    uint64_t seed;
+    bool (*stop)(void *ctx); /* asked between requests; may be NULL */
+    void *stop_ctx;
+    const struct mlo_clock *clock; /* NULL: monotonic */
+};
+struct mlo_block {
+    double *ns; /* of each timing: a request, or the mean of `repeat` of them */
+    size_t n, cap;
+    uint64_t requests, failures;
+    double seconds;
+};
+void mlo_block_release(struct mlo_block *b);
+double mlo_block_median(const struct mlo_block *b); /* n > 0; sorts it */
+
+struct mlo_runner; /* callers at work */
+int mlo_runner_new(struct mlo_target *t, const struct mlo_load *load, struct mlo_runner **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_runner_free(struct mlo_runner *r);
+/* Until each timing is a hundred times as long as reading the clock takes, and three windows in a row agree
+ * within a tenth, or `seconds` are over. *ret_steady. */
+int mlo_runner_warm(struct mlo_runner *r, double seconds, bool *ret_steady,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * Requests for so long. b is emptied first and keeps its memory. Requests that fail are counted; the first
+ * failure is returned only when there was no answer at all.
+ */
+int mlo_runner_block(struct mlo_runner *r, double seconds, struct mlo_block *b,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+unsigned mlo_runner_repeat(const struct mlo_runner *r);     /* requests of one timing */
+uint64_t mlo_runner_first(const struct mlo_runner *r);      /* the very first request */
+const char *mlo_runner_failure(const struct mlo_runner *r); /* text of the first one that failed; NULL */
+
+/* ---- the clock and the machine ---- */
+
+struct mlo_timer {
+    double overhead, tick; /* of one reading; the smallest step seen */
+};
+void mlo_timer_measure(const struct mlo_clock *clock, struct mlo_timer *ret);
+
+struct mlo_machine {                           /* counters so far; 0 where the system does not tell */
+    uint64_t cpu_ticks, stolen_ticks;          /* of all processors */
+    uint64_t periods, throttled, throttled_ns; /* of this cgroup's quota */
+    uint64_t switches;                         /* involuntary, of this process */
+};
+void mlo_machine_read(struct mlo_machine *ret);
+
+/* ---- one side ---- */
+
+struct mlo_measure_opts {
+    double seconds, warmup; /* 0: 5, 5 */
+    double block;           /* 0: 0.1 */
+};
+struct mlo_measured {
+    struct mlo_times times; /* of timings */
+    double *medians;        /* of each block */
+    size_t n_blocks, cap;
+    uint64_t requests, failures, first_ns;
+    unsigned repeat;
+    double seconds;
+    bool steady, stopped; /* warmed up; ended early on demand */
+    struct mlo_machine before, after;
+};
+int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
+                struct mlo_measured *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_measured_release(struct mlo_measured *m);
+
+/* ---- two sides ---- */
+
+struct mlo_compare_opts {
+    double tolerance; /* 0: 0.05 */
+    double seconds;   /* at most; 0: 30 */
+    double block;     /* 0: 0.05 */
+    double warmup;    /* 0: 5 */
+    size_t pairs;     /* at least, before the first verdict; 0: 20 */
+    uint64_t seed;
+};
+#define MLO_COMPARE_LOOKS 6 /* verdicts asked for at most: each with its share of the 5 % */
+struct mlo_compared {
+    enum mlo_gate gate;
+    struct mlo_ratio median, p99; /* b / a */
+    bool has_p99;                 /* enough was measured */
+    double p;                     /* Wilcoxon's signed ranks of the pairs */
+    double b_above_a;             /* share of pairs of blocks in which b's is the larger (Mann-Whitney) */
+    struct mlo_ratio control;     /* a fixed loop beside b's blocks / beside a's: 1 on a fair machine */
+    size_t pairs, more;           /* more: that would tell, when inconclusive */
+    const char *noisy;            /* why no verdict can be given here; NULL */
+    bool stopped;
+    struct mlo_measured a, b;
+};
+int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_load *load,
+                const struct mlo_compare_opts *o, struct mlo_compared *ret,
+                struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_compared_release(struct mlo_compared *c);
+
+#endif

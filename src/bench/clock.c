@@ -1,0 +1,49 @@
+/* The clock that everything is timed with. */
+#include <errno.h>
+#include <math.h>
+#include <time.h>
+
+#include "internal.h"
+
+#define READINGS 2000
+#define SLEEP_UNTIL                                                                                          \
+    60000 /* ns before the time: from then on the clock is watched, for sleepers wake late                   \
+           */
+
+int64_t mlo_clock_now(const struct mlo_clock *clock)
+{
+    return clock ? clock->now(clock->ctx) : mlo_time_mono();
+}
+
+static void wait_mono(int64_t until)
+{
+    if (until - mlo_time_mono() > SLEEP_UNTIL) {
+        int64_t wake = until - SLEEP_UNTIL;
+        struct timespec t = {wake / MLO_NS_PER_S, wake % MLO_NS_PER_S};
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+            ;
+    }
+    while (mlo_time_mono() < until)
+        ;
+}
+
+void mlo_clock_wait(const struct mlo_clock *clock, int64_t until)
+{
+    if (clock)
+        clock->wait(clock->ctx, until);
+    else
+        wait_mono(until);
+}
+
+void mlo_timer_measure(const struct mlo_clock *clock, struct mlo_timer *ret)
+{
+    double tick = INFINITY;
+    int64_t from = mlo_clock_now(clock), last = from;
+    for (int i = 0; i < READINGS; i++) {
+        int64_t now = mlo_clock_now(clock);
+        if (now > last && (double)(now - last) < tick)
+            tick = (double)(now - last);
+        last = now;
+    }
+    *ret = (struct mlo_timer){fmax((double)(last - from), 0) / READINGS, tick < INFINITY ? tick : 1};
+}

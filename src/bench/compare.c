@@ -1,0 +1,203 @@
+/*
+ * Two sides in turns. After 20 pairs of blocks a verdict is asked for, and when there is none after twice as
+ * many, and so on: each look at the data has its share of the 5 % that may be wrong (Bonferroni).
+ */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define PAIRS_MAX     5000
+#define ROUNDS        10000
+#define P99_ROUNDS    1000
+#define WRONG         0.05
+#define STOLEN_MAX    0.1 /* share of the machine's time */
+#define P99_NEEDS     838 /* timings: two may be above */
+#define KEPT_OF_BLOCK 100 /* timings for the ratio of p99 */
+
+struct contest {
+    struct mlo_runner *a, *b;
+    const struct mlo_load *load;
+    struct mlo_compare_opts o;
+    struct mlo_compared *ret;
+    double *control_a, *control_b;
+    double *kept_a, *kept_b; /* of each block at most KEPT_OF_BLOCK timings */
+    size_t *starts_a, *starts_b;
+    struct mlo_block block;
+    uint64_t seed;
+};
+
+static int reserve(double **p, size_t n, struct mlo_err *err)
+{
+    *p = mlo_calloc(n, sizeof **p, err);
+    return *p ? 0 : err->code;
+}
+
+static int side(struct contest *c, bool second, size_t pair, struct mlo_err *err)
+{
+    struct mlo_measured *m = second ? &c->ret->b : &c->ret->a;
+    double *kept = second ? c->kept_b : c->kept_a;
+    size_t *starts = second ? c->starts_b : c->starts_a;
+    int rc = mlo_runner_block(second ? c->b : c->a, c->o.block, &c->block, err);
+    if (rc == 0)
+        rc = mlo_measured_add(m, &c->block, err);
+    if (rc != 0)
+        return rc;
+    if (m->n_blocks != pair + 1)
+        return mlo_fail(err, MLO_EUNAVAIL, "side %c gave no answer within %g s", second ? 'B' : 'A',
+                        c->o.block);
+    (second ? c->control_b : c->control_a)[pair] = mlo_control_loop(c->load->clock);
+    size_t n = c->block.n < KEPT_OF_BLOCK ? c->block.n : KEPT_OF_BLOCK, at = starts[pair];
+    for (size_t i = 0; i < n; i++) /* sorted: evenly over all ranks, the longest among them */
+        kept[at + i] = c->block.ns[c->block.n - 1 - (n - 1 - i) * c->block.n / n];
+    starts[pair + 1] = at + n;
+    return 0;
+}
+
+static int one_pair(struct contest *c, size_t pair, struct mlo_err *err)
+{
+    bool b_first = mlo_random_next(&c->seed) & 1;
+    int rc = side(c, b_first, pair, err);
+    return rc == 0 ? side(c, !b_first, pair, err) : rc;
+}
+
+/* ---- the verdict ---- */
+
+static const char *noise(const struct mlo_compared *c)
+{
+    double ticks = (double)(c->b.after.cpu_ticks - c->b.before.cpu_ticks);
+    double stolen = (double)(c->b.after.stolen_ticks - c->b.before.stolen_ticks);
+    if (ticks > 0 && stolen / ticks > STOLEN_MAX)
+        return "other guests took more than a tenth of the machine's time";
+    if (c->control.low > 1 || c->control.high < 1)
+        if (fabs(log(c->control.ratio)) > 0.01)
+            return "the machine was faster beside one side than beside the other";
+    return NULL;
+}
+
+static double share_above(const double *a, const double *b, size_t n)
+{
+    double above = 0;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n; k++)
+            above += b[k] > a[i] ? 1 : b[k] == a[i] ? 0.5 : 0;
+    return above / ((double)n * (double)n);
+}
+
+static int judge(struct contest *c, size_t pairs, double confidence, struct mlo_err *err)
+{
+    struct mlo_compared *r = c->ret;
+    struct mlo_ratio_opts o = {confidence, ROUNDS, c->o.seed};
+    struct mlo_test t;
+    int rc = mlo_ratio_of_pairs(r->a.medians, r->b.medians, pairs, &o, &r->median, err);
+    if (rc == 0)
+        rc = mlo_ratio_of_pairs(c->control_a, c->control_b, pairs, &o, &r->control, err);
+    if (rc == 0)
+        rc = mlo_wilcoxon(r->a.medians, r->b.medians, pairs, &t, err);
+    if (rc != 0)
+        return rc;
+    mlo_machine_read(&r->a.after);
+    r->b.after = r->a.after;
+    r->pairs = pairs;
+    r->p = t.p;
+    r->b_above_a = share_above(r->a.medians, r->b.medians, pairs);
+    r->gate = mlo_ratio_gate(&r->median, c->o.tolerance, r->p, pairs, &r->more);
+    r->noisy = noise(r);
+    if (r->noisy)
+        r->gate = MLO_GATE_INCONCLUSIVE;
+    return 0;
+}
+
+/* Told, not judged by. */
+static int compare_p99(struct contest *c, double confidence, struct mlo_err *err)
+{
+    struct mlo_compared *r = c->ret;
+    struct mlo_ratio_opts o = {confidence, P99_ROUNDS, c->o.seed};
+    struct mlo_blocks a = {c->kept_a, c->starts_a, r->pairs}, b = {c->kept_b, c->starts_b, r->pairs};
+    r->has_p99 = c->starts_a[r->pairs] >= P99_NEEDS && c->starts_b[r->pairs] >= P99_NEEDS;
+    return r->has_p99 ? mlo_ratio_of_quantiles(&a, &b, 0.99, &o, &r->p99, err) : 0;
+}
+
+static int contest(struct contest *c, struct mlo_err *err)
+{
+    int64_t until = mlo_clock_after(c->load->clock, c->o.seconds);
+    size_t look = c->o.pairs, pair = 0;
+    double confidence = 1 - WRONG / MLO_COMPARE_LOOKS;
+    int rc = 0;
+    for (unsigned looks = 0; rc == 0 && looks < MLO_COMPARE_LOOKS; look *= 2) {
+        bool over = false;
+        for (; rc == 0 && pair < look && !over; pair++) {
+            rc = one_pair(c, pair, err);
+            c->ret->stopped = c->load->stop && c->load->stop(c->load->stop_ctx);
+            over = c->ret->stopped || pair + 1 == PAIRS_MAX ||
+                   (pair + 1 >= c->o.pairs && mlo_clock_now(c->load->clock) >= until);
+        }
+        if (rc == 0)
+            rc = judge(c, pair, confidence, err);
+        if (over || c->ret->gate != MLO_GATE_INCONCLUSIVE)
+            break;
+        looks++;
+    }
+    return rc == 0 ? compare_p99(c, confidence, err) : rc;
+}
+
+/* ---- all of it ---- */
+
+static void set_usual(struct mlo_compare_opts *o)
+{
+    o->tolerance = o->tolerance > 0 ? o->tolerance : 0.05;
+    o->seconds = o->seconds > 0 ? o->seconds : 30;
+    o->block = o->block > 0 ? o->block : 0.05;
+    o->warmup = o->warmup > 0 ? o->warmup : 5;
+    o->pairs = o->pairs > 0 ? o->pairs : 20;
+}
+
+static int prepare(struct contest *c, struct mlo_err *err)
+{
+    bool steady[2] = {false, false};
+    size_t kept = (size_t)PAIRS_MAX * KEPT_OF_BLOCK;
+    int rc = mlo_runner_warm(c->a, c->o.warmup, &steady[0], err);
+    if (rc == 0)
+        rc = mlo_runner_warm(c->b, c->o.warmup, &steady[1], err);
+    if (rc == 0)
+        rc = mlo_measured_begin(&c->ret->a, c->a, err);
+    if (rc == 0)
+        rc = mlo_measured_begin(&c->ret->b, c->b, err);
+    double **parts[] = {&c->control_a, &c->control_b, &c->kept_a, &c->kept_b};
+    for (size_t i = 0; rc == 0 && i < MLO_COUNT(parts); i++)
+        rc = reserve(parts[i], i < 2 ? PAIRS_MAX : kept, err);
+    c->starts_a = rc == 0 ? mlo_calloc(PAIRS_MAX + 1, sizeof *c->starts_a, err) : NULL;
+    c->starts_b = c->starts_a ? mlo_calloc(PAIRS_MAX + 1, sizeof *c->starts_b, err) : NULL;
+    c->ret->a.steady = steady[0];
+    c->ret->b.steady = steady[1];
+    return c->starts_b ? 0 : err->code;
+}
+
+int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_load *load,
+                const struct mlo_compare_opts *o, struct mlo_compared *ret, struct mlo_err *err)
+{
+    struct mlo_compared r = {0};
+    struct contest c = {.a = a, .b = b, .load = load, .o = *o, .ret = &r, .seed = o->seed};
+    set_usual(&c.o);
+    int rc = prepare(&c, err);
+    if (rc == 0)
+        rc = contest(&c, err);
+    free(c.control_a);
+    free(c.control_b);
+    free(c.kept_a);
+    free(c.kept_b);
+    free(c.starts_a);
+    free(c.starts_b);
+    mlo_block_release(&c.block);
+    if (rc != 0)
+        mlo_compared_release(&r);
+    else
+        *ret = r;
+    return rc;
+}
+
+void mlo_compared_release(struct mlo_compared *c)
+{
+    mlo_measured_release(&c->a);
+    mlo_measured_release(&c->b);
+}

@@ -1,0 +1,77 @@
+/* One side: warm up, then blocks until the time is over. */
+#include <math.h>
+#include <string.h>
+
+#include "internal.h"
+
+static double or_usual(double v, double usual)
+{
+    return v > 0 ? v : usual;
+}
+
+int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r, struct mlo_err *err)
+{
+    *m = (struct mlo_measured){.first_ns = mlo_runner_first(r), .repeat = mlo_runner_repeat(r)};
+    mlo_machine_read(&m->before);
+    return mlo_times_init(&m->times, err);
+}
+
+void mlo_measured_release(struct mlo_measured *m)
+{
+    mlo_times_release(&m->times);
+    free(m->medians);
+    *m = (struct mlo_measured){0};
+}
+
+int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, struct mlo_err *err)
+{
+    m->requests += b->requests;
+    m->failures += b->failures;
+    m->seconds += b->seconds;
+    if (b->n == 0)
+        return 0;
+    int rc = mlo_grow(&m->medians, &m->cap, m->n_blocks + 1, sizeof *m->medians, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < b->n; i++)
+        mlo_times_add(&m->times, (uint64_t)llround(b->ns[i]));
+    m->medians[m->n_blocks++] = mlo_block_median(b);
+    return 0;
+}
+
+static int measure_blocks(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
+                          struct mlo_measured *m, struct mlo_err *err)
+{
+    struct mlo_block b = {0};
+    double block = or_usual(o->block, 0.1);
+    int64_t until = mlo_clock_after(load->clock, or_usual(o->seconds, 5));
+    int rc = 0;
+    do {
+        rc = mlo_runner_block(r, block, &b, err);
+        if (rc == 0)
+            rc = mlo_measured_add(m, &b, err);
+        m->stopped = load->stop && load->stop(load->stop_ctx);
+    } while (rc == 0 && !m->stopped && mlo_clock_now(load->clock) < until);
+    mlo_block_release(&b);
+    return rc;
+}
+
+int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
+                struct mlo_measured *ret, struct mlo_err *err)
+{
+    struct mlo_measured m = {0};
+    bool steady = false;
+    int rc = mlo_runner_warm(r, or_usual(o->warmup, 5), &steady, err);
+    if (rc == 0)
+        rc = mlo_measured_begin(&m, r, err);
+    if (rc == 0)
+        rc = measure_blocks(r, load, o, &m, err);
+    if (rc != 0) {
+        mlo_measured_release(&m);
+        return rc;
+    }
+    m.steady = steady;
+    mlo_machine_read(&m.after);
+    *ret = m;
+    return 0;
+}
