@@ -33,6 +33,10 @@ void mlo_tanh_f32(const float *x, float *y, size_t n);
 void mlo_sigmoid_f32(const float *x, float *y, size_t n);
 void mlo_gelu_f32(const float *x, float *y, size_t n);
 void mlo_gelu_tanh_f32(const float *x, float *y, size_t n);
+/* The least and the greatest of 0 and n floats; NaN does not count. */
+void mlo_extremes_f32(const float *x, size_t n, float *ret_least, float *ret_greatest);
+/* y = x / scale, rounded to even, plus zero (0 to 255), at least 0 and at most 255; NaN becomes 0. */
+void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float zero);
 /* Each row of n: e^x over the sum of them. A row with NaN, with infinity, or of -infinity alone becomes NaN.
  */
 void mlo_softmax_f32(const float *x, float *y, size_t rows, size_t n);
@@ -84,6 +88,29 @@ void mlo_dense_free(struct mlo_dense *d);
 void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n);
 /* x: m dense rows of k; y: m dense rows of n. */
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y);
+ * Products of bytes, (a - zero of its row) times (b - zero of its column), summed in 32 bits, which wrap
+ * around; as they are, or as floats: times the scales of row and column, plus the bias of the column.
+ * a: unsigned bytes. Signed ones are the same with 128 added to them and to their zeros.
+ */
+struct mlo_int8_product {
+    size_t m, n, k;
+    const uint8_t *a;
+    size_t a_row;
+    const int32_t *a_zeros; /* of each row */
+    const float *a_scales;  /* of each row; NULL: 1 */
+    size_t a_step;          /* 1, or 0: one zero and one scale for all rows */
+    const void *packed;     /* b[k][n], by mlo_int8_pack */
+    const int32_t *sums;    /* of each column of b, by mlo_int8_pack */
+    const int32_t *zeros;   /* of each column; NULL: 0 */
+    const float *scales;    /* of each column, for y */
+    const float *bias;      /* of each column, for y; NULL: none */
+    int32_t *c;             /* [m][n]; NULL: y instead */
+    float *y;
+};
+size_t mlo_int8_packed_bytes(size_t k, size_t n); /* 0: more than there can be */
+/* Unsigned b: 128 less, and so must be its zeros. packed: aligned to 64; sums[n]. */
+void mlo_int8_pack(const void *b, bool is_signed, size_t k, size_t n, void *packed, int32_t *sums);
+void mlo_int8_multiply(const struct mlo_int8_product *p);
 
 /*
  * Trees. A node sends a row to `child` when x[column] <= at_most, else (NaN, too) to child + 1; a leaf has

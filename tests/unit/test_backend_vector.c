@@ -235,6 +235,29 @@ static void rows_are_normalized(void)
     }
 }
 
+static void bytes_are_rounded_to_even(void)
+{
+    const float x[] = {0,         0.25F, 0.75F, 1.25F, -0.25F, -0.75F, 1e30F, -1e30F, INFINITY,
+                       -INFINITY, NAN,   127,   -63,   62.74F, 5,      5.2F,  9};
+    const uint8_t want[] = {128, 128, 130, 130, 128, 126, 255, 0, 255, 0, 0, 255, 2, 253, 138, 138, 146};
+    enum { N = sizeof x / sizeof *x };
+    for (int k = 0; k < MLO_VECTOR_KINDS; k++) {
+        const struct mlo_vector *v = mlo_vector_of((enum mlo_vector_kind)k);
+        uint8_t y[N + 1] = {[N] = 42};
+        float least, most;
+        if (!v)
+            continue;
+        v->quantize(x, y, N, 0.5F, 128);
+        for (unsigned i = 0; i < N; i++)
+            check(y[i] == want[i], "kind %d of %g is %u", k, (double)x[i], y[i]);
+        check_int(y[N], 42);
+        v->extremes(x + 10, 7, &least, &most);
+        check(least == -63 && most == 127, "extremes %g and %g", (double)least, (double)most);
+        v->extremes(x + 14, 3, &least, &most);
+        check(least == 0 && most == 9, "with 0: %g and %g", (double)least, (double)most);
+    }
+}
+
 int main(void)
 {
     run(functions_are_near_the_truth);
@@ -243,5 +266,6 @@ int main(void)
     run(softmax_of_every_length);
     run(softmax_of_nothing_is_nan);
     run(rows_are_normalized);
+    run(bytes_are_rounded_to_even);
     return done_testing();
 }

@@ -68,3 +68,13 @@ void mlo_normalize_f32(const struct mlo_normalize *p)
 {
     widest()->normalize(p);
 }
+
+void mlo_extremes_f32(const float *x, size_t n, float *ret_least, float *ret_greatest)
+{
+    widest()->extremes(x, n, ret_least, ret_greatest);
+}
+
+void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float zero)
+{
+    widest()->quantize(x, y, n, scale, zero);
+}

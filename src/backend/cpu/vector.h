@@ -16,6 +16,8 @@ struct mlo_vector {
     void (*gelu_tanh)(const float *x, float *y, size_t n);
     void (*softmax)(const float *x, float *y, size_t n); /* one row */
     void (*normalize)(const struct mlo_normalize *p);
+    void (*extremes)(const float *x, size_t n, float *ret_least, float *ret_greatest);
+    void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, float zero);
 };
 enum mlo_vector_kind { MLO_VECTOR_PLAIN, MLO_VECTOR_AVX2, MLO_VECTOR_AVX512, MLO_VECTOR_KINDS };
 

@@ -41,6 +41,11 @@ HELPER void store_some(float *p, real v, size_t n)
     _mm512_mask_storeu_ps(p, (__mmask16)((1U << n) - 1), v);
 }
 
+HELPER void store_bytes(uint8_t *p, real v)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
 HELPER float add_up(real v)
 {
     return _mm512_reduce_add_ps(v);

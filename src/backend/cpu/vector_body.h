@@ -7,12 +7,14 @@
  *     when_less(a, b, x, y)         x where a < b, else (NaN, too) y
  *     load, store                   LANES floats
  *     load_some(p, n, fill), store_some(p, v, n)    n < LANES; `fill` in the others
+ *     store_bytes(p, v)             LANES whole numbers from 0 to 255
  *     add_up(v), largest(v)         over the lanes; a NaN wins or loses
  *
  * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r), the power of 2 in two
  * factors so that the denormal results are rounded once. erf: x + x p(x^2) near 0, else 1 - e^(-t + t p(t)).
  */
 #include <math.h>
+#include <string.h>
 
 #define INLINE TARGET __attribute__((always_inline)) static inline
 
@@ -258,5 +260,47 @@ TARGET static void normalize_rows(const struct mlo_normalize *p)
     }
 }
 
-const struct mlo_vector KERNELS = {map_exp,  map_erf,       map_tanh,    map_sigmoid,
-                                   map_gelu, map_gelu_tanh, softmax_row, normalize_rows};
+/* ---- bytes ---- */
+
+TARGET static void find_extremes(const float *x, size_t n, float *ret_least, float *ret_greatest)
+{
+    real least = splat(0), most = splat(0);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        real v = load(x + i);
+        least = when_less(v, least, v, least);
+        most = when_less(most, v, v, most);
+    }
+    if (i < n) {
+        real v = load_some(x + i, n - i, 0);
+        least = when_less(v, least, v, least);
+        most = when_less(most, v, v, most);
+    }
+    *ret_least = -largest(-least);
+    *ret_greatest = largest(most);
+}
+
+#define FAR_OUT 1024 /* beyond any byte, and rounded exactly */
+
+/* Whole numbers from 0 to 255; NaN: 0. */
+INLINE real byte_of(real x, float scale, float zero)
+{
+    real v = at_least(at_most(x / scale, FAR_OUT), -FAR_OUT);
+    v = at_most(v + ROUNDING - ROUNDING + zero, 255);
+    return when_less(splat(0), v, v, splat(0));
+}
+
+TARGET static void quantize(const float *x, uint8_t *y, size_t n, float scale, float zero)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        store_bytes(y + i, byte_of(load(x + i), scale, zero));
+    if (i < n) {
+        uint8_t last[LANES];
+        store_bytes(last, byte_of(load_some(x + i, n - i, 0), scale, zero));
+        memcpy(y + i, last, n - i);
+    }
+}
+
+const struct mlo_vector KERNELS = {map_exp,       map_erf,     map_tanh,       map_sigmoid,   map_gelu,
+                                   map_gelu_tanh, softmax_row, normalize_rows, find_extremes, quantize};

@@ -46,6 +46,12 @@ static inline void store_some(float *p, real v, size_t n)
         p[i] = v[i];
 }
 
+static inline void store_bytes(uint8_t *p, real v)
+{
+    for (size_t i = 0; i < LANES; i++)
+        p[i] = (uint8_t)v[i];
+}
+
 static inline float add_up(real v)
 {
     return (v[0] + v[2]) + (v[1] + v[3]);
