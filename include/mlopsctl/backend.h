@@ -88,6 +88,8 @@ void mlo_dense_free(struct mlo_dense *d);
 void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n);
 /* x: m dense rows of k; y: m dense rows of n. */
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y);
+
+/*
  * Products of bytes, (a - zero of its row) times (b - zero of its column), summed in 32 bits, which wrap
  * around; as they are, or as floats: times the scales of row and column, plus the bias of the column.
  * a: unsigned bytes. Signed ones are the same with 128 added to them and to their zeros.

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include <mlopsctl/backend.h>
+
+#include "int8.h"
 #include "op.h"
 
 /* ---- which scale is an element's ---- */
@@ -158,11 +161,8 @@ static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
 /* Scale and zero point so that uint8 spans all values and 0 is one of its numbers. */
 static void find_scale(const float *v, size_t n, float *ret_scale, float *ret_zero)
 {
-    float least = 0, most = 0;
-    for (size_t i = 0; i < n; i++) {
-        least = v[i] < least ? v[i] : least;
-        most = v[i] > most ? v[i] : most;
-    }
+    float least, most;
+    mlo_extremes_f32(v, n, &least, &most);
     float scale = (most - least) / 255;
     *ret_scale = scale == 0 ? 1 : scale;
     *ret_zero = rintf((float)into_range((double)(-least / *ret_scale), 0, 255));
@@ -173,7 +173,6 @@ static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
     const struct mlo_array *a;
     struct mlo_array *out, *out_scale, *out_zero;
     float scale, zero;
-    double *to;
     int rc = mlo_in_typed(c, 0, MLO_DT_F32, &a, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, MLO_DT_U8, a->dims, a->rank, &out, err);
@@ -181,19 +180,16 @@ static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
         rc = mlo_out_new(c, 1, MLO_DT_F32, NULL, 0, &out_scale, err);
     if (rc == 0)
         rc = mlo_out_new(c, 2, MLO_DT_U8, NULL, 0, &out_zero, err);
-    if (rc == 0)
-        rc = mlo_scratch_doubles(c, a->n, &to, err);
     if (rc != 0)
         return rc;
-    const float *v = a->data;
-    find_scale(v, a->n, &scale, &zero);
-    for (size_t i = 0; i < a->n; i++)
-        to[i] = into_range((double)rintf(v[i] / scale) + (double)zero, 0, 255);
+    find_scale(a->data, a->n, &scale, &zero);
+    if (out)
+        mlo_quantize_f32(a->data, out->data, a->n, scale, zero);
     if (out_scale)
         *(float *)out_scale->data = scale;
     if (out_zero)
         *(uint8_t *)out_zero->data = (uint8_t)zero;
-    return out ? mlo_from_doubles(to, out, err) : 0;
+    return 0;
 }
 
 /* ---- products ---- */
@@ -247,7 +243,7 @@ static int exact_product(struct mlo_op_call *c, const struct mlo_array *a, const
     return mlo_product(c, a, b, ret, err);
 }
 
-static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
+static int exact_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
 {
     struct mlo_array a, b, product, *out;
     int rc = mlo_in_centred(c, 0, 2, true, &a, err);
@@ -258,6 +254,37 @@ static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
     if (rc == 0)
         rc = mlo_out_new(c, 0, MLO_DT_I32, product.dims, product.rank, &out, err);
     return rc == 0 && out ? mlo_from_doubles(product.data, out, err) : rc;
+}
+
+/* Constant weights are packed for the kernels, unless their zero point is made while running. */
+static int prepare_matmul_integer(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
+{
+    const struct mlo_array *w = p->constant[1], *zero = p->n_in > 3 ? p->constant[3] : NULL;
+    struct mlo_int8_weights *made = NULL;
+    int rc = mlo_int8_fits(w, zero) && (p->n_in < 4 || zero || p->node->inputs[3] == MLO_NO_VALUE)
+                 ? mlo_int8_weights_new(w, zero, &made, err)
+                 : 0;
+    *ret = made;
+    return rc;
+}
+
+static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_int8_weights *w = c->state;
+    struct mlo_int8_left left;
+    struct mlo_array *out;
+    bool good = false;
+    int rc = w ? mlo_int8_take_left(c, 0, 2, w->k, &left, &good, err) : 0;
+    if (rc != 0 || !good)
+        return rc != 0 ? rc : exact_matmul_integer(c, err);
+    left.dims[left.rank - 1] = (int64_t)w->n;
+    rc = mlo_out_new(c, 0, MLO_DT_I32, left.dims, left.rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    struct mlo_int8_product p = mlo_int8_product_of(w, &left);
+    p.c = out->data;
+    mlo_int8_multiply(&p);
+    return 0;
 }
 
 static int in_spread(struct mlo_op_call *c, size_t i, bool rows, const struct mlo_array *like, double **ret,
@@ -314,7 +341,11 @@ static const struct mlo_op ops[] = {
     {.name = "QuantizeLinear", .since = 10, .run = run_quantize},
     {.name = "DequantizeLinear", .since = 10, .run = run_dequantize},
     {.name = "DynamicQuantizeLinear", .since = 11, .run = run_dynamic},
-    {.name = "MatMulInteger", .since = 10, .run = run_matmul_integer},
+    {.name = "MatMulInteger",
+     .since = 10,
+     .run = run_matmul_integer,
+     .prepare = prepare_matmul_integer,
+     .release = mlo_int8_weights_free},
     {.name = "QLinearMatMul", .since = 10, .run = run_qlinear_matmul},
 };
 const struct mlo_op_family mlo_ops_quant = {"", ops, MLO_COUNT(ops)};
