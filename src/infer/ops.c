@@ -24,6 +24,7 @@
     X(loss)                                                                                                  \
     X(state)                                                                                                 \
     X(resize)                                                                                                \
+    X(sample)                                                                                                \
     X(ml_scale)                                                                                              \
     X(ml_encode)                                                                                             \
     X(ml_map)                                                                                                \
