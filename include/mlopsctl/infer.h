@@ -95,8 +95,9 @@ struct mlo_conformance_case {
 };
 /*
  * `folder` holds model.onnx and test_data_set_K with input_I.pb and output_I.pb. Every output must have the
- * type and shape of the expected one, and values within atol + rtol * |expected|; NaN equals NaN. A negative
- * code only when the folder cannot be read.
+ * type and shape of the expected one, and values within atol + rtol * |expected|; NaN equals NaN. For float32
+ * atol is at least half a unit in the last place of the largest expected value. A negative code only when the
+ * folder cannot be read.
  */
 struct mlo_conformance_opts {
     double rtol, atol; /* 0: 1e-3 and 1e-7, as the onnx project */

@@ -25,6 +25,9 @@
     X(state)                                                                                                 \
     X(resize)                                                                                                \
     X(sample)                                                                                                \
+    X(text)                                                                                                  \
+    X(tfidf)                                                                                                 \
+    X(signal)                                                                                                \
     X(ml_scale)                                                                                              \
     X(ml_encode)                                                                                             \
     X(ml_map)                                                                                                \
