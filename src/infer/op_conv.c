@@ -345,13 +345,20 @@ static int read_real(struct mlo_op_call *c, struct conv *v, struct mlo_err *err)
     return rc;
 }
 
+static void channel_dims(const struct conv *v, const int64_t *spatial, int64_t dims[MLO_RANK_MAX])
+{
+    dims[0] = (int64_t)v->batch;
+    dims[1] = (int64_t)(v->groups * v->out_each);
+    memcpy(dims + 2, spatial, v->w.rank * sizeof *spatial);
+}
+
 /* [batch][channels][spatial] as output 0, from memory of the type of the computation. */
 static int give_channels(struct mlo_op_call *c, struct conv *v, const int64_t *spatial, size_t positions,
                          void (*fill)(const struct conv *v, void *y), enum mlo_dtype t, struct mlo_err *err)
 {
-    int64_t dims[MLO_RANK_MAX] = {(int64_t)v->batch, (int64_t)(v->groups * v->out_each)};
+    int64_t dims[MLO_RANK_MAX];
     struct mlo_array *out, y;
-    memcpy(dims + 2, spatial, v->w.rank * sizeof *spatial);
+    channel_dims(v, spatial, dims);
     int rc = mlo_out_new(c, 0, t, dims, v->w.rank + 2, &out, err);
     if (rc != 0 || !out)
         return rc;
@@ -366,13 +373,17 @@ static int give_channels(struct mlo_op_call *c, struct conv *v, const int64_t *s
     return y.dtype == t ? 0 : mlo_cast_numbers(&y, out, err);
 }
 
-static int convolution(struct mlo_op_call *c, struct conv *v, enum mlo_dtype t, struct mlo_err *err)
+static int prepare_convolution(struct mlo_op_call *c, struct conv *v, struct mlo_err *err)
 {
     int rc = place_windows(c, &v->w, err);
     if (rc == 0)
         rc = make_table(c, &v->w, err);
-    if (rc == 0)
-        rc = make_columns(c, v, v->in_each, err);
+    return rc == 0 ? make_columns(c, v, v->in_each, err) : rc;
+}
+
+static int convolution(struct mlo_op_call *c, struct conv *v, enum mlo_dtype t, struct mlo_err *err)
+{
+    int rc = prepare_convolution(c, v, err);
     return rc == 0 ? give_channels(c, v, v->w.out, v->w.n_out, convolve, t, err) : rc;
 }
 
@@ -387,21 +398,122 @@ static int run_conv(struct mlo_op_call *c, struct mlo_err *err)
     return rc == 0 ? convolution(c, &v, mlo_in(c, 0)->dtype, err) : rc;
 }
 
-/* Sums of products of bytes are exact in doubles. A zero point is one number, or one for each kernel. */
+/* ---- of bytes: ConvInteger, QLinearConv. Sums of products are exact in doubles. ---- */
+
+/* Input i as doubles, one for each kernel: a single one is repeated. */
+static int per_kernel(struct mlo_op_call *c, size_t i, size_t n, double **ret, struct mlo_err *err)
+{
+    const struct mlo_array *a;
+    double *v, *all;
+    int rc = mlo_in_array(c, i, &a, err);
+    if (rc == 0 && a->n != 1 && a->n != n)
+        rc = mlo_op_refuse(c, err, "input %zu has not one number for each of %zu kernels", i, n);
+    if (rc == 0)
+        rc = mlo_as_doubles(c, a, &v, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, n, &all, err);
+    for (size_t k = 0; rc == 0 && k < n; k++)
+        all[k] = v[a->n == 1 ? 0 : k];
+    if (rc == 0)
+        *ret = all;
+    return rc;
+}
+
+/* Kernels without their zero points. */
+static int read_centred_kernels(struct mlo_op_call *c, size_t i, size_t zero_i, struct conv *v,
+                                struct mlo_err *err)
+{
+    const struct mlo_array *k;
+    double *numbers, *zeros = NULL;
+    int rc = mlo_in_array(c, i, &k, err);
+    if (rc == 0 && k->n == 0)
+        rc = mlo_op_refuse(c, err, "no kernels");
+    size_t kernels = rc == 0 && k->rank ? (size_t)k->dims[0] : 1;
+    if (rc == 0)
+        rc = mlo_as_doubles(c, k, &numbers, err);
+    if (rc == 0 && mlo_in(c, zero_i))
+        rc = per_kernel(c, zero_i, kernels, &zeros, err);
+    if (rc != 0)
+        return rc;
+    for (size_t j = 0; zeros && j < k->n; j++)
+        numbers[j] -= zeros[j / (k->n / kernels)];
+    v->k = *k;
+    v->k.dtype = MLO_DT_F64;
+    v->k_data = numbers;
+    return 0;
+}
+
 static int run_conv_integer(struct mlo_op_call *c, struct mlo_err *err)
 {
     struct conv v = {0};
     int rc = mlo_in_centred(c, 0, 2, false, &v.x, err);
-    if (rc == 0 && mlo_in(c, 3) && mlo_in(c, 3)->n != 1)
-        rc = mlo_fail(err, MLO_EUNAVAIL, "a zero point for each kernel is not supported");
     if (rc == 0)
-        rc = mlo_in_centred(c, 1, 3, false, &v.k, err);
+        rc = read_centred_kernels(c, 1, 3, &v, err);
     v.x_data = v.x.data;
-    v.k_data = v.k.data;
     if (rc == 0)
         rc = begin_conv(c, &v, false, err);
     return rc == 0 ? convolution(c, &v, MLO_DT_I32, err) : rc;
 }
+
+/* Sums to small numbers: scaled as floats, rounded, the zero point added, as ONNX Runtime does. */
+static int requantize(struct mlo_op_call *c, const struct conv *v, double *sums, struct mlo_array *out,
+                      struct mlo_err *err)
+{
+    size_t kernels = v->groups * v->out_each;
+    double x_scale, y_scale, y_zero, least, most, *scales;
+    int rc = mlo_in_double(c, 1, 1, &x_scale, err);
+    if (rc == 0)
+        rc = mlo_in_double(c, 6, 1, &y_scale, err);
+    if (rc == 0)
+        rc = mlo_in_double(c, 7, 0, &y_zero, err);
+    if (rc == 0)
+        rc = per_kernel(c, 4, kernels, &scales, err);
+    if (rc == 0 && !mlo_whole_range(out->dtype, &least, &most))
+        rc = mlo_op_refuse(c, err, "not to %s", mlo_dtype_name(out->dtype));
+    for (size_t i = 0; rc == 0 && i < out->n; i++) {
+        float scale = (float)x_scale * (float)scales[i / v->w.n_out % kernels] / (float)y_scale;
+        sums[i] = fmin(fmax((double)rintf((float)sums[i] * scale) + y_zero, least), most);
+    }
+    return rc == 0 ? mlo_from_doubles(sums, out, err) : rc;
+}
+
+static int run_qlinear_conv(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct conv v = {0};
+    const struct mlo_array *bias = mlo_in(c, 8), *zero;
+    int64_t dims[MLO_RANK_MAX];
+    struct mlo_array *out;
+    double *sums;
+    int rc = mlo_in_centred(c, 0, 2, false, &v.x, err);
+    if (rc == 0)
+        rc = read_centred_kernels(c, 3, 5, &v, err);
+    v.x_data = v.x.data;
+    if (rc == 0)
+        rc = mlo_in_array(c, 7, &zero, err);
+    if (rc == 0)
+        rc = begin_conv(c, &v, false, err);
+    if (rc == 0 && bias)
+        rc = bias->n == v.groups * v.out_each ? mlo_as_doubles(c, bias, &v.bias, err)
+                                              : mlo_op_refuse(c, err, "the bias does not fit");
+    if (rc == 0)
+        rc = prepare_convolution(c, &v, err);
+    if (rc == 0) {
+        channel_dims(&v, v.w.out, dims);
+        rc = mlo_out_new(c, 0, zero->dtype, dims, v.w.rank + 2, &out, err);
+    }
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, out ? out->n : 0, &sums, err);
+    if (rc != 0 || !out)
+        return rc;
+    struct mlo_array y = *out;
+    y.dtype = MLO_DT_F64;
+    y.data = sums;
+    convolve(&v, sums);
+    add_bias(&v, &y, v.w.n_out);
+    return requantize(c, &v, sums, out, err);
+}
+
+/* ---- ConvTranspose ---- */
 
 /* How large the output is, and what is cut off around it. */
 static int place_output(const struct mlo_op_call *c, struct window *w, struct mlo_err *err)
@@ -550,15 +662,134 @@ static int run_global(struct mlo_op_call *c, struct mlo_err *err)
     return rc == 0 ? pool_all(c, &q, a, err) : rc;
 }
 
+/* ---- MaxUnpool: what MaxPool chose, back to its place ---- */
+
+/* The places are those of the shape that kernel, steps and pads give; output_shape only makes room behind it.
+ */
+static int run_unpool(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a, *places;
+    struct mlo_array inner = {0}, *out;
+    struct window w = {0};
+    int64_t dims[MLO_SMALL_LIST];
+    size_t n_dims = 0;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_typed(c, 1, MLO_DT_I64, &places, err);
+    if (rc == 0 && !mlo_array_same_shape(a, places))
+        rc = mlo_op_refuse(c, err, "not a place for each");
+    if (rc == 0)
+        rc = begin_window(c, a, NULL, &w, err);
+    if (rc == 0)
+        rc = read_pads(c, &w, err);
+    if (rc == 0)
+        rc = mlo_in_ints(c, 2, dims, &n_dims, err);
+    if (rc != 0)
+        return rc;
+    inner.rank = a->rank;
+    memcpy(inner.dims, a->dims, sizeof inner.dims);
+    for (unsigned d = 0; d < w.rank; d++)
+        inner.dims[d + 2] = (w.in[d] - 1) * w.step[d] - w.before[d] - w.behind[d] + w.kernel[d];
+    rc = mlo_array_count(inner.dims, inner.rank, &inner.n, err);
+    for (unsigned d = 0; rc == 0 && n_dims && d < a->rank; d++)
+        if (n_dims != a->rank || dims[d] < inner.dims[d])
+            rc = mlo_op_refuse(c, err, "output_shape does not fit");
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, a->dtype, n_dims ? dims : inner.dims, a->rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    size_t size = mlo_element_size(a->dtype);
+    memset(out->data, 0, out->n * size);
+    for (size_t i = 0; i < a->n; i++) {
+        int64_t from = ((const int64_t *)places->data)[i], index[MLO_RANK_MAX];
+        if (from < 0 || (size_t)from >= inner.n)
+            return mlo_op_refuse(c, err, "place %lld of %zu", (long long)from, inner.n);
+        for (unsigned d = a->rank; d-- > 0; from /= inner.dims[d])
+            index[d] = from % inner.dims[d];
+        size_t to = 0;
+        for (unsigned d = 0; d < a->rank; d++)
+            to = to * (size_t)out->dims[d] + (size_t)index[d];
+        memcpy((char *)out->data + to * size, (const char *)a->data + i * size, size);
+    }
+    return 0;
+}
+
+/* ---- Col2Im: blocks added up to an image, as ConvTranspose does ---- */
+
+static int image_window(struct mlo_op_call *c, struct window *w, struct mlo_err *err)
+{
+    int64_t image[MLO_SMALL_LIST], block[MLO_SMALL_LIST];
+    size_t n, n_block;
+    int rc = mlo_in_ints(c, 1, image, &n, err);
+    if (rc == 0)
+        rc = mlo_in_ints(c, 2, block, &n_block, err);
+    if (rc == 0 && (n < 1 || n != n_block || n > SPATIAL_MAX))
+        rc = mlo_op_refuse(c, err, "an image of %zu dimensions", n);
+    if (rc != 0)
+        return rc;
+    w->rank = (unsigned)n;
+    rc = read_extents(c, "strides", w->rank, 1, 1, w->step, err);
+    if (rc == 0)
+        rc = read_extents(c, "dilations", w->rank, 1, 1, w->spread, err);
+    if (rc == 0)
+        rc = read_pads(c, w, err);
+    for (unsigned d = 0; rc == 0 && d < w->rank; d++) {
+        if (image[d] < 1 || image[d] > EXTENT_MAX || block[d] < 1 || block[d] > EXTENT_MAX)
+            return mlo_op_refuse(c, err, "an image or a block that does not fit");
+        w->in[d] = image[d];
+        w->kernel[d] = block[d];
+        w->out[d] = windows(w, d, false);
+        if (w->out[d] < 1)
+            rc = mlo_op_refuse(c, err, "the block is larger than the image");
+    }
+    return rc == 0 ? make_table(c, w, err) : rc;
+}
+
+static int run_col2im(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct conv v = {.groups = 1};
+    const struct mlo_array *a;
+    struct mlo_array *out;
+    int64_t dims[MLO_RANK_MAX];
+    double *columns, *y;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = image_window(c, &v.w, err);
+    if (rc == 0 && (a->rank != 3 || (size_t)a->dims[1] % v.w.n_taps != 0 || (size_t)a->dims[2] != v.w.n_out))
+        rc = mlo_op_refuse(c, err, "blocks that do not fit the image");
+    if (rc == 0)
+        rc = mlo_as_doubles(c, a, &columns, err);
+    if (rc != 0)
+        return rc;
+    v.x.dtype = MLO_DT_F64;
+    v.batch = (size_t)a->dims[0];
+    v.out_each = (size_t)a->dims[1] / v.w.n_taps;
+    channel_dims(&v, v.w.in, dims);
+    rc = mlo_out_new(c, 0, a->dtype, dims, v.w.rank + 2, &out, err);
+    if (rc == 0)
+        rc = mlo_scratch_doubles(c, out ? out->n : 0, &y, err);
+    if (rc != 0 || !out)
+        return rc;
+    memset(y, 0, out->n * sizeof *y);
+    for (size_t b = 0; b < v.batch; b++) {
+        v.columns = columns + b * v.out_each * v.w.n_taps * v.w.n_out;
+        spill_columns(&v, y, b * v.out_each * v.w.n_in);
+    }
+    return mlo_from_doubles(y, out, err);
+}
+
 static const struct mlo_op ops[] = {
     {.name = "Conv", .since = 1, .run = run_conv},
     {.name = "ConvInteger", .since = 10, .run = run_conv_integer},
+    {.name = "QLinearConv", .since = 10, .run = run_qlinear_conv},
     {.name = "ConvTranspose", .since = 1, .run = run_conv_transpose},
     {.name = "MaxPool", .since = 1, .run = run_pool, .how = &pools[GREATEST]},
     {.name = "AveragePool", .since = 1, .run = run_pool, .how = &pools[MEAN]},
     {.name = "LpPool", .since = 2, .run = run_pool, .how = &pools[POWER]},
     {.name = "GlobalMaxPool", .since = 1, .run = run_global, .how = &pools[GREATEST]},
     {.name = "GlobalAveragePool", .since = 1, .run = run_global, .how = &pools[MEAN]},
+    {.name = "MaxUnpool", .since = 9, .run = run_unpool},
+    {.name = "Col2Im", .since = 18, .run = run_col2im},
     {.name = "GlobalLpPool", .since = 2, .run = run_global, .how = &pools[POWER]},
 };
 const struct mlo_op_family mlo_ops_conv = {"", ops, MLO_COUNT(ops)};

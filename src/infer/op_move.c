@@ -524,6 +524,39 @@ static int run_space_to_depth(struct mlo_op_call *c, struct mlo_err *err)
     return space(c, split, order, out, err);
 }
 
+/* ---- ReverseSequence: the beginning of each of a batch, along time ---- */
+
+static int run_reverse(struct mlo_op_call *c, struct mlo_err *err)
+{
+    int64_t time = mlo_attr_int(c->node, "time_axis", 0), batch = mlo_attr_int(c->node, "batch_axis", 1);
+    const struct mlo_array *a, *lengths;
+    struct mlo_array *out;
+    size_t size;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_typed(c, 1, MLO_DT_I64, &lengths, err);
+    if (rc == 0)
+        rc = need_bytes(a, &size, err);
+    if (rc == 0 &&
+        (a->rank < 2 || time + batch != 1 || time * batch != 0 || (int64_t)lengths->n != a->dims[batch]))
+        rc = mlo_op_refuse(c, err, "axes or lengths that do not fit");
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, a->dtype, a->dims, a->rank, &out, err);
+    if (rc != 0 || !out || a->n == 0)
+        return rc;
+    size_t columns = (size_t)a->dims[1], each = a->n / (size_t)a->dims[0] / columns * size;
+    for (size_t i = 0; i < (size_t)a->dims[0] * columns; i++) {
+        size_t at[2] = {i / columns, i % columns};
+        int64_t length = ((const int64_t *)lengths->data)[at[batch]];
+        if (length < 0 || length > a->dims[time])
+            return mlo_op_refuse(c, err, "a length of %lld", (long long)length);
+        if (at[time] < (size_t)length)
+            at[time] = (size_t)length - 1 - at[time];
+        memcpy((char *)out->data + i * each, (const char *)a->data + (at[0] * columns + at[1]) * each, each);
+    }
+    return 0;
+}
+
 static const struct mlo_op ops[] = {
     {.name = "Transpose", .since = 1, .run = run_transpose},
     {.name = "Concat", .since = 1, .run = run_concat},
@@ -532,6 +565,7 @@ static const struct mlo_op ops[] = {
     {.name = "Expand", .since = 8, .run = run_expand},
     {.name = "Tile", .since = 6, .run = run_tile},
     {.name = "Where", .since = 9, .run = run_where},
+    {.name = "ReverseSequence", .since = 10, .run = run_reverse},
     {.name = "DepthToSpace", .since = 1, .run = run_depth_to_space},
     {.name = "SpaceToDepth", .since = 1, .run = run_space_to_depth},
 };

@@ -1,4 +1,4 @@
-/* Pad: each dimension longer or shorter, filled with a value or with what the array holds. */
+/* Pad, CenterCropPad: each dimension longer or shorter, filled with a value or with what the array holds. */
 #include <string.h>
 
 #include "op.h"
@@ -146,7 +146,55 @@ static int run_pad(struct mlo_op_call *c, struct mlo_err *err)
     return rc;
 }
 
+/* ---- CenterCropPad: to a size, as much on both sides; of an odd rest, cut or filled, one more behind ----
+ */
+
+static int read_centred(const struct mlo_op_call *c, const struct mlo_array *a, struct padding *p,
+                        struct mlo_err *err)
+{
+    int64_t sizes[MLO_SMALL_LIST];
+    size_t n, n_axes;
+    const int64_t *axes = mlo_attr_ints(c->node, "axes", &n_axes);
+    int rc = mlo_in_ints(c, 1, sizes, &n, err);
+    if (rc == 0 && n != (axes ? n_axes : a->rank))
+        rc = mlo_op_refuse(c, err, "%zu sizes", n);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        unsigned axis;
+        rc = mlo_axis(axes ? axes[i] : (int64_t)i, a->rank, &axis, err);
+        if (rc == 0 && (sizes[i] < 0 || sizes[i] > PAD_MAX))
+            rc = mlo_op_refuse(c, err, "a size of %lld", (long long)sizes[i]);
+        if (rc == 0) {
+            int64_t more = sizes[i] - a->dims[axis];
+            p->before[axis] = more / 2;
+            p->behind[axis] = more - more / 2;
+        }
+    }
+    return rc;
+}
+
+static int run_centre(struct mlo_op_call *c, struct mlo_err *err)
+{
+    static const char zero[16];
+    struct padding p = {.fill = CONSTANT};
+    int64_t dims[MLO_RANK_MAX];
+    const struct mlo_array *a;
+    struct mlo_array *out;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0 && mlo_element_size(a->dtype) == 0)
+        rc = mlo_fail(err, MLO_EUNAVAIL, "elements of %s are not moved", mlo_dtype_name(a->dtype));
+    if (rc == 0)
+        rc = read_centred(c, a, &p, err);
+    if (rc == 0)
+        rc = padded_shape(c, a, &p, dims, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, a->dtype, dims, a->rank, &out, err);
+    if (rc == 0 && out)
+        fill_out(a, &p, zero, mlo_element_size(a->dtype), out);
+    return rc;
+}
+
 static const struct mlo_op ops[] = {
     {.name = "Pad", .since = 2, .run = run_pad},
+    {.name = "CenterCropPad", .since = 18, .run = run_centre},
 };
 const struct mlo_op_family mlo_ops_pad = {"", ops, MLO_COUNT(ops)};

@@ -28,6 +28,9 @@
     X(text)                                                                                                  \
     X(tfidf)                                                                                                 \
     X(signal)                                                                                                \
+    X(algebra)                                                                                               \
+    X(unique)                                                                                                \
+    X(boxes)                                                                                                 \
     X(ml_scale)                                                                                              \
     X(ml_encode)                                                                                             \
     X(ml_map)                                                                                                \

@@ -7,6 +7,6 @@ cases=$G/onnx/node
 counts() { mlopsctl onnx conformance "$@" --json | jq -r '"\(.fail) \(.unsupported)"'; }
 
 test_expect 'cases of the onnx project pass, with and without folding' '
-    [ "$(find "$cases" -name model.onnx | wc -l)" -ge 40 ] && [ "$(counts "$cases")" = "0 0" ] && [ "$(counts "$cases" --plain)" = "0 0" ]
+    [ "$(find "$cases" -name model.onnx | wc -l)" -ge 100 ] && [ "$(counts "$cases")" = "0 0" ] && [ "$(counts "$cases" --plain)" = "0 0" ]
 '
 test_done

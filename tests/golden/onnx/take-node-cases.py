@@ -17,6 +17,9 @@ OPERATORS = {
     "linear_attention": 5, "causal_conv_with_state": 5, "tensorscatter": 3,
     "resize_(down|up)sample_(scales|sizes)_nearest": 6, "resize_(down|up)sample_(scales|sizes)_linear": 5, "resize_(down|up)sample_(scales|sizes)_cubic": 5, "resize_tf_crop": 4,
     "upsample": 1,
+    "gridsample": 6, "gridsample_volumetric": 1, "affine_grid": 2, "roialign": 3, "(basic_)?deform_conv": 2,
+    "string_concat": 2, "string_split": 4, "strnormalizer": 4, "tfidfvectorizer": 4, "dft": 3, "stft": 1, "(hann|hamming|blackman)window": 4, "melweightmatrix": 1,
+    "einsum": 6, "det": 2, "unique": 6, "nonmaxsuppression": 5, "center_crop_pad": 4, "reversesequence": 2, "qlinearconv": 1, "convinteger": 2, "maxunpool": 2, "col2im": 3,
 }
 
 
