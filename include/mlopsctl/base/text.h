@@ -9,6 +9,11 @@
 
 /* Strict UTF-8: no overlong forms, surrogates or values above U+10FFFF. */
 bool mlo_utf8_valid(const char *s, size_t n);
+/* Bytes of the character at s (1-4) with its value in *ret, or 0 when the bytes there are no strict UTF-8. */
+size_t mlo_utf8_decode(const char *s, size_t n, uint32_t *ret);
+/* Writes cp, a scalar value, to buf, not terminated; returns how many bytes. */
+#define MLO_UTF8_BYTES 4
+size_t mlo_utf8_encode(uint32_t cp, char *buf);
 /*
  * Append a name from outside so that a terminal shows it and obeys nothing in it: control bytes, DEL, C1,
  * bidi marks, line separators and invalid UTF-8 become \xNN or \u{NNNN}; backslash becomes "\\".
