@@ -10,13 +10,14 @@ setup()
 }
 sweep 'profile -o' 'profile t.csv -o result'
 sweep 'drift --html' 'drift -r t.csv -c t.csv --html result'
-sweep_kills_only=1
-sweep 'monitor --state' 'monitor t.csv -c a --state result2'
-sweep_kills_only=
 setup()
 {
     printf 'a\n1\n2\n' >t.csv
     printf 'user: {name: ann} # mine\n' >mlops.yaml
 }
 sweep 'validate --write' 'validate --infer t.csv --write'
+# The state of a monitor counts on from run to run: it is there as a whole or not at all.
+extra() { if [ -e state ]; then jq -e .rows state >/dev/null && echo whole; fi; }
+sweep_kills_only=1
+sweep 'monitor --state' 'monitor t.csv -c a --state state'
 test_done
