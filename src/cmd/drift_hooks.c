@@ -1,15 +1,11 @@
 /* The hooks of an alarm: a command with variables, a webhook with JSON. Both are bounded in time; whether
  * they went well is told and recorded by the caller. */
-#include <errno.h>
-#include <fcntl.h>
-#include <math.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <mlopsctl/base/process.h>
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/net.h>
@@ -17,8 +13,7 @@
 #include "drift_watch.h"
 #include "network.h"
 
-#define WAIT_STEP 10 /* ms between looks whether the command has ended */
-#define GRACE_NS  (2 * MLO_NS_PER_S)
+#define GRACE_NS (2 * MLO_NS_PER_S)
 
 /* ---- the command ---- */
 
@@ -93,45 +88,16 @@ static int start(const char *command, char *const *env, pid_t *ret, struct mlo_e
     char shell[] = "/bin/sh", option[] = "-c";
     MLO_AUTOFREE char *line = mlo_strdup(command, err);
     char *argv[] = {shell, option, line, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t usual, all;
-    if (!line)
-        return MLO_EIO;
-    sigemptyset(&usual);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setpgroup(&attr, 0);
-    posix_spawnattr_setsigmask(&attr, &usual);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    int failed = posix_spawn(ret, shell, &actions, &attr, argv, env);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed ? mlo_fail(err, MLO_EIO, "cannot start '%s': %s", shell, strerror(failed)) : 0;
-}
-
-/* Until it ends or the time comes. */
-static bool has_ended(pid_t pid, int64_t deadline, int *ret_status)
-{
-    for (;;) {
-        pid_t done = waitpid(pid, ret_status, WNOHANG);
-        if (done == pid || (done < 0 && errno != EINTR))
-            return true;
-        if (mlo_time_mono() > deadline || mlo_interrupted())
-            return false;
-        poll(NULL, 0, WAIT_STEP);
-    }
+    const struct mlo_process_opts o = {
+        .argv = argv, .env = env, .in = -1, .out = STDERR_FILENO, .message = STDERR_FILENO, .group = true};
+    return line ? mlo_process_start(&o, ret, err) : MLO_EIO;
 }
 
 static int wait_for(pid_t pid, uint64_t timeout_ns, struct mlo_err *err)
 {
     int status = 0;
     char took[MLO_HUMAN_MAX];
-    bool ended = has_ended(pid, mlo_time_mono() + (int64_t)timeout_ns, &status);
+    bool ended = mlo_process_wait(pid, mlo_time_mono() + (int64_t)timeout_ns, mlo_interrupted, &status);
     if (ended && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     if (ended && WIFEXITED(status))
@@ -139,10 +105,10 @@ static int wait_for(pid_t pid, uint64_t timeout_ns, struct mlo_err *err)
     if (ended)
         return mlo_fail(err, MLO_EIO, "it was ended by signal %d", WTERMSIG(status));
     kill(-pid, SIGTERM);
-    if (!has_ended(pid, mlo_time_mono() + GRACE_NS, &status))
-        while (kill(-pid, SIGKILL) == 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            continue;
-    kill(-pid, SIGKILL); /* what it left running */
+    if (!mlo_process_wait(pid, mlo_time_mono() + GRACE_NS, mlo_interrupted, &status))
+        mlo_process_kill(pid, true);
+    else
+        kill(-pid, SIGKILL); /* what it left running */
     if (mlo_interrupted())
         return mlo_fail(err, MLO_EIO, "it was interrupted");
     return mlo_fail(err, MLO_EIO, "it took longer than %s and was ended",

@@ -113,7 +113,8 @@ struct mlo_drift_alarm {
     const char *report;       /* absolute path of the report as JSON, in the store */
     unsigned drifted, checks; /* of the last checks, this one included */
 };
-/* What it prints goes to standard error. MLO_EIO: it failed, or took too long and was ended. */
+/* What it prints goes to standard error. MLO_EIO: it failed, or took too long and was ended. MLO_EUNAVAIL: no
+ * shell. */
 int mlo_drift_call_command(struct mlo_ctx *ctx, const char *command, const struct mlo_drift_alarm *a,
                            uint64_t timeout_ns, struct mlo_err *err) MLO_MUST_CHECK;
 /* MLO_EREMOTE: no answer in time, or one that is no success. Sent once more only when it surely never

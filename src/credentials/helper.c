@@ -8,21 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <mlopsctl/base/io.h>
+#include <mlopsctl/base/process.h>
 #include <mlopsctl/base/time.h>
 
 #define PROGRAM    "docker-credential-"
 #define NAME_BYTES 64
 #define NOT_FOUND  "credentials not found" /* how they say that there is no login */
-#define WAIT_STEP  10                      /* ms between looks whether it has ended */
 #define USUAL_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* ---- which program ---- */
@@ -68,28 +64,11 @@ static int input_of(const char *server, int *ret_fd, struct mlo_err *err)
 
 static int start(const char *program, char *const *env, int in, int out, pid_t *ret, struct mlo_err *err)
 {
-    char get[] = "get", *none[] = {NULL};
+    char get[] = "get";
     MLO_AUTOFREE char *name = mlo_strdup(program, err);
     char *argv[] = {name, get, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t usual, all;
-    if (!name)
-        return MLO_EIO;
-    sigemptyset(&usual);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    posix_spawnattr_setsigmask(&attr, &usual);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    int failed = posix_spawn(ret, program, &actions, &attr, argv, env ? env : none);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    return failed ? mlo_fail(err, MLO_EUNAVAIL, "cannot start '%s': %s", program, strerror(failed)) : 0;
+    const struct mlo_process_opts o = {.argv = argv, .env = env, .in = in, .out = out, .message = -1};
+    return name ? mlo_process_start(&o, ret, err) : MLO_EIO;
 }
 
 /* All it says; *ret_n above MLO_HELPER_ANSWER_MAX when that was too much. */
@@ -117,20 +96,10 @@ static int listen_to(int fd, int64_t deadline, char *buf, size_t *ret_n, struct 
 static int end_of(pid_t pid, bool kill_now, int64_t deadline)
 {
     int status = -1;
-    for (;;) {
-        if (kill_now || mlo_time_mono() > deadline) {
-            kill(pid, SIGKILL);
-            while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                continue;
-            return -1;
-        }
-        pid_t done = waitpid(pid, &status, WNOHANG);
-        if (done == pid)
-            return status;
-        if (done < 0 && errno != EINTR)
-            return -1;
-        poll(NULL, 0, WAIT_STEP);
-    }
+    if (!kill_now && mlo_process_wait(pid, deadline, NULL, &status))
+        return status;
+    mlo_process_kill(pid, false);
+    return -1;
 }
 
 static int converse(const char *program, char *const *env, const char *server, char *buf, size_t *ret_n,
