@@ -222,7 +222,7 @@ static enum mlo_gate contest(uint64_t seed, double factor, struct mlo_compared *
 static void equal_sides_pass_and_slower_ones_fail(void)
 {
     int passed = 0, failed = 0;
-    for (uint64_t seed = 1; seed <= 50; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         struct mlo_compared c;
         passed += contest(seed, 1, &c) == MLO_GATE_PASS;
         mlo_compared_release(&c);
@@ -230,19 +230,19 @@ static void equal_sides_pass_and_slower_ones_fail(void)
         check(c.b_above_a > 0.5 || c.gate != MLO_GATE_FAIL);
         mlo_compared_release(&c);
     }
-    check(passed >= 49, "%d", passed);
-    check(failed >= 47, "%d", failed);
+    check(passed >= 19, "%d", passed);
+    check(failed >= 18, "%d", failed);
 }
 
 static void on_the_limit_it_says_so(void)
 {
     struct mlo_compared c;
     int told = 0;
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
         told += contest(seed, 1.05, &c) == MLO_GATE_INCONCLUSIVE && c.more > 0;
         mlo_compared_release(&c);
     }
-    check(told >= 5, "%d", told);
+    check(told >= 2, "%d", told);
 }
 
 int main(void)
