@@ -28,6 +28,24 @@ struct mlo_target {
 };
 void mlo_target_close(struct mlo_target *t); /* NULL: nothing */
 
+/* Inputs made up for a model, of `rows` rows: normal numbers, 0 or 1, rows of the table they index; from a
+ * seed. Texts, and shapes that are not said, cannot be made up: MLO_EUSAGE. */
+struct mlo_dim_value {
+    const char *name;
+    int64_t size;
+};
+struct mlo_inputs_opts {
+    size_t rows;
+    const struct mlo_dim_value *dims; /* open dimensions by name: a sequence's length */
+    size_t n_dims;
+    uint64_t seed;
+};
+struct mlo_inputs;
+int mlo_inputs_new(const struct mlo_plan *plan, const struct mlo_inputs_opts *o, struct mlo_inputs **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+const struct mlo_value *mlo_inputs_values(const struct mlo_inputs *in); /* one for each input of the plan */
+void mlo_inputs_free(struct mlo_inputs *in);
+
 /* Our engine. sets: of n_sets requests the inputs of the plan, taken in turn; borrowed, as the plan. */
 int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const *sets, size_t n_sets,
                       size_t rows, struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;

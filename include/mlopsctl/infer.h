@@ -35,6 +35,9 @@ struct mlo_port_type { /* an input or output of a model */
     const struct mlo_dim *dims;
 };
 
+/* from->n numbers into to->data, of type to->dtype: MLO_EUNAVAIL for types that are no numbers here. */
+int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err) MLO_MUST_CHECK;
+
 struct mlo_plan;
 struct mlo_plan_opts {
     bool plain; /* each node as it is in the file: nothing folded or fused, to compare with */

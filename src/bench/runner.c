@@ -77,7 +77,7 @@ static void one_after_another(struct caller *c)
 {
     struct mlo_runner *r = c->runner;
     int64_t from = mlo_clock_now(r->load.clock);
-    while (from < r->end && !stopped(r)) {
+    do { /* at least once */
         bool good = true;
         for (unsigned i = 0; i < r->repeat; i++)
             good = request(c) && good;
@@ -85,7 +85,7 @@ static void one_after_another(struct caller *c)
         if (good && to >= from && keep(&c->block, (double)(to - from) / r->repeat, &c->broken) != 0)
             return;
         from = to;
-    }
+    } while (from < r->end && !stopped(r));
 }
 
 /* Each request is timed from when it was due, whoever was late. */

@@ -32,6 +32,7 @@
     X(runpod)                                                                                                \
     /* run */                                                                                                \
     X(onnx)                                                                                                  \
+    X(bench)                                                                                                 \
     /* watch */                                                                                              \
     X(drift)                                                                                                 \
     X(profile)                                                                                               \

@@ -131,9 +131,8 @@ int mlo_op_refuse(const struct mlo_op_call *c, struct mlo_err *err, const char *
 
 /* ---- cast.c ---- */
 
-/* from->n numbers into to->data, of type to->dtype: MLO_EUNAVAIL for types that are no numbers here. */
-int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err) MLO_MUST_CHECK;
-/* The same; floats of 8 and 4 bits become infinity or NaN instead of the largest number without `saturate`.
+/* As mlo_cast_numbers; floats of 8 and 4 bits become infinity or NaN instead of the largest number without
+ * `saturate`.
  */
 int mlo_cast_small(const struct mlo_array *from, struct mlo_array *to, bool saturate,
                    struct mlo_err *err) MLO_MUST_CHECK;
