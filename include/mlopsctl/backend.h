@@ -115,9 +115,10 @@ void mlo_int8_pack(const void *b, bool is_signed, size_t k, size_t n, void *pack
 void mlo_int8_multiply(const struct mlo_int8_product *p);
 
 /*
- * Trees. A node sends a row to `child` when x[column] <= at_most, else (NaN, too) to child + 1; a leaf has
- * the limit NaN and child + 1 is itself, so that walking on stays there. Whoever builds the forest has
- * checked it: columns and children exist, every walk ends.
+ * Trees, to be walked. A node sends a row to `child` when x[column] <= at_most, else (NaN, too) to child + 1;
+ * a leaf has the limit NaN and child + 1 is itself, so that walking on stays there. Columns from n_features
+ * on are the features negated. Whoever builds the forest has checked it: columns and children exist, every
+ * walk ends.
  */
 struct mlo_tree_node_f32 {
     float at_most;
@@ -127,30 +128,76 @@ struct mlo_tree_node_f64 {
     double at_most;
     uint32_t column, child;
 };
-struct mlo_tree_question { /* of a tree that is filled up with questions to the same depth everywhere */
-    float at_most;
-    uint32_t column;
+
+/*
+ * The same trees in ranks: in place of a number stands how many of the limits of its column are less than it
+ * (NaN: all of them). x <= limits[i] then is rank <= i, exactly, in a byte. Trees stand in groups, in their
+ * order, so that a column has no more limits than that in any group.
+ */
+#define MLO_RANK_LIMITS ((size_t)255) /* most of a column */
+#define MLO_RANK_STEP   ((size_t)16)  /* limits looked at together */
+#define MLO_RANK_LEAVES ((size_t)256) /* most of a tree */
+#define MLO_RANK_DEPTH  6             /* most of trees that are filled up with questions to one depth */
+#define MLO_RANK_ROWS   ((size_t)64)  /* ranked together */
+struct mlo_tree_column {
+    uint32_t feature, n_limits;
+    bool negated; /* -x is ranked */
+    /* Ascending, then +Inf up to the next multiple of MLO_RANK_STEP, at least one; in front of the floats
+     * stand MLO_RANK_STEP pivots: the last of each so many, and +Inf. */
+    const float *f32;
+    const double *f64;
 };
+struct mlo_tree_question {
+    uint32_t below;  /* yes: the rank is less than this; the byte four times */
+    uint32_t column; /* of the group, times MLO_RANK_ROWS: where its ranks are */
+};
+/* A question of a tree of any shape, after those that it leads to: slots hold leaves, one byte a row. Slot i
+ * is leaf i of the tree; what questions have found is above. */
+struct mlo_tree_step {
+    struct mlo_tree_question question;
+    uint16_t yes, no, out; /* slots */
+};
+struct mlo_tree_group {
+    size_t first, n; /* trees */
+    const struct mlo_tree_column *columns;
+    size_t n_columns;
+    unsigned depth;                            /* of filled trees; 0: steps */
+    const struct mlo_tree_question *questions; /* 2^depth - 1 a tree, each before those on its `yes`, then on
+                                                  its `no` */
+    /* NULL, or for one row: 64 bytes for each tree, and more trees of zeros up to a multiple of 8. Those of a
+     * question are counted from the end, the root the second: questions 2 i and 2 i + 1 follow question i. */
+    const uint8_t *row_columns, *row_below;
+    const struct mlo_tree_step *steps;
+    const size_t *first_step; /* of each tree, and one more */
+    size_t n_slots, n_constant;
+    const size_t *first_leaf; /* of each tree, and one more */
+    const float *values;      /* of each tree for each vote those of its leaves; NULL as in the forest */
+    const uint32_t *numbers;  /* of leaves, in the forest */
+};
+#define MLO_RANK_ROW_COLUMNS ((size_t)128) /* most of a group for one row */
 struct mlo_trees {
     const struct mlo_tree_node_f32 *nodes_f32; /* the same forest for rows of either type */
     const struct mlo_tree_node_f64 *nodes_f64;
     const uint32_t *roots, *depths; /* of each tree; a depth is at least the longest walk */
-    size_t n;
-    const float *values;     /* of each node: what a leaf votes */
-    const uint32_t *targets; /* of each tree: what it votes for */
-    size_t n_targets, n_columns;
-    /* For batches; NULL: trees are too deep. Of each tree its questions (each before those on its `yes`, then
-     * those on its `no`) and leaves. */
-    const struct mlo_tree_question *questions; /* 2^filled_depth - 1 of each tree */
-    const float *filled;                       /* 2^filled_depth of each tree: what a leaf votes */
-    unsigned filled_depth;
+    const uint32_t *leaf;           /* of each node that is one: its number */
+    size_t n, n_features;
+    bool negated; /* some column is */
+    const struct mlo_tree_group *groups;
+    size_t n_groups; /* 0: the trees are too large */
+    /* NULL unless all leaves of a tree vote for the same n_votes targets in the same order. */
+    const float *values;     /* of leaf number i from i n_votes on */
+    const uint32_t *targets; /* of tree k from k n_votes on */
+    size_t n_votes, n_targets;
 };
-#define MLO_TREES_FILLED_DEPTH 6 /* most */
-/* The leaf of each tree for one row. */
-void mlo_trees_find_f32(const struct mlo_trees *t, const float *x, uint32_t *ret_leaves);
-void mlo_trees_find_f64(const struct mlo_trees *t, const double *x, uint32_t *ret_leaves);
-/* scores[n][n_targets] += votes, tree by tree. leaves: room for one number a tree. */
-void mlo_trees_sum_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, uint32_t *leaves,
+/* Bytes of memory that the others need, aligned to 64, for up to n rows at a time. */
+size_t mlo_trees_room(const struct mlo_trees *t, size_t n);
+/* The number of the leaf of each tree for n rows that are `stride` apart: ret_leaves[n][t->n]. */
+void mlo_trees_find_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, void *room,
+                        uint32_t *ret_leaves);
+void mlo_trees_find_f64(const struct mlo_trees *t, const double *x, size_t n, size_t stride, void *room,
+                        uint32_t *ret_leaves);
+/* scores[n][n_targets] += votes, tree by tree. The forest has values. */
+void mlo_trees_sum_f32(const struct mlo_trees *t, const float *x, size_t n, size_t stride, void *room,
                        float *scores);
 
 #endif

@@ -12,6 +12,7 @@ struct mlo_ensemble {
     enum mlo_post post;
     double *base; /* owned */
     size_t n_base;
+    unsigned char *voted;         /* owned: of a plain forest, the targets that votes are for; else NULL */
     struct mlo_ml_labels labels;  /* of a classifier */
     bool one_class, all_positive; /* all votes are for one class; none is negative */
 };

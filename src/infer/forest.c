@@ -1,8 +1,10 @@
 /* Forests laid flat: see forest.h. */
-#include "forest.h"
+#include "forest_rank.h"
 
 #include <math.h>
 #include <string.h>
+
+#define FOREST_MEMORY_MAX ((size_t)64 << 30) /* of the groups */
 
 struct place {     /* a node that is still to be laid */
     size_t what;   /* a node of the source, or a leaf */
@@ -261,20 +263,9 @@ static int keep_votes(struct mlo_forest *f, const struct mlo_forest_source *s, s
     if (n)
         memcpy(f->votes, s->votes, n * sizeof *f->votes);
     f->n_targets = s->n_targets;
+    f->n_leaves = s->n_leaves;
+    f->n_votes = n;
     return 0;
-}
-
-/* False: the forest is not plain. */
-static bool plain_leaf(struct mlo_forest *f, size_t at, bool first, uint32_t *target)
-{
-    size_t leaf = f->leaf[at];
-    if (f->first_vote[leaf + 1] - f->first_vote[leaf] != 1)
-        return false;
-    const struct mlo_vote *v = &f->votes[f->first_vote[leaf]];
-    f->values[at] = (float)v->weight;
-    if (first)
-        *target = v->target;
-    return *target == v->target;
 }
 
 static bool is_leaf(const struct mlo_forest *f, size_t at)
@@ -282,68 +273,65 @@ static bool is_leaf(const struct mlo_forest *f, size_t at)
     return f->nodes_f32[at].child + 1 == at;
 }
 
+/* Does it vote for the n targets? */
+static bool votes_for(const struct mlo_forest *f, size_t leaf, const uint32_t *targets, size_t n)
+{
+    const struct mlo_vote *v = f->votes + f->first_vote[leaf];
+    bool same = f->first_vote[leaf + 1] - f->first_vote[leaf] == n;
+    for (size_t i = 0; same && i < n; i++)
+        same = v[i].target == targets[i];
+    return same;
+}
+
+/* False: the leaves of the tree are not alike. */
+static bool plain_tree(struct mlo_forest *f, size_t tree, size_t n)
+{
+    size_t end = tree + 1 < f->trees.n ? f->roots[tree + 1] : f->n_nodes;
+    uint32_t *targets = f->targets + tree * n;
+    bool first = true, plain = true;
+    for (size_t at = f->roots[tree]; plain && at < end; at++) {
+        if (at == f->roots[tree] + 1 || !is_leaf(f, at))
+            continue;
+        const struct mlo_vote *v = f->votes + f->first_vote[f->leaf[at]];
+        for (size_t i = 0; first && i < n && f->first_vote[f->leaf[at]] + i < f->n_votes; i++)
+            targets[i] = v[i].target;
+        plain = votes_for(f, f->leaf[at], targets, n);
+        first = false;
+    }
+    return plain;
+}
+
+/* The first leaf that is found says how many votes; not when a table of them would be much larger than the
+ * model's. */
+static size_t votes_of_a_leaf(const struct mlo_forest *f)
+{
+    size_t at = f->trees.n > 0 ? f->roots[0] : 0;
+    while (f->trees.n > 0 && !is_leaf(f, at))
+        at = f->nodes_f32[at].child;
+    size_t n = f->trees.n > 0 ? f->first_vote[f->leaf[at] + 1] - f->first_vote[f->leaf[at]] : 0;
+    return n > 0 && f->n_leaves <= 4 * f->n_votes / n && f->trees.n <= f->n_votes / n ? n : 0;
+}
+
 static int find_plain(struct mlo_forest *f, struct mlo_err *err)
 {
-    f->values = mlo_calloc(f->n_nodes + 1, sizeof *f->values, err);
-    f->targets = f->values ? mlo_calloc(f->trees.n + 1, sizeof *f->targets, err) : NULL;
+    size_t n = votes_of_a_leaf(f);
+    if (n == 0)
+        return 0;
+    f->values = mlo_calloc(f->n_leaves, n * sizeof *f->values, err);
+    f->targets = f->values ? mlo_calloc(f->trees.n, n * sizeof *f->targets, err) : NULL;
     if (!f->targets)
         return err->code;
     f->plain = true;
-    for (size_t i = 0; f->plain && i < f->trees.n; i++) {
-        size_t end = i + 1 < f->trees.n ? f->roots[i + 1] : f->n_nodes;
-        bool first = true;
-        for (size_t at = f->roots[i]; f->plain && at < end; at++) {
-            if (at == f->roots[i] + 1 || !is_leaf(f, at))
-                continue;
-            f->plain = plain_leaf(f, at, first, &f->targets[i]);
-            first = false;
-        }
-    }
+    for (size_t i = 0; f->plain && i < f->trees.n; i++)
+        f->plain = plain_tree(f, i, n);
+    if (!f->plain)
+        return 0;
+    for (size_t i = 0; i < f->n_leaves; i++)
+        for (size_t k = f->first_vote[i]; k < f->first_vote[i + 1] && k < f->first_vote[i] + n; k++)
+            f->values[i * n + k - f->first_vote[i]] = (float)f->votes[k].weight;
     f->trees.values = f->values;
     f->trees.targets = f->targets;
-    return 0;
-}
-
-/* ---- trees filled up for batches ---- */
-
-static void fill(const struct mlo_forest *f, uint32_t at, unsigned depth, struct mlo_tree_question *q,
-                 float *leaves)
-{
-    const struct mlo_tree_node_f32 *n = &f->nodes_f32[at];
-    if (depth == 0) {
-        *leaves = f->values[at];
-        return;
-    }
-    size_t half = (size_t)1 << (depth - 1);
-    bool leaf = is_leaf(f, at); /* asks on, whatever the answer */
-    *q = (struct mlo_tree_question){n->at_most, n->column};
-    fill(f, leaf ? at : n->child, depth - 1, q + 1, leaves);
-    fill(f, leaf ? at : n->child + 1, depth - 1, q + half, leaves + half);
-}
-
-static uint32_t greatest_depth(const struct mlo_forest *f)
-{
-    uint32_t depth = 1;
-    for (size_t i = 0; i < f->trees.n; i++)
-        depth = f->depths[i] > depth ? f->depths[i] : depth;
-    return depth;
-}
-
-/* Not when filling would take much more memory than the trees do. */
-static int fill_trees(struct mlo_forest *f, struct mlo_err *err)
-{
-    uint32_t depth = greatest_depth(f);
-    if (!f->plain || depth > MLO_TREES_FILLED_DEPTH || (f->trees.n << depth) / 8 > f->n_nodes)
-        return 0;
-    f->questions = mlo_calloc(f->trees.n << depth, sizeof *f->questions, err);
-    f->filled = f->questions ? mlo_calloc(f->trees.n << depth, sizeof *f->filled, err) : NULL;
-    if (!f->filled)
-        return err->code;
-    for (size_t i = 0; i < f->trees.n; i++)
-        fill(f, f->roots[i], depth, f->questions + i * (((size_t)1 << depth) - 1), f->filled + (i << depth));
-    f->trees.questions = f->questions;
-    f->trees.filled = f->filled;
-    f->trees.filled_depth = depth;
+    f->trees.n_votes = n;
     return 0;
 }
 
@@ -381,6 +369,7 @@ int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret, 
 {
     struct builder b = {.source = s, .f = ret};
     *ret = (struct mlo_forest){0};
+    mlo_arena_init(&ret->memory, FOREST_MEMORY_MAX);
     int rc = count_features(s, &ret->n_features, err);
     if (rc == 0)
         rc = lay_trees(&b, err);
@@ -391,14 +380,16 @@ int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret, 
                                     .nodes_f64 = ret->nodes_f64,
                                     .roots = ret->roots,
                                     .depths = ret->depths,
+                                    .leaf = ret->leaf,
                                     .n = s->n_trees,
-                                    .n_targets = s->n_targets,
-                                    .n_columns = ret->n_features * (ret->negated ? 2 : 1)};
+                                    .n_features = ret->n_features,
+                                    .negated = ret->negated,
+                                    .n_targets = s->n_targets};
     if (rc == 0)
         rc = keep_votes(ret, s, err);
     if (rc == 0)
         rc = find_plain(ret, err);
-    return rc == 0 ? fill_trees(ret, err) : rc;
+    return rc == 0 ? mlo_forest_rank(ret, err) : rc;
 }
 
 void mlo_forest_release(struct mlo_forest *f)
@@ -409,10 +400,9 @@ void mlo_forest_release(struct mlo_forest *f)
     free(f->depths);
     free(f->targets);
     free(f->values);
-    free(f->filled);
-    free(f->questions);
     free(f->leaf);
     free(f->first_vote);
     free(f->votes);
+    mlo_arena_release(&f->memory);
     *f = (struct mlo_forest){0};
 }

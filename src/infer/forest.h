@@ -51,19 +51,18 @@ struct mlo_forest_source {
     size_t n_targets;
 };
 struct mlo_forest {
-    struct mlo_trees trees; /* targets and values: only when `plain` */
+    struct mlo_trees trees; /* values and targets: only when `plain` */
     struct mlo_tree_node_f32 *nodes_f32;
     struct mlo_tree_node_f64 *nodes_f64;
-    uint32_t *roots, *depths, *targets;
-    float *values, *filled;
-    struct mlo_tree_question *questions;
+    uint32_t *roots, *depths, *targets, *leaf; /* leaf: of each node that is one */
+    float *values;
     size_t n_nodes, n_features;
-    bool negated;   /* rows need their negated half */
-    bool plain;     /* each leaf has one vote, each tree votes for one target */
-    uint32_t *leaf; /* of each node that is one */
+    bool negated; /* some question is about a negated feature */
+    bool plain;   /* the leaves of a tree vote for the same targets in the same order; all trees as often */
     size_t *first_vote;
     struct mlo_vote *votes;
-    size_t n_targets;
+    size_t n_targets, n_leaves, n_votes;
+    struct mlo_arena memory; /* of the groups */
 };
 /* MLO_EINVALID for cycles, shared nodes, features out of range. On failure, too: release it. */
 int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret,

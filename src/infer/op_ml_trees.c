@@ -13,6 +13,7 @@ static void free_ensemble(void *state)
     struct mlo_ensemble *e = state;
     mlo_forest_release(&e->forest);
     free(e->base);
+    free(e->voted);
     free(e);
 }
 
@@ -59,6 +60,21 @@ static int read_base(const struct mlo_node *node, size_t n, struct mlo_ensemble 
     return rc;
 }
 
+/* Where the kernel adds up, each row has votes for the same targets. */
+static int build(const struct mlo_ensemble_tables *t, struct mlo_ensemble *e, struct mlo_err *err)
+{
+    const struct mlo_forest *f = &e->forest;
+    int rc = mlo_forest_build(&t->source, &e->forest, err);
+    if (rc != 0 || !f->plain)
+        return rc;
+    e->voted = mlo_calloc(f->n_targets, 1, err);
+    if (!e->voted)
+        return err->code;
+    for (size_t i = 0; i < f->trees.n * f->trees.n_votes; i++)
+        e->voted[f->targets[i]] = 1;
+    return 0;
+}
+
 static int prepare_regressor(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
 {
     struct mlo_ensemble *e;
@@ -76,7 +92,7 @@ static int prepare_regressor(const struct mlo_op_prepare *p, void **ret_state, s
     if (rc == 0)
         rc = mlo_ensemble_read(p->node, "target", n, &t, err);
     if (rc == 0)
-        rc = mlo_forest_build(&t.source, &e->forest, err);
+        rc = build(&t, e, err);
     mlo_ensemble_tables_free(&t);
     return rc;
 }
@@ -104,7 +120,7 @@ static int prepare_wide(const struct mlo_op_prepare *p, void **ret_state, struct
     e->post = posts[post];
     rc = mlo_ensemble_read_wide(p->node, n, &t, err);
     if (rc == 0)
-        rc = mlo_forest_build(&t.source, &e->forest, err);
+        rc = build(&t, e, err);
     mlo_ensemble_tables_free(&t);
     return rc;
 }
@@ -136,7 +152,7 @@ static int prepare_classifier(const struct mlo_op_prepare *p, void **ret_state, 
     if (rc == 0)
         rc = mlo_ensemble_read(p->node, "class", e->labels.list.n, &t, err);
     if (rc == 0)
-        rc = mlo_forest_build(&t.source, &e->forest, err);
+        rc = build(&t, e, err);
     if (rc == 0)
         look_at_votes(e, &t.source);
     mlo_ensemble_tables_free(&t);
@@ -153,9 +169,9 @@ struct scorer {
     size_t n, width;
     double *scores; /* of one row */
     unsigned char *voted;
-    float *sums; /* of a block of rows, where the kernel adds */
-    void *rows;  /* a block with its negated half; NULL: not needed */
-    uint32_t *leaves;
+    float *sums;      /* of a block of rows, where the kernel adds; else NULL */
+    uint32_t *leaves; /* of a block of rows, where it does not */
+    void *room;       /* the kernel's */
 };
 #define BLOCK ((size_t)256) /* rows */
 
@@ -184,60 +200,42 @@ static int prepare_rows(struct mlo_op_call *c, struct scorer *s, struct mlo_err 
     return rc;
 }
 
+static size_t lines(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+/* One piece of memory for all. */
+static int prepare_memory(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
+{
+    const struct mlo_forest *f = &s->e->forest;
+    size_t block = s->n < BLOCK ? s->n : BLOCK, targets = f->n_targets,
+           row = lines(targets * sizeof *s->scores);
+    bool sums = f->plain && !s->wide &&
+                (s->e->aggregate == MLO_AGGREGATE_SUM || s->e->aggregate == MLO_AGGREGATE_AVERAGE);
+    size_t found, room = mlo_trees_room(&f->trees, block);
+    void *memory = NULL;
+    if (__builtin_mul_overflow(block * sizeof(float), sums ? targets : f->trees.n, &found) ||
+        found > SIZE_MAX / 4)
+        return mlo_fail_nomem(err);
+    int rc = mlo_scratch(c, row + lines(targets) + room + found, 1, &memory, err);
+    if (rc != 0)
+        return rc;
+    s->scores = memory;
+    s->voted = (unsigned char *)memory + row;
+    s->room = s->voted + lines(targets);
+    s->sums = sums ? (float *)(void *)((char *)s->room + room) : NULL;
+    s->leaves = (uint32_t *)(void *)((char *)s->room + room);
+    if (s->e->voted)
+        memcpy(s->voted, s->e->voted, targets);
+    return 0;
+}
+
 static int scorer_init(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
 {
-    const struct mlo_forest *f = &((const struct mlo_ensemble *)c->state)->forest;
-    void *memory[5] = {0};
     *s = (struct scorer){.e = c->state};
     int rc = prepare_rows(c, s, err);
-    size_t block = s->n < BLOCK ? s->n : BLOCK;
-    if (rc == 0)
-        rc = mlo_scratch(c, f->n_targets, sizeof *s->scores, &memory[0], err);
-    if (rc == 0)
-        rc = mlo_scratch(c, f->n_targets, 1, &memory[1], err);
-    if (rc == 0)
-        rc = mlo_scratch(c, f->trees.n, sizeof *s->leaves, &memory[2], err);
-    if (rc == 0)
-        rc = mlo_scratch(c, block * f->n_targets, sizeof(float), &memory[3], err);
-    if (rc == 0 && f->negated)
-        rc = mlo_scratch(c, block * 2 * f->n_features, s->wide ? sizeof(double) : sizeof(float), &memory[4],
-                         err);
-    s->scores = memory[0];
-    s->voted = memory[1];
-    s->leaves = memory[2];
-    s->sums = memory[3];
-    s->rows = memory[4];
-    return rc;
-}
-
-/* Rows [first, first + n) as the forest wants them: *ret_stride apart. */
-static const float *rows_f32(const struct scorer *s, size_t first, size_t n, size_t *ret_stride)
-{
-    const float *x = (const float *)s->x + first * s->width;
-    size_t half = s->e->forest.n_features;
-    float *to = s->rows;
-    *ret_stride = s->width;
-    if (!to)
-        return x;
-    *ret_stride = 2 * half;
-    for (size_t i = 0; i < n; i++, to += 2 * half, x += s->width)
-        for (size_t k = 0; k < half; k++) {
-            to[k] = x[k];
-            to[half + k] = -x[k];
-        }
-    return s->rows;
-}
-
-static const double *row_f64(const struct scorer *s, size_t i)
-{
-    const double *x = (const double *)s->x + i * s->width;
-    size_t half = s->e->forest.n_features;
-    double *to = s->rows;
-    for (size_t k = 0; to && k < half; k++) {
-        to[k] = x[k];
-        to[half + k] = -x[k];
-    }
-    return to ? to : x;
+    return rc == 0 ? prepare_memory(c, s, err) : rc;
 }
 
 static void take_vote(const struct scorer *s, const struct mlo_vote *v)
@@ -253,35 +251,25 @@ static void take_vote(const struct scorer *s, const struct mlo_vote *v)
         *score = rounded(s, *score + weight);
 }
 
-static void score_row(const struct scorer *s, size_t i)
+/* leaves: one of each tree. */
+static void count_votes(const struct scorer *s, const uint32_t *leaves)
 {
     const struct mlo_forest *f = &s->e->forest;
-    size_t stride;
-    if (s->wide)
-        mlo_trees_find_f64(&f->trees, row_f64(s, i), s->leaves);
-    else
-        mlo_trees_find_f32(&f->trees, rows_f32(s, i, 1, &stride), s->leaves);
     memset(s->scores, 0, f->n_targets * sizeof *s->scores);
     memset(s->voted, 0, f->n_targets);
-    for (size_t k = 0; k < f->trees.n; k++) {
-        size_t leaf = f->leaf[s->leaves[k]];
-        for (size_t v = f->first_vote[leaf]; v < f->first_vote[leaf + 1]; v++)
+    for (size_t k = 0; k < f->trees.n; k++)
+        for (size_t v = f->first_vote[leaves[k]]; v < f->first_vote[leaves[k] + 1]; v++)
             take_vote(s, &f->votes[v]);
-    }
 }
 
 typedef void finish_fn(const struct scorer *s, size_t row, void *ctx);
 
-static void score_block(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
+static void sum_rows(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
 {
-    const struct mlo_forest *f = &s->e->forest;
-    size_t stride, targets = f->n_targets;
-    const float *x = rows_f32(s, first, n, &stride);
+    size_t targets = s->e->forest.n_targets;
     memset(s->sums, 0, n * targets * sizeof *s->sums);
-    memset(s->voted, 0, targets);
-    for (size_t k = 0; k < f->trees.n; k++)
-        s->voted[f->targets[k]] = 1;
-    mlo_trees_sum_f32(&f->trees, x, n, stride, s->leaves, s->sums);
+    mlo_trees_sum_f32(&s->e->forest.trees, (const float *)s->x + first * s->width, n, s->width, s->room,
+                      s->sums);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < targets; k++)
             s->scores[k] = (double)s->sums[i * targets + k];
@@ -289,16 +277,24 @@ static void score_block(const struct scorer *s, size_t first, size_t n, finish_f
     }
 }
 
+static void count_rows(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
+{
+    const struct mlo_trees *t = &s->e->forest.trees;
+    size_t at = first * s->width;
+    if (s->wide)
+        mlo_trees_find_f64(t, (const double *)s->x + at, n, s->width, s->room, s->leaves);
+    else
+        mlo_trees_find_f32(t, (const float *)s->x + at, n, s->width, s->room, s->leaves);
+    for (size_t i = 0; i < n; i++) {
+        count_votes(s, s->leaves + i * t->n);
+        finish(s, first + i, ctx);
+    }
+}
+
 static void score_rows(const struct scorer *s, finish_fn *finish, void *ctx)
 {
-    bool sums = s->e->aggregate == MLO_AGGREGATE_SUM || s->e->aggregate == MLO_AGGREGATE_AVERAGE;
-    bool plain = s->e->forest.plain && !s->wide && sums;
-    for (size_t i = 0; i < s->n && plain; i += BLOCK)
-        score_block(s, i, s->n - i < BLOCK ? s->n - i : BLOCK, finish, ctx);
-    for (size_t i = 0; i < s->n && !plain; i++) {
-        score_row(s, i);
-        finish(s, i, ctx);
-    }
+    for (size_t i = 0; i < s->n; i += BLOCK)
+        (s->sums ? sum_rows : count_rows)(s, i, s->n - i < BLOCK ? s->n - i : BLOCK, finish, ctx);
 }
 
 /* ---- regression ---- */

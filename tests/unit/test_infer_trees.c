@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/backend/cpu/trees.h"
 #include "../../src/infer/forest.h"
 
 #define MOST 64
@@ -114,20 +115,22 @@ static bool expected(enum mlo_branch mode, double x, double t, bool nan_is_true,
                                     : false;
 }
 
+#define ROOM ((size_t)1 << 20)
+static _Alignas(64) unsigned char room[ROOM];
+
 static bool answer_f32(const struct mlo_forest *f, float x)
 {
-    float row[2] = {x, -x};
     uint32_t leaf;
-    mlo_trees_find_f32(&f->trees, row, &leaf);
-    return f->leaf[leaf] == 0;
+    check(mlo_trees_room(&f->trees, 1) <= ROOM, "room");
+    mlo_trees_find_f32(&f->trees, &x, 1, 1, room, &leaf);
+    return leaf == 0;
 }
 
 static bool answer_f64(const struct mlo_forest *f, double x)
 {
-    double row[2] = {x, -x};
     uint32_t leaf;
-    mlo_trees_find_f64(&f->trees, row, &leaf);
-    return f->leaf[leaf] == 0;
+    mlo_trees_find_f64(&f->trees, &x, 1, 1, room, &leaf);
+    return leaf == 0;
 }
 
 static const double odd[] = {0.0,
@@ -194,10 +197,10 @@ static void looks_into_sets(void)
 /* ---- walks ---- */
 
 /* Without the flat form: the table as it is written. */
-static size_t walk(const struct model *m, size_t at, const float *x)
+static size_t walk(const struct mlo_forest_node *nodes, size_t at, const float *x)
 {
     for (;;) {
-        const struct mlo_forest_node *n = &m->nodes[at];
+        const struct mlo_forest_node *n = &nodes[at];
         if (n->mode == MLO_BRANCH_LEAF)
             return n->when_true;
         bool yes = expected(n->mode, (double)x[n->feature], n->value, n->nan_is_true, n->members,
@@ -247,16 +250,12 @@ static void finds_the_leaf_that_the_table_says(void)
         chain(&m, &state, 1 + round % 40);
         check_ok(mlo_forest_build(&m.source, &f, &err), &err);
         for (unsigned k = 0; k < 20; k++) {
-            float row[6];
+            float row[3];
             uint32_t leaf;
-            for (unsigned i = 0; i < 3; i++) {
+            for (unsigned i = 0; i < 3; i++)
                 row[i] = next_random(&state) % 8 == 0 ? NAN : (float)(next_random(&state) % 5);
-                row[f.n_features + i] = 0;
-            }
-            for (size_t i = 0; i < f.n_features; i++)
-                row[f.n_features + i] = -row[i];
-            mlo_trees_find_f32(&f.trees, row, &leaf);
-            check_int(f.leaf[leaf], walk(&m, 0, row));
+            mlo_trees_find_f32(&f.trees, row, 1, 3, room, &leaf);
+            check_int(leaf, walk(m.nodes, 0, row));
         }
         mlo_forest_release(&f);
     }
@@ -268,7 +267,6 @@ static void adds_votes_of_many_trees(void)
     struct mlo_forest f;
     struct model m;
     float x[3] = {0, 2, NAN}, sums[3] = {0};
-    uint32_t leaves[19];
     model_init(&m, 19, 38);
     for (size_t i = 0; i < 19; i++) {
         m.roots[i] = i;
@@ -278,50 +276,272 @@ static void adds_votes_of_many_trees(void)
     m.source.n_trees = 19;
     check_ok(mlo_forest_build(&m.source, &f, &err), &err);
     check(f.plain, "one vote a leaf");
-    mlo_trees_sum_f32(&f.trees, x, 3, 1, leaves, sums);
+    mlo_trees_sum_f32(&f.trees, x, 3, 1, room, sums);
     check(sums[0] == 361 && sums[1] == 380 && sums[2] == 380, "%g %g %g", (double)sums[0], (double)sums[1],
           (double)sums[2]);
     mlo_forest_release(&f);
 }
 
-/* Rows in blocks give the same sums, to the bit, as one by one. */
-static void batches_are_the_rows(void)
+/* ---- kernels ---- */
+
+/* A forest of random trees, as a table. */
+struct grown {
+    struct mlo_forest_node *nodes;
+    size_t *roots, *first;
+    struct mlo_vote *votes;
+    struct mlo_forest_source source;
+    unsigned state;
+};
+struct shape {
+    size_t trees, nodes, features, targets, votes; /* nodes: most of a tree */
+    unsigned depth, limits;                        /* different ones */
+    unsigned modes;                                /* the first so many */
+};
+
+static double random_limit(struct grown *g, const struct shape *s)
+{
+    unsigned r = next_random(&g->state) % (s->limits + 3);
+    return r < s->limits        ? 0.1 * (double)r
+           : r == s->limits     ? INFINITY
+           : r == s->limits + 1 ? -INFINITY
+                                : -0.0;
+}
+
+/* Grows below node `at`; returns the nodes there are then. A branch ends where depth or nodes do. */
+static size_t grow(struct grown *g, const struct shape *s, size_t at, size_t n, size_t end, unsigned depth)
+{
+    struct mlo_forest_node *node = &g->nodes[at];
+    *node = (struct mlo_forest_node){.feature = next_random(&g->state) % s->features,
+                                     .value = random_limit(g, s),
+                                     .mode = (enum mlo_branch)(next_random(&g->state) % s->modes),
+                                     .nan_is_true = next_random(&g->state) % 2};
+    for (int side = 0; side < 2; side++) {
+        bool leaf = depth <= 1 || n >= end || next_random(&g->state) % 8 == 0;
+        size_t to = leaf ? 2 * at + (size_t)side : n;
+        *(side ? &node->leaf_false : &node->leaf_true) = leaf;
+        *(side ? &node->when_false : &node->when_true) = to;
+        n = leaf ? n : grow(g, s, to, n + 1, end, depth - 1);
+    }
+    return n;
+}
+
+static void grown_init(struct grown *g, const struct shape *s, unsigned seed)
+{
+    size_t nodes = s->trees * s->nodes, n = 0;
+    *g = (struct grown){.nodes = calloc(nodes, sizeof *g->nodes),
+                        .roots = calloc(s->trees, sizeof *g->roots),
+                        .first = calloc(2 * nodes + 1, sizeof *g->first),
+                        .votes = calloc(2 * nodes * s->votes, sizeof *g->votes),
+                        .state = seed};
+    for (size_t i = 0; i < s->trees; i++) {
+        g->roots[i] = n;
+        n = grow(g, s, n, n + 1, n + s->nodes, s->depth);
+        for (size_t k = 2 * g->roots[i]; k < 2 * n; k++)
+            for (size_t v = 0; v < s->votes; v++)
+                g->votes[k * s->votes + v] = (struct mlo_vote){(uint32_t)((i + v) % s->targets),
+                                                               0.1 * (double)(k % 1000 + v)};
+    }
+    for (size_t i = 0; i < 2 * n; i++)
+        g->first[i + 1] = (i + 1) * s->votes;
+    g->source = (struct mlo_forest_source){.nodes = g->nodes,
+                                           .n_nodes = n,
+                                           .roots = g->roots,
+                                           .n_trees = s->trees,
+                                           .first_vote = g->first,
+                                           .n_leaves = 2 * n,
+                                           .votes = g->votes,
+                                           .n_targets = s->targets};
+}
+
+static void grown_release(struct grown *g)
+{
+    free(g->nodes);
+    free(g->roots);
+    free(g->first);
+    free(g->votes);
+}
+
+#define ROWS     150
+#define FEATURES 70
+#define TREES    400
+static float x[ROWS][FEATURES];
+static double wide_x[ROWS][FEATURES];
+
+/* Numbers around and at the limits, as floats and doubles. */
+static void random_rows(struct grown *g, const struct shape *s)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t k = 0; k < s->features; k++) {
+            unsigned r = next_random(&g->state) % 12;
+            double v = random_limit(g, s);
+            x[i][k] = r == 0   ? NAN
+                      : r == 1 ? nextafterf((float)v, INFINITY)
+                      : r == 2 ? nextafterf((float)v, -INFINITY)
+                      : r == 3 ? INFINITY
+                      : r == 4 ? -INFINITY
+                               : (float)v;
+            wide_x[i][k] = r < 4 ? (double)x[i][k] : r == 4 ? nextafter(v, INFINITY) : v;
+        }
+}
+
+static size_t walk_wide(const struct grown *g, size_t at, const double *row)
+{
+    for (;;) {
+        const struct mlo_forest_node *n = &g->nodes[at];
+        bool yes = expected(n->mode, row[n->feature], n->value, n->nan_is_true, NULL, 0);
+        at = yes ? n->when_true : n->when_false;
+        if (yes ? n->leaf_true : n->leaf_false)
+            return at;
+    }
+}
+
+static void check_leaves(const struct mlo_tree_level *l, const struct grown *g, const struct mlo_forest *f,
+                         size_t n)
+{
+    static uint32_t leaves[ROWS * TREES];
+    size_t trees = f->trees.n, wrong = 0;
+    mlo_trees_find_at_f32(l, &f->trees, x[0], n, FEATURES, room, leaves);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < trees; k++)
+            wrong += leaves[i * trees + k] != walk(g->nodes, g->roots[k], x[i]);
+    check(wrong == 0, "%s: %zu of %zu rows, %zu trees: other leaves", l->name, wrong, n, trees);
+    mlo_trees_find_at_f64(l, &f->trees, wide_x[0], n, FEATURES, room, leaves);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < trees; k++)
+            wrong += leaves[i * trees + k] != walk_wide(g, g->roots[k], wide_x[i]);
+    check(wrong == 0, "%s: %zu of %zu rows of doubles, %zu trees: other leaves", l->name, wrong, n, trees);
+}
+
+/* To the bit as tree by tree. */
+static void check_sums(const struct mlo_tree_level *l, const struct grown *g, const struct mlo_forest *f,
+                       const struct shape *s, size_t n)
+{
+    float sums[ROWS * 4] = {0}, want[4];
+    size_t wrong = 0;
+    mlo_trees_sum_at(l, &f->trees, x[0], n, FEATURES, room, sums);
+    for (size_t i = 0; i < n; i++) {
+        memset(want, 0, sizeof want);
+        for (size_t k = 0; k < s->trees; k++) {
+            size_t leaf = walk(g->nodes, g->roots[k], x[i]);
+            for (size_t v = leaf * s->votes; v < (leaf + 1) * s->votes; v++)
+                want[g->votes[v].target] += (float)g->votes[v].weight;
+        }
+        wrong += memcmp(want, sums + i * s->targets, s->targets * sizeof *want) != 0;
+    }
+    check(wrong == 0, "%s: %zu of %zu rows: other sums", l->name, wrong, n);
+}
+
+/* Every level that this machine has, for each number of rows that takes another way. */
+static void check_shape(const struct shape *s, size_t groups)
+{
+    static const size_t counts[] = {1, 7, 11, 30, 64, 65, ROWS};
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_forest f;
+    struct grown g;
+    grown_init(&g, s, (unsigned)(s->nodes + s->depth));
+    random_rows(&g, s);
+    check_ok(mlo_forest_build(&g.source, &f, &err), &err);
+    check(f.plain && (groups == 0 ? f.trees.n_groups == 0 : f.trees.n_groups >= groups),
+          "%zu trees: %zu groups", s->trees, f.trees.n_groups);
+    check(mlo_trees_room(&f.trees, ROWS) <= ROOM, "room");
+    for (const struct mlo_tree_level *const *l = mlo_tree_levels;; l++) {
+        for (size_t i = 0; i < MLO_COUNT(counts) && (*l)->have(); i++) {
+            check_leaves(*l, &g, &f, counts[i]);
+            check_sums(*l, &g, &f, s, counts[i]);
+        }
+        if (*l == &mlo_tree_portable)
+            break;
+    }
+    mlo_forest_release(&f);
+    grown_release(&g);
+}
+
+static void filled_trees_on_every_level(void)
+{
+    for (unsigned depth = 1; depth <= MLO_RANK_DEPTH; depth++)
+        check_shape(&(struct shape){130 + depth, 63, 3, 1, 1, depth, 7, 4}, 1);
+}
+
+static void trees_of_any_shape_on_every_level(void)
+{
+    for (unsigned depth = 7; depth <= 20; depth++)
+        check_shape(&(struct shape){9, 5 + 18 * (size_t)(depth - 7), 3, 1, 1, depth, 30, 4}, 1);
+}
+
+static void equality_on_every_level(void)
+{
+    check_shape(&(struct shape){40, 3, 2, 1, 1, 2, 9, 6}, 1);
+    check_shape(&(struct shape){40, 6, 2, 1, 1, 4, 9, 6}, 1);
+    check_shape(&(struct shape){40, 100, 2, 1, 1, 9, 9, 6}, 0);
+}
+
+static void large_trees_are_walked(void)
+{
+    check_shape(&(struct shape){17, 600, 5, 1, 1, 14, 40, 4}, 0);
+}
+
+static void votes_for_several_targets(void)
+{
+    check_shape(&(struct shape){31, 31, 4, 3, 1, 5, 9, 4}, 1);
+    check_shape(&(struct shape){31, 31, 4, 3, 3, 5, 9, 4}, 1);
+    check_shape(&(struct shape){31, 100, 4, 4, 2, 9, 9, 4}, 1);
+    check_shape(&(struct shape){31, 400, 4, 4, 2, 12, 9, 4}, 0);
+}
+
+static void more_limits_than_a_byte(void)
+{
+    check_shape(&(struct shape){TREES, 63, 2, 1, 1, 6, 2000, 4}, 2);
+    check_shape(&(struct shape){50, 200, 1, 1, 1, 15, 3000, 4}, 2);
+}
+
+static void more_columns_than_one_row_takes(void)
+{
+    check_shape(&(struct shape){TREES, 63, FEATURES, 1, 1, 6, 20, 4}, 1);
+}
+
+/* Each node has two parents: as a tree it would be endless. */
+static void sets_that_double(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_forest f;
     struct model m;
-    float x[70][6], batch[70] = {0}, single[70] = {0};
-    uint32_t leaves[9];
-    unsigned state = 5;
-    model_init(&m, 27, 36);
-    for (size_t i = 0; i < 27; i++) { /* nine trees: a question, and one on each of its sides */
-        size_t tree = i / 3, leaf = 4 * tree + (i % 3 == 2 ? 2 : 0);
-        bool root = i % 3 == 0;
-        m.roots[tree] = 3 * tree;
-        m.nodes[i] = (struct mlo_forest_node){.feature = next_random(&state) % 3,
-                                              .value = next_random(&state) % 5,
-                                              .mode = (enum mlo_branch)(next_random(&state) % 4),
-                                              .nan_is_true = next_random(&state) % 2,
-                                              .leaf_true = !root,
-                                              .leaf_false = !root,
-                                              .when_true = root ? i + 1 : leaf,
-                                              .when_false = root ? i + 2 : leaf + 1};
-    }
-    m.source.n_trees = 9;
-    for (size_t i = 0; i < 36; i++)
-        m.votes[i].weight = 0.1 * (double)i;
+    float row = 5;
+    uint32_t leaf;
+    model_init(&m, 60, 61);
+    for (size_t i = 0; i < 60; i++)
+        m.nodes[i] = (struct mlo_forest_node){.mode = MLO_BRANCH_EQ,
+                                              .value = (double)i,
+                                              .leaf_true = true,
+                                              .leaf_false = i == 59,
+                                              .when_true = i,
+                                              .when_false = i == 59 ? 60 : i + 1};
     check_ok(mlo_forest_build(&m.source, &f, &err), &err);
-    check(f.questions && f.trees.filled_depth == 2, "filled up");
-    for (size_t i = 0; i < 70; i++)
-        for (size_t k = 0; k < f.n_features; k++) {
-            x[i][k] = next_random(&state) % 8 == 0 ? NAN : (float)(next_random(&state) % 5);
-            x[i][f.n_features + k] = -x[i][k];
-        }
-    mlo_trees_sum_f32(&f.trees, x[0], 70, 6, leaves, batch);
-    for (size_t i = 0; i < 70; i++)
-        mlo_trees_sum_f32(&f.trees, x[i], 1, 6, leaves, &single[i]);
-    check(memcmp(batch, single, sizeof batch) == 0, "sums differ");
+    check_int(f.trees.n_groups, 0);
+    mlo_trees_find_f32(&f.trees, &row, 1, 1, room, &leaf);
+    check_int(leaf, 5);
     mlo_forest_release(&f);
+}
+
+static int build_in_ranks(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_forest f;
+    struct model m;
+    model_init(&m, 19, 38);
+    for (size_t i = 0; i < 19; i++) {
+        m.roots[i] = i;
+        m.nodes[i] = (struct mlo_forest_node){.value = (double)i,
+                                              .leaf_true = true,
+                                              .leaf_false = true,
+                                              .when_true = 2 * i,
+                                              .when_false = 2 * i + 1};
+    }
+    m.source.n_trees = 19;
+    int rc = mlo_forest_build(&m.source, &f, &err);
+    if (rc == 0)
+        check_int(f.trees.n_groups, 1);
+    mlo_forest_release(&f);
+    return rc;
 }
 
 static int build_with_sets(void)
@@ -339,6 +559,7 @@ static int build_with_sets(void)
 static void survives_allocation_failures(void)
 {
     check(each_alloc_failure(build_with_sets) > 5);
+    check(each_alloc_failure(build_in_ranks) > 8);
 }
 
 int main(void)
@@ -351,7 +572,14 @@ int main(void)
     run(looks_into_sets);
     run(finds_the_leaf_that_the_table_says);
     run(adds_votes_of_many_trees);
-    run(batches_are_the_rows);
+    run(filled_trees_on_every_level);
+    run(trees_of_any_shape_on_every_level);
+    run(equality_on_every_level);
+    run(large_trees_are_walked);
+    run(votes_for_several_targets);
+    run(more_limits_than_a_byte);
+    run(more_columns_than_one_row_takes);
+    run(sets_that_double);
     run(survives_allocation_failures);
     return done_testing();
 }

@@ -1,0 +1,423 @@
+/*
+ * A forest in ranks (backend.h), for the kernels that compare bytes: the limits of each column in order,
+ * trees cut into groups so that a byte suffices, questions by the place of their limit.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "forest_rank.h"
+
+#define NO_LIMIT     UINT32_MAX
+#define MEMORY_MAX   ((size_t)64 << 30)
+#define FILLING_MOST 8 /* times as many nodes as the trees have */
+
+struct limit {
+    double f64;
+    float f32;
+    uint32_t node;
+};
+struct ranker {
+    struct mlo_forest *f;
+    size_t n_columns;
+    struct limit *limits;    /* by column, ascending */
+    size_t *first;           /* of each column and one more: its limits */
+    uint32_t *id;            /* of each node: its limit, equal ones have one; NO_LIMIT */
+    uint32_t *seen, *before; /* of each limit: the group that has it last, and how many less are in it */
+    uint32_t *count;         /* of each column: limits in the group */
+    uint32_t *place;         /* of each column: in the group */
+    size_t *group_end;       /* trees */
+    uint32_t *n_leaves;      /* of each tree; not when trees are filled */
+    size_t n_groups;
+    unsigned depth; /* to fill to; 0 */
+};
+
+static bool is_leaf(const struct mlo_forest *f, size_t at)
+{
+    return f->nodes_f32[at].child + 1 == at;
+}
+
+static size_t tree_end(const struct mlo_forest *f, size_t tree)
+{
+    return tree + 1 < f->trees.n ? f->roots[tree + 1] : f->n_nodes;
+}
+
+static bool has_limit(const struct mlo_forest *f, size_t at)
+{
+    return !is_leaf(f, at) && !isnan(f->nodes_f64[at].at_most);
+}
+
+/* ---- is it worth it? ---- */
+
+/* Leaves below a node when nodes with two parents are laid twice; more than `most`: too many. */
+static uint32_t leaves_below(const struct mlo_forest *f, uint32_t at, uint32_t most)
+{
+    uint32_t child = f->nodes_f32[at].child;
+    if (is_leaf(f, at))
+        return 1;
+    uint32_t n = leaves_below(f, child, most);
+    return n >= most ? most + 1 : n + leaves_below(f, child + 1, most - n);
+}
+
+/* False: too many in one. */
+static bool count_leaves(struct ranker *r)
+{
+    const struct mlo_forest *f = r->f;
+    for (size_t i = 0; i < f->trees.n; i++) {
+        if (tree_end(f, i) - f->roots[i] > 2 * MLO_RANK_LEAVES)
+            return false;
+        r->n_leaves[i] = leaves_below(f, f->roots[i], MLO_RANK_LEAVES);
+        if (r->n_leaves[i] > MLO_RANK_LEAVES)
+            return false;
+    }
+    return true;
+}
+
+/* False: a tree is too large, or there are so few questions that walking beats ranking. */
+static bool is_rankable(struct ranker *r)
+{
+    const struct mlo_forest *f = r->f;
+    size_t walks = 0;
+    uint32_t depth = 1;
+    for (size_t i = 0; i < f->trees.n; i++) {
+        depth = f->depths[i] > depth ? f->depths[i] : depth;
+        walks += f->depths[i];
+    }
+    bool fill = depth <= MLO_RANK_DEPTH && (f->trees.n << depth) / FILLING_MOST <= f->n_nodes;
+    r->depth = fill ? depth : 0;
+    return walks > f->n_features && (fill || count_leaves(r));
+}
+
+/* ---- limits ---- */
+
+static int order_limits(const void *a, const void *b)
+{
+    const struct limit *x = a, *y = b;
+    return (x->f64 > y->f64) - (x->f64 < y->f64);
+}
+
+/* Limits by column; f->first[c + 1] counts up to the end of column c. */
+static void sort_by_column(struct ranker *r)
+{
+    const struct mlo_forest *f = r->f;
+    for (size_t i = 0; i < f->n_nodes; i++)
+        if (has_limit(f, i))
+            r->first[f->nodes_f64[i].column + 2]++;
+    for (size_t i = 2; i <= r->n_columns; i++)
+        r->first[i] += r->first[i - 1];
+    for (size_t i = 0; i < f->n_nodes; i++)
+        if (has_limit(f, i))
+            r->limits[r->first[f->nodes_f64[i].column + 1]++] = (struct limit){
+                f->nodes_f64[i].at_most, f->nodes_f32[i].at_most, (uint32_t)i};
+}
+
+/* Equal limits become one. */
+static void number_limits(struct ranker *r)
+{
+    size_t kept = 0, from = 0;
+    for (size_t c = 0; c < r->n_columns; c++) {
+        size_t end = r->first[c + 1], start = kept;
+        qsort(r->limits + from, end - from, sizeof *r->limits, order_limits);
+        for (size_t i = from; i < end; i++) {
+            struct limit l = r->limits[i];
+            if (kept == start || r->limits[kept - 1].f64 != l.f64)
+                r->limits[kept++] = l;
+            r->id[l.node] = (uint32_t)(kept - 1);
+        }
+        from = end;
+        r->first[c + 1] = kept;
+    }
+}
+
+/* ---- groups ---- */
+
+/* False: a column would have too many limits. */
+static bool take_tree(struct ranker *r, size_t tree, uint32_t group)
+{
+    const struct mlo_forest *f = r->f;
+    for (size_t i = f->roots[tree], end = tree_end(f, tree); i < end; i++) {
+        uint32_t id = r->id[i];
+        if (id == NO_LIMIT || r->seen[id] == group)
+            continue;
+        r->seen[id] = group;
+        if (++r->count[f->nodes_f32[i].column] > MLO_RANK_LIMITS)
+            return false;
+    }
+    return true;
+}
+
+static void find_groups(struct ranker *r)
+{
+    uint32_t group = 1;
+    for (size_t i = 0; i < r->f->trees.n; i++)
+        if (!take_tree(r, i, group)) {
+            r->group_end[r->n_groups++] = i--;
+            group++;
+            memset(r->count, 0, r->n_columns * sizeof *r->count);
+        }
+    r->group_end[r->n_groups++] = r->f->trees.n;
+}
+
+static void *aligned(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err)
+{
+    char *p = n <= MEMORY_MAX / size ? mlo_arena_alloc(a, n * size + 64, 1, err) : NULL;
+    if (!p && err->code == 0)
+        mlo_fail_nomem(err);
+    return p ? p + (64 - (uintptr_t)p % 64) % 64 : NULL;
+}
+
+/* ---- columns of a group ---- */
+
+static int fill_column(struct ranker *r, size_t column, uint32_t group, struct mlo_tree_column *c,
+                       struct mlo_err *err)
+{
+    size_t n = r->count[column], padded = (n / MLO_RANK_STEP + 1) * MLO_RANK_STEP, at = 0;
+    float *f32 = aligned(&r->f->memory, MLO_RANK_STEP + padded, sizeof *f32, err);
+    double *f64 = f32 ? aligned(&r->f->memory, padded, sizeof *f64, err) : NULL;
+    if (!f64)
+        return err->code;
+    for (size_t i = r->first[column]; i < r->first[column + 1]; i++)
+        if (r->seen[i] == group) {
+            f32[MLO_RANK_STEP + at] = r->limits[i].f32;
+            f64[at] = r->limits[i].f64;
+            r->before[i] = (uint32_t)at++;
+        }
+    for (; at < padded; at++) {
+        f32[MLO_RANK_STEP + at] = HUGE_VALF;
+        f64[at] = HUGE_VAL;
+    }
+    for (size_t i = 0; i < MLO_RANK_STEP; i++)
+        f32[i] = (i + 1) * MLO_RANK_STEP <= padded ? f32[(i + 2) * MLO_RANK_STEP - 1] : HUGE_VALF;
+    bool negated = column >= r->f->n_features;
+    *c = (struct mlo_tree_column){.feature = (uint32_t)(negated ? column - r->f->n_features : column),
+                                  .n_limits = (uint32_t)n,
+                                  .negated = negated,
+                                  .f32 = f32,
+                                  .f64 = f64};
+    return 0;
+}
+
+static int fill_columns(struct ranker *r, struct mlo_tree_group *g, uint32_t group, struct mlo_err *err)
+{
+    struct mlo_tree_column *columns;
+    size_t n = 0;
+    int rc = 0;
+    memset(r->count, 0, r->n_columns * sizeof *r->count);
+    for (size_t i = g->first; i < g->first + g->n; i++)
+        take_tree(r, i, group);
+    for (size_t i = 0; i < r->n_columns; i++)
+        n += r->count[i] > 0;
+    g->columns = columns = mlo_arena_alloc(&r->f->memory, n + 1, sizeof *columns, err);
+    if (!columns)
+        return err->code;
+    for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
+        if (r->count[i] > 0) {
+            r->place[i] = (uint32_t)g->n_columns;
+            rc = fill_column(r, i, group, &columns[g->n_columns++], err);
+        }
+    return rc;
+}
+
+/* ---- trees of a group ---- */
+
+/* The tables of a group while they are written. */
+struct writer {
+    const struct ranker *r;
+    struct mlo_tree_question *question;
+    struct mlo_tree_step *step;
+    uint8_t *row_columns, *row_below; /* of this tree; NULL */
+    uint32_t *number;
+    uint16_t next_leaf, n_constant, n_slots;
+};
+
+/* A question without a limit is always answered with no. */
+static struct mlo_tree_question question_of(const struct ranker *r, uint32_t at)
+{
+    uint32_t id = r->id[at];
+    if (id == NO_LIMIT)
+        return (struct mlo_tree_question){0};
+    return (struct mlo_tree_question){(r->before[id] + 1) * 0x01010101U,
+                                      r->place[r->f->nodes_f32[at].column] * (uint32_t)MLO_RANK_ROWS};
+}
+
+/* A leaf above the depth asks on, whatever the answer. */
+static void write_filled(struct writer *w, uint32_t at, unsigned depth, unsigned heap)
+{
+    const struct mlo_forest *f = w->r->f;
+    if (depth == 0) {
+        *w->number++ = f->leaf[at];
+        return;
+    }
+    struct mlo_tree_question q = question_of(w->r, at);
+    uint32_t child = f->nodes_f32[at].child;
+    bool leaf = is_leaf(f, at);
+    *w->question++ = q;
+    if (w->row_columns) {
+        w->row_columns[63 - heap] = (uint8_t)(q.column / MLO_RANK_ROWS);
+        w->row_below[63 - heap] = (uint8_t)q.below;
+    }
+    write_filled(w, leaf ? at : child, depth - 1, 2 * heap);
+    write_filled(w, leaf ? at : child + 1, depth - 1, 2 * heap + 1);
+}
+
+/* Returns the slot of what is found below; `height` slots are taken. Trees are small: count_leaves. */
+static uint16_t write_steps(struct writer *w, uint32_t at, uint16_t height)
+{
+    const struct mlo_forest *f = w->r->f;
+    if (is_leaf(f, at)) {
+        *w->number++ = f->leaf[at];
+        return w->next_leaf++;
+    }
+    uint32_t child = f->nodes_f32[at].child;
+    uint16_t out = (uint16_t)(w->n_constant + height);
+    uint16_t yes = write_steps(w, child, height);
+    uint16_t no = write_steps(w, child + 1, (uint16_t)(height + (yes == out)));
+    *w->step++ = (struct mlo_tree_step){question_of(w->r, at), yes, no, out};
+    w->n_slots = out >= w->n_slots ? (uint16_t)(out + 1) : w->n_slots;
+    return out;
+}
+
+static int write_all_filled(struct ranker *r, struct mlo_tree_group *g, struct writer *w, struct mlo_err *err)
+{
+    size_t questions = ((size_t)1 << r->depth) - 1, rounded = (g->n + 7) & ~(size_t)7;
+    bool rows = g->n_columns <= MLO_RANK_ROW_COLUMNS;
+    g->questions = w->question = aligned(&r->f->memory, g->n * questions, sizeof *w->question, err);
+    if (w->question && rows)
+        g->row_columns = w->row_columns = aligned(&r->f->memory, 2 * rounded, 64, err);
+    if (!w->question || (rows && !w->row_columns))
+        return err->code;
+    if (rows)
+        g->row_below = w->row_below = w->row_columns + rounded * 64;
+    for (size_t i = 0; i < g->n; i++) {
+        write_filled(w, r->f->roots[g->first + i], r->depth, 1);
+        w->row_columns = rows ? w->row_columns + 64 : NULL;
+        w->row_below = rows ? w->row_below + 64 : NULL;
+    }
+    g->depth = r->depth;
+    return 0;
+}
+
+static int write_all_steps(struct ranker *r, struct mlo_tree_group *g, struct writer *w, struct mlo_err *err)
+{
+    size_t n = 0, leaves = 1;
+    for (size_t i = g->first; i < g->first + g->n; i++) {
+        n += r->n_leaves[i] - 1;
+        leaves = r->n_leaves[i] > leaves ? r->n_leaves[i] : leaves;
+    }
+    size_t *first = mlo_arena_alloc(&r->f->memory, g->n + 1, sizeof *first, err);
+    g->steps = w->step = first ? mlo_arena_alloc(&r->f->memory, n + 1, sizeof *w->step, err) : NULL;
+    if (!w->step)
+        return err->code;
+    w->n_constant = w->n_slots = (uint16_t)leaves;
+    for (size_t i = 0; i < g->n; i++) {
+        w->next_leaf = 0;
+        write_steps(w, r->f->roots[g->first + i], 0);
+        first[i + 1] = (size_t)(w->step - g->steps);
+    }
+    g->first_step = first;
+    g->n_constant = leaves;
+    g->n_slots = w->n_slots;
+    return 0;
+}
+
+/* ---- leaves of a group ---- */
+
+static int place_leaves(struct ranker *r, struct mlo_tree_group *g, struct writer *w, struct mlo_err *err)
+{
+    size_t *first = mlo_arena_alloc(&r->f->memory, g->n + 1, sizeof *first, err);
+    if (!first)
+        return err->code;
+    for (size_t i = 0; i < g->n; i++)
+        first[i + 1] = first[i] + (r->depth ? (size_t)1 << r->depth : r->n_leaves[g->first + i]);
+    g->first_leaf = first;
+    g->numbers = w->number = mlo_arena_alloc(&r->f->memory, first[g->n], sizeof *w->number, err);
+    return w->number ? 0 : err->code;
+}
+
+static int place_values(struct ranker *r, struct mlo_tree_group *g, struct mlo_err *err)
+{
+    const struct mlo_trees *t = &r->f->trees;
+    if (!t->values)
+        return 0;
+    float *values = aligned(&r->f->memory, g->first_leaf[g->n] * t->n_votes, sizeof *values, err);
+    if (!values)
+        return err->code;
+    g->values = values;
+    for (size_t i = 0; i < g->n; i++)
+        for (size_t v = 0; v < t->n_votes; v++)
+            for (size_t k = g->first_leaf[i]; k < g->first_leaf[i + 1]; k++)
+                *values++ = t->values[g->numbers[k] * t->n_votes + v];
+    return 0;
+}
+
+static int write_group(struct ranker *r, struct mlo_tree_group *g, uint32_t group, struct mlo_err *err)
+{
+    struct writer w = {.r = r};
+    int rc = fill_columns(r, g, group, err);
+    if (rc == 0)
+        rc = place_leaves(r, g, &w, err);
+    if (rc == 0)
+        rc = r->depth ? write_all_filled(r, g, &w, err) : write_all_steps(r, g, &w, err);
+    return rc == 0 ? place_values(r, g, err) : rc;
+}
+
+static int write_groups(struct ranker *r, struct mlo_err *err)
+{
+    struct mlo_tree_group *groups = mlo_arena_alloc(&r->f->memory, r->n_groups, sizeof *groups, err);
+    int rc = groups ? 0 : err->code;
+    for (size_t i = 0; rc == 0 && i < r->n_groups; i++) {
+        groups[i].first = i > 0 ? r->group_end[i - 1] : 0;
+        groups[i].n = r->group_end[i] - groups[i].first;
+        rc = write_group(r, &groups[i], (uint32_t)(r->n_groups + 1 + i), err);
+    }
+    if (rc == 0) {
+        r->f->trees.groups = groups;
+        r->f->trees.n_groups = r->n_groups;
+    }
+    return rc;
+}
+
+/* ---- all ---- */
+
+static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err *err)
+{
+    size_t nodes = r->f->n_nodes, columns = r->n_columns;
+    struct {
+        void *at;
+        size_t n, size;
+    } lists[] = {
+        {&r->limits, nodes, sizeof *r->limits},
+        {&r->first, columns + 2, sizeof *r->first},
+        {&r->id, nodes, sizeof *r->id},
+        {&r->seen, nodes, sizeof *r->seen},
+        {&r->before, nodes, sizeof *r->before},
+        {&r->count, columns, sizeof *r->count},
+        {&r->place, columns, sizeof *r->place},
+        {&r->n_leaves, r->f->trees.n, sizeof *r->n_leaves},
+        {&r->group_end, r->f->trees.n + 1, sizeof *r->group_end},
+    };
+    for (size_t i = 0; i < MLO_COUNT(lists); i++) {
+        void *p = mlo_arena_alloc(scratch, lists[i].n + 1, lists[i].size, err);
+        if (!p)
+            return err->code;
+        memcpy(lists[i].at, &p, sizeof p);
+    }
+    if (!is_rankable(r))
+        return 0;
+    memset(r->id, 0xff, nodes * sizeof *r->id);
+    sort_by_column(r);
+    number_limits(r);
+    find_groups(r);
+    return write_groups(r, err);
+}
+
+int mlo_forest_rank(struct mlo_forest *f, struct mlo_err *err)
+{
+    struct ranker r = {.f = f, .n_columns = f->n_features * (f->negated ? 2 : 1)};
+    struct mlo_arena scratch;
+    if (f->trees.n == 0 || f->n_nodes >= NO_LIMIT)
+        return 0;
+    mlo_arena_init(&scratch, MEMORY_MAX);
+    int rc = rank_with(&r, &scratch, err);
+    mlo_arena_release(&scratch);
+    return rc;
+}
