@@ -32,6 +32,7 @@ struct mlo_table_column {
     char *name;
     enum mlo_column_type type;
     bool integral; /* NUMBER: as far as seen at the head, whole numbers only */
+    bool empty;    /* nothing but missing cells at the head: the type is a guess without a ground */
     enum mlo_column_origin origin;
 };
 
@@ -43,7 +44,7 @@ enum mlo_cell { /* state of one cell */
 };
 struct mlo_batch_column {
     const uint8_t *cell;           /* enum mlo_cell of each row; NULL: all OK */
-    const double *numbers;         /* NUMBER; BOOL as 0 and 1. 0 where cell is not OK */
+    const double *numbers;         /* NUMBER; BOOL as 0 and 1. 0 where cell is MISSING or BAD */
     const int64_t *times;          /* TIME */
     const struct mlo_slice *texts; /* TEXT; and of every type where cell is BAD. Borrowed for the call */
     /* TEXT with a dictionary: code of each row (any where the cell is missing), values of the codes; texts is
@@ -94,6 +95,14 @@ struct mlo_table;
 int mlo_table_open(const char *const *paths, size_t n, const struct mlo_table_opts *opts,
                    struct mlo_table **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_table_close(struct mlo_table *t);
+/*
+ * After opening, before anything is read: these columns and no others, in this order, as cells of these
+ * types. MLO_ENOTFOUND for a name that the table does not have.
+ */
+int mlo_table_select(struct mlo_table *t, const struct mlo_table_column *columns, size_t n,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+/* The form of the first file: "csv" (also when tabs separate), "jsonl", ... */
+const char *mlo_table_format(const struct mlo_table *t);
 /* The files that such words stand for, sorted within each word. Owner of list and names: the caller. */
 int mlo_table_files(const char *const *words, size_t n, char ***ret, size_t *ret_n,
                     struct mlo_err *err) MLO_MUST_CHECK;
@@ -118,6 +127,19 @@ struct mlo_scan_result {
 typedef int (*mlo_batch_fn)(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err);
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * A scan whose result keeps the order of the input: fn appends what it makes of a batch to `out`, several
+ * threads at once; put gets each of these texts in turn, one at a time. Memory is bounded: a thread that is
+ * far ahead waits.
+ */
+struct mlo_batch_writer {
+    int (*fn)(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_str *out,
+              struct mlo_err *err);
+    int (*put)(void *ctx, const struct mlo_str *text, struct mlo_err *err);
+    void *ctx;
+};
+int mlo_table_scan_in_order(struct mlo_table *t, const struct mlo_batch_writer *w,
+                            struct mlo_scan_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * Before the scan: batches from up to `parts` places that lie evenly over the input; the scan gives their
  * rows again. None, and *ret_given false, when the input can be read only once (a stream, compressed text),

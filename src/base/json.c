@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <mlopsctl/base/text.h>
+#include <mlopsctl/base/number.h>
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: the largest whole number a double holds with all below it */
 

@@ -127,16 +127,6 @@ int mlo_parse_duration(const char *s, const char *what, uint64_t *ret_ns, struct
 
 /* ---- for people ---- */
 
-char *mlo_double_text(double v, char buf[MLO_DOUBLE_TEXT])
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(buf, MLO_DOUBLE_TEXT, "%.*g", digits, v);
-        if (strtod(buf, NULL) == v)
-            break;
-    }
-    return buf;
-}
-
 char *mlo_human_size(uint64_t bytes, char *buf)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

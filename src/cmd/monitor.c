@@ -56,12 +56,7 @@ static const struct mlo_opt opts_table[] = {
      .help = "go on from where the last run with this file ended; made when it is not there",
      .offset = offsetof(struct opts, state),
      .flags = MLO_OPTF_FILE},
-    {.name = "format",
-     .type = MLO_OPT_CHOICE,
-     .arg = "FORM",
-     .help = "the form of the tables, when their names and first bytes do not tell",
-     .offset = offsetof(struct opts, format),
-     .choices = "csv|tsv|jsonl|parquet|arrow|log"},
+    MLO_FORMAT_OPTION(struct opts),
     {0},
 };
 

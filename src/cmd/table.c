@@ -31,6 +31,7 @@
     /* runpod */                                                                                             \
     X(runpod)                                                                                                \
     /* run */                                                                                                \
+    X(predict)                                                                                               \
     X(onnx)                                                                                                  \
     X(bench)                                                                                                 \
     /* watch */                                                                                              \

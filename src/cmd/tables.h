@@ -22,6 +22,19 @@ int mlo_profile_open(struct mlo_ctx *ctx, const char *const *paths, size_t n,
                      struct mlo_profile **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* What the tables of a command are told: form, threads, where to put what does not fit, whom to warn. */
 struct mlo_table_opts mlo_table_opts_of(const struct mlo_ctx *ctx, const char *format, uint64_t threads);
+/* Of a struct with members `format` and `threads`. */
+#define MLO_TABLE_OPTIONS(s) MLO_FORMAT_OPTION(s), MLO_THREADS_OPTION(s)
+#define MLO_FORMAT_OPTION(s)                                                                                 \
+    {                                                                                                        \
+        .name = "format", .type = MLO_OPT_CHOICE, .arg = "FORM",                                             \
+        .help = "the form of the tables, when their names and first bytes do not tell",                      \
+        .offset = offsetof(s, format), .choices = "csv|tsv|jsonl|parquet|arrow|log"                          \
+    }
+#define MLO_THREADS_OPTION(s)                                                                                \
+    {                                                                                                        \
+        .name = "threads", .type = MLO_OPT_U64, .arg = "N", .help = "threads; as a rule one for each CPU",   \
+        .offset = offsetof(s, threads), .min = 1, .max = 64                                                  \
+    }
 /* The columns that the command line gives a role. */
 struct mlo_role_opts {
     struct mlo_strings prediction, score, ignore;

@@ -109,10 +109,10 @@ static int texts(const struct mlo_arrow_type *type, const struct mlo_arrow_array
 static void settle_numbers(uint8_t *cell, double *numbers, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (cell[i] == MLO_CELL_OK && !isfinite(numbers[i]))
-            cell[i] = MLO_CELL_NAN;
         if (cell[i] != MLO_CELL_OK)
             numbers[i] = 0;
+        else if (!isfinite(numbers[i]))
+            cell[i] = MLO_CELL_NAN;
     }
 }
 

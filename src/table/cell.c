@@ -268,8 +268,9 @@ void mlo_guess_cell(struct mlo_guess *g, const char *s, size_t n)
     }
 }
 
-enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral)
+enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral, bool *ret_empty)
 {
+    *ret_empty = g->cells == 0;
     *ret_integral = g->numbers > 0 && !g->fraction;
     if (g->cells == 0)
         return MLO_COLUMN_TEXT;

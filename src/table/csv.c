@@ -280,7 +280,7 @@ static int guess_types(struct csv *t, char *text, size_t n, struct mlo_err *err)
             mlo_guess_cell(&g[c], s.ptr, s.len);
         }
     for (size_t c = 0; rc == 0 && c < t->n_columns; c++)
-        t->columns[c].type = mlo_guess_type(&g[c], &t->columns[c].integral);
+        t->columns[c].type = mlo_guess_type(&g[c], &t->columns[c].integral, &t->columns[c].empty);
     mlo_fields_release(&f);
     return rc;
 }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "powers.h"
+#include <mlopsctl/base/number.h>
 
 #define EXACT_POWER    22 /* 10^22 is exact as a double */
 #define EXACT_FIVE     55 /* 5^55 is exact in 128 bits */

@@ -74,7 +74,7 @@ struct mlo_guess {
         code; /* code: digits that are no number: leading zeros, from 2^53 on, where a double skips some */
 };
 void mlo_guess_cell(struct mlo_guess *g, const char *s, size_t n);
-enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral);
+enum mlo_column_type mlo_guess_type(const struct mlo_guess *g, bool *ret_integral, bool *ret_empty);
 
 /* ---- rows.c: cells of a batch, column by column, out of text ---- */
 
@@ -137,6 +137,9 @@ struct mlo_form {
 };
 extern const struct mlo_form mlo_form_csv, mlo_form_jsonl, mlo_form_log, mlo_form_parquet, mlo_form_arrow;
 
+/* A scan that tells when a worker gave up, so that nobody waits for its batch. */
+int mlo_table_scan_told(struct mlo_table *t, mlo_batch_fn fn, void (*stopped)(void *ctx), void *ctx,
+                        struct mlo_scan_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_scan_result_add(struct mlo_scan_result *to, const struct mlo_scan_result *more);
 void mlo_columns_free(struct mlo_table_column *columns, size_t n);
 

@@ -183,7 +183,8 @@ static int name_columns(struct mlo_jsonl *t, struct mlo_err *err)
 {
     for (size_t i = 0; i < t->n_columns; i++) {
         if (t->columns[i].origin != MLO_ORIGIN_REQUEST)
-            t->columns[i].type = mlo_guess_type(&t->guesses[i], &t->columns[i].integral);
+            t->columns[i].type = mlo_guess_type(&t->guesses[i], &t->columns[i].integral,
+                                                &t->columns[i].empty);
         t->columns[i].name = t->is_log ? NULL : mlo_strdup(t->keys[i], err);
         if (!t->is_log && !t->columns[i].name)
             return MLO_EIO;

@@ -582,10 +582,8 @@ static void find_nan(uint8_t *cell, double *numbers, size_t n)
     if (any[0] + any[1] + any[2] + any[3] == 0)
         return;
     for (i = 0; i < n; i++)
-        if (numbers[i] * 0 != 0) {
+        if (numbers[i] * 0 != 0)
             cell[i] = MLO_CELL_NAN;
-            numbers[i] = 0;
-        }
 }
 
 static int read_batch(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, uint64_t from, size_t n,

@@ -85,7 +85,7 @@ static uint8_t number_cell(struct mlo_rows *r, size_t c, size_t row, const char 
 {
     double v;
     if (mlo_cell_number(s, n, &v)) {
-        r->numbers[c][row] = isfinite(v) ? v : 0;
+        r->numbers[c][row] = v;
         return isfinite(v) ? MLO_CELL_OK : MLO_CELL_NAN;
     }
     return MLO_CELL_BAD;
@@ -114,6 +114,6 @@ void mlo_rows_text(struct mlo_rows *r, enum mlo_column_type type, size_t c, size
     r->cell[c][row] = cell;
     if (type == MLO_COLUMN_TEXT || cell == MLO_CELL_BAD)
         r->texts[c][row] = (struct mlo_slice){s, n};
-    if (cell != MLO_CELL_OK && r->numbers[c])
+    if (cell != MLO_CELL_OK && cell != MLO_CELL_NAN && r->numbers[c])
         r->numbers[c][row] = 0;
 }

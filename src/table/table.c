@@ -453,6 +453,38 @@ const char *const *mlo_table_left_out(const struct mlo_table *t, size_t *ret_n)
     return (const char *const *)t->left_out;
 }
 
+int mlo_table_select(struct mlo_table *t, const struct mlo_table_column *columns, size_t n,
+                     struct mlo_err *err)
+{
+    struct mlo_table_column *chosen = mlo_calloc(n + 1, sizeof *chosen, err);
+    int rc = chosen ? 0 : MLO_EIO;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        size_t at = find_column(t->columns, t->n_columns, columns[i].name);
+        if (at == MLO_NAME_NONE) {
+            rc = mlo_fail(err, MLO_ENOTFOUND, "'%s' has no column '%s'", t->paths[t->at_first],
+                          columns[i].name);
+            break;
+        }
+        chosen[i] = t->columns[at];
+        chosen[i].type = columns[i].type;
+        chosen[i].name = mlo_strdup(columns[i].name, err);
+        rc = chosen[i].name ? 0 : MLO_EIO;
+    }
+    if (rc != 0) {
+        mlo_columns_free(chosen, n);
+        return rc;
+    }
+    mlo_columns_free(t->columns, t->n_scanned);
+    t->columns = chosen;
+    t->n_columns = t->n_scanned = n;
+    return 0;
+}
+
+const char *mlo_table_format(const struct mlo_table *t)
+{
+    return t->first.file.form->name;
+}
+
 unsigned mlo_table_workers(const struct mlo_table *t)
 {
     return t->workers;
@@ -500,10 +532,12 @@ struct scan {
     const char *path;
     mlo_batch_fn fn;
     void *ctx;
-    uint64_t sequence; /* of the file's first batch */
+    void (*stopped)(void *ctx); /* told when a worker gives up; NULL: nobody */
+    uint64_t sequence;          /* of the file's first batch */
     atomic_uint_least64_t batches;
     struct mlo_window_worker *windows; /* of each worker; NULL: all rows */
     bool begun;                        /* the first batch was given */
+    atomic_bool failed;                /* one worker gave up: the others need not go on */
 };
 
 /* The rows of the batch that are within the window go to fn. */
@@ -541,14 +575,19 @@ static int reach_window(struct scan *s, struct mlo_err *err)
 static int work(void *ctx, size_t worker, struct mlo_err *err)
 {
     struct scan *s = ctx;
-    for (;;) {
-        const struct mlo_batch *b = NULL;
-        int rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
+    const struct mlo_batch *b = NULL;
+    int rc = 0;
+    do {
+        b = NULL;
+        rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
         if (rc == 0 && b)
             rc = give(s, worker, b, err);
-        if (rc != 0 || !b)
-            return rc;
-    }
+    } while (rc == 0 && b && !s->failed);
+    if (rc != 0)
+        s->failed = true;
+    if (rc != 0 && s->stopped)
+        s->stopped(s->ctx);
+    return rc;
 }
 
 static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_scan_result *st,
@@ -597,7 +636,13 @@ static int check_times(const struct mlo_table *t, const struct mlo_scan_result *
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err)
 {
-    struct scan s = {.t = t, .fn = fn, .ctx = ctx, .begun = !t->has_window};
+    return mlo_table_scan_told(t, fn, NULL, ctx, ret, err);
+}
+
+int mlo_table_scan_told(struct mlo_table *t, mlo_batch_fn fn, void (*stopped)(void *ctx), void *ctx,
+                        struct mlo_scan_result *ret, struct mlo_err *err)
+{
+    struct scan s = {.t = t, .fn = fn, .ctx = ctx, .stopped = stopped, .begun = !t->has_window};
     struct mlo_scan_result st = {0};
     int rc = 0;
     rc = make_windows(&s, err);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <mlopsctl/base/io.h>
+#include <mlopsctl/base/number.h>
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 

@@ -26,12 +26,12 @@ test_expect 'an unknown option of every command: named, with the way to help; on
 '
 test_expect 'too many words for every command that counts them' '
     while read -r c v; do
-        case "$c $v" in "pack " | "scan " | "ls " | "untag " | "verify " | "runpod gpu" | "runpod reap" | "onnx conformance" | "validate ") continue ;; esac
+        case "$c $v" in "pack " | "scan " | "ls " | "untag " | "verify " | "runpod gpu" | "runpod reap" | "onnx conformance" | "validate " | "predict ") continue ;; esac
         wrong 2 "" "$c" $v a b c d e f g h i j || exit 1
     done <commands
 '
 test_expect 'commands that need words say which' '
-    for c in pack tag untag show diff verify scan sign export import unpack push pull show-run rollback completion "ledger backup" "ledger restore" "remote refs"; do
+    for c in predict pack tag untag show diff verify scan sign export import unpack push pull show-run rollback completion "ledger backup" "ledger restore" "remote refs"; do
         set -f && wrong 2 "" $c || exit 1
     done
 '
@@ -39,7 +39,7 @@ test_expect 'families without a verb, or with a wrong one' '
     wrong 2 "verify" ledger && wrong 2 "did you mean" ledger verfy && wrong 2 "refs" remote && wrong 2 "did you mean" remote ref
 '
 test_expect 'a reference that is not there: status 3, and the nearest one' '
-    for c in "show X" "tag X a:1" "untag X" "verify X" "export X -o o.tar" "unpack X -o u" "diff X credit:1.0" "diff credit:1.0 X" "push X r"; do
+    for c in "show X" "tag X a:1" "untag X" "verify X" "export X -o o.tar" "unpack X -o u" "diff X credit:1.0" "diff credit:1.0 X" "push X r" "predict X m"; do
         set -f && wrong 3 "credit:3.0" $(echo "$c" | sed "s/X/credit:3.0/") && grep -q "\"hint\":\"" err || { echo "$c" && exit 1; }
     done; [ ! -e o.tar ] && [ ! -e u ] && [ ! -e r ]
 '

@@ -188,10 +188,10 @@ static void missing_is_what_pandas_reads_as_missing(void)
 static void type_is(const char *const *cells, size_t n, enum mlo_column_type want, bool integral)
 {
     struct mlo_guess g = {0};
-    bool got_integral;
+    bool got_integral, empty;
     for (size_t i = 0; i < n; i++)
         mlo_guess_cell(&g, cells[i], strlen(cells[i]));
-    enum mlo_column_type got = mlo_guess_type(&g, &got_integral);
+    enum mlo_column_type got = mlo_guess_type(&g, &got_integral, &empty);
     check(got == want && (got != MLO_COLUMN_NUMBER || got_integral == integral), "'%s', '%s', ...: type %d",
           cells[0], cells[1], (int)got);
 }

@@ -51,10 +51,6 @@ int mlo_parse_size(const char *s, const char *what, uint64_t *ret, struct mlo_er
 /* "90s", "15m", "2h", "30d": nanoseconds. */
 int mlo_parse_duration(const char *s, const char *what, uint64_t *ret_ns, struct mlo_err *err) MLO_MUST_CHECK;
 
-/* The fewest digits, of 15 to 17, that read back as the same double. Returns buf. */
-#define MLO_DOUBLE_TEXT 32
-char *mlo_double_text(double v, char buf[MLO_DOUBLE_TEXT]);
-
 /* "512 B", "1.5 KiB", "2.0 GiB". Buffer of at least MLO_HUMAN_MAX bytes; returns it. */
 #define MLO_HUMAN_MAX 32
 char *mlo_human_size(uint64_t bytes, char *buf);

@@ -2,16 +2,9 @@
  * The highest 128 bits of 5^e, e from -64 to 64, cut off: exact from 0 to 55. In Python, with
  * b = (5 ** abs(e)).bit_length(): 5 ** e * 2 ** (128 - b) for e >= 0, 2 ** (127 + b) // 5 ** -e for e < 0.
  */
-#ifndef MLO_TABLE_POWERS_H
-#define MLO_TABLE_POWERS_H
+#include <mlopsctl/base/number.h>
 
-#include <stdint.h>
-
-#define MLO_POWER_MAX 64 /* of ten, as of one tenth */
-
-static const struct {
-    uint64_t high, low;
-} mlo_powers_of_five[2 * MLO_POWER_MAX + 1] = {
+const struct mlo_power mlo_powers_of_five[2 * MLO_POWER_MAX + 1] = {
     {0xa87fea27a539e9a5, 0x3f2398d747b36224}, {0xd29fe4b18e88640e, 0x8eec7f0d19a03aad},
     {0x83a3eeeef9153e89, 0x1953cf68300424ac}, {0xa48ceaaab75a8e2b, 0x5fa8c3423c052dd7},
     {0xcdb02555653131b6, 0x3792f412cb06794d}, {0x808e17555f3ebf11, 0xe2bbd88bbee40bd0},
@@ -78,5 +71,3 @@ static const struct {
     {0xf8ebad2b84e0d58b, 0xd2e0898765a7deb2}, {0x9b934c3b330c8577, 0x63cc55f49f88eb2f},
     {0xc2781f49ffcfa6d5, 0x3cbf6b71c76b25fb},
 };
-
-#endif

@@ -1,0 +1,110 @@
+/*
+ * Prediction: rows of a table through a model, and its answers as rows again. What a model takes is told as
+ * features (the columns it wants), a table is matched with them by name, batches of it become the model's
+ * inputs, its outputs become columns.
+ *
+ * Reads no file and runs no session: that is the caller's, who may have his rows from elsewhere (a request).
+ * Plans are shared; a feed belongs to one thread.
+ */
+#ifndef MLOPSCTL_PREDICT_H
+#define MLOPSCTL_PREDICT_H
+
+#include <mlopsctl/infer.h>
+#include <mlopsctl/table.h>
+
+/* ---- what a model takes ---- */
+
+struct mlo_feature {
+    const char *name; /* NULL: the model does not name it */
+    size_t input;     /* of the model */
+    size_t at, width; /* its elements in a row of that input; width 0: the data tell */
+    bool nested;      /* an array in each cell (JSON): inputs of more than two dimensions */
+    enum mlo_dtype dtype;
+};
+struct mlo_features { /* release with mlo_features_release */
+    const struct mlo_plan *plan;
+    struct mlo_feature *list;
+    size_t n;
+    size_t open;  /* the input that takes as many columns as there are; MLO_NO_VALUE: none */
+    int64_t rows; /* that the model takes at once: no more and no less; 0: any number */
+    struct mlo_arena arena;
+};
+/*
+ * names: of all features in their order, as a bundle or the user tells them; NULL: those of the model, which
+ * names inputs, and the columns of a matrix only in its metadata (feature_names). MLO_EUNAVAIL for an input
+ * that no columns make.
+ */
+int mlo_features_find(const struct mlo_plan *p, const char *const *names, size_t n_names,
+                      struct mlo_features *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_features_release(struct mlo_features *f);
+
+/* ---- which columns of a table they are ---- */
+
+struct mlo_match_opts {
+    bool by_position; /* the first columns are the features, whatever they are called */
+    bool strict;      /* a column that the model does not take is a fault */
+    const char *const *keep;
+    size_t n_keep; /* columns for the answers */
+};
+struct mlo_match {                    /* release with mlo_match_release */
+    struct mlo_table_column *columns; /* owned: that are wanted, with their types: mlo_table_select */
+    size_t n_columns;
+    size_t *feature, *keep; /* which of them */
+    size_t n_features, n_keep;
+    bool *keep_number;  /* what is kept was found to be numbers or truth values */
+    bool unnamed;       /* features have no names: columns were taken in their order */
+    const char **extra; /* columns that nobody wants; borrowed from the table, like all that is `found` */
+    size_t n_extra;
+};
+/* found: the table's. Everything that does not fit is told in one message, MLO_EINVALID. */
+int mlo_match_columns(struct mlo_features *f, const struct mlo_table_column *found, size_t n,
+                      const struct mlo_match_opts *opts, struct mlo_match *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_match_release(struct mlo_match *m);
+
+/* ---- rows to inputs ---- */
+
+struct mlo_feed;
+int mlo_feed_new(const struct mlo_features *f, const struct mlo_match *m, struct mlo_feed **ret,
+                 struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_feed_free(struct mlo_feed *f);
+/*
+ * Rows [from, from + n) of a batch of the matched table: *ret has a value for each input and lives until the
+ * next call. Where the model takes a fixed number of rows the last one is repeated; n is not larger. Cells
+ * that are no number are MLO_EINVALID, each column named with its first line.
+ */
+int mlo_feed_rows(struct mlo_feed *f, const struct mlo_batch *b, size_t from, size_t n,
+                  const struct mlo_value **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Rows of zeros and empty texts: to learn what a model answers. */
+int mlo_feed_blank(struct mlo_feed *f, size_t n, const struct mlo_value **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* Of each feature, how many cells had no value so far. Borrowed. */
+const uint64_t *mlo_feed_missing(const struct mlo_feed *f);
+
+/* ---- outputs to rows ---- */
+
+enum mlo_answer_form { MLO_ANSWER_CSV, MLO_ANSWER_TSV, MLO_ANSWER_JSONL, MLO_ANSWER_NPY };
+struct mlo_answer_opts {
+    enum mlo_answer_form form;
+    bool probabilities; /* of the classes, a column for each */
+};
+struct mlo_answers;
+/* Which outputs are told: of a classifier the label, and with `probabilities` those; of others all.
+ * MLO_EUSAGE: there are no probabilities, or the form cannot hold the outputs. */
+int mlo_answers_new(const struct mlo_plan *p, const struct mlo_answer_opts *o, struct mlo_answers **ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_answers_free(struct mlo_answers *a);
+/* Columns as the first outputs of the model show them. Once, before the functions below. */
+int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_t rows,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+/* The line with the names; nothing for JSON Lines. rows: of NPY, once they are known; its length is the same
+ * for any number. */
+int mlo_answers_header(const struct mlo_answers *a, const struct mlo_match *m, uint64_t rows,
+                       struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* The first n rows of the outputs, with what is kept of rows from `from` of the batch; b NULL: nothing. Any
+ * thread. */
+int mlo_answers_write(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
+                      const struct mlo_match *m, const struct mlo_batch *b, size_t from, struct mlo_str *ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

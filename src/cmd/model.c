@@ -1,0 +1,189 @@
+/* See model.h. */
+#include "model.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mlopsctl/base/text.h>
+
+/* ---- which file of a bundle ---- */
+
+static bool ends_in(const char *path, const char *end)
+{
+    size_t n = strlen(path), k = strlen(end);
+    return n > k && strcmp(path + n - k, end) == 0;
+}
+
+static bool is_onnx(const struct mlo_file *f)
+{
+    return (f->format && strcmp(f->format, "onnx") == 0) || ends_in(f->path, ".onnx");
+}
+
+static bool is_weight(const struct mlo_file *f)
+{
+    return f->kind && strcmp(f->kind, "weight") == 0;
+}
+
+static int no_model(const struct mlo_bundle *b, struct mlo_err *err)
+{
+    mlo_fail(err, MLO_EUNAVAIL, "the bundle has no model that can be run here");
+    for (size_t i = 0; i < b->n_files; i++)
+        if (is_weight(&b->files[i]) && b->files[i].format)
+            return mlo_hint(err, "its weights are %s: what is run is ONNX, or trees of XGBoost or LightGBM",
+                            b->files[i].format);
+    return mlo_hint(err, "pack the model's .onnx file into it");
+}
+
+/* The only one that `fits`, and how many there are. */
+static size_t count_files(const struct mlo_bundle *b, bool (*fits)(const struct mlo_file *f),
+                          const struct mlo_file **ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n_files; i++)
+        if (fits(&b->files[i])) {
+            *ret = &b->files[i];
+            n++;
+        }
+    return n;
+}
+
+static bool may_be_trees(const struct mlo_file *f)
+{
+    static const char *const ends[] = {".json", ".ubj", ".txt", ".model", ".lgb", ".xgb"};
+    for (size_t i = 0; i < MLO_COUNT(ends); i++)
+        if (is_weight(f) && (!f->format || !*f->format) && ends_in(f->path, ends[i]))
+            return true;
+    return false;
+}
+
+static int choose_file(const struct mlo_bundle *b, const char *inside, const struct mlo_file **ret,
+                       struct mlo_err *err)
+{
+    size_t n;
+    for (size_t i = 0; inside && i < b->n_files; i++)
+        if (strcmp(b->files[i].path, inside) == 0) {
+            *ret = &b->files[i];
+            return 0;
+        }
+    if (inside)
+        return mlo_fail(err, MLO_ENOTFOUND, "the bundle has no file '%s'", inside);
+    n = count_files(b, is_onnx, ret);
+    if (n == 0)
+        n = count_files(b, may_be_trees, ret);
+    if (n == 0)
+        return no_model(b, err);
+    if (n == 1)
+        return 0;
+    mlo_fail(err, MLO_EUSAGE, "the bundle holds %zu models", n);
+    return mlo_hint(err, "--model-file says which: '%s' is one", (*ret)->path);
+}
+
+/* ---- its plan ---- */
+
+/* Weights in other files of the bundle: they get their names for as long as the model is read. */
+static int open_unpacked(struct mlo_workspace *ws, const struct mlo_bundle *b, const struct mlo_file *f,
+                         struct mlo_plan **ret, struct mlo_err *err)
+{
+    const char *tmp = mlo_env_get(ws->ctx->env, "TMPDIR");
+    const struct mlo_unpack_opts o = {0};
+    char folder[MLO_PATH_MAX], into[MLO_PATH_MAX + 16], path[3 * MLO_PATH_MAX];
+    uint64_t bytes;
+    size_t files;
+    int n = snprintf(folder, sizeof folder, "%s/mlopsctl-model-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (n < 0 || (size_t)n >= sizeof folder || !mkdtemp(folder))
+        return mlo_fail_errno(err, "no folder for temporary files");
+    snprintf(into, sizeof into, "%s/bundle", folder);
+    snprintf(path, sizeof path, "%s/%s", into, f->path);
+    int rc = mlo_bundle_unpack(ws->store, &b->digest, into, &o, &bytes, &files, err);
+    if (rc == 0)
+        rc = mlo_plan_open(path, NULL, ret, err);
+    struct mlo_err after = MLO_ERR_INIT;
+    int removed = mlo_remove_tree_at(AT_FDCWD, folder, rc == 0 ? err : &after);
+    if (rc == 0 && removed != 0)
+        mlo_plan_free(mlo_steal(ret));
+    return rc ? rc : removed;
+}
+
+/* Of a file in a tar layer there is no blob to open. */
+static bool is_alone(const struct mlo_bundle *b, const struct mlo_file *f)
+{
+    const struct mlo_file *one;
+    return b->layers[f->layer].packing == MLO_PACKING_RAW && count_files(b, is_weight, &one) <= 1;
+}
+
+static int open_blob(struct mlo_workspace *ws, const struct mlo_file *f, struct mlo_plan **ret,
+                     struct mlo_err *err)
+{
+    char hex[MLO_DIGEST_HEX + 1], path[2 * MLO_PATH_MAX];
+    int rc = mlo_store_verify_blob(ws->store, &f->digest, err);
+    if (rc == MLO_EINVALID)
+        return mlo_hint(err, "`mlopsctl verify --repair FROM` puts good bytes in its place");
+    snprintf(path, sizeof path, "%s/store/blobs/sha256/%s", ws->home, mlo_digest_hex(&f->digest, hex));
+    return rc == 0 ? mlo_plan_open(path, NULL, ret, err) : rc;
+}
+
+int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, const char *inside,
+                        struct mlo_plan **ret, const struct mlo_file **ret_file, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    const struct mlo_file *f = NULL;
+    int rc = choose_file(b, inside, &f, err);
+    if (rc != 0)
+        return rc;
+    rc = is_alone(b, f) ? open_blob(ws, f, ret, err) : open_unpacked(ws, b, f, ret, err);
+    if (rc == 0)
+        *ret_file = f;
+    return rc ? mlo_wrap(err, "'%s'", mlo_shown(f->path, strlen(f->path), shown)) : 0;
+}
+
+/* ---- either ---- */
+
+static int open_bundle(struct mlo_ctx *ctx, const char *word, const char *inside, struct mlo_model *m,
+                       struct mlo_err *err)
+{
+    struct mlo_digest digest;
+    char shown[MLO_SHOWN];
+    int rc = mlo_workspace_read(ctx, &m->ws, err);
+    if (rc != 0)
+        return rc;
+    m->in_bundle = true;
+    rc = mlo_workspace_resolve(&m->ws, word, NULL, &digest, err);
+    if (rc == MLO_EUSAGE || rc == MLO_ENOTFOUND) {
+        char hint[sizeof err->hint];
+        snprintf(hint, sizeof hint, "%s", err->hint);
+        mlo_fail(err, MLO_ENOTFOUND, "'%s' is neither a file nor a bundle",
+                 mlo_shown(word, strlen(word), shown));
+        return *hint ? mlo_hint(err, "%s", hint) : err->code;
+    }
+    if (rc == 0)
+        rc = mlo_bundle_load(m->ws.store, &digest, &m->bundle, err);
+    return rc == 0 ? mlo_model_of_bundle(&m->ws, &m->bundle, inside, &m->plan, &m->file, err) : rc;
+}
+
+int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside, struct mlo_model *ret,
+                   struct mlo_err *err)
+{
+    struct mlo_model m = {0};
+    bool is_file = access(word, F_OK) == 0;
+    if (is_file && inside)
+        return mlo_fail(err, MLO_EUSAGE, "'%s' is a model itself: --model-file is for bundles", word);
+    int rc = is_file ? mlo_plan_open(word, NULL, &m.plan, err) : open_bundle(ctx, word, inside, &m, err);
+    if (rc != 0)
+        mlo_model_release(&m);
+    else
+        *ret = m;
+    return rc;
+}
+
+void mlo_model_release(struct mlo_model *m)
+{
+    mlo_plan_free(m->plan);
+    if (m->in_bundle) {
+        mlo_bundle_release(&m->bundle);
+        mlo_workspace_close(&m->ws);
+    }
+    *m = (struct mlo_model){0};
+}

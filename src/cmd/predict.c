@@ -1,0 +1,180 @@
+/* mlopsctl predict: rows of a table through a model. Writes no state: what it makes is the user's file. */
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "predict.h"
+#include "table.h"
+#include "tables.h"
+
+static const struct mlo_opt opts_table[] = {
+    {.name = "output",
+     .letter = 'o',
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "where the answers go, whole or not at all; as a rule standard output",
+     .offset = offsetof(struct mlo_predict_args, output),
+     .flags = MLO_OPTF_FILE},
+    {.name = "output-format",
+     .type = MLO_OPT_CHOICE,
+     .arg = "FORM",
+     .help = "the form of the answers; as a rule by the name of the file, else as the input, else CSV",
+     .offset = offsetof(struct mlo_predict_args, output_form),
+     .choices = "csv|tsv|jsonl|npy"},
+    {.name = "proba",
+     .letter = 'p',
+     .type = MLO_OPT_FLAG,
+     .help = "also the probability of each class, in columns proba_CLASS",
+     .offset = offsetof(struct mlo_predict_args, probabilities)},
+    {.name = "keep",
+     .letter = 'k',
+     .type = MLO_OPT_LIST,
+     .arg = "COLUMN",
+     .help = "copy this column of the input to the answers, such as an identifier",
+     .offset = offsetof(struct mlo_predict_args, keep)},
+    {.name = "features",
+     .type = MLO_OPT_LIST,
+     .arg = "COLUMN",
+     .help =
+         "the columns that the model takes, in its order, when it does not name them; COLUMN,... or again",
+     .offset = offsetof(struct mlo_predict_args, features)},
+    {.name = "by-position",
+     .type = MLO_OPT_FLAG,
+     .help = "the first columns are what the model takes, whatever they are called",
+     .offset = offsetof(struct mlo_predict_args, by_position)},
+    {.name = "strict",
+     .type = MLO_OPT_FLAG,
+     .help = "refuse a table with columns that the model does not take",
+     .offset = offsetof(struct mlo_predict_args, strict)},
+    {.name = "limit",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "only the first N rows",
+     .offset = offsetof(struct mlo_predict_args, limit),
+     .min = 1},
+    {.name = "batch",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "rows that the model is given at once, at most (4096)",
+     .offset = offsetof(struct mlo_predict_args, batch),
+     .min = 1,
+     .max = 1 << 20},
+    {.name = "model-file",
+     .type = MLO_OPT_STRING,
+     .arg = "PATH",
+     .help = "which file of the bundle is the model, when it holds several",
+     .offset = offsetof(struct mlo_predict_args, model_file)},
+    MLO_TABLE_OPTIONS(struct mlo_predict_args),
+    {0},
+};
+/* "a,b,c" and options given again. Owner of list and its one text: the caller. */
+static int split(const struct mlo_strings *given, char **ret_text, struct mlo_strings *ret,
+                 struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    struct mlo_strings all = {0};
+    mlo_str_init(&text, MLO_STR_MAX);
+    for (size_t i = 0; i < given->n; i++)
+        mlo_str_addf(&text, "%s%s", i ? "," : "", given->items[i]);
+    int rc = mlo_str_check(&text, err);
+    char *copy = rc == 0 ? mlo_str_detach(&text, NULL) : NULL;
+    for (char *at = copy, *rest = copy; rc == 0 && given->n && (at = strsep(&rest, ",")) != NULL;) {
+        if (!*at)
+            rc = mlo_fail(err, MLO_EUSAGE, "a name of a column is empty");
+        if (rc == 0)
+            rc = mlo_grow(&all.items, &all.cap, all.n + 1, sizeof *all.items, err);
+        if (rc == 0)
+            all.items[all.n++] = at;
+    }
+    *ret_text = copy;
+    *ret = all;
+    return rc;
+}
+
+static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
+{
+    struct mlo_report *r = ctx->report;
+    if (st->ragged)
+        mlo_warn(ctx, "%llu lines are no rows of the table and were left out",
+                 (unsigned long long)st->ragged);
+    if (!p->out.path) { /* the rows are the result */
+        mlo_report_stream(r, stdout);
+        return;
+    }
+    if (ctx->json) {
+        mlo_report_u64(r, "rows", "rows", p->rows);
+        mlo_report_u64(r, "ragged", "ragged", st->ragged);
+        mlo_report_text(r, "file", "file", p->out.path);
+        return;
+    }
+    mlo_report_say(r, "predicted %llu rows into %s", (unsigned long long)p->rows, p->out.path);
+}
+
+static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_err *err)
+{
+    static const char *const standard_input[] = {"-"};
+    const struct mlo_predict_args *o = p->args;
+    struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->limit ? 1 : o->threads);
+    const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
+    struct mlo_table *t = NULL;
+    struct mlo_scan_result st;
+    int rc = mlo_features_find(p->plan, o->features.n ? o->features.items : NULL, o->features.n, &p->features,
+                               err);
+    if (rc == 0)
+        rc = mlo_table_open(paths, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &to, &t, err);
+    if (rc == 0)
+        rc = mlo_predict_table(p, ctx, t, &st, err);
+    if (rc == 0)
+        tell(ctx, p, &st);
+    mlo_table_close(t);
+    return rc;
+}
+
+static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
+{
+    struct mlo_predict_args o = *(const struct mlo_predict_args *)options;
+    struct mlo_predict p = {.args = &o, .out = {.fd = -1, .file = MLO_NEWFILE_INIT}};
+    struct mlo_strings features = {0}, keep = {0};
+    MLO_AUTOFREE char *features_text = NULL, *keep_text = NULL;
+    struct mlo_model m = {0};
+    pthread_mutex_init(&p.lock, NULL);
+    int rc = split(&o.features, &features_text, &features, err);
+    if (rc == 0)
+        rc = split(&o.keep, &keep_text, &keep, err);
+    o.features = features;
+    o.keep = keep;
+    if (rc == 0)
+        rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
+    p.plan = m.plan;
+    if (rc == 0)
+        rc = predict(ctx, &p, err);
+    mlo_predict_release(&p);
+    mlo_model_release(&m);
+    free(features.items);
+    free(keep.items);
+    return rc;
+}
+
+static const struct mlo_example examples[] = {
+    {"Will these loans go bad, and how sure is that?", "mlopsctl predict loans:1.4.0 loans.csv --proba"},
+    {"Into a file that appears when it is whole", "mlopsctl predict loans:1.4.0 loans.csv -o answers.csv"},
+    {"A model's file and a table with more columns; one of them stands beside the answers",
+     "mlopsctl predict credit-1.4.0.onnx current.csv --by-position --keep bad"},
+    {0},
+};
+
+const struct mlo_command mlo_cmd_predict = {
+    .name = "predict",
+    .group = "run",
+    .summary = "run a model on rows: CSV, JSON Lines, Parquet, Arrow or .npy",
+    .synopsis = "MODEL [ROWS...]",
+    .description =
+        "Runs a model (a bundle, or a file) on every row and writes its answers in the same order, with\n"
+        "constant memory for any number of rows. Columns are found by name where the model or the bundle\n"
+        "names them; what is missing or of another type is told at once. Without ROWS standard input.",
+    .opts = opts_table,
+    .opts_size = sizeof(struct mlo_predict_args),
+    .args = {.min = 1, .max = UINT_MAX, .complete = MLO_OPTF_FILE | MLO_OPTF_REF},
+    .examples = examples,
+    .run = run,
+};

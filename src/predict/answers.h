@@ -1,0 +1,37 @@
+/* The columns of a model's answers: answers.c finds them, rows.c writes rows of them. */
+#ifndef MLO_PREDICT_ANSWERS_H
+#define MLO_PREDICT_ANSWERS_H
+
+#include <mlopsctl/base/number.h>
+
+#include "internal.h"
+
+struct mlo_answer_output { /* that is told */
+    size_t port;
+    bool classes;           /* scores of classes */
+    bool maps;              /* a sequence of maps, one a row */
+    struct mlo_array shape; /* without data; dims[0] of the first rows */
+    size_t width;           /* elements of a row */
+};
+struct mlo_answer_column {
+    const char *name;
+    size_t output; /* of those told */
+    size_t at;     /* element of its row */
+    bool array;    /* all elements, as an array */
+};
+struct mlo_answers {
+    const struct mlo_plan *plan;
+    const struct mlo_port_type *ports;
+    enum mlo_answer_form form;
+    bool probabilities, settled;
+    struct mlo_answer_output *outputs;
+    size_t n_outputs;
+    struct mlo_answer_column *columns;
+    size_t n_columns, cap_columns;
+    struct mlo_arena arena;
+};
+/* Are the outputs of the columns that were settled? MLO_EUNAVAIL. */
+int mlo_answers_check(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+
+#endif

@@ -1,0 +1,96 @@
+#!/bin/sh
+# predict: pipelines of the trainers (tests/golden/predict/make.py), matching of columns, forms, order, limits.
+. "${0%/*}/lib.sh"
+P=$G/onnx/pipelines D=$G/predict credit=$R/examples/credit
+
+# near A B: CSV files whose rows are the same texts, or numbers within 1e-5 + 1e-4 of each other; headers aside.
+near()
+{
+    awk -F, 'function far(x, y) { return x != y && !(x - y <= 1e-5 + 1e-4 * (y < 0 ? -y : y) && y - x <= 1e-5 + 1e-4 * (y < 0 ? -y : y)) }
+        FNR == 1 { next }
+        NR == FNR { a[FNR] = $0; n = FNR; next }
+        { k = split(a[FNR], x, ","); if (k != NF) bad = 1; for (i = 1; i <= NF; i++) if (x[i] ~ /^[-0-9.e+]+$/ ? far(x[i] + 0, $i + 0) : x[i] != $i) { print FILENAME, FNR, x[i], $i; bad = 1 } }
+        END { exit bad || FNR != n }' "$1" "$2"
+}
+predicts()
+{
+    case $1 in *regressor) proba= ;; *) proba=--proba ;; esac
+    mlopsctl predict -q "$P/$1/model.onnx" "$D/$1.csv" $proba >out && near out "$D/$1.expected.csv"
+}
+for name in columns-forest columns-logistic logistic-text boosting-3 lightgbm xgboost boosting-regressor mlp svc; do
+    test_expect "$name: the trainer's own predictions" "predicts $name"
+done
+test_expect 'the order of rows is kept on any number of threads, in batches of any size' '
+    head -1 "$D/boosting-3.csv" >many.csv && for i in $(seq 3000); do tail -n +2 "$D/boosting-3.csv"; done >>many.csv &&
+    mlopsctl predict -q "$P/boosting-3/model.onnx" many.csv --proba --threads 1 >one && [ "$(wc -l <one)" -eq 60001 ] &&
+    mlopsctl predict -q "$P/boosting-3/model.onnx" many.csv --proba --threads 5 | cmp - one &&
+    mlopsctl predict -q "$P/boosting-3/model.onnx" many.csv --proba --threads 3 --batch 7 | cmp - one &&
+    mlopsctl predict -q "$P/boosting-3/model.onnx" --proba <many.csv | cmp - one &&
+    mlopsctl predict -q "$P/boosting-3/model.onnx" many.csv --proba --limit 21 | cmp - "$(head -22 one >head22; echo head22)"
+'
+test_expect 'columns are found by name in any order; others are noted, and with --strict refused' '
+    awk -F, "BEGIN { OFS = \",\" } { print \$4, NR == 1 ? \"id\" : NR, \$2, \$1, \$3 }" "$D/columns-forest.csv" >other.csv &&
+    mlopsctl predict "$P/columns-forest/model.onnx" other.csv --proba >out 2>err && near out "$D/columns-forest.expected.csv" && grep -q "not used: .id." err &&
+    expect_code 4 mlopsctl predict "$P/columns-forest/model.onnx" other.csv --strict 2>err && grep -q "does not take .id." err
+'
+test_expect 'what is missing or of another type is told in one message' '
+    printf "b,c,a\nword,x,1\nother,y,2\n" >bad.csv && expect_code 4 mlopsctl predict "$P/columns-forest/model.onnx" bad.csv >out 2>err && [ ! -s out ] &&
+    grep -q "it lacks .d.; not only numbers are in .b." err
+'
+test_expect 'a word among numbers is named with its line and column; nothing is written' '
+    { cat "$D/columns-forest.csv"; printf "oops,1,low,low\n1,nope,low,low\n"; } >bad.csv &&
+    expect_code 4 mlopsctl predict "$P/columns-forest/model.onnx" bad.csv -o out.csv 2>err && [ ! -e out.csv ] &&
+    grep -q "line 22: column .a. holds .oops.*line 23: column .b. holds .nope." err
+'
+test_expect 'a matrix without names: by position when it fits, else --features or --by-position' '
+    expect_code 4 mlopsctl predict "$credit/credit-1.4.0.onnx" "$credit/current.csv" 2>err && grep -q "hint: --features" err &&
+    mlopsctl predict "$credit/credit-1.4.0.onnx" "$credit/current.csv" --by-position >a 2>err &&
+    cut -d, -f1-13 "$credit/current.csv" | mlopsctl predict "$credit/credit-1.4.0.onnx" - 2>err >b && grep -q "does not name" err && cmp a b &&
+    awk -F, "BEGIN { OFS = \",\" } { t = \$1; \$1 = \$14; \$14 = t } 1" "$credit/current.csv" >turned.csv &&
+    mlopsctl predict "$credit/credit-1.4.0.onnx" turned.csv --features "$(head -1 "$credit/current.csv" | cut -d, -f1-13)" 2>err >c && cmp a c
+'
+test_expect 'the label agrees with the recorded metrics' '
+    mlopsctl predict -q "$credit/credit-1.4.0.onnx" "$credit/current.csv" --by-position --proba --keep bad |
+        awk -F, "NR > 1 { s += (\$4 - \$1) ^ 2; n++ } END { printf \"%.4f\n\", s / n }" >brier && [ "$(cat brier)" = "$(jq .brier "$credit/metrics-1.4.0.json")" ]
+'
+test_expect 'kept columns stand first, as they are in the input' '
+    printf "name,x0,x1,x2,x3,x4,x5,x6,x7,n\n\"a, \"\"b\"\"\",1,2,3,4,5,6,7,8,007\n,1,2,3,4,5,6,7,8,1.50\n" >kept.csv &&
+    mlopsctl predict -q "$P/boosting-regressor/model.onnx" kept.csv --features x0,x1,x2,x3,x4,x5,x6,x7 --keep name,n >out &&
+    sed "s/,[^,]*\$//" out >kept && printf "name,n\n\"a, \"\"b\"\"\",007\n,1.50\n" | cmp - kept &&
+    mlopsctl predict -q "$P/boosting-regressor/model.onnx" kept.csv --features x0,x1,x2,x3,x4,x5,x6,x7 --keep name,n --output-format jsonl >out &&
+    [ "$(jq -c "[.name, .n]" out | paste -sd" ")" = "[\"a, \\\"b\\\"\",\"007\"] [null,\"1.50\"]" ]
+'
+test_expect 'JSON Lines in and out; --json alone gives them too' '
+    printf "{\"a\":1.5,\"b\":null,\"c\":\"low\",\"d\":\"mid\"}\n{\"d\":\"mid\",\"c\":\"low\",\"a\":1.5}\n" >rows.jsonl &&
+    mlopsctl predict "$P/columns-forest/model.onnx" rows.jsonl --proba >out && [ "$(jq -c "keys" out | uniq)" = "[\"label\",\"proba_0\",\"proba_1\"]" ] && [ "$(uniq out | wc -l)" -eq 1 ] &&
+    mlopsctl predict --json -q "$P/columns-forest/model.onnx" "$D/columns-forest.csv" | jq -es "length == 20"
+'
+test_expect 'no rows: the header alone' '
+    head -1 "$D/logistic-text.csv" | mlopsctl predict -q "$P/logistic-text/model.onnx" --proba >out && [ "$(cat out)" = label,proba_high,proba_low,proba_mid ]
+'
+test_expect 'a file appears whole; another form by its name' '
+    mlopsctl predict -q "$P/mlp/model.onnx" "$D/mlp.csv" --proba -o out.npy && mlopsctl predict "$P/mlp/model.onnx" "$D/mlp.csv" --proba -o out.jsonl 2>err >said && grep -q "predicted 20 rows into out.jsonl" said &&
+    [ "$(head -c 6 out.npy | tail -c 5)" = NUMPY ] && [ "$(($(wc -c <out.npy) % 64))" -eq $((20 * 2 * 4 % 64)) ] && grep -aq "(20, 2)" out.npy && [ "$(wc -l <out.jsonl)" -eq 20 ] && [ -z "$(ls .mlo-tmp-* 2>/dev/null)" ]
+'
+test_expect 'infinite and undefined numbers reach the model as they are' '
+    printf "x0,x1,x2,x3,x4,x5,x6,x7\ninf,0,0,0,0,0,0,0\n-inf,0,0,0,0,0,0,0\nnan,0,0,0,0,0,0,0\n" >odd.csv &&
+    mlopsctl predict -q "$P/linear/model.onnx" odd.csv >out && [ "$(sed -n "2,4p" out | paste -sd" ")" = "inf -inf nan" ] || { cat out; exit 1; }
+'
+test_expect 'a model that is none: exit 4; none at all: 3; an operator that is not there: 7' '
+    head -c 300 "$P/mlp/model.onnx" >cut.onnx && expect_code 4 mlopsctl predict cut.onnx "$D/mlp.csv" && expect_code 3 mlopsctl predict none.onnx "$D/mlp.csv" 2>err && grep -q "neither a file nor a bundle" err &&
+    sed "s/Scaler/Scalar/g" "$P/mlp/model.onnx" >odd.onnx && ! cmp -s odd.onnx "$P/mlp/model.onnx" && expect_code 7 mlopsctl predict odd.onnx "$D/mlp.csv" 2>err && grep -q "Scalar" err && grep -q "^hint: " err
+'
+test_expect 'the model of a bundle; a damaged one is exit 4' '
+    cp "$P/columns-forest/model.onnx" m.onnx && mlopsctl pack m.onnx -t cf:1 >/dev/null && mlopsctl predict -q cf:1 "$D/columns-forest.csv" --proba >out && near out "$D/columns-forest.expected.csv" &&
+    blob=.mlops/store/blobs/sha256/$(sha256sum <"$P/columns-forest/model.onnx" | cut -d" " -f1) && chmod u+w "$blob" && printf X | dd of="$blob" bs=1 seek=900 conv=notrunc 2>/dev/null &&
+    expect_code 4 mlopsctl predict cf:1 "$D/columns-forest.csv" 2>err && grep -q "hint: .mlopsctl verify --repair" err
+'
+test_expect 'a bundle without a model says so' '
+    tiny_model w.safetensors && mlopsctl pack w.safetensors -t w:1 >/dev/null && expect_code 7 mlopsctl predict w:1 "$D/mlp.csv" 2>err && grep -q "hint: its weights are safetensors" err
+'
+test_expect 'usage: probabilities of a regression, .npy to a pipe, names that do not count up' '
+    expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --proba && expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --output-format npy &&
+    expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,b && expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,,b
+'
+test_expect 'a prediction is no run' '[ "$(mlopsctl log --json | jq "[.runs[]? | select(.command == \"predict\")] | length")" = 0 ]'
+test_done
