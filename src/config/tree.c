@@ -28,11 +28,12 @@ static const struct mlo_yaml_entry *find_section(const struct mlo_yaml *doc, con
 
 static int take_section(struct mlo_config_tree *t, const char *file, const char *section, struct mlo_err *err)
 {
-    const struct mlo_yaml_entry *e = find_section(&t->doc, section), *end = t->doc.entries + t->doc.n;
+    const struct mlo_yaml_entry *e = find_section(&t->doc, section);
     if (!e || (!e->inner && !e->value))
         return mlo_fail(err, MLO_ENOTFOUND, "'%s' has no section '%s'", file, section);
     if (!e->inner)
         return mlo_fail(err, MLO_EUSAGE, "%s:%zu: %s must be a mapping", file, e->line, section);
+    const struct mlo_yaml_entry *end = t->doc.entries + t->doc.n;
     t->nodes = mlo_calloc((size_t)(end - e), sizeof *t->nodes, err);
     if (!t->nodes)
         return MLO_EIO;
