@@ -54,6 +54,27 @@ struct mlo_normalize {
 void mlo_normalize_f32(const struct mlo_normalize *p);
 
 /*
+ * Attention: y = softmax(scale q k' + mask) v for each head of each batch. Steps are in floats and may be 0
+ * (the same again); the numbers of a row lie side by side. Keys at the end that the mask of all queries and
+ * heads takes away with MLO_ATTENTION_NEVER or less are not looked at.
+ */
+#define MLO_ATTENTION_NEVER -1e30F
+struct mlo_attention_step {
+    size_t batch, head, row;
+};
+struct mlo_attention {
+    size_t batch, heads, rows, keys, size, v_size; /* size of a query and a key; of a value */
+    const float *q, *k, *v, *mask;                 /* mask NULL: none */
+    struct mlo_attention_step q_step, k_step, v_step, mask_step, y_step;
+    size_t mask_key; /* from the mask of a key to that of the next */
+    float scale;
+    float *y, *scratch; /* scratch: as many as mlo_attention_scratch says */
+};
+/* False: more than there can be. */
+bool mlo_attention_scratch(const struct mlo_attention *p, size_t *ret_floats);
+void mlo_attention_f32(const struct mlo_attention *p);
+
+/*
  * Dense layers: y = activation(alpha x w + beta bias), with weights that are packed once.
  */
 enum mlo_activation_kind {

@@ -18,6 +18,7 @@ struct mlo_vector {
     void (*normalize)(const struct mlo_normalize *p);
     void (*extremes)(const float *x, size_t n, float *ret_least, float *ret_greatest);
     void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, float zero);
+    void (*attend)(const struct mlo_attention *p);
 };
 enum mlo_vector_kind { MLO_VECTOR_PLAIN, MLO_VECTOR_AVX2, MLO_VECTOR_AVX512, MLO_VECTOR_KINDS };
 

@@ -302,5 +302,8 @@ TARGET static void quantize(const float *x, uint8_t *y, size_t n, float scale, f
     }
 }
 
-const struct mlo_vector KERNELS = {map_exp,       map_erf,     map_tanh,       map_sigmoid,   map_gelu,
-                                   map_gelu_tanh, softmax_row, normalize_rows, find_extremes, quantize};
+#include "attention_body.h"
+
+const struct mlo_vector KERNELS = {map_exp,       map_erf,       map_tanh,    map_sigmoid,
+                                   map_gelu,      map_gelu_tanh, softmax_row, normalize_rows,
+                                   find_extremes, quantize,      attend};

@@ -1,0 +1,136 @@
+/*
+ * Attention of one head: softmax(q k' * scale + mask) v. Included by vector_body.h, whose vectors it uses.
+ *
+ * Keys are transposed once, so that scores of ATTEND_ROWS queries and ATTEND_TILE keys stay in registers; the
+ * scores of these queries lie in scratch, the weights are divided by their sum when the result is written.
+ */
+#define ATTEND_ROWS 4
+#define ATTEND_COLS 2 /* vectors */
+#define ATTEND_TILE ((size_t)ATTEND_COLS * LANES)
+
+struct head {
+    const struct mlo_attention *p;
+    const float *q, *k, *v, *mask; /* of this head */
+    float *y, *turned, *scores;    /* scores: room keys a row */
+    size_t keys, room;             /* those that count; rounded up to tiles */
+};
+
+/* Keys side by side: turned[size][room], 0 behind the last. */
+INLINE void turn_keys(const struct head *h)
+{
+    for (size_t d = 0; d < h->p->size; d++)
+        for (size_t j = 0; j < h->room; j++)
+            h->turned[d * h->room + j] = j < h->keys ? h->k[j * h->p->k_step.row + d] : 0;
+}
+
+INLINE void score_tile(const struct head *h, size_t row, size_t rows, size_t first)
+{
+    size_t step = h->p->q_step.row, size = h->p->size;
+    const float *q = h->q + row * step, *k = h->turned + first;
+    real sum[ATTEND_ROWS][ATTEND_COLS];
+    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    for (size_t d = 0; d < size; d++, k += h->room) {
+        real k0 = load(k), k1 = load(k + LANES);
+        _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+        {
+            real x = splat(q[r * step + d]);
+            sum[r][0] = mul_add(x, k0, sum[r][0]);
+            sum[r][1] = mul_add(x, k1, sum[r][1]);
+        }
+    }
+    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+    {
+        store(h->scores + r * h->room + first, sum[r][0] * h->p->scale);
+        store(h->scores + r * h->room + first + LANES, sum[r][1] * h->p->scale);
+    }
+}
+
+/* Scores become e^(score + mask - greatest); returns their sum. */
+INLINE float weigh_row(const struct head *h, size_t row, float *s)
+{
+    const float *mask = h->mask ? h->mask + row * h->p->mask_step.row : NULL;
+    for (size_t j = 0; mask && j < h->keys; j++)
+        s[j] += mask[j * h->p->mask_key];
+    for (size_t j = h->keys; j < h->room; j++)
+        s[j] = -INFINITY;
+    float most = row_largest(s, h->room);
+    real sum = splat(0);
+    for (size_t j = 0; j < h->room; j += LANES) {
+        real e = exp_of(load(s + j) - most);
+        store(s + j, e);
+        sum += e;
+    }
+    return add_up(sum);
+}
+
+INLINE void mix_columns(const struct head *h, size_t row, size_t rows, size_t d, size_t n, const float *by)
+{
+    real sum[ATTEND_ROWS];
+    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++) sum[r] = splat(0);
+    for (size_t j = 0; j < h->keys; j++) {
+        const float *v = h->v + j * h->p->v_step.row + d;
+        real x = n < LANES ? load_some(v, n, 0) : load(v);
+        _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+            sum[r] = mul_add(splat(h->scores[r * h->room + j]), x, sum[r]);
+    }
+    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+    {
+        float *y = h->y + (row + r) * h->p->y_step.row + d;
+        if (n < LANES)
+            store_some(y, sum[r] * by[r], n);
+        else
+            store(y, sum[r] * by[r]);
+    }
+}
+
+INLINE void attend_rows(const struct head *h, size_t row, size_t rows)
+{
+    float by[ATTEND_ROWS];
+    size_t n = h->p->v_size;
+    for (size_t j = 0; j < h->room; j += ATTEND_TILE)
+        score_tile(h, row, rows, j);
+    for (size_t r = 0; r < rows; r++)
+        by[r] = 1 / weigh_row(h, row + r, h->scores + r * h->room);
+    for (size_t d = 0; d < n; d += LANES)
+        mix_columns(h, row, rows, d, n - d < LANES ? n - d : LANES, by);
+}
+
+/* Trailing keys that a mask for all queries of the batch takes away: their weights would be 0. */
+INLINE size_t counting_keys(const struct mlo_attention *p, const float *mask)
+{
+    size_t n = p->keys;
+    if (!mask || p->mask_step.row || p->mask_step.head)
+        return n;
+    while (n > 0 && mask[(n - 1) * p->mask_key] <= MLO_ATTENTION_NEVER)
+        n--;
+    return n ? n : p->keys;
+}
+
+INLINE size_t place(const struct mlo_attention_step *s, size_t batch, size_t head)
+{
+    return batch * s->batch + head * s->head;
+}
+
+TARGET static void attend(const struct mlo_attention *p)
+{
+    for (size_t b = 0; b < p->batch; b++) {
+        const float *mask = p->mask ? p->mask + b * p->mask_step.batch : NULL;
+        struct head h = {.p = p, .keys = counting_keys(p, mask)};
+        h.room = (h.keys + ATTEND_TILE - 1) / ATTEND_TILE * ATTEND_TILE;
+        h.turned = p->scratch;
+        h.scores = p->scratch + h.room * p->size;
+        for (size_t head = 0; head < p->heads; head++) {
+            h.q = p->q + place(&p->q_step, b, head);
+            h.k = p->k + place(&p->k_step, b, head);
+            h.v = p->v + place(&p->v_step, b, head);
+            h.y = p->y + place(&p->y_step, b, head);
+            h.mask = mask ? mask + head * p->mask_step.head : NULL;
+            turn_keys(&h);
+            size_t row = 0;
+            for (; row + ATTEND_ROWS <= p->rows; row += ATTEND_ROWS)
+                attend_rows(&h, row, ATTEND_ROWS);
+            for (; row < p->rows; row++)
+                attend_rows(&h, row, 1);
+        }
+    }
+}
