@@ -91,6 +91,7 @@ struct mlo_activation {
     enum mlo_activation_kind kind;
     float a, b;
 };
+void mlo_activate_f32(const struct mlo_activation *a, float *y, size_t n);
 struct mlo_dense_weights { /* k rows and n columns, neither 0 */
     size_t k, n;
     const float *w;

@@ -99,6 +99,67 @@ bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret)
     return a && a->n == 1 && mlo_dtype_to_double(a->dtype, a->data, 0, ret);
 }
 
+bool mlo_fuse_float(const struct mlo_fuse *f, size_t at, size_t i, float *ret)
+{
+    const struct mlo_array *a = mlo_fuse_constant(f, at, i);
+    if (!a || a->rank != 0 || a->dtype != MLO_DT_F32)
+        return false;
+    *ret = *(const float *)a->data;
+    return true;
+}
+
+/* The last dimension of a constant's transposed, or as it is. */
+static size_t columns_of(const struct mlo_array *a, bool transposed)
+{
+    return a && a->rank > 0 && (!transposed || a->rank == 2) ? (size_t)a->dims[transposed ? 0 : a->rank - 1]
+                                                             : 0;
+}
+
+#define LOOK_BACK 5 /* steps from which a length is known */
+
+static size_t columns_back(const struct mlo_fuse *f, size_t value, unsigned steps);
+
+/* Of two that are repeated to fit: a length other than 1 is that of the result. */
+static size_t columns_of_both(const struct mlo_fuse *f, size_t at, unsigned steps)
+{
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = columns_back(f, mlo_fuse_input(f, at, i), steps);
+        if (n > 1)
+            return n;
+    }
+    return 0;
+}
+
+static size_t columns_back(const struct mlo_fuse *f, size_t value, unsigned steps)
+{
+    static const char *const both[] = {"Add", "Sub", "Mul", "Div"};
+    size_t at = value == MLO_NO_VALUE ? MLO_NO_STEP : f->maker[value];
+    if (value != MLO_NO_VALUE && f->g->constants[value].kind == MLO_KIND_ARRAY)
+        return columns_of(&f->g->constants[value].array, false);
+    if (at == MLO_NO_STEP || steps == 0)
+        return 0;
+    const struct mlo_array *table = mlo_fuse_constant(f, at, 0);
+    const struct mlo_node *n = f->g->steps[at].node;
+    if (mlo_fuse_is(f, at, "MatMul") && columns_of(mlo_fuse_constant(f, at, 1), false) &&
+        mlo_fuse_constant(f, at, 1)->rank > 1)
+        return columns_of(mlo_fuse_constant(f, at, 1), false);
+    if (mlo_fuse_is(f, at, "Gemm"))
+        return columns_of(mlo_fuse_constant(f, at, 1), mlo_attr_int(n, "transB", 0) != 0);
+    if (mlo_fuse_is(f, at, "Gather") && table && table->rank > 1 && mlo_attr_int(n, "axis", 0) == 0)
+        return columns_of(table, false);
+    for (size_t i = 0; i < MLO_COUNT(both); i++)
+        if (mlo_fuse_is(f, at, both[i]))
+            return columns_of_both(f, at, steps - 1);
+    if (strcmp(n->domain, MLO_OWN_DOMAIN) == 0 && strcmp(n->op, "LayerNorm") == 0)
+        return columns_back(f, mlo_fuse_input(f, at, 1), steps - 1);
+    return 0;
+}
+
+size_t mlo_fuse_columns(const struct mlo_fuse *f, size_t value)
+{
+    return columns_back(f, value, LOOK_BACK);
+}
+
 size_t mlo_fuse_other(const struct mlo_fuse *f, size_t at, size_t value)
 {
     const struct mlo_step *s = &f->g->steps[at];

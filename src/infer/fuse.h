@@ -11,6 +11,8 @@
 #ifndef MLO_INFER_FUSE_H
 #define MLO_INFER_FUSE_H
 
+#include <mlopsctl/backend.h>
+
 #include "internal.h"
 
 #define MLO_NO_STEP SIZE_MAX
@@ -28,7 +30,7 @@ struct mlo_fuse { /* a graph while it is fused; numbers of steps stay while pass
 int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* clang-format off: one pass a line, in order */
-#define MLO_FUSE_PASSES(X) X(dense)
+#define MLO_FUSE_PASSES(X) X(gelu) X(norm) X(heads) X(quant) X(dense)
 /* clang-format on */
 
 #define MLO_FUSE_DECLARE(name) int mlo_fuse_##name(struct mlo_fuse *f, size_t at, struct mlo_err *err);
@@ -48,8 +50,15 @@ size_t mlo_fuse_input(const struct mlo_fuse *f, size_t at, size_t i);
 const struct mlo_array *mlo_fuse_constant(const struct mlo_fuse *f, size_t at, size_t i);
 /* Input i is a constant of one real number (any rank). */
 bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret);
+/* Input i is a constant of float32 without dimensions. */
+bool mlo_fuse_float(const struct mlo_fuse *f, size_t at, size_t i, float *ret);
+/* The last dimension of a value where weights tell it; 0: not known. */
+size_t mlo_fuse_columns(const struct mlo_fuse *f, size_t value);
 /* Of two inputs where one is `value`: the other; MLO_NO_VALUE. */
 size_t mlo_fuse_other(const struct mlo_fuse *f, size_t at, size_t value);
+
+/* fuse_dense.c: the step is an activation of its input 0. */
+bool mlo_fuse_activation(const struct mlo_fuse *f, size_t at, struct mlo_activation *ret);
 
 /* ---- replacing ---- */
 

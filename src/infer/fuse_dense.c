@@ -2,6 +2,7 @@
  * MatMul or Gemm with constant weights of float32, a constant added to each row, and an activation: one step.
  * The product alone becomes a step, too, so that its weights are packed.
  */
+#include "block.h"
 #include "dense.h"
 #include "fuse.h"
 
@@ -97,8 +98,9 @@ static bool limits(const struct mlo_fuse *f, size_t at, struct mlo_activation *a
     return least <= most;
 }
 
-static bool activation_of(const struct mlo_fuse *f, size_t at, struct mlo_activation *ret)
+bool mlo_fuse_activation(const struct mlo_fuse *f, size_t at, struct mlo_activation *ret)
 {
+    const struct mlo_step *s = at == MLO_NO_STEP ? NULL : &f->g->steps[at];
     static const struct {
         const char *op;
         enum mlo_activation_kind kind;
@@ -108,6 +110,11 @@ static bool activation_of(const struct mlo_fuse *f, size_t at, struct mlo_activa
                  {"Gelu", MLO_ACTIVATION_GELU},
                  {"LeakyRelu", MLO_ACTIVATION_LEAKY_RELU},
                  {"Clip", MLO_ACTIVATION_CLIP}};
+    if (s && !f->gone[at] && s->op == &mlo_op_gelu) {
+        const struct mlo_gelu_params *p = s->params;
+        *ret = (struct mlo_activation){.kind = p->tanh ? MLO_ACTIVATION_GELU_TANH : MLO_ACTIVATION_GELU};
+        return true;
+    }
     for (size_t i = 0; i < MLO_COUNT(plain); i++)
         if (mlo_fuse_is(f, at, plain[i].op)) {
             const struct mlo_node *n = f->g->steps[at].node;
@@ -125,7 +132,7 @@ static void add_activation(struct layer *l, const struct mlo_fuse *f)
 {
     size_t at = mlo_fuse_only_user(f, l->steps[l->n_steps - 1]);
     struct mlo_activation found;
-    if (at == MLO_NO_STEP || mlo_fuse_input(f, at, 0) != l->out || !activation_of(f, at, &found))
+    if (at == MLO_NO_STEP || mlo_fuse_input(f, at, 0) != l->out || !mlo_fuse_activation(f, at, &found))
         return;
     l->p.activation = found;
     take(l, f, at);

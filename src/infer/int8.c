@@ -93,7 +93,7 @@ int mlo_int8_take_left(struct mlo_op_call *c, size_t i, size_t zero_i, size_t k,
                        bool *ret_good, struct mlo_err *err)
 {
     const struct mlo_array *a = mlo_in(c, i), *zero = mlo_in(c, zero_i);
-    *ret_good = a && a->rank >= 2 && (size_t)a->dims[a->rank - 1] == k &&
+    *ret_good = a && a->rank >= 1 && (size_t)a->dims[a->rank - 1] == k &&
                 (a->dtype == MLO_DT_U8 || a->dtype == MLO_DT_I8) &&
                 (!zero || (zero->n == 1 && zero->dtype == a->dtype));
     if (!*ret_good)

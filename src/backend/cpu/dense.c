@@ -48,7 +48,7 @@ void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n)
     *ret_n = d->n;
 }
 
-static void activate(const struct mlo_activation *a, float *y, size_t n)
+void mlo_activate_f32(const struct mlo_activation *a, float *y, size_t n)
 {
     switch (a->kind) {
     case MLO_ACTIVATION_NONE:
@@ -97,5 +97,5 @@ void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < d->n; j++)
             y[i * d->n + j] += d->bias[j];
-    activate(&d->activation, y, m * d->n);
+    mlo_activate_f32(&d->activation, y, m * d->n);
 }

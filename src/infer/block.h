@@ -1,0 +1,37 @@
+/* Steps that passes make of blocks of transformers (op_block.c), and of products of bytes (op_int8.c). */
+#ifndef MLO_INFER_BLOCK_H
+#define MLO_INFER_BLOCK_H
+
+#include <mlopsctl/backend.h>
+
+#include "op.h"
+
+struct mlo_gelu_params { /* input: x, of float32 */
+    bool tanh;
+};
+extern const struct mlo_op mlo_op_gelu;
+
+/* Inputs: x, scale, bias (may be missing), plus (may be missing): normalised is x + plus. Outputs: the
+ * result, x + plus. */
+struct mlo_layer_norm_params {
+    float epsilon;
+};
+extern const struct mlo_op mlo_op_layer_norm;
+
+/* Inputs: q, k, v of [batch][rows][heads][size], and a mask (may be missing) that fits to
+ * [batch][heads][rows][keys]. Output: [batch][rows][heads][size of v]. */
+struct mlo_heads_params {
+    float scale;
+};
+extern const struct mlo_op mlo_op_heads;
+
+/*
+ * Inputs: bytes, their zero point and scale, weights (constant, with zero points and scales that are, too),
+ * zero points, scales, bias (may be missing).
+ */
+struct mlo_int8_dense_params {
+    struct mlo_activation activation;
+};
+extern const struct mlo_op mlo_op_int8_dense;
+
+#endif

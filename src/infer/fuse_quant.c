@@ -1,0 +1,97 @@
+/*
+ * Products of bytes that are quantised while running: MatMulInteger of what DynamicQuantizeLinear has made
+ * and constant weights, its sums as floats times both scales, a bias, an activation.
+ */
+#include "block.h"
+#include "dense.h"
+#include "fuse.h"
+#include "int8.h"
+
+struct layer {
+    struct mlo_int8_dense_params p;
+    size_t steps[6], n;
+    size_t in[7]; /* bytes, zero, scale, weights, zeros, scales, bias */
+    size_t out, columns;
+};
+
+static size_t take(struct layer *l, const struct mlo_fuse *f, size_t at)
+{
+    l->steps[l->n++] = at;
+    l->out = f->g->steps[at].out[0];
+    return at;
+}
+
+/* One number, or one for each column. */
+static bool is_row(const struct mlo_array *a, size_t columns)
+{
+    return a && a->dtype == MLO_DT_F32 && a->rank <= 1 && (a->n == 1 || a->n == columns);
+}
+
+static bool find_product(const struct mlo_fuse *f, size_t at, struct layer *l)
+{
+    const struct mlo_array *w, *zeros;
+    if (!mlo_fuse_is(f, at, "MatMulInteger"))
+        return false;
+    size_t made = mlo_fuse_maker(f, at, 0);
+    w = mlo_fuse_constant(f, at, 1);
+    zeros = mlo_fuse_constant(f, at, 3);
+    l->in[4] = mlo_fuse_input(f, at, 3);
+    if (!mlo_int8_fits(w, zeros) || (!zeros && l->in[4] != MLO_NO_VALUE) ||
+        !mlo_fuse_is(f, made, "DynamicQuantizeLinear"))
+        return false;
+    const struct mlo_step *q = &f->g->steps[made];
+    l->in[0] = mlo_fuse_input(f, at, 0);
+    l->in[1] = mlo_fuse_input(f, at, 2);
+    l->in[3] = mlo_fuse_input(f, at, 1);
+    l->columns = (size_t)w->dims[1];
+    if (q->n_out != 3 || q->out[0] != l->in[0] || q->out[2] != l->in[1])
+        return false;
+    l->in[2] = q->out[1];
+    take(l, f, at);
+    return true;
+}
+
+/* Cast to float32, then times the product of both scales. */
+static bool find_scales(const struct mlo_fuse *f, struct layer *l)
+{
+    size_t cast = mlo_fuse_only_user(f, l->steps[0]);
+    if (!mlo_fuse_is(f, cast, "Cast") || mlo_attr_int(f->g->steps[cast].node, "to", 0) != 1)
+        return false;
+    size_t value = f->g->steps[take(l, f, cast)].out[0], times = mlo_fuse_only_user(f, cast);
+    size_t scale = mlo_fuse_is(f, times, "Mul") ? mlo_fuse_other(f, times, value) : MLO_NO_VALUE;
+    size_t both = scale == MLO_NO_VALUE ? MLO_NO_STEP : f->maker[scale];
+    for (size_t i = 0; i < 2 && mlo_fuse_is(f, both, "Mul"); i++)
+        if (mlo_fuse_input(f, both, i) == l->in[2] && is_row(mlo_fuse_constant(f, both, 1 - i), l->columns)) {
+            l->in[5] = mlo_fuse_input(f, both, 1 - i);
+            take(l, f, both);
+            take(l, f, times);
+            return true;
+        }
+    return false;
+}
+
+static void add_bias(const struct mlo_fuse *f, struct layer *l)
+{
+    size_t at = mlo_fuse_only_user(f, l->steps[l->n - 1]);
+    for (size_t i = 0; i < 2 && mlo_fuse_is(f, at, "Add"); i++)
+        if (mlo_fuse_input(f, at, i) == l->out && is_row(mlo_fuse_constant(f, at, 1 - i), l->columns)) {
+            l->in[6] = mlo_fuse_input(f, at, 1 - i);
+            take(l, f, at);
+            return;
+        }
+}
+
+int mlo_fuse_quant(struct mlo_fuse *f, size_t at, struct mlo_err *err)
+{
+    struct layer l = {.in = {[6] = MLO_NO_VALUE}};
+    bool done;
+    if (!find_product(f, at, &l) || !find_scales(f, &l))
+        return 0;
+    add_bias(f, &l);
+    size_t user = mlo_fuse_only_user(f, l.steps[l.n - 1]);
+    if (user != MLO_NO_STEP && mlo_fuse_input(f, user, 0) == l.out &&
+        mlo_fuse_activation(f, user, &l.p.activation))
+        take(&l, f, user);
+    struct mlo_fused with = {&mlo_op_int8_dense, l.in, &l.out, 7, 1, &l.p, sizeof l.p};
+    return mlo_fuse_replace(f, l.steps, l.n, &with, &done, err);
+}

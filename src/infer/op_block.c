@@ -1,0 +1,235 @@
+/* GELU, residual and normalisation, attention of heads: of float32, as passes fuse them. */
+#include "block.h"
+
+#include <string.h>
+
+/* ---- GELU ---- */
+
+static int run_gelu(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_gelu_params *p = c->params;
+    const struct mlo_array *x;
+    struct mlo_array *y;
+    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &x, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_F32, x->dims, x->rank, &y, err);
+    if (rc == 0 && y)
+        (p->tanh ? mlo_gelu_tanh_f32 : mlo_gelu_f32)(x->data, y->data, x->n);
+    return rc;
+}
+
+const struct mlo_op mlo_op_gelu = {.name = "Gelu", .run = run_gelu};
+
+/* ---- residual, normalisation ---- */
+
+struct adding {
+    const float *a, *b;
+    float *to;
+    size_t steps[2];
+};
+
+static void add_row(void *ctx, const size_t *at, size_t n)
+{
+    struct adding *w = ctx;
+    for (size_t i = 0; i < n; i++)
+        *w->to++ = w->a[at[0] + i * w->steps[0]] + w->b[at[1] + i * w->steps[1]];
+}
+
+/* The sum of two of different shapes, for the time of the call. */
+static int add_spread(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
+                      struct mlo_array *ret, struct mlo_err *err)
+{
+    struct mlo_walk walk = {.dims = ret->dims, .n_operands = 2};
+    struct adding w = {.a = a->data, .b = b->data};
+    *ret = (struct mlo_array){.dtype = MLO_DT_F32};
+    int rc = mlo_broadcast_shape(a, b, ret->dims, &ret->rank, err);
+    if (rc == 0)
+        rc = mlo_array_count(ret->dims, ret->rank, &ret->n, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, ret->n, sizeof(float), &ret->data, err);
+    if (rc != 0)
+        return rc;
+    walk.rank = ret->rank;
+    mlo_broadcast_strides(a, ret->rank, walk.strides[0]);
+    mlo_broadcast_strides(b, ret->rank, walk.strides[1]);
+    for (size_t k = 0; k < 2 && ret->rank; k++)
+        w.steps[k] = walk.strides[k][ret->rank - 1];
+    w.to = ret->data;
+    mlo_walk_rows(&walk, add_row, &w);
+    return 0;
+}
+
+struct normalizing {
+    struct mlo_array x; /* or already the sum */
+    const struct mlo_array *scale, *bias, *plus;
+};
+
+static int read_normalizing(struct mlo_op_call *c, struct normalizing *n, struct mlo_err *err)
+{
+    const struct mlo_array *x;
+    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &x, err);
+    if (rc == 0)
+        rc = mlo_in_typed(c, 1, MLO_DT_F32, &n->scale, err);
+    n->bias = mlo_in(c, 2);
+    n->plus = mlo_in(c, 3);
+    if (rc == 0 && n->plus && n->plus->dtype != MLO_DT_F32)
+        rc = mlo_op_refuse(c, err, "types that do not fit");
+    if (rc != 0)
+        return rc;
+    n->x = *x;
+    if (n->plus && !mlo_array_same_shape(x, n->plus)) {
+        rc = add_spread(c, x, n->plus, &n->x, err);
+        n->plus = NULL;
+    }
+    if (rc == 0 && (n->x.rank == 0 || (size_t)n->x.dims[n->x.rank - 1] != n->scale->n))
+        rc = mlo_op_refuse(c, err, "a scale that does not fit");
+    return rc;
+}
+
+static int run_layer_norm(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_layer_norm_params *params = c->params;
+    struct normalizing n = {0};
+    struct mlo_array *y, *sum;
+    void *room = NULL;
+    int rc = read_normalizing(c, &n, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_F32, n.x.dims, n.x.rank, &y, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 1, MLO_DT_F32, n.x.dims, n.x.rank, &sum, err);
+    if (rc == 0 && !y)
+        rc = mlo_scratch(c, n.x.n, sizeof(float), &room, err);
+    if (rc != 0)
+        return rc;
+    size_t row = n.scale->n;
+    mlo_normalize_f32(&(const struct mlo_normalize){.rows = row ? n.x.n / row : 0,
+                                                    .n = row,
+                                                    .x = n.x.data,
+                                                    .plus = n.plus ? n.plus->data : NULL,
+                                                    .scale = n.scale->data,
+                                                    .bias = n.bias ? n.bias->data : NULL,
+                                                    .epsilon = params->epsilon,
+                                                    .centred = true,
+                                                    .y = y ? y->data : room,
+                                                    .sum = sum && n.plus ? sum->data : NULL});
+    if (sum && !n.plus && n.x.n)
+        memcpy(sum->data, n.x.data, n.x.n * sizeof(float));
+    return 0;
+}
+
+const struct mlo_op mlo_op_layer_norm = {.name = "LayerNorm", .run = run_layer_norm};
+
+/* ---- attention ---- */
+
+struct operand {
+    const struct mlo_array *a;
+    struct mlo_attention_step step;
+};
+
+/* Steps through [batch][rows][heads][size]: 0 where it is repeated. */
+static int take_operand(struct mlo_op_call *c, size_t i, struct operand *o, struct mlo_err *err)
+{
+    size_t steps[MLO_RANK_MAX];
+    int rc = mlo_in_typed(c, i, MLO_DT_F32, &o->a, err);
+    if (rc == 0 && o->a->rank != 4)
+        rc = mlo_op_refuse(c, err, "heads need four dimensions");
+    if (rc != 0)
+        return rc;
+    mlo_broadcast_strides(o->a, 4, steps);
+    o->step = (struct mlo_attention_step){steps[0], steps[2], steps[1]};
+    return 0;
+}
+
+/* The common length of a dimension; 1 is repeated. */
+static bool agree(int64_t *all, int64_t one)
+{
+    if (*all == 1)
+        *all = one;
+    return one == 1 || one == *all;
+}
+
+static int take_mask(struct mlo_op_call *c, struct mlo_attention *p, int64_t dims[4], struct mlo_err *err)
+{
+    const struct mlo_array *mask = mlo_in(c, 3);
+    size_t steps[MLO_RANK_MAX];
+    bool fits = true;
+    if (!mask)
+        return 0;
+    if (mask->dtype != MLO_DT_F32 || mask->rank > 4)
+        return mlo_op_refuse(c, err, "a mask that does not fit");
+    for (unsigned i = 0; i < mask->rank; i++)
+        fits = agree(&dims[4 - mask->rank + i], mask->dims[i]) && fits;
+    if (!fits || dims[3] != (int64_t)p->keys)
+        return mlo_op_refuse(c, err, "a mask that does not fit");
+    mlo_broadcast_strides(mask, 4, steps);
+    p->mask = mask->data;
+    p->mask_step = (struct mlo_attention_step){steps[0], steps[1], steps[2]};
+    p->mask_key = steps[3];
+    return 0;
+}
+
+/* dims: [batch][heads][rows][keys] */
+static int read_heads(struct mlo_op_call *c, struct mlo_attention *p, int64_t dims[4], struct mlo_err *err)
+{
+    struct operand o[3] = {{0}};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < 3; i++)
+        rc = take_operand(c, i, &o[i], err);
+    if (rc != 0)
+        return rc;
+    const int64_t *q = o[0].a->dims, *k = o[1].a->dims, *v = o[2].a->dims;
+    dims[0] = q[0];
+    dims[1] = q[2];
+    dims[2] = q[1];
+    dims[3] = k[1];
+    bool fits = q[3] == k[3] && k[1] == v[1] && agree(&dims[0], k[0]) && agree(&dims[1], k[2]);
+    if (!fits || !agree(&dims[0], v[0]) || !agree(&dims[1], v[2]))
+        return mlo_op_refuse(c, err, "queries, keys and values do not fit");
+    p->keys = (size_t)k[1];
+    p->size = (size_t)q[3];
+    p->v_size = (size_t)v[3];
+    p->q = o[0].a->data;
+    p->k = o[1].a->data;
+    p->v = o[2].a->data;
+    p->q_step = o[0].step;
+    p->k_step = o[1].step;
+    p->v_step = o[2].step;
+    if (k[1] == 1) /* a dimension of 1 has no step */
+        p->k_step.row = p->v_step.row = 0;
+    return take_mask(c, p, dims, err);
+}
+
+static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_heads_params *params = c->params;
+    struct mlo_attention p = {.scale = params->scale};
+    struct mlo_array *y;
+    int64_t dims[4];
+    void *scratch;
+    size_t room;
+    int rc = read_heads(c, &p, dims, err);
+    if (rc != 0)
+        return rc;
+    const int64_t out[4] = {dims[0], dims[2], dims[1], (int64_t)p.v_size};
+    rc = mlo_out_new(c, 0, MLO_DT_F32, out, 4, &y, err);
+    if (rc != 0 || !y || y->n == 0)
+        return rc;
+    if (!mlo_attention_scratch(&p, &room))
+        return mlo_fail_nomem(err);
+    rc = mlo_scratch(c, room, sizeof(float), &scratch, err);
+    if (rc != 0)
+        return rc;
+    p.batch = (size_t)dims[0];
+    p.heads = (size_t)dims[1];
+    p.rows = (size_t)dims[2];
+    p.y_step = (struct mlo_attention_step){p.rows * p.heads * p.v_size, p.v_size, p.heads * p.v_size};
+    p.y = y->data;
+    p.scratch = scratch;
+    if (p.keys == 0)
+        memset(y->data, 0, y->n * sizeof(float));
+    else
+        mlo_attention_f32(&p);
+    return 0;
+}
+
+const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads};
