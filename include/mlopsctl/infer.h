@@ -11,6 +11,7 @@
 #ifndef MLOPSCTL_INFER_H
 #define MLOPSCTL_INFER_H
 
+#include <mlopsctl/embed.h>
 #include <mlopsctl/onnx.h>
 
 struct mlo_buffer; /* bytes of a session that values share */
@@ -70,6 +71,32 @@ void mlo_session_free(struct mlo_session *s);
  */
 int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
                     const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- texts through an encoder ---- */
+
+/* The memory of one caller: a session, encodings, batches. Plan and tokenizer are borrowed. */
+struct mlo_embedder;
+/*
+ * Inputs are matched by name: input_ids, attention_mask, token_type_ids. Vectors are the first output of
+ * three dimensions, one a token, which are pooled; without one, the first of two, which the model has pooled
+ * itself. MLO_EUNAVAIL names what does not fit, also vectors of another type than float32.
+ */
+int mlo_embedder_new(const struct mlo_plan *p, const struct mlo_tokenizer *t,
+                     const struct mlo_embed_settings *how, struct mlo_embedder **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_embedder_free(struct mlo_embedder *e);
+struct mlo_embeddings { /* begin with {0}; one may serve many calls */
+    float *values;      /* vectors of `width`, one a text, or with MLO_POOL_NONE one a token */
+    size_t *first;      /* n + 1: text i has the vectors from first[i] to before first[i + 1] */
+    size_t n, width;
+    size_t n_cut; /* texts that were longer than the length allows */
+    size_t values_cap, first_cap;
+};
+void mlo_embeddings_release(struct mlo_embeddings *r);
+/* Texts of similar length run together; the order of *ret is that of texts. All are held in memory at once: a
+ * thousand or so a call. An error names its text by number from 1. */
+int mlo_embed(struct mlo_embedder *e, const struct mlo_slice *texts, size_t n, struct mlo_embeddings *ret,
+              struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- operators ---- */
 
