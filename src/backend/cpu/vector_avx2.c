@@ -70,4 +70,8 @@ HELPER float largest(real v)
 }
 
 #include "vector_body.h"
+
+#define DENSE     mlo_dense_avx2
+#define TILE_ROWS 6
+#include "dense_body.h"
 #endif

@@ -57,4 +57,8 @@ HELPER float largest(real v)
 }
 
 #include "vector_body.h"
+
+#define DENSE     mlo_dense_avx512
+#define TILE_ROWS 12
+#include "dense_body.h"
 #endif

@@ -20,8 +20,8 @@
 
 INLINE real splat(float v)
 {
-    real r = {0};
-    return r + v;
+    real zero = {0};
+    return v - zero; /* without an instruction: plus 0 would change -0 */
 }
 
 INLINE whole bits(real v)

@@ -66,3 +66,7 @@ static inline float largest(real v)
 }
 
 #include "vector_body.h"
+
+#define DENSE     mlo_dense_plain
+#define TILE_ROWS 4
+#include "dense_body.h"

@@ -1,0 +1,37 @@
+/*
+ * Kernels of dense layers, once for each kind of machine: dense_body.h holds the code, vector_*.c compile it.
+ * Weights lie in panels: as many columns as two vectors hold, row after row, so that a kernel reads them from
+ * one end to the other. The last panel is one vector wide where that is enough; what is too much is 0.
+ */
+#ifndef MLO_BACKEND_CPU_DENSE_H
+#define MLO_BACKEND_CPU_DENSE_H
+
+#include "vector.h"
+
+struct mlo_dense_tile { /* c = bias + a b: some rows, the columns of one panel */
+    const float *a;
+    size_t a_row;
+    const float *b, *bias; /* of the panel; aligned to 64 */
+    size_t k, n;           /* n: columns that count */
+    float *c;
+    size_t c_row;
+};
+struct mlo_dense_kernels {
+    size_t lanes, rows;                                         /* of a vector; of a tile at most */
+    void (*const *tile)(const struct mlo_dense_tile *t);        /* by rows - 1; a panel of two vectors */
+    void (*const *tile_narrow)(const struct mlo_dense_tile *t); /* of one */
+    void (*bend)(const struct mlo_activation *a, float *y, size_t n); /* RELU, LEAKY_RELU, CLIP */
+};
+
+/* NULL: not for this machine. */
+const struct mlo_dense_kernels *mlo_dense_kernels_of(enum mlo_vector_kind kind);
+/* As mlo_dense_new, for this kind of machine. */
+int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_kernels *kernels,
+                   struct mlo_dense **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+extern const struct mlo_dense_kernels mlo_dense_plain;
+#if defined(__x86_64__)
+extern const struct mlo_dense_kernels mlo_dense_avx2, mlo_dense_avx512;
+#endif
+
+#endif
