@@ -34,6 +34,7 @@ struct mlo_plan_graph {
     struct mlo_value *constants; /* of each value; kind UNKNOWN: not constant */
     unsigned char *folded;       /* constants whose data the plan owns */
     size_t constants_cap, folded_cap;
+    struct mlo_frame *frame; /* while constants are folded */
     struct mlo_arena memory; /* nodes, lists and parameters of fused steps */
 };
 struct mlo_plan {
@@ -64,8 +65,14 @@ struct mlo_frame { /* values of one graph while it runs */
     struct mlo_value *values;
     struct mlo_frame *next; /* in the list of free ones */
 };
+#define MLO_LAYOUTS_MAX 8 /* of a session: shapes of inputs that it remembers */
 struct mlo_session {
     const struct mlo_plan *plan;
+    bool laid_out;                               /* layouts may be made */
+    bool held;                                   /* `out` or `texts` hold something */
+    struct mlo_layout *layouts[MLO_LAYOUTS_MAX]; /* the last used first */
+    unsigned char *arena;                        /* all values of a run with a layout */
+    size_t arena_bytes;
     struct mlo_buffer *free_buffers;
     size_t buffer_max; /* bytes of one buffer; more is refused */
     struct mlo_frame *free_frames;
@@ -86,5 +93,25 @@ void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f);
 int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
                  struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step);
+/* A call of the step's operator; in and out: as many values as it has. */
+struct mlo_op_call mlo_step_call(const struct mlo_step *step, struct mlo_session *s,
+                                 const struct mlo_value **in, struct mlo_value **out);
+int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- layout.c: the memory of runs whose shapes have been seen ---- */
+
+struct mlo_layout;
+/* Is the graph of the kind that can have one? */
+bool mlo_layout_possible(const struct mlo_plan_graph *g);
+/* Runs the frame, whose inputs are arrays, and learns from it. *ret NULL: no layout for this graph. */
+int mlo_layout_watch(struct mlo_session *s, struct mlo_frame *f, struct mlo_layout **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_layout_fits(const struct mlo_layout *l, const struct mlo_value *in);
+size_t mlo_layout_bytes(const struct mlo_layout *l);
+/* base: that many bytes, aligned to 64. *ret_strayed: nothing is given, and the layout is to be freed. */
+int mlo_layout_run(struct mlo_layout *l, unsigned char *base, const struct mlo_value *in, bool *ret_strayed,
+                   const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_layout_free(struct mlo_layout *l);
 
 #endif

@@ -23,7 +23,8 @@ struct mlo_op_call {
     size_t n_out;
     struct mlo_session *session;
     const struct mlo_step *step;
-    struct mlo_frame *frame; /* of the graph that the step is in */
+    struct mlo_frame *frame; /* of the graph that the step is in; NULL: run with a layout */
+    void *const *place;      /* of each output: where its data goes when its shape is the same; NULL */
 };
 /* A step while the plan is made. */
 struct mlo_op_prepare {
@@ -40,6 +41,7 @@ struct mlo_op {
     void (*release)(void *state);                                                          /* NULL: free */
     const void *how; /* what tells it from others with the same run function */
     bool varies;     /* not to be folded: random, or control flow */
+    bool in_place;   /* element i of output 0 needs of an input of its type and shape element i alone */
 };
 struct mlo_op_family {
     const char *domain;

@@ -159,19 +159,24 @@ static int fold(struct maker *m, struct mlo_plan_graph *g, struct mlo_step *s, b
                 struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
-    struct mlo_frame *f = NULL;
     int rc = prepare(g, s, err);
-    if (rc == 0)
-        rc = mlo_frame_take(&m->session, g, &f, err);
+    if (rc == 0 && !g->frame)
+        rc = mlo_frame_take(&m->session, g, &g->frame, err);
     if (rc != 0)
         return rc;
+    struct mlo_frame *f = g->frame;
     bool good = mlo_step_run(&m->session, f, s, &ignored) == 0;
     for (size_t i = 0; good && i < s->n_out; i++)
         good = s->out[i] == MLO_NO_VALUE || f->values[s->out[i]].kind == MLO_KIND_ARRAY;
     for (size_t i = 0; rc == 0 && good && i < s->n_out; i++)
         if (s->out[i] != MLO_NO_VALUE)
             rc = keep(g, s->out[i], &f->values[s->out[i]].array, err);
-    mlo_frame_give(&m->session, f);
+    for (size_t i = 0; i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE)
+            mlo_value_drop(&m->session, &f->values[s->out[i]]);
+    for (size_t i = 0; rc == 0 && good && i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE)
+            f->values[s->out[i]] = g->constants[s->out[i]];
     unprepare(s);
     *ret_done = good;
     return rc;
@@ -376,6 +381,8 @@ static int make_graph(struct maker *m, const struct mlo_graph *graph, const stru
     int rc = new_graph(graph, outer, ret, err);
     for (size_t i = 0; rc == 0 && i < graph->n_nodes; i++)
         rc = make_step(m, *ret, &graph->nodes[i], err);
+    if (*ret)
+        mlo_frame_give(&m->session, mlo_steal(&(*ret)->frame));
     if (rc == 0 && !m->opts->plain)
         rc = fuse(*ret, err);
     return rc == 0 ? finish(*ret, err) : rc;

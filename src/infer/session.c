@@ -1,7 +1,7 @@
 /*
  * A session: buffers that are used again, frames that hold the values of a graph while it runs, and the run
  * itself. Buffers are shared by counting; what nobody refers to goes to a list, from which the smallest that
- * fits is taken.
+ * fits is taken. They serve the first run of each shape and graphs that have no layout (layout.c).
  */
 #include "internal.h"
 
@@ -116,10 +116,8 @@ int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct
             free(f);
             return err->code;
         }
+        memcpy(f->values, g->constants, g->n_values * sizeof *f->values);
     }
-    for (size_t i = 0; i < g->n_values; i++)
-        if (g->constants[i].kind != MLO_KIND_UNKNOWN)
-            f->values[i] = g->constants[i];
     *ret = f;
     return 0;
 }
@@ -129,7 +127,8 @@ void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f)
     if (!f)
         return;
     for (size_t i = 0; i < f->graph->n_values; i++)
-        mlo_value_drop(s, &f->values[i]);
+        if (f->graph->constants[i].kind == MLO_KIND_UNKNOWN && f->values[i].kind != MLO_KIND_UNKNOWN)
+            mlo_value_drop(s, &f->values[i]);
     f->next = s->free_frames;
     s->free_frames = f;
 }
@@ -147,27 +146,27 @@ static void drop_scratch(struct mlo_session *s)
     }
 }
 
-static int call_op(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
-                   const struct mlo_value **in, struct mlo_value **out, struct mlo_err *err)
+struct mlo_op_call mlo_step_call(const struct mlo_step *step, struct mlo_session *s,
+                                 const struct mlo_value **in, struct mlo_value **out)
 {
+    return (struct mlo_op_call){.node = step->node,
+                                .how = step->op->how,
+                                .state = step->state,
+                                .params = step->params,
+                                .in = in,
+                                .n_in = step->n_in,
+                                .out = out,
+                                .n_out = step->n_out,
+                                .session = s,
+                                .step = step};
+}
+
+int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
+{
+    struct mlo_session *s = c->session;
     struct mlo_buffer *outer = s->scratch; /* of the step whose subgraph this is */
-    for (size_t i = 0; i < step->n_in; i++)
-        in[i] = step->in[i] == MLO_NO_VALUE ? NULL : &f->values[step->in[i]];
-    for (size_t i = 0; i < step->n_out; i++)
-        out[i] = step->out[i] == MLO_NO_VALUE ? NULL : &f->values[step->out[i]];
-    struct mlo_op_call c = {.node = step->node,
-                            .how = step->op->how,
-                            .state = step->state,
-                            .params = step->params,
-                            .in = in,
-                            .n_in = step->n_in,
-                            .out = out,
-                            .n_out = step->n_out,
-                            .session = s,
-                            .step = step,
-                            .frame = f};
     s->scratch = NULL;
-    int rc = step->op->run(&c, err);
+    int rc = c->step->op->run(c, err);
     drop_scratch(s);
     s->scratch = outer;
     return rc;
@@ -184,8 +183,20 @@ int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_st
         out = many_out = mlo_calloc(step->n_out, sizeof *out, err);
     if (!in || !out)
         return err->code;
-    int rc = call_op(s, f, step, in, out, err);
+    for (size_t i = 0; i < step->n_in; i++)
+        in[i] = step->in[i] == MLO_NO_VALUE ? NULL : &f->values[step->in[i]];
+    for (size_t i = 0; i < step->n_out; i++)
+        out[i] = step->out[i] == MLO_NO_VALUE ? NULL : &f->values[step->out[i]];
+    struct mlo_op_call c = mlo_step_call(step, s, in, out);
+    c.frame = f;
+    int rc = mlo_call_run(&c, err);
     return rc != 0 ? mlo_step_fail(step, err) : 0;
+}
+
+void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step)
+{
+    for (size_t i = 0; i < step->n_dead; i++)
+        mlo_value_drop(s, &f->values[step->dead[i]]);
 }
 
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
@@ -195,8 +206,7 @@ int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *er
         int rc = mlo_step_run(s, f, step, err);
         if (rc != 0)
             return rc;
-        for (size_t k = 0; k < step->n_dead; k++)
-            mlo_value_drop(s, &f->values[step->dead[k]]);
+        mlo_step_drop_dead(s, f, step);
     }
     return 0;
 }
@@ -262,6 +272,16 @@ static int fits(const struct mlo_port_type *p, const struct mlo_value *v, struct
     return 0;
 }
 
+static int all_fit(const struct mlo_session *s, const struct mlo_value *in, size_t n, struct mlo_err *err)
+{
+    int rc = 0;
+    if (n != s->plan->n_inputs)
+        return mlo_fail(err, MLO_EUSAGE, "%zu inputs, but the model has %zu", n, s->plan->n_inputs);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = fits(&s->plan->inputs[i], &in[i], err);
+    return rc;
+}
+
 static void forget_run(struct mlo_session *s)
 {
     for (size_t i = 0; i < s->plan->n_outputs; i++)
@@ -270,32 +290,116 @@ static void forget_run(struct mlo_session *s)
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
-int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
-                    const struct mlo_value **ret_out, struct mlo_err *err)
+static void free_buffers(struct mlo_session *s)
+{
+    while (s->free_buffers) {
+        struct mlo_buffer *b = s->free_buffers;
+        s->free_buffers = b->next;
+        free(b);
+    }
+}
+
+/* ---- layouts ---- */
+
+static void free_layouts(struct mlo_session *s)
+{
+    for (size_t i = 0; i < MLO_LAYOUTS_MAX; i++)
+        mlo_layout_free(mlo_steal(&s->layouts[i]));
+}
+
+static struct mlo_layout *find_layout(struct mlo_session *s, const struct mlo_value *in)
+{
+    for (size_t i = 0; i < MLO_LAYOUTS_MAX && s->layouts[i]; i++)
+        if (mlo_layout_fits(s->layouts[i], in)) {
+            struct mlo_layout *l = s->layouts[i];
+            memmove(s->layouts + 1, s->layouts, i * sizeof l);
+            return s->layouts[0] = l;
+        }
+    return NULL;
+}
+
+/* Takes l. The buffers that it replaces are given back. */
+static int add_layout(struct mlo_session *s, struct mlo_layout *l, struct mlo_err *err)
+{
+    size_t bytes = mlo_layout_bytes(l);
+    mlo_layout_free(s->layouts[MLO_LAYOUTS_MAX - 1]);
+    memmove(s->layouts + 1, s->layouts, (MLO_LAYOUTS_MAX - 1) * sizeof l);
+    s->layouts[0] = l;
+    free_buffers(s);
+    if (bytes <= s->arena_bytes && s->arena)
+        return 0;
+    free(s->arena);
+    s->arena_bytes = 0;
+    s->arena = aligned_alloc(64, bytes + 64);
+    if (!s->arena) {
+        free_layouts(s);
+        return mlo_fail_nomem(err);
+    }
+    s->arena_bytes = bytes;
+    return 0;
+}
+
+static bool are_arrays(const struct mlo_value *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (in[i].kind != MLO_KIND_ARRAY)
+            return false;
+    return true;
+}
+
+static int run_frame(struct mlo_session *s, struct mlo_frame *f, const struct mlo_value *in,
+                     struct mlo_err *err)
+{
+    struct mlo_layout *l;
+    if (!s->laid_out || !are_arrays(in, s->plan->n_inputs))
+        return mlo_frame_run(s, f, err);
+    int rc = mlo_layout_watch(s, f, &l, err);
+    s->laid_out = rc != 0 || l;
+    return rc == 0 && l ? add_layout(s, l, err) : rc;
+}
+
+static int run_with_buffers(struct mlo_session *s, const struct mlo_value *in,
+                            const struct mlo_value **ret_out, struct mlo_err *err)
 {
     const struct mlo_graph *g = s->plan->graph->graph;
     struct mlo_frame *f = NULL;
-    int rc = 0;
-    if (n != s->plan->n_inputs)
-        return mlo_fail(err, MLO_EUSAGE, "%zu inputs, but the model has %zu", n, s->plan->n_inputs);
-    forget_run(s);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = fits(&s->plan->inputs[i], &in[i], err);
-    if (rc == 0)
-        rc = mlo_frame_take(s, s->plan->graph, &f, err);
+    int rc = mlo_frame_take(s, s->plan->graph, &f, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < g->n_inputs; i++) {
         f->values[g->inputs[i]] = in[i];
         f->values[g->inputs[i]].buffer = NULL; /* the caller's, whatever it is */
     }
-    rc = mlo_frame_run(s, f, err);
+    rc = run_frame(s, f, in, err);
     for (size_t i = 0; rc == 0 && i < g->n_outputs; i++)
         mlo_value_share(&s->out[i], &f->values[g->outputs[i]]);
     mlo_frame_give(s, f);
     if (rc == 0)
         *ret_out = s->out;
     return rc;
+}
+
+int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                    const struct mlo_value **ret_out, struct mlo_err *err)
+{
+    struct mlo_layout *l = n == s->plan->n_inputs ? find_layout(s, in) : NULL;
+    bool strayed = false;
+    int rc = l ? 0 : all_fit(s, in, n, err);
+    if (rc != 0)
+        return rc;
+    if (s->held || s->texts.used > 0)
+        forget_run(s);
+    s->held = !l;
+    if (l)
+        rc = mlo_layout_run(l, s->arena, in, &strayed, ret_out, err);
+    if (strayed) {
+        free_layouts(s);
+        s->laid_out = false;
+    }
+    if (rc != 0 || (l && !strayed))
+        return rc;
+    s->held = true;
+    return run_with_buffers(s, in, ret_out, err);
 }
 
 /* ---- life ---- */
@@ -314,11 +418,9 @@ void mlo_session_release(struct mlo_session *s)
         free(f->values);
         free(f);
     }
-    while (s->free_buffers) {
-        struct mlo_buffer *b = s->free_buffers;
-        s->free_buffers = b->next;
-        free(b);
-    }
+    free_buffers(s);
+    free_layouts(s);
+    free(s->arena);
     mlo_arena_release(&s->texts);
 }
 
@@ -328,6 +430,7 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
     if (!s)
         return err->code;
     mlo_session_init(s, p);
+    s->laid_out = mlo_layout_possible(p->graph);
     s->out = mlo_calloc(p->n_outputs + 1, sizeof *s->out, err);
     if (!s->out) {
         free(s);
