@@ -86,7 +86,7 @@ units: $(UNIT)
 tools: $(TOOLS)
 fuzzers: $(FUZZ)
 # Unit tests wrap the allocator so that they can make it fail (tests/unit/tap.h).
-WRAP := $(foreach f,malloc calloc realloc strdup strndup,-Wl$(comma)--wrap=$(f))
+WRAP := $(foreach f,malloc calloc realloc aligned_alloc strdup strndup,-Wl$(comma)--wrap=$(f))
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,tests/unit/tap.c tests/unit/http_server.c) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LDLIBS)

@@ -425,10 +425,10 @@ static const struct binary add = {REAL_ROWS(add), WRAP_ROWS(add)}, sub = {REAL_R
                            differ = {.boolean = differ_u8, .truth = true};
 
 static const struct mlo_op ops[] = {
-    {.name = "Add", .since = 7, .run = run_binary, .how = &add},
-    {.name = "Sub", .since = 7, .run = run_binary, .how = &sub},
-    {.name = "Mul", .since = 7, .run = run_binary, .how = &mul},
-    {.name = "Div", .since = 7, .run = run_binary, .how = &quotient},
+    {.name = "Add", .since = 7, .run = run_binary, .how = &add, .in_place = true},
+    {.name = "Sub", .since = 7, .run = run_binary, .how = &sub, .in_place = true},
+    {.name = "Mul", .since = 7, .run = run_binary, .how = &mul, .in_place = true},
+    {.name = "Div", .since = 7, .run = run_binary, .how = &quotient, .in_place = true},
     {.name = "Pow", .since = 7, .run = run_pow, .how = &power},
     {.name = "Mod", .since = 10, .run = run_mod, .how = modulo},
     {.name = "BitShift", .since = 11, .run = run_bit_shift, .how = shift},

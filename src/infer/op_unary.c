@@ -179,7 +179,7 @@ static int run_gelu(struct mlo_op_call *c, struct mlo_err *err)
 #define UNSIGNED(op) .u8 = op##_u8, .u16 = op##_u16, .u32 = op##_u32, .u64 = op##_u64
 #define PLAIN(op_name, version, op)                                                                          \
     {                                                                                                        \
-        .name = op_name, .since = version, .run = run_unary, .how = &(const struct unary)                    \
+        .name = op_name, .since = version, .run = run_unary, .in_place = true, .how = &(const struct unary)  \
         {                                                                                                    \
             REAL(op)                                                                                         \
         }                                                                                                    \
@@ -216,8 +216,8 @@ static const struct mlo_op ops[] = {
     PLAIN("Acosh", 9, acosh),
     PLAIN("Atanh", 9, atanh),
     PLAIN("Sigmoid", 6, sigmoid),
-    {"Relu", 6, run_unary, .how = &(const struct unary){REAL(relu), SIGNED(relu)}},
-    {"LeakyRelu", 6, run_unary,
+    {"Relu", 6, run_unary, .in_place = true, .how = &(const struct unary){REAL(relu), SIGNED(relu)}},
+    {"LeakyRelu", 6, run_unary, .in_place = true,
      .how = &(const struct unary){REAL(leaky_relu), .names = {"alpha"}, .usual = {0.01}}},
     {"Elu", 6, run_unary, .how = &(const struct unary){REAL(elu), .names = {"alpha"}, .usual = {1}}},
     {"Selu", 6, run_unary,
@@ -235,7 +235,7 @@ static const struct mlo_op ops[] = {
      .how = &(const struct unary){REAL(thresholded), .names = {"alpha"}, .usual = {1}}},
     {"Shrink", 9, run_unary,
      .how = &(const struct unary){REAL(shrink), .names = {"bias", "lambd"}, .usual = {0, 0.5}}},
-    {"Gelu", 20, run_gelu, .how = gelus},
+    {"Gelu", 20, run_gelu, .how = gelus, .in_place = true},
     {"IsNaN", 9, run_unary, .how = &(const struct unary){REAL(is_nan), .truth = true}},
     {"IsInf", 10, run_unary,
      .how = &(const struct unary){REAL(is_inf), .names = {"detect_positive", "detect_negative"},

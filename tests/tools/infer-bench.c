@@ -26,17 +26,16 @@ static int time_rows(struct mlo_session *s, float *x, int64_t n, int64_t columns
     const struct mlo_value *out;
     size_t runs = n == 1 ? 1000 : 1;
     double end = seconds() + SECONDS;
+    struct mlo_value in = {
+        .kind = MLO_KIND_ARRAY,
+        .array = {
+            .dtype = MLO_DT_F32, .rank = 2, .dims = {n, columns}, .n = (size_t)(n * columns), .data = x}};
     int rc = 0;
     *ret = 1e9;
     while (rc == 0 && seconds() < end) {
         double start = seconds();
         for (size_t i = 0; rc == 0 && i < runs; i++) {
-            struct mlo_value in = {.kind = MLO_KIND_ARRAY,
-                                   .array = {.dtype = MLO_DT_F32,
-                                             .rank = 2,
-                                             .dims = {n, columns},
-                                             .n = (size_t)(n * columns),
-                                             .data = n == 1 ? x + (i % 4096) * (size_t)columns : x}};
+            in.array.data = n == 1 ? x + (i % 4096) * (size_t)columns : x;
             rc = mlo_session_run(s, &in, 1, &out, err);
         }
         double took = (seconds() - start) / (double)runs;

@@ -1,17 +1,20 @@
 /* Dense layers: weights packed for the machine, products tile by tile, then the activation. */
 #include "dense.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <mlopsctl/base/mem.h>
 
-#define BLOCK_BYTES ((size_t)256 << 10) /* of rows that stay in the second cache while panels pass */
+#define BLOCK_BYTES ((size_t)256 << 10) /* of a block of rows */
 
 struct mlo_dense {
     const struct mlo_dense_kernels *kernels;
     size_t k, n, panel; /* panel: columns of one */
-    float *bias;        /* of all panels, then the panels; aligned to 64 */
-    float *panels;
+    size_t block;       /* rows that stay in the second cache while panels pass */
+    float *bias;        /* of all panels, then the weights; aligned to 64 */
+    float *weights;
+    bool skips; /* zeros of a row need not be multiplied: all weights are finite */
     struct mlo_activation activation;
 };
 
@@ -31,29 +34,45 @@ const struct mlo_dense_kernels *mlo_dense_kernels_of(enum mlo_vector_kind kind)
 
 static const struct mlo_dense_kernels *widest(void)
 {
-    const struct mlo_dense_kernels *found = NULL;
+    static const struct mlo_dense_kernels *_Atomic known;
+    const struct mlo_dense_kernels *found = atomic_load_explicit(&known, memory_order_relaxed);
     for (int kind = MLO_VECTOR_KINDS; !found && kind-- > 0;)
         found = mlo_dense_kernels_of((enum mlo_vector_kind)kind);
+    atomic_store_explicit(&known, found, memory_order_relaxed);
     return found;
 }
 
 /* ---- packing ---- */
 
-static size_t padded(const struct mlo_dense *d)
+static bool has_dots(const struct mlo_dense *d)
 {
-    size_t lanes = d->kernels->lanes;
-    return (d->n + lanes - 1) / lanes * lanes;
+    return d->n <= MLO_DOT_COLUMNS;
+}
+
+static size_t up_to_lanes(const struct mlo_dense *d, size_t n)
+{
+    return (n + d->kernels->lanes - 1) / d->kernels->lanes * d->kernels->lanes;
+}
+
+/* Floats of the packed weights; false when no memory holds them. */
+static bool count_weights(const struct mlo_dense *d, size_t *ret)
+{
+    size_t a = has_dots(d) ? d->n : d->k, b = has_dots(d) ? up_to_lanes(d, d->k) : up_to_lanes(d, d->n), n;
+    if (__builtin_mul_overflow(a, b, &n) || n > SIZE_MAX / 2 / sizeof(float))
+        return false;
+    *ret = n;
+    return true;
 }
 
 /* The panel that begins at a column: two vectors wide, or one at the end. */
 static size_t width_at(const struct mlo_dense *d, size_t column)
 {
-    return padded(d) - column < d->panel ? d->kernels->lanes : d->panel;
+    return up_to_lanes(d, d->n) - column < d->panel ? d->kernels->lanes : d->panel;
 }
 
-static void pack(struct mlo_dense *d, const struct mlo_dense_weights *from)
+static void pack_panels(struct mlo_dense *d, const struct mlo_dense_weights *from)
 {
-    float *to = d->panels;
+    float *to = d->weights;
     for (size_t p = 0; p < d->n; p += d->panel) {
         size_t width = width_at(d, p), real = d->n - p < width ? d->n - p : width;
         for (size_t i = 0; i < d->k; i++, to += width) {
@@ -63,7 +82,30 @@ static void pack(struct mlo_dense *d, const struct mlo_dense_weights *from)
             memset(to + real, 0, (width - real) * sizeof *to);
         }
     }
-    memset(d->bias, 0, padded(d) * sizeof *d->bias);
+}
+
+static void pack_dots(struct mlo_dense *d, const struct mlo_dense_weights *from)
+{
+    size_t padded = up_to_lanes(d, d->k);
+    for (size_t j = 0; j < d->n; j++) {
+        float *to = d->weights + j * padded;
+        for (size_t i = 0; i < d->k; i++)
+            to[i] = from->alpha * from->w[i * from->w_row + j * from->w_col];
+        memset(to + d->k, 0, (padded - d->k) * sizeof *to);
+    }
+}
+
+static void pack(struct mlo_dense *d, const struct mlo_dense_weights *from, size_t n_weights)
+{
+    float all = 0;
+    if (has_dots(d))
+        pack_dots(d, from);
+    else
+        pack_panels(d, from);
+    for (size_t i = 0; i < n_weights; i++)
+        all += d->weights[i] * 0;
+    d->skips = all == 0 && d->k <= MLO_DENSE_LIST_MAX;
+    memset(d->bias, 0, up_to_lanes(d, d->n) * sizeof *d->bias);
     for (size_t j = 0; from->bias && j < d->n; j++)
         d->bias[j] = from->beta * from->bias[j * from->bias_step];
 }
@@ -72,24 +114,25 @@ int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_
                    struct mlo_dense **ret, struct mlo_err *err)
 {
     struct mlo_dense *d = mlo_calloc(1, sizeof *d, err);
-    size_t bytes, rows;
+    size_t n_weights;
     if (!d)
         return err->code;
     *d = (struct mlo_dense){.kernels = kernels,
                             .k = from->k,
                             .n = from->n,
                             .panel = 2 * kernels->lanes,
+                            .block = BLOCK_BYTES / sizeof(float) / from->k / kernels->rows * kernels->rows,
                             .activation = from->activation};
-    size_t bias = (padded(d) * sizeof *d->bias + 63) & ~(size_t)63;
-    if (!__builtin_mul_overflow(padded(d) * sizeof *d->panels, d->k, &rows) &&
-        !__builtin_add_overflow(rows, bias + 63, &bytes))
-        d->bias = aligned_alloc(64, bytes & ~(size_t)63);
+    d->block = d->block ? d->block : kernels->rows;
+    size_t bias = (up_to_lanes(d, d->n) * sizeof *d->bias + 63) & ~(size_t)63;
+    if (count_weights(d, &n_weights))
+        d->bias = aligned_alloc(64, (bias + n_weights * sizeof *d->weights + 63) & ~(size_t)63);
     if (!d->bias) {
         mlo_dense_free(d);
         return mlo_fail_nomem(err);
     }
-    d->panels = d->bias + bias / sizeof *d->bias;
-    pack(d, from);
+    d->weights = d->bias + bias / sizeof *d->bias;
+    pack(d, from, n_weights);
     *ret = d;
     return 0;
 }
@@ -115,16 +158,16 @@ void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n)
 
 /* ---- running ---- */
 
-static void activate(const struct mlo_dense *d, float *y, size_t n)
+static void activate(const struct mlo_dense_kernels *kernels, const struct mlo_activation *a, float *y,
+                     size_t n)
 {
-    const struct mlo_activation *a = &d->activation;
     switch (a->kind) {
     case MLO_ACTIVATION_NONE:
         return;
     case MLO_ACTIVATION_RELU:
     case MLO_ACTIVATION_LEAKY_RELU:
     case MLO_ACTIVATION_CLIP:
-        d->kernels->bend(a, y, n);
+        kernels->bend(a, y, n);
         return;
     case MLO_ACTIVATION_SIGMOID:
         mlo_sigmoid_f32(y, y, n);
@@ -141,11 +184,20 @@ static void activate(const struct mlo_dense *d, float *y, size_t n)
     }
 }
 
+void mlo_activate_f32(const struct mlo_activation *a, float *y, size_t n)
+{
+    activate(widest(), a, y, n);
+}
+
 /* m rows, in tiles of nearly the same height. */
 static void run_panel(const struct mlo_dense *d, struct mlo_dense_tile *t, bool narrow, size_t m)
 {
     const struct mlo_dense_kernels *kernels = d->kernels;
     void (*const *tile)(const struct mlo_dense_tile *t) = narrow ? kernels->tile_narrow : kernels->tile;
+    if (m <= kernels->rows) {
+        tile[m - 1](t);
+        return;
+    }
     for (size_t tiles = (m + kernels->rows - 1) / kernels->rows; tiles > 0; tiles--) {
         size_t rows = (m + tiles - 1) / tiles;
         tile[rows - 1](t);
@@ -155,33 +207,71 @@ static void run_panel(const struct mlo_dense *d, struct mlo_dense_tile *t, bool 
     }
 }
 
-static void run_block(const struct mlo_dense *d, const float *x, size_t m, float *y)
+static struct mlo_dense_tile tile_at(const struct mlo_dense *d, const float *x, size_t column, size_t n,
+                                     float *y)
 {
-    const float *b = d->panels;
+    return (struct mlo_dense_tile){.a = x,
+                                   .a_row = d->k,
+                                   .b = d->weights + column * d->k,
+                                   .bias = d->bias + column,
+                                   .k = d->k,
+                                   .n = n,
+                                   .c = y + column,
+                                   .c_row = d->n};
+}
+
+/* One row: two panels at a time, and without its zeros, of which an activation leaves many. */
+static void run_row(const struct mlo_dense *d, const float *x, float *y)
+{
+    uint16_t list[MLO_DENSE_LIST_MAX + 16];
+    size_t found = d->skips ? d->kernels->nonzero(x, d->k, list) : d->k, next;
+    bool few = found < d->k - d->k / 8;
+    for (size_t p = 0; p < d->n; p = next) {
+        size_t width = width_at(d, p);
+        bool pair = p + d->panel < d->n && width_at(d, p + d->panel) == d->panel;
+        next = p + (pair ? 2 * d->panel : width);
+        struct mlo_dense_tile t = tile_at(d, x, p, (d->n < next ? d->n : next) - p, y);
+        if (few)
+            d->kernels->row_of_list(&t, (unsigned)((next - p) / d->kernels->lanes), list, found);
+        else if (pair)
+            d->kernels->row_pair(&t);
+        else
+            (width < d->panel ? d->kernels->tile_narrow : d->kernels->tile)[0](&t);
+    }
+}
+
+static void run_panels(const struct mlo_dense *d, const float *x, size_t m, float *y)
+{
     for (size_t p = 0; p < d->n; p += d->panel) {
         size_t width = width_at(d, p);
-        struct mlo_dense_tile t = {.a = x,
-                                   .a_row = d->k,
-                                   .b = b,
-                                   .bias = d->bias + p,
-                                   .k = d->k,
-                                   .n = d->n - p < width ? d->n - p : width,
-                                   .c = y + p,
-                                   .c_row = d->n};
+        struct mlo_dense_tile t = tile_at(d, x, p, d->n - p < width ? d->n - p : width, y);
         run_panel(d, &t, width < d->panel, m);
-        b += d->k * width;
     }
-    activate(d, y, m * d->n);
+}
+
+static void run_dots(const struct mlo_dense *d, const float *x, size_t m, float *y)
+{
+    struct mlo_dense_tile t = tile_at(d, x, 0, d->n, y);
+    d->kernels->dots[d->n - 1](&t, m);
+}
+
+static void run_block(const struct mlo_dense *d, const float *x, size_t m, float *y)
+{
+    if (has_dots(d))
+        run_dots(d, x, m, y);
+    else if (m == 1)
+        run_row(d, x, y);
+    else
+        run_panels(d, x, m, y);
+    activate(d->kernels, &d->activation, y, m * d->n);
 }
 
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y)
 {
-    size_t rows = d->kernels->rows, block = BLOCK_BYTES / sizeof *x / d->k / rows * rows;
-    block = block ? block : rows;
-    for (; m > block; m -= block) {
-        run_block(d, x, block, y);
-        x += block * d->k;
-        y += block * d->n;
+    for (; m > d->block; m -= d->block) {
+        run_block(d, x, d->block, y);
+        x += d->block * d->k;
+        y += d->block * d->n;
     }
     run_block(d, x, m, y);
 }

@@ -16,10 +16,20 @@ struct mlo_dense_tile { /* c = bias + a b: some rows, the columns of one panel *
     float *c;
     size_t c_row;
 };
+#define MLO_DOT_COLUMNS    4    /* so few have rows of weights instead of panels */
+#define MLO_DENSE_LIST_MAX 2048 /* elements of a row that is searched for zeros */
+
 struct mlo_dense_kernels {
     size_t lanes, rows;                                         /* of a vector; of a tile at most */
     void (*const *tile)(const struct mlo_dense_tile *t);        /* by rows - 1; a panel of two vectors */
     void (*const *tile_narrow)(const struct mlo_dense_tile *t); /* of one */
+    /* One row by two panels; n counts the columns of both. */
+    void (*row_pair)(const struct mlo_dense_tile *t);
+    /* One row, only the elements in the list, by two panels (4 vectors), one (2), or a narrow one. */
+    void (*row_of_list)(const struct mlo_dense_tile *t, unsigned vectors, const uint16_t *list, size_t n);
+    /* Lists the elements that are not 0; room for one vector more. */
+    size_t (*nonzero)(const float *x, size_t k, uint16_t *list);
+    void (*const *dots)(const struct mlo_dense_tile *t, size_t rows); /* by columns - 1 */
     void (*bend)(const struct mlo_activation *a, float *y, size_t n); /* RELU, LEAKY_RELU, CLIP */
 };
 

@@ -79,6 +79,94 @@ ROWS_OF(TILE_ROWS)
     static void (*const tiles[])(const struct mlo_dense_tile *t) = {ROWS_OF(TILE_ROWS)(WIDE)};
 static void (*const narrow_tiles[])(const struct mlo_dense_tile *t) = {ROWS_OF(TILE_ROWS)(NARROW)};
 
+/* ---- one row ---- */
+
+/* Only the steps in `list`; NULL: all of them. `panels` beside each other share the elements of the row. */
+INLINE void run_row(const struct mlo_dense_tile *t, unsigned panels, unsigned vectors, const uint16_t *list,
+                    size_t steps)
+{
+    real sum[2][2][2];
+    size_t i = 0;
+    UNROLL for (unsigned p = 0; p < panels; p++) UNROLL for (unsigned v = 0; v < vectors; v++)
+    {
+        sum[0][p][v] = load(t->bias + (p * vectors + v) * LANES);
+        sum[1][p][v] = splat(0);
+    }
+    for (; i + 2 <= steps; i += 2)
+        UNROLL for (unsigned s = 0; s < 2; s++)
+        {
+            size_t k = list ? list[i + s] : i + s;
+            real a = splat(t->a[k]);
+            UNROLL for (unsigned p = 0; p < panels; p++) UNROLL for (unsigned v = 0; v < vectors; v++)
+                sum[s][p][v] = mul_add(a, load(t->b + ((p * t->k + k) * vectors + v) * LANES), sum[s][p][v]);
+        }
+    if (i < steps) {
+        size_t k = list ? list[i] : i;
+        real a = splat(t->a[k]);
+        UNROLL for (unsigned p = 0; p < panels; p++) UNROLL for (unsigned v = 0; v < vectors; v++)
+            sum[0][p][v] = mul_add(a, load(t->b + ((p * t->k + k) * vectors + v) * LANES), sum[0][p][v]);
+    }
+    UNROLL for (unsigned p = 0; p < panels; p++)
+    {
+        struct mlo_dense_tile one = {.n = p + 1 < panels ? 2 * LANES : t->n - (panels - 1) * 2 * LANES,
+                                     .c = t->c + p * 2 * LANES};
+        UNROLL for (unsigned v = 0; v < vectors; v++) sum[0][p][v] += sum[1][p][v];
+        put_row(&one, 0, vectors, sum[0][p]);
+    }
+}
+
+TARGET static void row_pair(const struct mlo_dense_tile *t)
+{
+    run_row(t, 2, 2, NULL, t->k);
+}
+
+TARGET static void row_of_list(const struct mlo_dense_tile *t, unsigned vectors, const uint16_t *list,
+                               size_t n)
+{
+    if (vectors == 4)
+        run_row(t, 2, 2, list, n);
+    else if (vectors == 2)
+        run_row(t, 1, 2, list, n);
+    else
+        run_row(t, 1, 1, list, n);
+}
+
+TARGET static size_t nonzero(const float *x, size_t k, uint16_t *list)
+{
+    return find_nonzero(x, k, list);
+}
+
+/* ---- few columns: each is a row of weights, and a sum of products ---- */
+
+INLINE void dot_columns(const float *a, const float *b, size_t k, unsigned n, const float *bias, float *c)
+{
+    size_t padded = (k + LANES - 1) / LANES * LANES, i = 0;
+    real sum[MLO_DOT_COLUMNS];
+    UNROLL for (unsigned j = 0; j < n; j++) sum[j] = splat(0);
+    for (; i + LANES <= k; i += LANES) {
+        real x = load(a + i);
+        UNROLL for (unsigned j = 0; j < n; j++) sum[j] = mul_add(x, load(b + j * padded + i), sum[j]);
+    }
+    if (i < k) {
+        real x = load_some(a + i, k - i, 0);
+        UNROLL for (unsigned j = 0; j < n; j++) sum[j] = mul_add(x, load(b + j * padded + i), sum[j]);
+    }
+    UNROLL for (unsigned j = 0; j < n; j++) c[j] = add_up(sum[j]) + bias[j];
+}
+
+#define DOTS(n)                                                                                              \
+    TARGET static void dots_##n(const struct mlo_dense_tile *t, size_t rows)                                 \
+    {                                                                                                        \
+        for (size_t r = 0; r < rows; r++)                                                                    \
+            dot_columns(t->a + r * t->a_row, t->b, t->k, n, t->bias, t->c + r * t->c_row);                   \
+    }
+DOTS(1)
+DOTS(2)
+DOTS(3)
+DOTS(4)
+static void (*const dots[MLO_DOT_COLUMNS])(const struct mlo_dense_tile *t, size_t rows) = {dots_1, dots_2,
+                                                                                           dots_3, dots_4};
+
 /* ---- activations that bend a line ---- */
 
 INLINE real bent(real v, enum mlo_activation_kind kind, real a, real b)
@@ -110,4 +198,12 @@ TARGET static void bend(const struct mlo_activation *a, float *y, size_t n)
         bend_all(a, MLO_ACTIVATION_CLIP, y, n);
 }
 
-const struct mlo_dense_kernels DENSE = {LANES, TILE_ROWS, tiles, narrow_tiles, bend};
+const struct mlo_dense_kernels DENSE = {.lanes = LANES,
+                                        .rows = TILE_ROWS,
+                                        .tile = tiles,
+                                        .tile_narrow = narrow_tiles,
+                                        .row_pair = row_pair,
+                                        .row_of_list = row_of_list,
+                                        .nonzero = nonzero,
+                                        .dots = dots,
+                                        .bend = bend};

@@ -58,6 +58,21 @@ HELPER float largest(real v)
 
 #include "vector_body.h"
 
+HELPER size_t find_nonzero(const float *x, size_t k, uint16_t *list)
+{
+    __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    size_t n = 0;
+    for (size_t i = 0; i < k; i += LANES, at = _mm512_add_epi32(at, _mm512_set1_epi32(LANES))) {
+        __mmask16 there = (__mmask16)(k - i < LANES ? (1U << (k - i)) - 1 : 0xffff);
+        __mmask16 found = _mm512_mask_cmp_ps_mask(there, _mm512_maskz_loadu_ps(there, x + i),
+                                                  _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        _mm256_storeu_si256((__m256i *)(void *)(list + n),
+                            _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(found, at)));
+        n += (size_t)__builtin_popcount(found);
+    }
+    return n;
+}
+
 #define DENSE     mlo_dense_avx512
 #define TILE_ROWS 12
 #include "dense_body.h"
