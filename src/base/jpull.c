@@ -147,6 +147,22 @@ static int enter(struct mlo_jpull *j, int state, struct mlo_err *err)
     return 0;
 }
 
+/* NaN, Infinity, -Infinity: no JSON, but what some programs write. */
+static bool take_nonfinite(struct mlo_jpull *j)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    for (size_t i = 0; j->nonfinite && i < MLO_COUNT(words); i++) {
+        size_t n = strlen(words[i]);
+        if ((size_t)(j->end - j->p) < n || memcmp(j->p, words[i], n) != 0)
+            continue;
+        j->text = j->p;
+        j->len = n;
+        j->p += n;
+        return true;
+    }
+    return false;
+}
+
 static int take_value(struct mlo_jpull *j, enum mlo_jtok *ret, struct mlo_err *err)
 {
     switch (*j->p) {
@@ -167,7 +183,7 @@ static int take_value(struct mlo_jpull *j, enum mlo_jtok *ret, struct mlo_err *e
         return take_word(j, "null", MLO_J_NULL, ret, err);
     default:
         *ret = MLO_J_NUMBER;
-        return take_number(j, err);
+        return take_nonfinite(j) ? 0 : take_number(j, err);
     }
 }
 

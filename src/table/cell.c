@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decimal.h"
+#include <mlopsctl/base/decimal.h>
 #include "internal.h"
 
 /* ---- numbers ---- */
@@ -14,75 +14,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-#define EXACT_DIGITS   19  /* of a mantissa in 64 bits */
-#define NUMBER_MAX     512 /* characters of one number */
 #define DOUBLE_INTEGER ((uint64_t)1 << 53)
-
-struct decimal {
-    uint64_t mantissa;
-    int exponent;
-    bool negative, inexact; /* inexact: more digits than the mantissa holds */
-};
-
-/* digits [. digits] [e [sign] digits]; returns where it ends, NULL when it is no number. */
-static const char *scan_decimal(const char *p, const char *end, struct decimal *ret)
-{
-    struct decimal d = {0};
-    int digits = 0, any = 0;
-    if (p < end && (*p == '-' || *p == '+'))
-        d.negative = *p++ == '-';
-    for (bool point = false; p < end; p++) {
-        unsigned c = (unsigned char)*p - '0';
-        if (c < 10) {
-            any = 1;
-            if (digits < EXACT_DIGITS) {
-                d.mantissa = d.mantissa * 10 + c;
-                digits += d.mantissa > 0;
-                d.exponent -= point;
-            } else {
-                d.inexact = d.inexact || c > 0;
-                d.exponent += !point;
-            }
-        } else if (*p == '.' && !point) {
-            point = true;
-        } else {
-            break;
-        }
-    }
-    if (!any)
-        return NULL;
-    if (p < end && (*p | 0x20) == 'e') {
-        const char *q = p + 1;
-        bool minus = q < end && *q == '-';
-        int e = 0;
-        q += q < end && (*q == '-' || *q == '+');
-        if (q == end || !is_digit(*q))
-            return NULL;
-        for (; q < end && is_digit(*q); q++)
-            e = e < 100000 ? e * 10 + (*q - '0') : e;
-        d.exponent += minus ? -e : e;
-        p = q;
-    }
-    *ret = d;
-    return p;
-}
-
-/* The C library reads what the quick ways cannot: the text is copied, since it ends nowhere. */
-static double slow(const char *s, size_t n)
-{
-    char buf[NUMBER_MAX + 1];
-    memcpy(buf, s, n);
-    buf[n] = '\0';
-    return strtod(buf, NULL);
-}
-
-static double value_of(const struct decimal *d, const char *s, size_t n)
-{
-    double v;
-    if (d->inexact || !mlo_decimal(d->mantissa, d->exponent, &v))
-        return slow(s, n);
-    return d->negative ? -v : v;
-}
 
 static void trim(const char **s, size_t *n)
 {
@@ -114,16 +46,14 @@ static bool is_infinity(const char *s, size_t n, double *ret)
 
 bool mlo_cell_number(const char *s, size_t n, double *ret)
 {
-    struct decimal d;
+    double v;
     trim(&s, &n);
-    if (n == 0 || n > NUMBER_MAX)
+    if (n == 0 || n > MLO_DECIMAL_TEXT)
         return false;
-    const char *end = scan_decimal(s, s + n, &d);
-    if (end == s + n) {
-        *ret = value_of(&d, s, n);
-        return true;
-    }
-    return !end && is_infinity(s, n, ret);
+    const char *end = mlo_decimal_read(s, s + n, &v);
+    if (end == s + n)
+        *ret = v;
+    return end ? end == s + n : is_infinity(s, n, ret);
 }
 
 /* ---- truth values, missing ---- */

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "decimal.h"
+#include <mlopsctl/base/decimal.h>
 
 #define AVX2 __attribute__((target("avx2,bmi,lzcnt,popcnt")))
 #define AVX512                                                                                               \

@@ -9,7 +9,7 @@
 
 #include <mlopsctl/stats.h>
 
-#include "../../src/table/decimal.h"
+#include <mlopsctl/base/decimal.h>
 #include "../../src/table/delimit.h"
 #include "tap.h"
 

@@ -57,7 +57,8 @@ struct mlo_jpull {
     const char *p, *end, *start;
     const char *text; /* of the last KEY, STRING or NUMBER; borrowed from the input */
     size_t len;
-    bool escaped; /* text holds backslash escapes */
+    bool escaped;   /* text holds backslash escapes */
+    bool nonfinite; /* to be set by the caller: NaN, Infinity and -Infinity are numbers, too */
     int depth;
     uint8_t state[MLO_JSON_DEPTH + 1];
 };

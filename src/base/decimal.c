@@ -4,12 +4,16 @@
  * with the highest 128 bits of the power, and the product's bits tell the rounding unless those that were cut
  * off could matter (Lemire 2021, "Number parsing at a gigabyte per second").
  */
-#include "decimal.h"
+#include <mlopsctl/base/decimal.h>
 
+#include <float.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <mlopsctl/base/number.h>
 
+#define EXACT_DIGITS   19 /* of a mantissa in 64 bits */
 #define EXACT_POWER    22 /* 10^22 is exact as a double */
 #define EXACT_FIVE     55 /* 5^55 is exact in 128 bits */
 #define DOUBLE_INTEGER ((uint64_t)1 << 53)
@@ -72,4 +76,111 @@ bool mlo_decimal(uint64_t mantissa, int exponent, double *ret)
         return true;
     }
     return mlo_decimal_long(mantissa, exponent, ret);
+}
+
+/* ---- text ---- */
+
+struct decimal {
+    uint64_t mantissa;
+    int exponent;
+    bool negative, inexact; /* inexact: more digits than the mantissa holds */
+};
+
+static bool is_digit(const char *p, const char *end)
+{
+    return p < end && *p >= '0' && *p <= '9';
+}
+
+/* Past "e-12"; NULL when nothing behind the "e" is a number. */
+static const char *scan_exponent(const char *p, const char *end, int *ret)
+{
+    bool minus = ++p < end && *p == '-';
+    int e = 0;
+    p += p < end && (*p == '-' || *p == '+');
+    if (!is_digit(p, end))
+        return NULL;
+    for (; is_digit(p, end); p++)
+        e = e < 100000 ? e * 10 + (*p - '0') : e;
+    *ret += minus ? -e : e;
+    return p;
+}
+
+static const char *scan(const char *p, const char *end, struct decimal *ret)
+{
+    struct decimal d = {0};
+    int digits = 0, any = 0;
+    if (p < end && (*p == '-' || *p == '+'))
+        d.negative = *p++ == '-';
+    for (bool point = false; p < end; p++) {
+        unsigned c = (unsigned char)*p - '0';
+        if (c < 10) {
+            any = 1;
+            if (digits < EXACT_DIGITS) {
+                d.mantissa = d.mantissa * 10 + c;
+                digits += d.mantissa > 0;
+                d.exponent -= point;
+            } else {
+                d.inexact = d.inexact || c > 0;
+                d.exponent += !point;
+            }
+        } else if (*p == '.' && !point) {
+            point = true;
+        } else {
+            break;
+        }
+    }
+    if (any && p < end && (*p | 0x20) == 'e')
+        p = scan_exponent(p, end, &d.exponent);
+    *ret = d;
+    return any ? p : NULL;
+}
+
+/* What the quick ways cannot tell the C library can: the text is copied, since it ends nowhere. */
+static void copy_text(const char *s, const char *end, char buf[MLO_DECIMAL_TEXT + 1])
+{
+    memcpy(buf, s, (size_t)(end - s));
+    buf[end - s] = '\0';
+}
+
+const char *mlo_decimal_read(const char *s, const char *end, double *ret)
+{
+    char buf[MLO_DECIMAL_TEXT + 1];
+    struct decimal d;
+    double v;
+    end = scan(s, end, &d);
+    if (!end || end - s > MLO_DECIMAL_TEXT)
+        return NULL;
+    if (d.inexact || !mlo_decimal(d.mantissa, d.exponent, &v)) {
+        copy_text(s, end, buf);
+        *ret = strtod(buf, NULL);
+    } else {
+        *ret = d.negative ? -v : v;
+    }
+    return end;
+}
+
+/*
+ * A double on the border between two floats may have come there by rounding: only the text tells the side.
+ * Numbers below the normal floats have their borders elsewhere.
+ */
+static bool on_border(double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return (bits & 0x1fffffff) == 0x10000000 || (v != 0 && v > -FLT_MIN && v < FLT_MIN);
+}
+
+const char *mlo_decimal_read_float(const char *s, const char *end, float *ret)
+{
+    char buf[MLO_DECIMAL_TEXT + 1];
+    double v;
+    end = mlo_decimal_read(s, end, &v);
+    if (!end)
+        return NULL;
+    *ret = (float)v;
+    if (on_border(v)) {
+        copy_text(s, end, buf);
+        *ret = strtof(buf, NULL);
+    }
+    return end;
 }
