@@ -70,7 +70,7 @@ $(LIB) $(CMDLIB):
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # No multiplication and addition become one rounding where the machine could: statistics are the same on all.
-$(call obj,$(wildcard src/stats/*.c src/drift/*.c src/table/*.c)): ALL_CFLAGS += -ffp-contract=off
+$(call obj,$(wildcard src/stats/*.c src/drift/*.c src/table/*.c) src/infer/op_booster.c src/booster/xgboost.c): ALL_CFLAGS += -ffp-contract=off
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)

@@ -96,6 +96,8 @@ int mlo_xgboost_read(const void *bytes, size_t n, const struct mlo_booster_opts 
                      struct mlo_booster **ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_lightgbm_read(const void *bytes, size_t n, struct mlo_booster **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+/* Nodes, leaves and bounds go, for who has made something of them. */
+void mlo_booster_drop_trees(struct mlo_booster *b);
 void mlo_booster_free(struct mlo_booster *b);
 
 #endif

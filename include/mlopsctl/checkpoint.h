@@ -43,6 +43,8 @@ enum mlo_format {
     MLO_FMT_ZIP,
     MLO_FMT_HDF5,
     MLO_FMT_COMPRESSED, /* gzip, zstd, xz, bzip2, 7z */
+    MLO_FMT_XGBOOST,    /* JSON or UBJ */
+    MLO_FMT_LIGHTGBM,
 };
 const char *mlo_format_name(enum mlo_format f); /* "safetensors", "onnx", ... */
 
@@ -137,6 +139,8 @@ struct mlo_checkpoint { /* everything borrowed from `arena` */
  */
 int mlo_checkpoint_sniff(const struct mlo_source *src, enum mlo_format *ret,
                          struct mlo_err *err) MLO_MUST_CHECK;
+/* XGBOOST or LIGHTGBM by the first bytes of a file (512 are enough), else UNKNOWN. */
+enum mlo_format mlo_booster_sniff(const void *head, size_t n);
 /*
  * Sniff and read. An ordinary file gives format UNKNOWN and no tensors. Malformed: MLO_EINVALID with offset
  * and reason, but pickle findings made before the fault are still in *ret (a truncated pickle has already run

@@ -11,6 +11,7 @@
 #ifndef MLOPSCTL_INFER_H
 #define MLOPSCTL_INFER_H
 
+#include <mlopsctl/booster.h>
 #include <mlopsctl/embed.h>
 #include <mlopsctl/onnx.h>
 
@@ -34,18 +35,33 @@ struct mlo_port_type { /* an input or output of a model */
     bool has_shape;
     unsigned rank;
     const struct mlo_dim *dims;
+    const char *const *columns; /* names along the last dimension; NULL: none */
 };
 
 /* from->n numbers into to->data, of type to->dtype: MLO_EUNAVAIL for types that are no numbers here. */
 int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * The model at `path`, told by its first bytes: ONNX, XGBoost (JSON, UBJ) or LightGBM (text). Of the last two
+ * the graph is one node, which takes a matrix [N, features] (float32 for XGBoost, float64 for LightGBM) whose
+ * columns may have names, and gives what the trainer's predict does: `label` and
+ * `probabilities` of a classifier, else `prediction`; and `margin`, the scores before that. Owner: the caller
+ * (mlo_onnx_close).
+ */
+int mlo_model_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The booster as such a model; takes it, also when it fails. */
+int mlo_booster_model(struct mlo_booster *b, struct mlo_onnx_model **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 struct mlo_plan;
 struct mlo_plan_opts {
     bool plain; /* each node as it is in the file: nothing folded or fused, to compare with */
+    struct mlo_booster_opts booster;
 };
 /* Takes the model, also when it fails. MLO_EUNAVAIL names an operator that is not supported. */
 int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
                  struct mlo_err *err) MLO_MUST_CHECK;
+/* The same of a file that mlo_model_open reads. */
 int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_plan_free(struct mlo_plan *p); /* after its sessions */

@@ -68,6 +68,7 @@ struct mlo_graph_value {
     unsigned rank;
     const struct mlo_dim *dims;
     const struct mlo_array *constant; /* initializer; NULL: made by a node, or given */
+    const char *const *columns;       /* names along the last dimension; NULL: none, as always in a file */
 };
 struct mlo_node {
     const char *name, *op, *domain; /* domain "" for ai.onnx */
@@ -76,6 +77,7 @@ struct mlo_node {
     size_t n_inputs, n_outputs;
     const struct mlo_attr *attrs;
     size_t n_attrs;
+    const void *params; /* of a node that stands in no file: see infer.h; NULL */
 };
 struct mlo_capture { /* an outer value that a subgraph uses */
     size_t outer, inner;
@@ -107,7 +109,8 @@ struct mlo_onnx_model {
     const struct mlo_text_pair *metadata;
     size_t n_metadata;
     const struct mlo_graph *graph;
-    size_t file_bytes; /* of the model and its external data */
+    size_t file_bytes;                       /* of the model and its external data */
+    void (*close)(struct mlo_onnx_model *m); /* of a model that another reader made; NULL */
 };
 
 /* Reads the model at `path`; external data is looked for in its folder. Owner: the caller. */

@@ -20,16 +20,29 @@ struct mlo_booster *mlo_booster_new(enum mlo_trainer trainer, size_t file_bytes,
     return b;
 }
 
+static void drop(void *pp)
+{
+    free(*(void **)pp);
+    *(void **)pp = NULL;
+}
+
+void mlo_booster_drop_trees(struct mlo_booster *b)
+{
+    drop(&b->nodes);
+    drop(&b->bounds);
+    drop(&b->roots);
+    drop(&b->targets);
+    drop(&b->values);
+    b->room.nodes = b->room.bounds = b->room.roots = b->room.targets = b->room.values = 0;
+    b->n_nodes = b->n_bounds = b->n_leaves = 0;
+}
+
 void mlo_booster_free(struct mlo_booster *b)
 {
     if (!b)
         return;
+    mlo_booster_drop_trees(b);
     free(b->base);
-    free(b->nodes);
-    free(b->bounds);
-    free(b->roots);
-    free(b->targets);
-    free(b->values);
     free(b->lines);
     free(b->terms);
     free(b->weights);

@@ -18,6 +18,8 @@ static int read_as(const struct mlo_source *src, const struct mlo_zip *zip, stru
     case MLO_FMT_UNKNOWN: /* perhaps an archive with pickles in it */
     case MLO_FMT_HDF5:
     case MLO_FMT_COMPRESSED:
+    case MLO_FMT_XGBOOST:
+    case MLO_FMT_LIGHTGBM:
         return mlo_scan_into(src, cp, err);
     case MLO_FMT_SAFETENSORS:
         return mlo_safetensors_read(src, cp, err);

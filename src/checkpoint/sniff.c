@@ -52,8 +52,39 @@ const char *mlo_format_name(enum mlo_format f)
         [MLO_FMT_ZIP] = "zip",
         [MLO_FMT_HDF5] = "hdf5",
         [MLO_FMT_COMPRESSED] = "compressed",
+        [MLO_FMT_XGBOOST] = "xgboost",
+        [MLO_FMT_LIGHTGBM] = "lightgbm",
     };
     return (size_t)f < MLO_COUNT(names) ? names[f] : names[MLO_FMT_UNKNOWN];
+}
+
+/* ---- boosted trees ---- */
+
+#define LEARNER "learner"
+
+static bool like_xgboost(const char *p, size_t n)
+{
+    static const char ubj[] = "{L\0\0\0\0\0\0\0\7" LEARNER "{";
+    size_t at = 1;
+    if (n >= sizeof ubj && memcmp(p, ubj, sizeof ubj - 1) == 0)
+        return true;
+    if (n == 0 || *p != '{')
+        return false;
+    while (at < n && strchr(" \t\r\n", p[at]) && p[at])
+        at++;
+    return n - at > strlen("\"" LEARNER "\"") &&
+           memcmp(p + at, "\"" LEARNER "\"", strlen("\"" LEARNER "\"")) == 0;
+}
+
+enum mlo_format mlo_booster_sniff(const void *head, size_t n)
+{
+    const char *p = head;
+    if (like_xgboost(p, n))
+        return MLO_FMT_XGBOOST;
+    if ((n > 13 && memcmp(p, "tree\nversion=", 13) == 0) ||
+        (n > 14 && memcmp(p, "tree\r\nversion=", 14) == 0))
+        return MLO_FMT_LIGHTGBM;
+    return MLO_FMT_UNKNOWN;
 }
 
 struct head {
@@ -66,7 +97,7 @@ static enum mlo_format by_magic(const struct head *h)
     for (size_t i = 0; i < MLO_COUNT(magics); i++)
         if (h->n >= magics[i].n && memcmp(h->b, magics[i].magic, magics[i].n) == 0)
             return magics[i].format;
-    return MLO_FMT_UNKNOWN;
+    return mlo_booster_sniff(h->b, h->n);
 }
 
 /* A length that fits (or lies, but is no text) and a JSON object behind it. */

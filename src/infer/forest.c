@@ -178,6 +178,53 @@ static int lay_equals(struct builder *b, const struct place *p, const struct mlo
     return lay_equal(b, p, value, n->nan_is_true, yes, no, err);
 }
 
+/* ---- ranges: a search among their bounds, whose many ends are but two ---- */
+
+struct search {
+    const struct mlo_forest_node *node;
+    struct place to[2]; /* without, within */
+    uint32_t laid[2];   /* where each is; 0: nowhere yet */
+};
+
+static int end_search(struct builder *b, struct search *s, uint32_t at, bool within, struct mlo_err *err)
+{
+    if (s->laid[within])
+        return copy_later(b, at, s->laid[within], err);
+    s->laid[within] = s->to[within].at = at;
+    return push(b, s->to[within], err);
+}
+
+/* Between `low` and `high` bounds are at most x. NaN goes where ends of its kind are. */
+static int lay_search(struct builder *b, struct search *s, uint32_t at, size_t low, size_t high,
+                      struct mlo_err *err)
+{
+    const struct mlo_forest_node *n = s->node;
+    uint32_t child;
+    if (low == high)
+        return end_search(b, s, at, low % 2, err);
+    size_t middle = low + (high - low + 1) / 2;
+    bool nan_low = middle - low > 1 || low % 2 == n->nan_is_true;
+    struct question q = ask(MLO_BRANCH_LT, n->members[middle - 1], nan_low);
+    int rc = take_pair(b, &child, err);
+    if (rc != 0)
+        return rc;
+    put_question(b, at, child, n->feature, &q);
+    rc = lay_search(b, s, child + q.swapped, low, middle - 1, err);
+    return rc == 0 ? lay_search(b, s, child + !q.swapped, middle, high, err) : rc;
+}
+
+static int lay_ranges(struct builder *b, const struct place *p, const struct mlo_forest_node *n,
+                      struct mlo_err *err)
+{
+    uint32_t depth = p->depth;
+    for (size_t left = n->n_members; left > 0; left /= 2)
+        depth++;
+    struct search s = {.node = n,
+                       .to = {{.what = n->when_false, .leaf = n->leaf_false, .depth = depth},
+                              {.what = n->when_true, .leaf = n->leaf_true, .depth = depth}}};
+    return lay_search(b, &s, p->at, 0, n->n_members, err);
+}
+
 static int lay_order(struct builder *b, const struct place *p, const struct mlo_forest_node *n,
                      struct mlo_err *err)
 {
@@ -214,6 +261,8 @@ static int lay(struct builder *b, const struct place *p, struct mlo_err *err)
     if (n->mode == MLO_BRANCH_EQ || n->mode == MLO_BRANCH_NEQ ||
         (n->mode == MLO_BRANCH_MEMBER && n->n_members > 0))
         return lay_equals(b, p, n, err);
+    if (n->mode == MLO_BRANCH_WITHIN && n->n_members > 0)
+        return lay_ranges(b, p, n, err);
     return lay_order(b, p, n, err);
 }
 

@@ -21,6 +21,8 @@ enum mlo_branch { /* the numbers of TreeEnsemble's nodes_modes */
                   MLO_BRANCH_NEQ,
                   MLO_BRANCH_MEMBER,
                   MLO_BRANCH_LEAF,
+                  MLO_BRANCH_WITHIN, /* members rise: true from the first to the second, from the third on ...
+                                      */
 };
 #define MLO_FOREST_FEATURES_MAX ((int64_t)1 << 30)
 #define MLO_FOREST_NODES_MAX    ((size_t)1 << 31) /* after questions are split */
@@ -28,7 +30,7 @@ enum mlo_branch { /* the numbers of TreeEnsemble's nodes_modes */
 struct mlo_forest_node { /* as a model says it, already checked to be within the tables */
     int64_t feature;
     double value;
-    const double *members; /* MEMBER: n_members of them */
+    const double *members; /* MEMBER, WITHIN: n_members of them */
     size_t n_members;
     enum mlo_branch mode;
     bool nan_is_true;

@@ -11,6 +11,10 @@
 /* NULL: not supported. The newest definition that is not newer than `version`. */
 const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version);
 
+/* ---- op_booster.c: the node that an imported model is, by its params ---- */
+
+extern const struct mlo_op mlo_op_booster;
+
 /* ---- plan.c ---- */
 
 #define MLO_OWN_DOMAIN "mlopsctl" /* of operators that fusing makes; refused in files */

@@ -90,7 +90,7 @@ static int look(struct lacking *l, const struct mlo_graph *g, struct mlo_err *er
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < g->n_nodes; i++) {
         const struct mlo_node *n = &g->nodes[i];
-        if (!mlo_op_known(n->domain, n->op, n->version))
+        if (!n->params && !mlo_op_known(n->domain, n->op, n->version))
             rc = note(l, n, err);
         for (size_t k = 0; rc == 0 && k < n->n_attrs; k++)
             if (n->attrs[k].kind == MLO_ATTR_GRAPH)

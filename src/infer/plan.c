@@ -214,8 +214,9 @@ static int make_subgraphs(struct maker *m, const struct mlo_plan_graph *g, struc
 
 static int make_step(struct maker *m, struct mlo_plan_graph *g, const struct mlo_node *n, struct mlo_err *err)
 {
-    struct mlo_step s = {.op = mlo_op_find(n->domain, n->op, n->version),
+    struct mlo_step s = {.op = n->params ? &mlo_op_booster : mlo_op_find(n->domain, n->op, n->version),
                          .node = n,
+                         .params = n->params,
                          .in = n->inputs,
                          .out = n->outputs,
                          .n_in = n->n_inputs,
@@ -399,7 +400,7 @@ static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, st
     for (size_t i = 0; i < n; i++) {
         const struct mlo_graph_value *v = &g->values[ids[i]];
         (*ret)[i] = (struct mlo_port_type){v->name,      v->kind, v->dtype, v->key,
-                                           v->has_shape, v->rank, v->dims};
+                                           v->has_shape, v->rank, v->dims,  v->columns};
     }
     return 0;
 }
@@ -436,16 +437,6 @@ int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts,
         mlo_plan_free(p);
     else
         *ret = p;
-    return rc;
-}
-
-int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
-                  struct mlo_err *err)
-{
-    struct mlo_onnx_model *m = NULL;
-    int rc = mlo_onnx_open(path, &m, err);
-    if (rc == 0)
-        rc = mlo_plan_new(m, opts, ret, err);
     return rc;
 }
 

@@ -166,6 +166,10 @@ void mlo_onnx_close(struct mlo_onnx_model *m)
     struct mlo_model_reader *r = (struct mlo_model_reader *)m;
     if (!r)
         return;
+    if (m->close) {
+        m->close(m);
+        return;
+    }
     for (size_t i = 0; i < r->n_regions; i++) {
         munmap(r->regions[i].ptr, r->regions[i].n ? r->regions[i].n : 1);
         free(r->region_paths[i]);
