@@ -43,6 +43,8 @@ struct mlo_booster_term {
     double weight;
 };
 
+#define MLO_BOOSTER_NEAR_ZERO ((double)1e-35F) /* LightGBM's: numbers up to it are 0 */
+
 /* What becomes of the scores of a row. */
 enum mlo_link {
     MLO_LINK_NONE,

@@ -1,9 +1,9 @@
 /*
  * LightGBM's models: lines "key=value", first of the model, then of each tree, up to "end of trees".
  *
- * The trainer compares doubles. What it does with a missing value stands in the bits of decision_type: it is
- * 0, or goes the default way, alone or together with everything near 0; of a category (a whole number, a
- * fraction cut off towards 0) missing is no member.
+ * The trainer compares doubles, and its predict takes what is near 0 for 0. What it does with a missing value
+ * stands in the bits of decision_type: it is 0, or goes the default way, alone or together with everything
+ * near 0; of a category (a whole number, a fraction cut off towards 0) missing is no member.
  */
 #include "internal.h"
 
@@ -15,7 +15,7 @@
 #include <mlopsctl/base/text.h>
 
 #define LEAVES_MAX ((size_t)1 << 24) /* of a tree */
-#define NEAR_ZERO  ((double)1e-35F)
+#define NEAR_ZERO  MLO_BOOSTER_NEAR_ZERO
 
 enum { IS_CATEGORY = 1, DEFAULT_LEFT = 2, MISSING_SHIFT = 2, MISSING_MASK = 3 };
 enum missing { MISSING_NONE, MISSING_ZERO, MISSING_NAN };
@@ -161,6 +161,14 @@ static int add_bounds(struct mlo_booster *b, struct mlo_booster_node *n, const d
     return rc;
 }
 
+/* The limit that asks of every number what `limit` asks when those near 0 are 0. */
+static double past_zero(double limit)
+{
+    if (limit < -NEAR_ZERO || limit > NEAR_ZERO)
+        return limit;
+    return limit < 0 ? nextafter(-NEAR_ZERO, -HUGE_VAL) : NEAR_ZERO;
+}
+
 /* x <= limit, but what is near 0 goes the default way, as a missing value does. */
 static int split_near_zero(struct mlo_booster *b, struct mlo_booster_node *n, struct mlo_err *err)
 {
@@ -184,7 +192,7 @@ static int split_by_order(struct reader *r, size_t tree, size_t i, unsigned deci
 {
     unsigned missing = decision >> MISSING_SHIFT & MISSING_MASK;
     n->split = MLO_SPLIT_AT_MOST;
-    n->limit = r->lists[LIMIT].at[i];
+    n->limit = past_zero(r->lists[LIMIT].at[i]);
     n->missing_is_yes = missing == MISSING_NONE ? 0 <= n->limit : decision & DEFAULT_LEFT;
     if (missing > MISSING_NAN)
         return mlo_booster_bad(tree, i, err, "decision_type %u", decision);

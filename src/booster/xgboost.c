@@ -441,12 +441,15 @@ static int settle_objective(struct reader *r, struct mlo_err *err)
     return 0;
 }
 
-/* The base score is said as a prediction; rows begin with the score that gives it. */
+/* The base score is said as a prediction; rows begin with the score that gives it. Certainty has none: the
+ * trainer keeps away from it by this much. */
+#define UNCERTAIN 1e-6F
+
 static float score_of(const struct mlo_booster *b, float prediction)
 {
-    bool logit = b->link == MLO_LINK_LOGISTIC || strcmp(b->objective, "binary:logitraw") == 0;
-    if (logit)
-        return -logf(1.0F / prediction - 1.0F);
+    float p = fminf(fmaxf(prediction, UNCERTAIN), 1.0F - UNCERTAIN);
+    if (b->link == MLO_LINK_LOGISTIC)
+        return -logf(1.0F / p - 1.0F);
     return b->link == MLO_LINK_EXP ? logf(prediction) : prediction;
 }
 
@@ -476,7 +479,7 @@ static int settle_base(struct reader *r, struct mlo_err *err)
     for (; n < b->n_outputs; n++)
         b->base[n] = b->base[0];
     for (n = 0; n < b->n_outputs; n++)
-        if (!isfinite(b->base[n]))
+        if (isnan(b->base[n]))
             return mlo_fail(err, MLO_EINVALID, "base_score '%s' is no prediction of %s",
                             mlo_shown(r->base_score, strlen(r->base_score), shown), b->objective);
     return 0;
@@ -562,8 +565,9 @@ static int settle_weights(struct reader *r, struct mlo_err *err)
     if (r->weights.n != (rows + 1) * n)
         return mlo_fail(err, MLO_EINVALID, "%zu weights, not %zu of %zu features and a bias for %zu outputs",
                         r->weights.n, (rows + 1) * n, rows, n);
+    float base = (float)b->base[0]; /* of all outputs, as the trainer has it */
     for (size_t i = 0; i < n; i++)
-        b->base[i] = (double)((float)r->weights.at[rows * n + i] + (float)b->base[i]);
+        b->base[i] = (double)((float)r->weights.at[rows * n + i] + base);
     b->weights = mlo_steal(&r->weights.at);
     return 0;
 }

@@ -95,13 +95,14 @@ static int count_graph(struct counts *l, const struct mlo_graph *g, struct mlo_e
     return 0;
 }
 
-static size_t put_operators(struct mlo_report *r, const struct counts *l)
+/* imported: the nodes are what its reader made of another form. */
+static size_t put_operators(struct mlo_report *r, const struct counts *l, bool imported)
 {
     size_t missing = 0;
     mlo_report_table(r, "operators", NULL, op_columns, MLO_COUNT(op_columns), "no operators");
     for (size_t i = 0; i < l->n; i++) {
         const struct mlo_unsupported *u = &l->list[i];
-        bool known = mlo_op_known(u->domain, u->op, u->version);
+        bool known = imported || mlo_op_known(u->domain, u->op, u->version);
         put_name(r, u->domain, u->op);
         mlo_cell_u64(r, (uint64_t)u->version);
         mlo_cell_u64(r, u->n);
@@ -134,6 +135,13 @@ static int show_plan(struct mlo_ctx *ctx, struct mlo_err *err)
     return rc;
 }
 
+/* What the reader of another form has to say. */
+static void put_metadata(struct mlo_report *r, const struct mlo_onnx_model *m)
+{
+    for (size_t i = 0; i < m->n_metadata; i++)
+        mlo_report_text(r, m->metadata[i].key, m->metadata[i].key, m->metadata[i].value);
+}
+
 static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
 {
     struct mlo_report *r = ctx->report;
@@ -143,11 +151,14 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
         char producer[256];
         snprintf(producer, sizeof producer, "%s %s", m->producer, m->producer_version);
         mlo_report_text(r, "producer", "made by", producer);
-        mlo_report_u64(r, "ir_version", "IR version", (uint64_t)m->ir_version);
+        if (m->close)
+            put_metadata(r, m);
+        else
+            mlo_report_u64(r, "ir_version", "IR version", (uint64_t)m->ir_version);
         mlo_report_u64(r, "nodes", "nodes", m->graph->n_nodes);
         mlo_report_size(r, "bytes", "size", m->file_bytes);
         put_ports(r, m->graph);
-        size_t missing = put_operators(r, &l);
+        size_t missing = put_operators(r, &l, m->close != NULL);
         mlo_report_bool(r, "runs", "runs here", missing == 0);
         rc = missing ? MLO_NO : 0;
     }

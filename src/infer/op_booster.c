@@ -148,7 +148,7 @@ static double leaf_value(const struct run *r, const double *x, size_t leaf)
         double v = x[r->b->terms[i].feature];
         if (isnan(v))
             return r->f->votes[leaf].weight;
-        sum += r->b->terms[i].weight * v;
+        sum += r->b->terms[i].weight * (fabs(v) > MLO_BOOSTER_NEAR_ZERO ? v : 0);
     }
     return sum;
 }
