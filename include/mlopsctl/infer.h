@@ -48,8 +48,8 @@ int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct 
  * `probabilities` of a classifier, else `prediction`; and `margin`, the scores before that. Owner: the caller
  * (mlo_onnx_close).
  */
-int mlo_model_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
-                   struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_model_file_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
+                        struct mlo_err *err) MLO_MUST_CHECK;
 /* The booster as such a model; takes it, also when it fails. */
 int mlo_booster_model(struct mlo_booster *b, struct mlo_onnx_model **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
@@ -61,7 +61,7 @@ struct mlo_plan_opts {
 /* Takes the model, also when it fails. MLO_EUNAVAIL names an operator that is not supported. */
 int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
                  struct mlo_err *err) MLO_MUST_CHECK;
-/* The same of a file that mlo_model_open reads. */
+/* The same of a file that mlo_model_file_open reads. */
 int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo_plan **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_plan_free(struct mlo_plan *p); /* after its sessions */

@@ -170,7 +170,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *o = options;
     struct mlo_onnx_model *m = NULL;
-    int rc = mlo_model_open(ctx->args[0], NULL, &m, err);
+    int rc = mlo_model_file_open(ctx->args[0], NULL, &m, err);
     if (rc == 0)
         rc = show(ctx, m, err);
     mlo_onnx_close(m);

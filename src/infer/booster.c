@@ -207,8 +207,8 @@ static enum mlo_format form_of(const char *path)
     return mlo_booster_sniff(head, n);
 }
 
-int mlo_model_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
-                   struct mlo_err *err)
+int mlo_model_file_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
+                        struct mlo_err *err)
 {
     MLO_AUTOFREE char *bytes = NULL;
     struct mlo_booster *b = NULL;
@@ -235,7 +235,7 @@ int mlo_plan_open(const char *path, const struct mlo_plan_opts *opts, struct mlo
                   struct mlo_err *err)
 {
     struct mlo_onnx_model *m = NULL;
-    int rc = mlo_model_open(path, opts ? &opts->booster : NULL, &m, err);
+    int rc = mlo_model_file_open(path, opts ? &opts->booster : NULL, &m, err);
     if (rc == 0)
         rc = mlo_plan_new(m, opts, ret, err);
     return rc;
