@@ -13,42 +13,14 @@
 
 struct run {
     const struct mlo_booster *b;
-    const struct mlo_forest *f;
+    const struct mlo_trees *trees;
     size_t n, width;
     const struct mlo_array *x;
     struct mlo_array *label, *result, *margin;
-    uint32_t *leaves;
-    void *rows; /* a block with its negated half; NULL: not needed */
+    const struct mlo_vote *votes; /* of each leaf; LightGBM */
+    uint32_t *leaves;             /* of a block of rows; likewise */
+    void *room;                   /* the kernel's */
 };
-
-/* ---- rows ---- */
-
-/* Rows [first, first + n) as the forest wants them. */
-static const float *rows_f32(const struct run *r, size_t first, size_t n, size_t *ret_stride)
-{
-    const float *x = (const float *)r->x->data + first * r->width;
-    size_t half = r->f->n_features;
-    float *to = r->rows;
-    *ret_stride = to ? 2 * half : r->width;
-    for (size_t i = 0; i < n && to; i++, to += 2 * half, x += r->width)
-        for (size_t k = 0; k < half; k++) {
-            to[k] = x[k];
-            to[half + k] = -x[k];
-        }
-    return r->rows ? r->rows : x;
-}
-
-static const double *row_f64(const struct run *r, size_t i)
-{
-    const double *x = (const double *)r->x->data + i * r->width;
-    size_t half = r->f->n_features;
-    double *to = r->rows;
-    for (size_t k = 0; k < half && to; k++) {
-        to[k] = x[k];
-        to[half + k] = -x[k];
-    }
-    return to ? to : x;
-}
 
 /* ---- XGBoost: floats ---- */
 
@@ -60,31 +32,17 @@ static void add_linear(const struct run *r, const float *x, float *scores)
             scores[t] += x[k] * (float)r->b->weights[k * n + t];
 }
 
-/* Leaves that vote for several outputs. */
-static void add_votes(const struct run *r, const float *x, float *scores)
+static void score_block(const struct run *r, size_t first, size_t n)
 {
-    const struct mlo_forest *f = r->f;
-    mlo_trees_find_f32(&f->trees, x, r->leaves);
-    for (size_t k = 0; k < f->trees.n; k++) {
-        size_t leaf = f->leaf[r->leaves[k]];
-        for (size_t v = f->first_vote[leaf]; v < f->first_vote[leaf + 1]; v++)
-            scores[f->votes[v].target] += (float)f->votes[v].weight;
-    }
-}
-
-static void score_block(const struct run *r, size_t first, size_t n, float *scores)
-{
-    size_t stride, outputs = r->b->n_outputs;
+    size_t outputs = r->b->n_outputs;
+    const float *x = (const float *)r->x->data + first * r->width;
+    float *scores = (float *)r->margin->data + first * outputs;
     for (size_t i = 0; i < n * outputs; i++)
         scores[i] = (float)r->b->base[i % outputs];
-    const float *x = rows_f32(r, first, n, &stride);
-    if (r->f->plain)
-        mlo_trees_sum_f32(&r->f->trees, x, n, stride, r->leaves, scores);
-    for (size_t i = 0; i < n && !r->f->plain; i++)
-        if (r->b->weights)
-            add_linear(r, x + i * stride, scores + i * outputs);
-        else
-            add_votes(r, x + i * stride, scores + i * outputs);
+    if (r->trees->n > 0)
+        mlo_trees_sum_f32(r->trees, x, n, r->width, r->room, scores);
+    for (size_t i = 0; i < n && r->b->weights; i++)
+        add_linear(r, x + i * r->width, scores + i * outputs);
 }
 
 static void softmax_f32(float *v, size_t n)
@@ -130,11 +88,10 @@ static void finish_f32(const struct run *r, size_t row, const float *scores)
 
 static void run_f32(const struct run *r)
 {
-    float *scores = r->margin->data;
     for (size_t first = 0; first < r->n; first += BLOCK)
-        score_block(r, first, r->n - first < BLOCK ? r->n - first : BLOCK, scores + first * r->b->n_outputs);
+        score_block(r, first, r->n - first < BLOCK ? r->n - first : BLOCK);
     for (size_t i = 0; i < r->n; i++)
-        finish_f32(r, i, scores + i * r->b->n_outputs);
+        finish_f32(r, i, (const float *)r->margin->data + i * r->b->n_outputs);
 }
 
 /* ---- LightGBM: doubles ---- */
@@ -147,22 +104,20 @@ static double leaf_value(const struct run *r, const double *x, size_t leaf)
     for (size_t i = line->first; i < line->first + line->n; i++) {
         double v = x[r->b->terms[i].feature];
         if (isnan(v))
-            return r->f->votes[leaf].weight;
+            return r->votes[leaf].weight;
         sum += r->b->terms[i].weight * (fabs(v) > MLO_BOOSTER_NEAR_ZERO ? v : 0);
     }
     return sum;
 }
 
-static void score_f64(const struct run *r, size_t row, double *scores)
+/* leaves: one of each tree, each with one vote. */
+static void score_f64(const struct run *r, const double *x, const uint32_t *leaves, double *scores)
 {
-    const struct mlo_forest *f = r->f;
-    const double *x = (const double *)r->x->data + row * r->width;
     for (size_t k = 0; k < r->b->n_outputs; k++)
         scores[k] = r->b->base[k];
-    mlo_trees_find_f64(&f->trees, row_f64(r, row), r->leaves);
-    for (size_t k = 0; k < f->trees.n; k++) {
-        size_t leaf = f->leaf[r->leaves[k]]; /* each has one vote */
-        scores[f->votes[leaf].target] += r->b->lines ? leaf_value(r, x, leaf) : f->votes[leaf].weight;
+    for (size_t k = 0; k < r->trees->n; k++) {
+        const struct mlo_vote *v = &r->votes[leaves[k]];
+        scores[v->target] += r->b->lines ? leaf_value(r, x, leaves[k]) : v->weight;
     }
 }
 
@@ -210,9 +165,14 @@ static void finish_f64(const struct run *r, size_t row, const double *scores)
 static void run_f64(const struct run *r)
 {
     double *scores = r->margin->data;
-    for (size_t i = 0; i < r->n; i++, scores += r->b->n_outputs) {
-        score_f64(r, i, scores);
-        finish_f64(r, i, scores);
+    for (size_t first = 0; first < r->n; first += BLOCK) {
+        size_t n = r->n - first < BLOCK ? r->n - first : BLOCK;
+        const double *x = (const double *)r->x->data + first * r->width;
+        mlo_trees_find_f64(r->trees, x, n, r->width, r->room, r->leaves);
+        for (size_t i = 0; i < n; i++, scores += r->b->n_outputs) {
+            score_f64(r, x + i * r->width, r->leaves + i * r->trees->n, scores);
+            finish_f64(r, first + i, scores);
+        }
     }
 }
 
@@ -221,7 +181,7 @@ static void run_f64(const struct run *r)
 static int open_run(struct mlo_op_call *c, struct run *r, struct mlo_err *err)
 {
     const struct mlo_booster_params *p = c->params;
-    *r = (struct run){.b = p->booster, .f = &p->forest};
+    *r = (struct run){.b = p->booster, .trees = &p->forest.trees, .votes = p->forest.votes};
     bool wide = r->b->trainer == MLO_TRAINER_LIGHTGBM;
     void *leaves = NULL;
     int rc = mlo_in_typed(c, 0, wide ? MLO_DT_F64 : MLO_DT_F32, &r->x, err);
@@ -231,10 +191,10 @@ static int open_run(struct mlo_op_call *c, struct run *r, struct mlo_err *err)
         return mlo_op_refuse(c, err, "not rows of %zu features", r->b->n_features);
     r->n = (size_t)r->x->dims[0];
     r->width = r->b->n_features;
-    rc = mlo_scratch(c, r->f->trees.n, sizeof *r->leaves, &leaves, err);
-    if (rc == 0 && r->f->negated)
-        rc = mlo_scratch(c, (wide ? 1 : BLOCK) * 2 * r->f->n_features, wide ? sizeof(double) : sizeof(float),
-                         &r->rows, err);
+    size_t block = r->n < BLOCK ? r->n : BLOCK;
+    rc = mlo_scratch(c, mlo_trees_room(r->trees, block), 1, &r->room, err);
+    if (rc == 0 && wide)
+        rc = mlo_scratch(c, block * r->trees->n, sizeof *r->leaves, &leaves, err);
     r->leaves = leaves;
     return rc;
 }
