@@ -141,7 +141,8 @@ static float settled(const struct grid_sample *s, float x, float n)
     float least = s->corners ? 0 : -0.5F, most = s->corners ? n - 1 : n - 0.5F;
     if (s->method == NEAREST)
         x = rintf(x);
-    if (isnan(x) || (x >= least && x <= most) || s->outside == ZEROS)
+    if (isnan(x) || (x >= least && x <= most) || s->outside == ZEROS ||
+        (s->outside == BORDER && s->method == CUBIC))
         return x;
     return s->outside == BORDER ? fminf(fmaxf(x, 0), n - 1) : isinf(x) ? 0 : reflected(s, x, n);
 }

@@ -105,7 +105,7 @@ static size_t split(const struct splitting *w, struct mlo_slice s, struct mlo_sl
     bool spaces = w->delimiter.len == 0;
     size_t n = 0;
     s = spaces && s.len ? after(s, run_of(s, true)) : s;
-    if (spaces && s.len == 0)
+    if (s.len == 0) /* as ONNX Runtime has it, also with a delimiter */
         return 0;
     for (; n < w->most; n++) {
         size_t part = spaces ? run_of(s, false) : find(s, w->delimiter);

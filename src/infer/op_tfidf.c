@@ -10,6 +10,7 @@ enum weighting { TF, IDF, TFIDF };
 struct gram { /* words: each as the place of its first mention in the pool */
     const size_t *words;
     size_t n, column;
+    float weight;
 };
 struct vocabulary {
     struct mlo_array pool;
@@ -19,7 +20,7 @@ struct vocabulary {
     size_t n, columns;
     size_t least, most, skips; /* sizes of n-grams; words that may be left out between two */
     enum weighting weighting;
-    const float *weights; /* of each column; NULL: all 1 */
+    const float *weights; /* of each n-gram of the pool; NULL: all 1 */
 };
 
 static void free_vocabulary(void *state)
@@ -76,7 +77,7 @@ static int read_columns(const struct mlo_node *node, struct vocabulary *v, const
             return mlo_fail(err, MLO_EINVALID, "ngram_indexes has %lld", (long long)(*ret)[i]);
         v->columns = (size_t)(*ret)[i] >= v->columns ? (size_t)(*ret)[i] + 1 : v->columns;
     }
-    if (v->columns == 0 || (v->weights && n_weights != v->columns))
+    if (v->columns == 0 || (v->weights && n_weights != *ret_n))
         return mlo_fail(err, MLO_EINVALID, "ngram_indexes or weights do not fit");
     return 0;
 }
@@ -98,7 +99,8 @@ static int read_grams(const struct mlo_node *node, struct vocabulary *v, struct 
             if (gram >= n_columns)
                 return mlo_fail(err, MLO_EINVALID, "more n-grams than ngram_indexes");
             if (i + 1 >= v->least && i + 1 <= v->most)
-                v->grams[v->n++] = (struct gram){v->words + at, i + 1, (size_t)columns[gram]};
+                v->grams[v->n++] = (struct gram){v->words + at, i + 1, (size_t)columns[gram],
+                                                 v->weights ? v->weights[gram] : 1};
         }
     }
     if (rc != 0)
@@ -137,8 +139,10 @@ static void count_at(const struct vocabulary *v, const size_t *row, size_t width
             return;
         const struct gram key = {.words = words, .n = n};
         const struct gram *found = n < least ? NULL : bsearch(&key, v->grams, v->n, sizeof key, order_grams);
-        if (found)
-            counts[found->column]++;
+        if (found && v->weighting == IDF)
+            counts[found->column] = found->weight;
+        else if (found)
+            counts[found->column] += v->weighting == TF ? 1 : found->weight;
     }
 }
 
@@ -149,12 +153,6 @@ static void count_row(const struct vocabulary *v, const size_t *row, size_t widt
         for (size_t at = 0; at < width; at++)
             count_at(v, row, width, at, step, least, counts);
         least = least == 1 ? 2 : least; /* single words are the same for each step */
-    }
-    for (size_t i = 0; i < v->columns; i++) {
-        if (v->weighting == IDF && counts[i] > 0)
-            counts[i] = 1;
-        if (v->weighting != TF && v->weights)
-            counts[i] *= v->weights[i];
     }
 }
 

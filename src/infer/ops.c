@@ -31,6 +31,9 @@
     X(algebra)                                                                                               \
     X(unique)                                                                                                \
     X(boxes)                                                                                                 \
+    X(contrib)                                                                                               \
+    X(contrib_quant)                                                                                         \
+    X(contrib_attention)                                                                                     \
     X(ml_scale)                                                                                              \
     X(ml_encode)                                                                                             \
     X(ml_map)                                                                                                \

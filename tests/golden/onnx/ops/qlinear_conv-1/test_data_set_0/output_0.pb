@@ -1,0 +1,1 @@
+JêhXb[fYX^rbufnIomapvogjip[vjlcÜ@mkbfcbR`ikpjp^sepoU\uij`wpRLZN[m[VZGhY[ZgdhjJfyd_[be^nn_Fian`]gw]OhaXYWrQgsan_c^d`c\xhsaaklk`pjmb\^frc\j_j^r[db\_

@@ -1,0 +1,1 @@
+Jêd^fieaceffcefb_hccff\_jg]majbcaaobbdcbbi_djbdjebbhcahfjgfgcc_g^Zfa`]kidcahe_qaeegWhcjZfcbc[j\bafUXbgaqqeic_ifbfea`fcb`cba_hccg_h_bfdckarYg[adifb

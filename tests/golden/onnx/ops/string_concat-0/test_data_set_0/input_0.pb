@@ -1,0 +1,1 @@
+2mat2sat2the2ÄPFEL2mat2x,y,,z

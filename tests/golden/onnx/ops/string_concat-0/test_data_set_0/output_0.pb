@@ -1,0 +1,1 @@
+2matthe2satsat2thea b2	ÄPFELthe2matsat2	x,y,,za b

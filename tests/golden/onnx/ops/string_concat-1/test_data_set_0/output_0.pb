@@ -1,0 +1,1 @@
+2a ba b2a bThe2onThe2mata b2The2	x,y,,zThe

@@ -1,0 +1,1 @@
+2mat2the2the2the2ÄPFEL2straße

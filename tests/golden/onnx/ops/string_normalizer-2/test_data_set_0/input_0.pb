@@ -1,0 +1,1 @@
+2straße2a b2Cat2a b2Cat2 lead

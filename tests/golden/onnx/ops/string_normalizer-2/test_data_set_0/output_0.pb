@@ -1,0 +1,1 @@
+2STRAßE2A B2A B2 LEAD

@@ -1,0 +1,1 @@
+2on2 lead2Ωmega2a b

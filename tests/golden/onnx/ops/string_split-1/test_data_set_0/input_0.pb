@@ -1,0 +1,1 @@
+2straße2Ωmega2Cat2the

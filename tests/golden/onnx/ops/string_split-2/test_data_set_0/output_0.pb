@@ -1,0 +1,1 @@
+2 lead2Ωmega2a b2Ωmega
