@@ -26,12 +26,6 @@ struct mlo_host_place { /* each "" when not detected, else how it was */
 };
 void mlo_host_place(char *const *env, struct mlo_host_place *ret);
 
-struct mlo_host_gpu {
-    bool driver;
-    char detail[160];
-}; /* libcuda.so.1 opened and asked; detail says what failed else version */
-void mlo_host_gpu(struct mlo_host_gpu *ret);
-
 struct mlo_host_clock {
     bool known;        /* the kernel told whether the clock is kept in step */
     bool synchronised; /* by NTP or the like */

@@ -11,6 +11,7 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
+#include <mlopsctl/device.h>
 #include <mlopsctl/host.h>
 
 #include "network.h"
@@ -242,9 +243,9 @@ static void check_libraries(struct findings *f)
 
 static void check_gpu(struct findings *f)
 {
-    struct mlo_host_gpu gpu;
-    mlo_host_gpu(&gpu);
-    find(f, "GPU", gpu.driver ? OK : NOTE,
+    struct mlo_gpu_driver gpu;
+    mlo_gpu_driver(&gpu);
+    find(f, "GPU", gpu.works ? OK : NOTE,
          "none needed to pack and move models; to compute on a GPU, install its driver", "%s", gpu.detail);
 }
 

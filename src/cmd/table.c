@@ -34,6 +34,7 @@
     X(predict)                                                                                               \
     X(onnx)                                                                                                  \
     X(bench)                                                                                                 \
+    X(backends)                                                                                              \
     /* watch */                                                                                              \
     X(drift)                                                                                                 \
     X(profile)                                                                                               \

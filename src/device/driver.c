@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include <mlopsctl/host.h>
+#include <mlopsctl/device.h>
 
 #define CUDA_SUCCESS 0
 
@@ -33,12 +33,12 @@ static bool bind(void *handle, struct driver *d)
     return d->init && d->version && d->count && d->name;
 }
 
-void mlo_host_gpu(struct mlo_host_gpu *ret)
+void mlo_gpu_driver(struct mlo_gpu_driver *ret)
 {
     struct driver d;
     int version = 0, count = 0;
     char name[96] = "";
-    *ret = (struct mlo_host_gpu){0};
+    *ret = (struct mlo_gpu_driver){0};
     void *handle = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
     if (!handle) {
         snprintf(ret->detail, sizeof ret->detail, "no libcuda.so.1%s",
@@ -56,7 +56,9 @@ void mlo_host_gpu(struct mlo_host_gpu *ret)
     }
     if (count > 0 && d.name(name, sizeof name, 0) != CUDA_SUCCESS)
         name[0] = '\0';
-    ret->driver = true;
+    ret->works = true;
+    ret->version = version;
+    ret->devices = count > 0 ? (unsigned)count : 0;
     snprintf(ret->detail, sizeof ret->detail, "CUDA %d.%d, %d device%s%s%s", version / 1000,
              version % 1000 / 10, count, count == 1 ? "" : "s", *name ? ": " : "", name);
 }
