@@ -63,64 +63,101 @@ static int need_all(const struct mlo_node *n, const struct int_list *lists, size
 
 /* ---- versions 1 and 3: nodes found by the number of their tree and their own ---- */
 
-struct node_id {
-    int64_t tree, node;
-    size_t at;
-};
 struct node_ids {
-    struct node_id *list;
+    const int64_t *tree, *node; /* of each node of the model */
     size_t n;
+    size_t *order; /* owned: nodes by tree and number; NULL: they are listed so */
+    size_t zero;   /* where node 0 of the tree that was asked for last would be; may wrap around */
 };
 
-static int order_ids(const void *a, const void *b)
+static size_t id_at(const struct node_ids *ids, size_t i)
 {
-    const struct node_id *x = a, *y = b;
-    if (x->tree != y->tree)
-        return x->tree < y->tree ? -1 : 1;
-    return (x->node > y->node) - (x->node < y->node);
+    return ids->order ? ids->order[i] : i;
+}
+
+static int compare_ids(const struct node_ids *ids, size_t at, int64_t tree, int64_t node)
+{
+    if (ids->tree[at] != tree)
+        return ids->tree[at] < tree ? -1 : 1;
+    return (ids->node[at] > node) - (ids->node[at] < node);
+}
+
+static int order_ids(const void *a, const void *b, void *ids)
+{
+    size_t at = *(const size_t *)b;
+    return compare_ids(ids, *(const size_t *)a, ((struct node_ids *)ids)->tree[at],
+                       ((struct node_ids *)ids)->node[at]);
+}
+
+static int sort_ids(struct node_ids *ids, struct mlo_err *err)
+{
+    ids->order = mlo_calloc(ids->n + 1, sizeof *ids->order, err);
+    if (!ids->order)
+        return err->code;
+    for (size_t i = 0; i < ids->n; i++)
+        ids->order[i] = i;
+    qsort_r(ids->order, ids->n, sizeof *ids->order, order_ids, ids);
+    for (size_t i = 1; i < ids->n; i++) {
+        size_t at = ids->order[i];
+        if (compare_ids(ids, ids->order[i - 1], ids->tree[at], ids->node[at]) == 0)
+            return mlo_fail(err, MLO_EINVALID, "tree %lld has node %lld twice", (long long)ids->tree[at],
+                            (long long)ids->node[at]);
+    }
+    return 0;
 }
 
 static int index_nodes(const int64_t *trees, const int64_t *nodes, size_t n, struct node_ids *ret,
                        struct mlo_err *err)
 {
     bool sorted = true;
-    ret->n = n;
-    ret->list = mlo_calloc(n + 1, sizeof *ret->list, err);
-    if (!ret->list)
-        return err->code;
-    for (size_t i = 0; i < n; i++) {
-        ret->list[i] = (struct node_id){trees[i], nodes[i], i};
-        sorted = sorted && (i == 0 || order_ids(&ret->list[i - 1], &ret->list[i]) < 0);
-    }
-    if (!sorted)
-        qsort(ret->list, n, sizeof *ret->list, order_ids);
-    for (size_t i = 1; i < n; i++)
-        if (order_ids(&ret->list[i - 1], &ret->list[i]) == 0)
-            return mlo_fail(err, MLO_EINVALID, "tree %lld has node %lld twice", (long long)ret->list[i].tree,
-                            (long long)ret->list[i].node);
-    return 0;
+    *ret = (struct node_ids){.tree = trees, .node = nodes, .n = n};
+    for (size_t i = 1; sorted && i < n; i++)
+        sorted = compare_ids(ret, i - 1, trees[i], nodes[i]) < 0;
+    return sorted ? 0 : sort_ids(ret, err);
 }
 
-static int find_node(const struct node_ids *ids, int64_t tree, int64_t node, size_t *ret, struct mlo_err *err)
+/* The place in the order; n: there is none. */
+static size_t search_ids(const struct node_ids *ids, int64_t tree, int64_t node)
 {
-    struct node_id key = {tree, node, 0};
-    const struct node_id *found = bsearch(&key, ids->list, ids->n, sizeof key, order_ids);
-    if (!found)
+    size_t from = 0, to = ids->n;
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+        int c = compare_ids(ids, id_at(ids, mid), tree, node);
+        if (c == 0)
+            return mid;
+        if (c < 0)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return ids->n;
+}
+
+/* Most models number the nodes of a tree from 0 on, so that the place of one tells that of the others. */
+static int find_node(struct node_ids *ids, int64_t tree, int64_t node, size_t *ret, struct mlo_err *err)
+{
+    size_t at = ids->zero + (size_t)node;
+    if (at >= ids->n || compare_ids(ids, id_at(ids, at), tree, node) != 0)
+        at = search_ids(ids, tree, node);
+    if (at == ids->n)
         return mlo_fail(err, MLO_EINVALID, "tree %lld has no node %lld", (long long)tree, (long long)node);
-    *ret = found->at;
+    ids->zero = at - (size_t)node;
+    *ret = id_at(ids, at);
     return 0;
 }
 
 static int read_mode(struct mlo_slice word, enum mlo_branch *ret, struct mlo_err *err)
 {
-    static const char *const words[] = {
-        [MLO_BRANCH_LEQ] = "BRANCH_LEQ", [MLO_BRANCH_LT] = "BRANCH_LT", [MLO_BRANCH_GTE] = "BRANCH_GTE",
-        [MLO_BRANCH_GT] = "BRANCH_GT",   [MLO_BRANCH_EQ] = "BRANCH_EQ", [MLO_BRANCH_NEQ] = "BRANCH_NEQ",
-        [MLO_BRANCH_LEAF] = "LEAF",
-    };
+    static const struct {
+        struct mlo_slice word;
+        enum mlo_branch mode;
+    } words[] = {{{"LEAF", 4}, MLO_BRANCH_LEAF},      {{"BRANCH_LEQ", 10}, MLO_BRANCH_LEQ},
+                 {{"BRANCH_LT", 9}, MLO_BRANCH_LT},   {{"BRANCH_GTE", 10}, MLO_BRANCH_GTE},
+                 {{"BRANCH_GT", 9}, MLO_BRANCH_GT},   {{"BRANCH_EQ", 9}, MLO_BRANCH_EQ},
+                 {{"BRANCH_NEQ", 10}, MLO_BRANCH_NEQ}};
     for (size_t i = 0; i < MLO_COUNT(words); i++)
-        if (words[i] && word.len == strlen(words[i]) && memcmp(word.ptr, words[i], word.len) == 0) {
-            *ret = (enum mlo_branch)i;
+        if (word.len == words[i].word.len && memcmp(word.ptr, words[i].word.ptr, word.len) == 0) {
+            *ret = words[i].mode;
             return 0;
         }
     return mlo_fail(err, MLO_EUNAVAIL, "an unknown mode of a node");
@@ -155,7 +192,7 @@ static int read_node_lists(struct mlo_ensemble_tables *t, const struct mlo_node 
 }
 
 /* The root of a tree is the node that is listed first. */
-static int fill_nodes(struct mlo_ensemble_tables *t, const struct node_lists *l, const struct node_ids *ids,
+static int fill_nodes(struct mlo_ensemble_tables *t, const struct node_lists *l, struct node_ids *ids,
                       struct mlo_err *err)
 {
     int rc = 0;
@@ -181,17 +218,18 @@ static int order_roots(const void *a, const void *b)
 }
 
 /* Of each tree the node listed first; trees in the order of these. */
-static int find_roots(struct mlo_ensemble_tables *t, const struct node_ids *ids, struct mlo_err *err)
+static int find_roots(struct mlo_ensemble_tables *t, struct node_ids *ids, struct mlo_err *err)
 {
     size_t n = 0;
     t->roots = mlo_calloc(ids->n + 1, sizeof *t->roots, err);
     if (!t->roots)
         return err->code;
     for (size_t i = 0; i < ids->n; i++) {
-        if (i == 0 || ids->list[i].tree != ids->list[i - 1].tree)
-            t->roots[n++] = ids->list[i].at;
-        else if (ids->list[i].at < t->roots[n - 1])
-            t->roots[n - 1] = ids->list[i].at;
+        size_t at = id_at(ids, i);
+        if (i == 0 || ids->tree[at] != ids->tree[id_at(ids, i - 1)])
+            t->roots[n++] = at;
+        else if (at < t->roots[n - 1])
+            t->roots[n - 1] = at;
     }
     qsort(t->roots, n, sizeof *t->roots, order_roots);
     t->source.roots = t->roots;
@@ -225,7 +263,7 @@ static int read_vote_lists(struct mlo_ensemble_tables *t, const struct mlo_node 
 }
 
 /* Votes by leaf; leaf i is node i. Those of nodes that are no leaves do not count. */
-static int fill_votes(struct mlo_ensemble_tables *t, const struct vote_lists *l, const struct node_ids *ids,
+static int fill_votes(struct mlo_ensemble_tables *t, const struct vote_lists *l, struct node_ids *ids,
                       size_t n_targets, struct mlo_err *err)
 {
     MLO_AUTOFREE size_t *where = mlo_calloc(l->n + 1, sizeof *where, err);
@@ -271,7 +309,7 @@ int mlo_ensemble_read(const struct mlo_node *n, const char *prefix, size_t n_tar
         rc = find_roots(t, &ids, err);
     if (rc == 0)
         rc = fill_votes(t, &votes, &ids, n_targets, err);
-    free(ids.list);
+    free(ids.order);
     t->source.nodes = t->nodes;
     t->source.n_nodes = nodes.n;
     return rc;

@@ -12,14 +12,15 @@
 #define FILLING_MOST 8 /* times as many nodes as the trees have */
 
 struct limit {
-    double f64;
-    float f32;
-    uint32_t node;
+    uint64_t key; /* of its value */
+    uint32_t node, column;
 };
 struct ranker {
     struct mlo_forest *f;
     size_t n_columns;
-    struct limit *limits;    /* by column, ascending */
+    struct limit *limits; /* by column, ascending */
+    struct limit *other;  /* as many */
+    size_t n_limits;
     size_t *first;           /* of each column and one more: its limits */
     uint32_t *id;            /* of each node: its limit, equal ones have one; NO_LIMIT */
     uint32_t *seen, *before; /* of each limit: the group that has it last, and how many less are in it */
@@ -89,25 +90,61 @@ static bool is_rankable(struct ranker *r)
 
 /* ---- limits ---- */
 
-static int order_limits(const void *a, const void *b)
+/* Ordered as the doubles are. */
+static uint64_t sort_key(double v)
 {
-    const struct limit *x = a, *y = b;
-    return (x->f64 > y->f64) - (x->f64 < y->f64);
+    uint64_t bits;
+    v += 0.0; /* -0 and 0 are one limit */
+    memcpy(&bits, &v, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
 }
 
-/* Limits by column; f->first[c + 1] counts up to the end of column c. */
-static void sort_by_column(struct ranker *r)
+/* One pass of a radix sort, by one byte of the keys. */
+static void sort_by_byte(const struct limit *from, struct limit *to, size_t n, unsigned shift)
+{
+    size_t at[257] = {0};
+    for (size_t i = 0; i < n; i++)
+        at[(from[i].key >> shift & 255) + 1]++;
+    for (size_t i = 1; i < 257; i++)
+        at[i] += at[i - 1];
+    for (size_t i = 0; i < n; i++)
+        to[at[from[i].key >> shift & 255]++] = from[i];
+}
+
+/* Bytes that differ somewhere. */
+static uint64_t differing(const struct limit *l, size_t n)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < n; i++)
+        all |= l[i].key ^ l[0].key;
+    return all;
+}
+
+/* Limits by column and value. first[c + 1] counts up to the end of column c. */
+static void sort_limits(struct ranker *r)
 {
     const struct mlo_forest *f = r->f;
+    struct limit *from = r->limits, *to = r->other;
+    size_t n = 0;
     for (size_t i = 0; i < f->n_nodes; i++)
-        if (has_limit(f, i))
+        if (has_limit(f, i)) {
+            from[n++] = (struct limit){sort_key(f->nodes_f64[i].at_most), (uint32_t)i,
+                                       f->nodes_f64[i].column};
             r->first[f->nodes_f64[i].column + 2]++;
+        }
+    uint64_t bytes = differing(from, n);
+    for (unsigned shift = 0; shift < 64; shift += 8)
+        if (bytes >> shift & 255) {
+            struct limit *was = from;
+            sort_by_byte(from, to, n, shift);
+            from = to;
+            to = was;
+        }
     for (size_t i = 2; i <= r->n_columns; i++)
         r->first[i] += r->first[i - 1];
-    for (size_t i = 0; i < f->n_nodes; i++)
-        if (has_limit(f, i))
-            r->limits[r->first[f->nodes_f64[i].column + 1]++] = (struct limit){
-                f->nodes_f64[i].at_most, f->nodes_f32[i].at_most, (uint32_t)i};
+    for (size_t i = 0; i < n; i++)
+        to[r->first[from[i].column + 1]++] = from[i];
+    r->limits = to;
 }
 
 /* Equal limits become one. */
@@ -116,10 +153,9 @@ static void number_limits(struct ranker *r)
     size_t kept = 0, from = 0;
     for (size_t c = 0; c < r->n_columns; c++) {
         size_t end = r->first[c + 1], start = kept;
-        qsort(r->limits + from, end - from, sizeof *r->limits, order_limits);
         for (size_t i = from; i < end; i++) {
             struct limit l = r->limits[i];
-            if (kept == start || r->limits[kept - 1].f64 != l.f64)
+            if (kept == start || r->limits[kept - 1].key != l.key)
                 r->limits[kept++] = l;
             r->id[l.node] = (uint32_t)(kept - 1);
         }
@@ -177,8 +213,8 @@ static int fill_column(struct ranker *r, size_t column, uint32_t group, struct m
         return err->code;
     for (size_t i = r->first[column]; i < r->first[column + 1]; i++)
         if (r->seen[i] == group) {
-            f32[MLO_RANK_STEP + at] = r->limits[i].f32;
-            f64[at] = r->limits[i].f64;
+            f32[MLO_RANK_STEP + at] = r->f->nodes_f32[r->limits[i].node].at_most;
+            f64[at] = r->f->nodes_f64[r->limits[i].node].at_most;
             r->before[i] = (uint32_t)at++;
         }
     for (; at < padded; at++) {
@@ -381,15 +417,18 @@ static int write_groups(struct ranker *r, struct mlo_err *err)
 static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err *err)
 {
     size_t nodes = r->f->n_nodes, columns = r->n_columns;
+    for (size_t i = 0; i < nodes; i++)
+        r->n_limits += has_limit(r->f, i);
     struct {
         void *at;
         size_t n, size;
     } lists[] = {
-        {&r->limits, nodes, sizeof *r->limits},
+        {&r->limits, r->n_limits, sizeof *r->limits},
+        {&r->other, r->n_limits, sizeof *r->other},
         {&r->first, columns + 2, sizeof *r->first},
         {&r->id, nodes, sizeof *r->id},
-        {&r->seen, nodes, sizeof *r->seen},
-        {&r->before, nodes, sizeof *r->before},
+        {&r->seen, r->n_limits, sizeof *r->seen},
+        {&r->before, r->n_limits, sizeof *r->before},
         {&r->count, columns, sizeof *r->count},
         {&r->place, columns, sizeof *r->place},
         {&r->n_leaves, r->f->trees.n, sizeof *r->n_leaves},
@@ -404,7 +443,7 @@ static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err
     if (!is_rankable(r))
         return 0;
     memset(r->id, 0xff, nodes * sizeof *r->id);
-    sort_by_column(r);
+    sort_limits(r);
     number_limits(r);
     find_groups(r);
     return write_groups(r, err);

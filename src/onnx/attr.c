@@ -55,8 +55,9 @@ static int take_float(const struct mlo_field *f, struct proto *p, struct mlo_err
     return mlo_wire_want(f, MLO_WIRE_FIXED32, "an attribute's number", err);
 }
 
-static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, struct proto *p,
-                      struct mlo_err *err)
+/* m: what follows. */
+static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, struct mlo_message *m,
+                      struct proto *p, struct mlo_err *err)
 {
     p->seen = f->number;
     switch (f->number) {
@@ -73,11 +74,11 @@ static int take_value(struct mlo_model_reader *r, const struct mlo_field *f, str
     case F_TENSORS:
         return add_tensor(r, f, p, err);
     case F_FLOATS:
-        return mlo_numbers_add(&p->floats, &r->arena, f, err);
+        return mlo_numbers_add_run(&p->floats, &r->arena, f, m, err);
     case F_INTS:
-        return mlo_numbers_add(&p->ints, &r->arena, f, err);
+        return mlo_numbers_add_run(&p->ints, &r->arena, f, m, err);
     case F_STRINGS:
-        return mlo_wire_string(f, &r->arena, &p->strings, err);
+        return mlo_wire_strings(f, m, &r->arena, &p->strings, err);
     default:
         return 0;
     }
@@ -95,7 +96,7 @@ static int read_proto(struct mlo_model_reader *r, struct mlo_message m, struct p
         else if (f.number == F_TYPE)
             p->type = f.wire == MLO_WIRE_VARINT ? f.value : 0;
         else if ((f.number > F_NAME && f.number <= F_GRAPHS) || (f.number >= F_TP && f.number <= F_SPARSES))
-            rc = take_value(r, &f, p, err);
+            rc = take_value(r, &f, &m, p, err);
         if (rc < 0)
             return rc;
     }

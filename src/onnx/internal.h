@@ -28,6 +28,8 @@ struct mlo_field {
 /* 1 and the next field, 0 at the end. */
 int mlo_message_next(struct mlo_message *m, struct mlo_field *ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_message_varint(struct mlo_message *m, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* How many whole fields with the number and type of f stand next in m. */
+size_t mlo_message_run(struct mlo_message m, const struct mlo_field *f);
 static inline size_t mlo_message_left(const struct mlo_message *m)
 {
     return (size_t)(m->end - m->at);
@@ -39,13 +41,14 @@ int mlo_wire_want(const struct mlo_field *f, enum mlo_wire wire, const char *wha
 int mlo_wire_text(const struct mlo_field *f, const char *what, struct mlo_arena *arena, const char **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 
-/* Adds one text to a list; its bytes stay where they are. */
+/* Adds f to a list of texts, and takes from m the fields that go on with it; their bytes stay where they are.
+ */
 struct mlo_wire_strings {
     struct mlo_slice *items;
     size_t n, cap;
 };
-int mlo_wire_string(const struct mlo_field *f, struct mlo_arena *arena, struct mlo_wire_strings *l,
-                    struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_wire_strings(const struct mlo_field *f, struct mlo_message *m, struct mlo_arena *arena,
+                     struct mlo_wire_strings *l, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* An array in an arena, growing by doubling; what it leaves behind stays in the arena. */
 int mlo_arena_grow(struct mlo_arena *a, void *parray, size_t *cap, size_t need, size_t size,
@@ -67,6 +70,11 @@ struct mlo_numbers {
 /* Adds the values of one occurrence of the field. */
 int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
                     struct mlo_err *err) MLO_MUST_CHECK;
+
+/* The same, and takes from m the fields that go on with the list: a list of a million numbers is often
+ * written as so many fields. */
+int mlo_numbers_add_run(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
+                        struct mlo_message *m, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- reader ---- */
 

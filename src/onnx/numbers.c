@@ -54,3 +54,35 @@ int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct
         l->ints[l->n++] = (int64_t)f->value;
     return rc;
 }
+
+/* The run was seen to be whole, so that only a number of more than 64 bits is wrong. */
+static int take_next(struct mlo_numbers *l, struct mlo_message *m, struct mlo_err *err)
+{
+    uint64_t v;
+    m->at++;
+    if (l->kind != MLO_NUMBER_INT) {
+        memcpy((char *)l->all + l->n++ * width(l->kind), m->at, width(l->kind));
+        m->at += width(l->kind);
+        return 0;
+    }
+    if (*m->at < 0x80) {
+        l->ints[l->n++] = *m->at++;
+        return 0;
+    }
+    int rc = mlo_message_varint(m, &v, err);
+    if (rc == 0)
+        l->ints[l->n++] = (int64_t)v;
+    return rc;
+}
+
+int mlo_numbers_add_run(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
+                        struct mlo_message *m, struct mlo_err *err)
+{
+    int rc = mlo_numbers_add(l, arena, f, err);
+    size_t n = rc == 0 && f->wire != MLO_WIRE_BYTES ? mlo_message_run(*m, f) : 0;
+    if (n > 0)
+        rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + n, width(l->kind), err);
+    for (; rc == 0 && n > 0; n--)
+        rc = take_next(l, m, err);
+    return rc;
+}

@@ -81,8 +81,9 @@ static int read_external(struct mlo_arena *arena, struct mlo_message m, struct p
     return rc;
 }
 
-static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct proto *p,
-                      struct mlo_err *err)
+/* m: what follows. */
+static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct mlo_message *m,
+                      struct proto *p, struct mlo_err *err)
 {
     switch (f->number) {
     case F_DIMS:
@@ -94,15 +95,15 @@ static int read_field(struct mlo_arena *arena, const struct mlo_field *f, struct
         p->segment = true;
         return 0;
     case F_FLOAT:
-        return mlo_numbers_add(&p->floats, arena, f, err);
+        return mlo_numbers_add_run(&p->floats, arena, f, m, err);
     case F_INT32:
     case F_INT64:
     case F_UINT64:
-        return mlo_numbers_add(&p->ints, arena, f, err);
+        return mlo_numbers_add_run(&p->ints, arena, f, m, err);
     case F_DOUBLE:
-        return mlo_numbers_add(&p->doubles, arena, f, err);
+        return mlo_numbers_add_run(&p->doubles, arena, f, m, err);
     case F_STRING:
-        return mlo_wire_string(f, arena, &p->strings, err);
+        return mlo_wire_strings(f, m, arena, &p->strings, err);
     case F_NAME:
         return mlo_wire_text(f, "a tensor's name", arena, &p->name, err);
     case F_RAW:
@@ -123,7 +124,7 @@ static int read_proto(struct mlo_arena *arena, struct mlo_message m, struct prot
     struct mlo_field f;
     int rc;
     while ((rc = mlo_message_next(&m, &f, err)) > 0) {
-        rc = read_field(arena, &f, p, err);
+        rc = read_field(arena, &f, &m, p, err);
         if (rc != 0)
             return rc;
     }

@@ -71,6 +71,34 @@ int mlo_message_next(struct mlo_message *m, struct mlo_field *ret, struct mlo_er
     return rc != 0 ? rc : 1;
 }
 
+/* Behind a value; NULL: it is cut off, or of another type. */
+static const uint8_t *skip_value(const uint8_t *at, const uint8_t *end, enum mlo_wire wire)
+{
+    uint64_t n = wire == MLO_WIRE_FIXED32 ? 4 : wire == MLO_WIRE_FIXED64 ? 8 : 0;
+    unsigned shift = 0;
+    if (wire == MLO_WIRE_VARINT || wire == MLO_WIRE_BYTES) {
+        for (; shift < 63 && at < end && *at & 0x80; shift += 7)
+            n |= (uint64_t)(*at++ & 0x7F) << shift;
+        if (at == end || *at & 0x80)
+            return NULL;
+        n = wire == MLO_WIRE_BYTES ? n | (uint64_t)*at << shift : 0;
+        at++;
+    }
+    return n <= (size_t)(end - at) ? at + n : NULL;
+}
+
+size_t mlo_message_run(struct mlo_message m, const struct mlo_field *f)
+{
+    size_t n = 0;
+    for (; m.at < m.end && *m.at == (f->number << 3 | f->wire); n++) {
+        const uint8_t *next = skip_value(m.at + 1, m.end, f->wire);
+        if (!next)
+            break;
+        m.at = next;
+    }
+    return n;
+}
+
 int mlo_wire_want(const struct mlo_field *f, enum mlo_wire wire, const char *what, struct mlo_err *err)
 {
     return f->wire == wire ? 0 : mlo_fail(err, MLO_EINVALID, "%s is not of its type", what);
@@ -110,13 +138,20 @@ int mlo_arena_grow(struct mlo_arena *a, void *parray, size_t *cap, size_t need, 
     return 0;
 }
 
-int mlo_wire_string(const struct mlo_field *f, struct mlo_arena *arena, struct mlo_wire_strings *l,
-                    struct mlo_err *err)
+int mlo_wire_strings(const struct mlo_field *f, struct mlo_message *m, struct mlo_arena *arena,
+                     struct mlo_wire_strings *l, struct mlo_err *err)
 {
+    struct mlo_field next = *f;
     int rc = mlo_wire_want(f, MLO_WIRE_BYTES, "a text of a list", err);
+    size_t n = rc == 0 && l->n == l->cap ? mlo_message_run(*m, f) : 0;
     if (rc == 0)
-        rc = mlo_arena_grow(arena, &l->items, &l->cap, l->n + 1, sizeof *l->items, err);
-    if (rc == 0)
-        l->items[l->n++] = (struct mlo_slice){(const char *)f->bytes.at, mlo_message_left(&f->bytes)};
-    return rc;
+        rc = mlo_arena_grow(arena, &l->items, &l->cap, l->n + n + 1, sizeof *l->items, err);
+    for (;; n--) {
+        if (rc == 0)
+            l->items[l->n++] = (struct mlo_slice){(const char *)next.bytes.at, mlo_message_left(&next.bytes)};
+        if (rc != 0 || n == 0)
+            return rc;
+        rc = mlo_message_next(m, &next, err);
+        rc = rc > 0 ? 0 : rc;
+    }
 }

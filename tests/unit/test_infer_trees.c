@@ -449,7 +449,7 @@ static void check_shape(const struct shape *s, size_t groups)
             check_leaves(*l, &g, &f, counts[i]);
             check_sums(*l, &g, &f, s, counts[i]);
         }
-        if (*l == &mlo_tree_portable)
+        if (*l == &mlo_tree_plain)
             break;
     }
     mlo_forest_release(&f);

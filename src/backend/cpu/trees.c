@@ -15,7 +15,7 @@ const struct mlo_tree_level *const mlo_tree_levels[] = {
     &mlo_tree_avx512,
     &mlo_tree_avx2,
 #endif
-    &mlo_tree_portable,
+    &mlo_tree_plain,
 };
 
 static const struct mlo_tree_level *best_level(void)

@@ -21,7 +21,7 @@ struct mlo_tree_level {
 };
 /* From the best on; the last is always there. */
 extern const struct mlo_tree_level *const mlo_tree_levels[];
-extern const struct mlo_tree_level mlo_tree_portable, mlo_tree_avx2, mlo_tree_avx512, mlo_tree_avx512_vbmi;
+extern const struct mlo_tree_level mlo_tree_plain, mlo_tree_avx2, mlo_tree_avx512, mlo_tree_avx512_vbmi;
 
 /* As mlo_trees_*, with this level. */
 void mlo_trees_find_at_f32(const struct mlo_tree_level *l, const struct mlo_trees *t, const float *x,

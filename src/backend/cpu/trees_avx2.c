@@ -16,7 +16,7 @@ TARGET __attribute__((always_inline)) static inline VEC choose(VEC rank, VEC bel
     return _mm256_blendv_epi8(yes, no, _mm256_cmpeq_epi8(_mm256_max_epu8(rank, below), rank));
 }
 
-#include "trees_level.h"
+#include "trees_body.h"
 
 static bool have(void)
 {

@@ -14,7 +14,7 @@
 #define BYTES(below)                 _mm512_set1_epi32((int)(below))
 #define CHOOSE(rank, below, yes, no) _mm512_mask_blend_epi8(_mm512_cmplt_epu8_mask(rank, below), no, yes)
 
-#include "trees_level.h"
+#include "trees_body.h"
 
 static bool have(void)
 {

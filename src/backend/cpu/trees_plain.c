@@ -17,7 +17,7 @@ static inline VEC choose(VEC rank, VEC below, VEC yes, VEC no)
     return (m & yes) | (~m & no);
 }
 
-#include "trees_level.h"
+#include "trees_body.h"
 
 static bool always(void)
 {
@@ -53,8 +53,8 @@ void mlo_tree_add(const float *values, size_t n_values, const uint8_t *leaves, f
         sums[i] += values[leaves[i]];
 }
 
-const struct mlo_tree_level mlo_tree_portable = {
-    .name = "portable",
+const struct mlo_tree_level mlo_tree_plain = {
+    .name = "plain",
     .have = always,
     .rows_on = 24,
     .rank = rank,
