@@ -64,6 +64,15 @@ struct mlo_pack_opts {
     const char *card;    /* Markdown file, stored as README.md of kind doc */
     const char *profile; /* of the training data, a layer of its own under MLO_PROFILE_PATH */
     uint64_t profile_rows, profile_columns; /* what it says of itself */
+    /*
+     * Asked once about the model at `path` in the bundle: names of the columns that it takes, and golden
+     * samples, either may stay NULL; JSON that mlopsctl.json will hold, owner: the bundle. NULL: nobody.
+     * model: which file is meant; NULL: the only one of ONNX.
+     */
+    int (*describe)(void *ctx, const char *path, cJSON **ret_features, cJSON **ret_samples,
+                    struct mlo_err *err);
+    void *describe_ctx;
+    const char *model;
     const char *description;
     const struct mlo_git_info *git; /* borrowed; NULL outside a repository */
     int64_t source_date_ns; /* time written into the bundle: commit time or SOURCE_DATE_EPOCH; 0: none */

@@ -9,6 +9,7 @@
 #ifndef MLOPSCTL_PREDICT_H
 #define MLOPSCTL_PREDICT_H
 
+#include <mlopsctl/base/json.h>
 #include <mlopsctl/infer.h>
 #include <mlopsctl/table.h>
 
@@ -106,5 +107,48 @@ int mlo_answers_header(const struct mlo_answers *a, const struct mlo_match *m, u
 int mlo_answers_write(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
                       const struct mlo_match *m, const struct mlo_batch *b, size_t from, struct mlo_str *ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- golden samples: inputs with the outputs that the engine gave, kept with a model ---- */
+
+#define MLO_SAMPLES_ELEMENTS ((size_t)16 << 20) /* of one array */
+/* How far an output may be from the recorded one: atol + rtol * |recorded|. NAN: as recorded, or as usual
+ * for the type. Whole numbers and texts have to be the same. */
+struct mlo_tolerance {
+    double rtol, atol;
+};
+/*
+ * As JSON, the same bytes for the same values: names, types, shapes, numbers as base64 of their bytes, and
+ * the tolerance of each output. model: the file's path in the bundle. MLO_EUNAVAIL for outputs that cannot be
+ * kept. Owner of *ret: the caller.
+ */
+int mlo_samples_write(const struct mlo_plan *p, const char *model, const struct mlo_value *in,
+                      const struct mlo_value *out, const struct mlo_tolerance *t, cJSON **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+
+struct mlo_sample { /* one input or output, borrowed from the samples */
+    const char *name;
+    struct mlo_array array; /* of maps: a row for each, a column for each key */
+    struct mlo_array keys;  /* of maps; n 0: none */
+    struct mlo_tolerance tolerance;
+};
+struct mlo_samples { /* release with mlo_samples_release */
+    const char *model;
+    struct mlo_sample *in, *out;
+    size_t n_in, n_out;
+    struct mlo_arena arena;
+};
+/* doc: from anywhere; MLO_EINVALID. */
+int mlo_samples_read(const cJSON *doc, struct mlo_samples *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_samples_release(struct mlo_samples *s);
+
+struct mlo_sample_result {
+    const char *name; /* the samples' */
+    size_t elements, differ;
+    double max_abs, max_rel;        /* largest deviations; of whole numbers and texts 0, or INFINITY */
+    struct mlo_tolerance tolerance; /* that was applied */
+};
+/* Runs the inputs through the model: *ret has a result for each output. Owner: the caller. */
+int mlo_samples_replay(const struct mlo_samples *s, const struct mlo_plan *p, const struct mlo_tolerance *t,
+                       struct mlo_sample_result **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

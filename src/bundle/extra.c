@@ -48,7 +48,8 @@ static void add_signatures(struct mlo_jb *b, cJSON *root, const struct mlo_packe
     for (size_t i = 0; i < n; i++) {
         cJSON *in = cJSON_DetachItemFromObjectCaseSensitive(files[i].doc, "inputs");
         cJSON *out = cJSON_DetachItemFromObjectCaseSensitive(files[i].doc, "outputs");
-        if (!in && !out)
+        cJSON *features = cJSON_DetachItemFromObjectCaseSensitive(files[i].doc, MLO_DOC_FEATURES);
+        if (!in && !out && !features)
             continue;
         array = array ? array : mlo_jb_array(b, root, "signatures");
         cJSON *o = mlo_jb_object(b, array, NULL);
@@ -57,6 +58,17 @@ static void add_signatures(struct mlo_jb *b, cJSON *root, const struct mlo_packe
             mlo_jb_node(b, o, "inputs", in);
         if (out)
             mlo_jb_node(b, o, "outputs", out);
+        if (features)
+            mlo_jb_node(b, o, "features", features);
+    }
+}
+
+static void add_samples(struct mlo_jb *b, cJSON *root, const struct mlo_packed *files, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        cJSON *samples = cJSON_DetachItemFromObjectCaseSensitive(files[i].doc, MLO_DOC_SAMPLES);
+        if (samples)
+            mlo_jb_node(b, root, "samples", samples);
     }
 }
 
@@ -218,6 +230,7 @@ int mlo_extra_build(struct mlo_packed *files, size_t n, const struct mlo_model_f
     add_env(&b, root, files, n, opts);
     add_profile(&b, root, files, n, opts);
     add_verdicts(&b, root, files, n, facts->verdict);
+    add_samples(&b, root, files, n);
     rc = mlo_jb_check(&b, err);
     return rc ? rc : mlo_json_print(root, ret, ret_len, err);
 }

@@ -233,7 +233,10 @@ const char *mlo_format_word(enum mlo_format f);
 
 /* ---- extra.c: mlopsctl.json ---- */
 
-/* Tensors are moved out of the documents. Owner of *ret: the caller. */
+/* Members of a file's document for what was told of the model: names of features, golden samples. */
+#define MLO_DOC_FEATURES "features"
+#define MLO_DOC_SAMPLES  "samples"
+/* Tensors, signatures and samples are moved out of the documents. Owner of *ret: the caller. */
 int mlo_extra_build(struct mlo_packed *files, size_t n, const struct mlo_model_facts *facts,
                     const struct mlo_pack_opts *opts, char **ret, size_t *ret_len,
                     struct mlo_err *err) MLO_MUST_CHECK;

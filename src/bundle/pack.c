@@ -4,7 +4,9 @@
  * last.
  */
 #include <string.h>
+#include <sys/stat.h>
 
+#include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
 #include "packing.h"
@@ -158,6 +160,74 @@ static int take_in(struct mlo_packing *p, struct mlo_err *err)
     return rc ? rc : mlo_take_files(&t, err);
 }
 
+/* ---- what the model does ---- */
+
+static int choose_model(const struct mlo_packing *p, struct mlo_packed **ret, struct mlo_err *err)
+{
+    const char *model = p->opts->model;
+    size_t n = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (model ? strcmp(p->files[i].file->path, model) == 0 : p->files[i].format == MLO_FMT_ONNX) {
+            *ret = &p->files[i];
+            n++;
+        }
+    if (n == 1)
+        return 0;
+    if (model)
+        return mlo_fail(err, MLO_ENOTFOUND, "no file '%s' is packed", model);
+    mlo_fail(err, MLO_EUSAGE,
+             n ? "%zu ONNX models are packed: which one is meant?" : "no ONNX model is among the files", n);
+    return mlo_hint(err, "--model-file says which file is the model");
+}
+
+/* It was read once more: is it the file that was taken in? */
+static int check_unchanged(const struct mlo_packed *f, struct mlo_err *err)
+{
+    struct stat st;
+    MLO_AUTOCLOSE int fd = -1;
+    int rc = mlo_walked_open(f->file, &fd, err);
+    if (rc != 0)
+        return rc;
+    if (fstat(fd, &st) != 0)
+        return mlo_fail_errno(err, "'%s'", f->file->path);
+    const struct stat *was = &f->file->st;
+    bool same = st.st_ino == was->st_ino && st.st_size == was->st_size &&
+                st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
+    return same ? 0 : mlo_fail(err, MLO_ECONFLICT, "'%s' changed while it was packed", f->file->path);
+}
+
+static int keep_described(struct mlo_packed *f, const char *key, cJSON *node, struct mlo_err *err)
+{
+    if (!node)
+        return 0;
+    if (!f->doc)
+        f->doc = cJSON_CreateObject();
+    if (f->doc && cJSON_AddItemToObject(f->doc, key, node))
+        return 0;
+    cJSON_Delete(node);
+    return mlo_fail_nomem(err);
+}
+
+static int describe(struct mlo_packing *p, struct mlo_err *err)
+{
+    cJSON *features = NULL, *samples = NULL;
+    struct mlo_packed *f = NULL;
+    if (!p->opts->describe)
+        return 0;
+    int rc = choose_model(p, &f, err);
+    if (rc == 0)
+        rc = p->opts->describe(p->opts->describe_ctx, f->file->path, &features, &samples, err);
+    if (rc != 0)
+        return rc;
+    rc = keep_described(f, MLO_DOC_FEATURES, features, err);
+    if (rc != 0) {
+        cJSON_Delete(samples);
+        return rc;
+    }
+    rc = keep_described(f, MLO_DOC_SAMPLES, samples, err);
+    return rc == 0 ? check_unchanged(f, err) : rc;
+}
+
 /* ---- the documents ---- */
 
 static int put_blob(const struct mlo_packing *p, const char *text, size_t n, struct mlo_digest *ret,
@@ -261,6 +331,8 @@ static int list_files(struct mlo_packing *p, struct mlo_err *err)
 static int write_out(struct mlo_packing *p, struct mlo_err *err)
 {
     int rc = mlo_packing_keep_learnt(p, err);
+    if (rc == 0)
+        rc = describe(p, err); /* after: a cache of what files hold knows nothing of it */
     if (rc == 0)
         rc = mlo_model_facts(p->files, p->n, &p->facts, err);
     if (rc == 0)

@@ -178,6 +178,34 @@ int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside, st
     return rc;
 }
 
+static const cJSON *member(const cJSON *o, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(o, key);
+}
+
+int mlo_model_features(const struct mlo_bundle *b, const struct mlo_file *f, const char ***ret, size_t *ret_n,
+                       struct mlo_err *err)
+{
+    const cJSON *s = member(b->extra, "signatures"), *list = NULL;
+    for (s = s ? s->child : NULL; s && !list; s = s->next) {
+        const char *file = mlo_json_text(s, "file");
+        if (file && strcmp(file, f->path) == 0)
+            list = member(s, "features");
+    }
+    if (!cJSON_IsArray(list))
+        return 0;
+    MLO_AUTOFREE const char **names = mlo_calloc((size_t)cJSON_GetArraySize(list) + 1, sizeof *names, err);
+    if (!names)
+        return err->code;
+    for (const cJSON *o = list->child; o; o = o->next) {
+        if (!cJSON_IsString(o))
+            return mlo_fail(err, MLO_EINVALID, "the bundle's names of features are damaged");
+        names[(*ret_n)++] = o->valuestring;
+    }
+    *ret = mlo_steal(&names);
+    return 0;
+}
+
 void mlo_model_release(struct mlo_model *m)
 {
     mlo_plan_free(m->plan);

@@ -23,6 +23,10 @@ int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside, st
 int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, const char *inside,
                         struct mlo_plan **ret, const struct mlo_file **ret_file,
                         struct mlo_err *err) MLO_MUST_CHECK;
+/* Names of the columns that the model takes, as its bundle tells them; *ret NULL: it does not. Owner of the
+ * list: the caller; the names are the bundle's. */
+int mlo_model_features(const struct mlo_bundle *b, const struct mlo_file *f, const char ***ret, size_t *ret_n,
+                       struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_model_release(struct mlo_model *m);
 
 #endif

@@ -1,5 +1,6 @@
 /* mlopsctl pack: files become a named bundle. */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <mlopsctl/base/time.h>
 
 #include "context.h"
+#include "golden.h"
 #include "metrics.h"
 #include "provenance.h"
 #include "table.h"
@@ -19,6 +21,7 @@
 struct opts {
     struct mlo_strings tags, metrics, datasets, env_locks;
     const char *metrics_file, *license, *card, *description, *profile;
+    struct mlo_golden_opts golden;
     bool allow_dirty, accept_unknown, accept_secrets, bare, dry_run;
     uint64_t threads;
 };
@@ -62,6 +65,42 @@ static const struct mlo_opt table[] = {
      .help = "what the training data looked like (mlopsctl profile), stored in the bundle: "
              "`mlopsctl drift --reference NAME` then compares with it",
      .offset = offsetof(struct opts, profile)},
+    {.name = "samples",
+     .type = MLO_OPT_STRING,
+     .arg = "ROWS",
+     .flags = MLO_OPTF_FILE,
+     .help = "rows for the model: what goes in and what comes out is stored in the bundle, and "
+             "`mlopsctl verify --run NAME` compares with it",
+     .offset = offsetof(struct opts, golden.samples)},
+    {.name = "samples-limit",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "only the first N of these rows (16)",
+     .offset = offsetof(struct opts, golden.limit),
+     .min = 1,
+     .max = MLO_GOLDEN_ROWS_MAX},
+    {.name = "rtol",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "X",
+     .help =
+         "how far outputs may be off elsewhere: --atol + X times the output; by the type, 1e-4 for float32",
+     .offset = offsetof(struct opts, golden.tolerance.rtol)},
+    {.name = "atol",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "X",
+     .help = "see --rtol; by the type, 1e-5 for float32",
+     .offset = offsetof(struct opts, golden.tolerance.atol)},
+    {.name = "features",
+     .type = MLO_OPT_LIST,
+     .arg = "COLUMN",
+     .help = "names of the columns that the model takes, in its order, for `mlopsctl predict`; COLUMN,... or "
+             "again; as a rule those of --samples",
+     .offset = offsetof(struct opts, golden.features)},
+    {.name = "model-file",
+     .type = MLO_OPT_STRING,
+     .arg = "PATH",
+     .help = "which file of the bundle is the model, for --samples and --features, when there are several",
+     .offset = offsetof(struct opts, golden.model)},
     {.name = "license",
      .type = MLO_OPT_STRING,
      .arg = "SPDX",
@@ -109,6 +148,7 @@ static const struct mlo_opt table[] = {
      .offset = offsetof(struct opts, dry_run)},
     {0},
 };
+static const struct opts defaults = {.golden = {.tolerance = {(double)NAN, (double)NAN}}};
 
 /* ---- names ---- */
 
@@ -156,6 +196,7 @@ struct job {
     struct mlo_git_info git;
     struct mlo_pack_opts pack;
     struct mlo_pack_result result;
+    struct mlo_golden golden;
 };
 
 static int read_metrics(struct job *j, struct mlo_err *err)
@@ -272,7 +313,9 @@ static int prepare(struct job *j, struct mlo_err *err)
         .threads = (unsigned)o->threads,
         .progress = mlo_progress_adapter,
     };
-    rc = check_profile(o->profile, &j->pack, err);
+    rc = mlo_golden_begin(j->ctx, &o->golden, o->bare, &j->golden, &j->pack, err);
+    if (rc == 0)
+        rc = check_profile(o->profile, &j->pack, err);
     if (rc == 0)
         rc = apply_settings(j->ctx, &j->pack, err);
     return rc ? rc : source_date(j, &j->pack.source_date_ns, err);
@@ -384,6 +427,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = j.opts->dry_run ? pack_dry(&j, err) : pack_and_name(&j, err);
     if (rc == 0)
         rc = tell(&j, err);
+    mlo_golden_release(&j.golden);
     mlo_pack_result_release(&j.result);
     mlo_git_release(&j.git);
     mlo_metrics_release(&j.metrics);
@@ -397,6 +441,8 @@ static const struct mlo_example examples[] = {
      "mlopsctl pack model -t credit:1.5.0 --metric auc=0.91 --dataset train.csv"},
     {"With what its training data looked like, for `mlopsctl drift`",
      "mlopsctl pack model -t credit:1.6.0 --profile reference.profile"},
+    {"With outputs for some rows, for `mlopsctl verify --run`",
+     "mlopsctl pack credit-1.4.0.onnx -t loans:1.5.0 --samples loans.csv"},
     {"What would be packed, and its digest", "mlopsctl pack model -t credit --dry-run"},
     {0},
 };
@@ -412,6 +458,7 @@ const struct mlo_command mlo_cmd_pack = {
         "unsafe names are refused. The same files give the same digest anywhere.",
     .opts = table,
     .opts_size = sizeof(struct opts),
+    .defaults = &defaults,
     .args = {.min = 1, .max = UINT_MAX, .complete = MLO_OPTF_FILE},
     .examples = examples,
     .flags = MLO_CMDF_WRITES,

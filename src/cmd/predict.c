@@ -67,30 +67,6 @@ static const struct mlo_opt opts_table[] = {
     MLO_TABLE_OPTIONS(struct mlo_predict_args),
     {0},
 };
-/* "a,b,c" and options given again. Owner of list and its one text: the caller. */
-static int split(const struct mlo_strings *given, char **ret_text, struct mlo_strings *ret,
-                 struct mlo_err *err)
-{
-    MLO_AUTOSTR struct mlo_str text;
-    struct mlo_strings all = {0};
-    mlo_str_init(&text, MLO_STR_MAX);
-    for (size_t i = 0; i < given->n; i++)
-        mlo_str_addf(&text, "%s%s", i ? "," : "", given->items[i]);
-    int rc = mlo_str_check(&text, err);
-    char *copy = rc == 0 ? mlo_str_detach(&text, NULL) : NULL;
-    for (char *at = copy, *rest = copy; rc == 0 && given->n && (at = strsep(&rest, ",")) != NULL;) {
-        if (!*at)
-            rc = mlo_fail(err, MLO_EUSAGE, "a name of a column is empty");
-        if (rc == 0)
-            rc = mlo_grow(&all.items, &all.cap, all.n + 1, sizeof *all.items, err);
-        if (rc == 0)
-            all.items[all.n++] = at;
-    }
-    *ret_text = copy;
-    *ret = all;
-    return rc;
-}
-
 static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
 {
     struct mlo_report *r = ctx->report;
@@ -110,7 +86,20 @@ static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct 
     mlo_report_say(r, "predicted %llu rows into %s", (unsigned long long)p->rows, p->out.path);
 }
 
-static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_err *err)
+/* Their names: as the user says, else as the bundle does, else the model. */
+static int find_features(struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
+{
+    const struct mlo_strings *given = &p->args->features;
+    MLO_AUTOFREE const char **names = NULL;
+    size_t n = 0;
+    int rc = m->in_bundle && given->n == 0 ? mlo_model_features(&m->bundle, m->file, &names, &n, err) : 0;
+    if (rc != 0)
+        return rc;
+    return given->n ? mlo_features_find(p->plan, given->items, given->n, &p->features, err)
+                    : mlo_features_find(p->plan, names, n, &p->features, err);
+}
+
+static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
 {
     static const char *const standard_input[] = {"-"};
     const struct mlo_predict_args *o = p->args;
@@ -118,8 +107,7 @@ static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_err *e
     const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
     struct mlo_table *t = NULL;
     struct mlo_scan_result st;
-    int rc = mlo_features_find(p->plan, o->features.n ? o->features.items : NULL, o->features.n, &p->features,
-                               err);
+    int rc = find_features(p, m, err);
     if (rc == 0)
         rc = mlo_table_open(paths, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &to, &t, err);
     if (rc == 0)
@@ -138,16 +126,16 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     MLO_AUTOFREE char *features_text = NULL, *keep_text = NULL;
     struct mlo_model m = {0};
     pthread_mutex_init(&p.lock, NULL);
-    int rc = split(&o.features, &features_text, &features, err);
+    int rc = mlo_words_split(&o.features, &features_text, &features, err);
     if (rc == 0)
-        rc = split(&o.keep, &keep_text, &keep, err);
+        rc = mlo_words_split(&o.keep, &keep_text, &keep, err);
     o.features = features;
     o.keep = keep;
     if (rc == 0)
         rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
     p.plan = m.plan;
     if (rc == 0)
-        rc = predict(ctx, &p, err);
+        rc = predict(ctx, &p, &m, err);
     mlo_predict_release(&p);
     mlo_model_release(&m);
     free(features.items);

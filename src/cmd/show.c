@@ -235,6 +235,25 @@ static void put_signature(struct mlo_report *r, const struct mlo_bundle *b)
     }
 }
 
+/* What the model takes, when the bundle names it; how many samples there are. */
+static int put_model_use(struct mlo_report *r, const struct mlo_bundle *b, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str names;
+    mlo_str_init(&names, MLO_STR_MAX);
+    const cJSON *s = member(b->extra, "signatures"), *samples = member(b->extra, "samples");
+    for (s = s ? s->child : NULL; s; s = s->next) {
+        const cJSON *list = member(s, "features");
+        for (const cJSON *o = list ? list->child : NULL; o; o = o->next)
+            mlo_str_addf(&names, "%s%s", names.len ? ", " : "", cJSON_IsString(o) ? o->valuestring : "?");
+    }
+    if (names.len)
+        mlo_report_text(r, "features", "features", names.ptr);
+    const cJSON *inputs = member(samples, "inputs"), *shape = member(inputs ? inputs->child : NULL, "shape");
+    if (shape && cJSON_IsNumber(shape->child) && shape->child->valuedouble >= 0)
+        mlo_report_u64(r, "samples", "samples", (uint64_t)shape->child->valuedouble);
+    return mlo_str_check(&names, err);
+}
+
 static void put_metrics(struct mlo_report *r, const struct mlo_bundle *b)
 {
     static const struct mlo_column columns[] = {{"key", "METRIC", MLO_CELL_TEXT},
@@ -292,8 +311,9 @@ static int show_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, con
     put_model(r, b);
     put_profile(r, b);
     put_provenance(r, b);
+    rc = put_model_use(r, b, err);
     put_files(r, b);
-    if (o->tensors)
+    if (rc == 0 && o->tensors)
         rc = put_tensors(r, b, err);
     put_signature(r, b);
     put_metrics(r, b);

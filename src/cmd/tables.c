@@ -204,6 +204,28 @@ int mlo_role_list(const struct mlo_role_opts *o, const struct mlo_column_use *fi
     return 0;
 }
 
+int mlo_words_split(const struct mlo_strings *given, char **ret_text, struct mlo_strings *ret,
+                    struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    for (size_t i = 0; i < given->n; i++)
+        mlo_str_addf(&text, "%s%s", i ? "," : "", given->items[i]);
+    int rc = mlo_str_check(&text, err);
+    if (rc != 0 || given->n == 0)
+        return rc;
+    *ret_text = mlo_str_detach(&text, NULL);
+    for (char *word, *rest = *ret_text; rc == 0 && (word = strsep(&rest, ",")) != NULL;) {
+        if (!*word)
+            rc = mlo_fail(err, MLO_EUSAGE, "the name of a column is empty");
+        if (rc == 0)
+            rc = mlo_grow(&ret->items, &ret->cap, ret->n + 1, sizeof *ret->items, err);
+        if (rc == 0)
+            ret->items[ret->n++] = word;
+    }
+    return rc;
+}
+
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err)
 {
     if (strcmp(path, "-") == 0)

@@ -75,6 +75,10 @@ struct mlo_role_opts {
 /* first: what the settings say; options are stronger. Owner of *ret: the caller; names borrowed. */
 int mlo_role_list(const struct mlo_role_opts *o, const struct mlo_column_use *first, size_t n_first,
                   struct mlo_column_use **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+/* Names of columns: "a,b,c", or an option given again. Owner of the list and of the one text that it points
+ * into: the caller. */
+int mlo_words_split(const struct mlo_strings *given, char **ret_text, struct mlo_strings *ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* The whole text, atomically, over what was there. */
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -1,5 +1,6 @@
 /* mlopsctl verify: is every byte still what it was, and if not, can it be had back from somewhere? */
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,13 +10,15 @@
 #include "remotes.h"
 #include "signatures.h"
 #include "table.h"
+#include "verify_run.h"
 
 #define ROUNDS 5 /* of repair: manifest, then config and layers, then what they say of each other */
 
 struct opts {
     struct mlo_strings repair;
     const char *key;
-    bool all, deep;
+    bool all, deep, run;
+    struct mlo_tolerance tolerance;
     uint64_t threads;
 };
 
@@ -42,6 +45,21 @@ static const struct mlo_opt table[] = {
      .flags = MLO_OPTF_FILE,
      .help = "the bundle must be signed by the owner of this key",
      .offset = offsetof(struct opts, key)},
+    {.name = "run",
+     .type = MLO_OPT_FLAG,
+     .help = "also run the model on the samples that were packed with it, and compare the outputs",
+     .offset = offsetof(struct opts, run)},
+    {.name = "rtol",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "X",
+     .help = "with --run: an output may be off by --atol + X times what was recorded; as a rule what the "
+             "bundle says",
+     .offset = offsetof(struct opts, tolerance.rtol)},
+    {.name = "atol",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "X",
+     .help = "see --rtol",
+     .offset = offsetof(struct opts, tolerance.atol)},
     {.name = "threads",
      .letter = 'j',
      .type = MLO_OPT_U64,
@@ -52,6 +70,7 @@ static const struct mlo_opt table[] = {
      .offset = offsetof(struct opts, threads)},
     {0},
 };
+static const struct opts defaults = {.tolerance = {(double)NAN, (double)NAN}};
 
 struct fault {
     char *subject, *role, *what; /* owned */
@@ -78,6 +97,7 @@ struct job {
     struct mlo_progress *bar;
     struct fault *faults;
     size_t n, cap;
+    struct mlo_verify_runs runs;
     size_t n_subjects, repaired_now;
     uint64_t bytes;
 };
@@ -93,6 +113,7 @@ static void release(struct job *j)
     for (size_t i = 0; i < j->n_sources; i++)
         mlo_remote_close(j->sources[i].remote);
     free(j->sources);
+    mlo_verify_runs_release(&j->runs);
     mlo_digest_set_release(&j->done);
     mlo_digest_set_release(&j->reached);
 }
@@ -332,16 +353,27 @@ static int verify_all(struct job *j, struct mlo_err *err)
     return rc ? rc : mlo_store_each(j->ws.store, verify_rest, j, err);
 }
 
+static bool any_left(const struct job *j, size_t from)
+{
+    for (size_t i = from; i < j->n; i++)
+        if (!j->faults[i].repaired)
+            return true;
+    return false;
+}
+
 static int verify_args(struct job *j, struct mlo_err *err)
 {
     int rc = 0;
     for (size_t i = 0; i < j->ctx->n_args && rc == 0; i++) {
         struct mlo_digest d;
+        size_t from = j->n;
         rc = mlo_workspace_resolve(&j->ws, j->ctx->args[i], &j->ref, &d, err);
         if (rc == 0)
             rc = verify_one(j, j->ctx->args[i], &d, err);
         if (rc == 0 && j->opts->key)
             rc = verify_key(j, j->ctx->args[i], &d, err);
+        if (rc == 0 && j->opts->run && !any_left(j, from)) /* a damaged model is not run */
+            rc = mlo_verify_run(&j->ws, j->ctx->args[i], &d, &j->opts->tolerance, &j->runs, err);
     }
     return rc;
 }
@@ -362,7 +394,7 @@ static int tell(struct job *j)
     for (size_t i = 0; i < j->n; i++)
         left += !j->faults[i].repaired;
     if (j->ctx->json) {
-        mlo_report_bool(r, "good", "good", left == 0);
+        mlo_report_bool(r, "good", "good", left == 0 && j->runs.differ == 0);
         mlo_report_u64(r, "bundles", "bundles", j->n_subjects);
         mlo_report_size(r, "bytes", "bytes", j->bytes);
     }
@@ -375,6 +407,8 @@ static int tell(struct job *j)
         mlo_cell_text(r, j->faults[i].what);
         mlo_cell_u64(r, j->faults[i].repaired);
     }
+    if (j->opts->run)
+        mlo_verify_runs_tell(&j->runs, r);
     if (left == 0)
         mlo_report_say(r, "verified %zu bundle%s, %s: %s", j->n_subjects, j->n_subjects == 1 ? "" : "s",
                        mlo_human_size(j->bytes, size), j->n ? "repaired, no fault left" : "no fault");
@@ -384,7 +418,10 @@ static int tell(struct job *j)
             j->opts->repair.n
                 ? " left"
                 : "; --repair FROM takes good bytes from a folder, an image layout or an exported tar");
-    return left ? MLO_NO : 0;
+    if (j->runs.differ)
+        mlo_report_note(r, "%zu output%s differ%s from what was recorded", j->runs.differ,
+                        j->runs.differ == 1 ? "" : "s", j->runs.differ == 1 ? "s" : "");
+    return left || j->runs.differ ? MLO_NO : 0;
 }
 
 static int work(struct job *j, struct mlo_err *err)
@@ -409,6 +446,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (j.opts->all ? ctx->n_args > 0 : ctx->n_args == 0)
         return mlo_fail(err, MLO_EUSAGE,
                         j.opts->all ? "either references or --all" : "name a bundle, or all with --all");
+    if (j.opts->all && j.opts->run)
+        return mlo_fail(err, MLO_EUSAGE, "--run is for bundles by name");
     int rc = writes ? mlo_workspace_begin(ctx, &j.ws, 0, err) : mlo_workspace_read(ctx, &j.ws, err);
     if (rc)
         return rc;
@@ -425,6 +464,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 
 static const struct mlo_example examples[] = {
     {"One bundle, its tensors too", "mlopsctl verify credit:1.4.0 --deep"},
+    {"Does the model answer on this machine as it did when it was packed?",
+     "mlopsctl verify loans:1.4.0 --run"},
     {"The whole store", "mlopsctl verify --all"},
     {"Put back what is damaged from the files it was made of", "mlopsctl verify credit:1.4.0 --repair model"},
     {0},
@@ -437,9 +478,12 @@ const struct mlo_command mlo_cmd_verify = {
     .synopsis = "REFERENCE...|--all",
     .description =
         "Reads every blob of a bundle and compares digests, sizes and what its documents say. Exit status 1\n"
-        "when there is a fault that was not repaired, or no signature by the given key.",
+        "when there is a fault that was not repaired, no signature by the given key, or with --run an "
+        "output\n"
+        "that is not what it was.",
     .opts = table,
     .opts_size = sizeof(struct opts),
+    .defaults = &defaults,
     .args = {.min = 0, .max = UINT_MAX, .complete = MLO_OPTF_REF},
     .examples = examples,
     .run = run,

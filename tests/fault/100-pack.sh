@@ -19,6 +19,15 @@ setup()
     mlopsctl pack m -t m:1
 }
 sweep 'pack with a profile' 'pack m -t m:2 --profile t.profile'
+# With samples: the model is opened, run, and opened again to see that it is the file that was packed.
+setup()
+{
+    mkdir m
+    cp "$R/tests/golden/onnx/pipelines/tree/model.onnx" m/
+    cp "$R/tests/golden/predict/mlp.csv" rows.csv
+    mlopsctl pack m -t m:1
+}
+sweep 'pack with samples' 'pack m -t m:2 --samples rows.csv'
 # The first command ever, in a folder without state.
 setup()
 {
