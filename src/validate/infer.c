@@ -1,8 +1,11 @@
 /*
  * Rules out of a table that is known to be good: one pass on several threads, and a section of YAML that the
- * same table holds to. Ranges are of nearly all values (`mostly`), because the next table will go a little
- * beyond; what is told of kinds (types, sets, patterns, keys) is strict. People know better: every line is
- * theirs to edit.
+ * same table holds to. People know better: every line is theirs to edit.
+ *
+ * A rule must hold for the next table of the same source too, and what n rows have not shown may still come.
+ * Beyond the ends of n values lie of the next n about as many as two coins show heads before their first
+ * tails: more than 12 in 2 of 1,000 tables. So `mostly` is 1 - 12/n at most. A set of words, of which f were
+ * seen once, lacks about f of n rows (Good and Turing). What is told of kinds is strict from 1,000 rows on.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -24,14 +27,27 @@
 #define NAME_MAX_SIZE ((size_t)200)  /* bytes of a column's name that a file of rules can hold */
 #define MISSING_SLACK 0.05
 #define RANGE_MOSTLY  0.99
-#define CODES_SPAN    50 /* whole numbers within so many are codes: none may lie outside */
+#define MORE_MISSING  4.0 /* standard deviations of the difference of two shares */
+#define CODES_SPAN                                                                                           \
+    50 /* whole numbers within so many, both ends seen often, are codes: none may lie outside */
+#define SLACK_ROWS   12.0
+#define SURE_ROWS    ((uint64_t)1000)
+#define LEAST_MOSTLY 0.5
+#define UNSEEN_MAX   0.25 /* of the rows: more words are still to come than a set is good for */
+/* n keys drawn from a space of s collide n^2 / 2s times. More than so often, and none did: it is a key. Less,
+ * and the next table will not either. Between, it may be chance. */
+#define COLLIDE_OFTEN 10.0
+#define COLLIDE_NEVER 1e-5
+#define LONG_KEY      ((uint64_t)16) /* characters: the space is large whatever they are */
 
 struct guess { /* of one column by one worker */
     uint64_t ok, missing, nan, bad;
     double low, high;
+    uint64_t at_low, at_high; /* values that are these */
     int64_t oldest, newest;
     bool fraction;
     char *set[SET_MAX]; /* owned */
+    uint64_t seen[SET_MAX];
     size_t n_set;
     bool many; /* more than fit */
     uint64_t shortest, longest;
@@ -55,17 +71,20 @@ struct inference {
 
 /* ---- a batch ---- */
 
-static int add_to_set(struct guess *g, struct mlo_slice s, struct mlo_err *err)
+static int add_to_set(struct guess *g, struct mlo_slice s, uint64_t times, struct mlo_err *err)
 {
     if (g->many)
         return 0;
     for (size_t i = 0; i < g->n_set; i++)
-        if (strlen(g->set[i]) == s.len && memcmp(g->set[i], s.ptr, s.len) == 0)
+        if (strlen(g->set[i]) == s.len && memcmp(g->set[i], s.ptr, s.len) == 0) {
+            g->seen[i] += times;
             return 0;
+        }
     g->many = g->n_set == SET_MAX || s.len > SET_TEXT_MAX || memchr(s.ptr, '\0', s.len) ||
               !mlo_utf8_valid(s.ptr, s.len);
     if (g->many)
         return 0;
+    g->seen[g->n_set] = times;
     g->set[g->n_set] = mlo_memdup0(s.ptr, s.len, err);
     return g->set[g->n_set++] ? 0 : MLO_EIO;
 }
@@ -78,7 +97,19 @@ static int see_text(struct guess *g, struct mlo_slice s, struct mlo_err *err)
     g->shortest = n < g->shortest ? n : g->shortest;
     g->longest = n > g->longest ? n : g->longest;
     mlo_shape_add(&g->shape, s);
-    return add_to_set(g, s, err);
+    return add_to_set(g, s, 1, err);
+}
+
+static void see_end(double *end, uint64_t *at, double value, uint64_t times, bool beyond)
+{
+    *at = beyond ? times : *at + (value <= *end && value >= *end ? times : 0);
+    *end = beyond ? value : *end;
+}
+
+static void see_ends(struct guess *g, double low, uint64_t at_low, double high, uint64_t at_high)
+{
+    see_end(&g->low, &g->at_low, low, at_low, low < g->low);
+    see_end(&g->high, &g->at_high, high, at_high, high > g->high);
 }
 
 static int see_value(struct guess *g, const struct mlo_batch_column *c, enum mlo_column_type type, size_t row,
@@ -92,8 +123,7 @@ static int see_value(struct guess *g, const struct mlo_batch_column *c, enum mlo
         g->newest = c->times[row] > g->newest ? c->times[row] : g->newest;
         return 0;
     }
-    g->low = fmin(g->low, c->numbers[row]);
-    g->high = fmax(g->high, c->numbers[row]);
+    see_ends(g, c->numbers[row], 1, c->numbers[row], 1);
     g->fraction |= c->numbers[row] != floor(c->numbers[row]);
     return 0;
 }
@@ -157,8 +187,7 @@ static int merge(struct guess *g, struct guess *other, const struct mlo_rule *or
     g->missing += other->missing;
     g->nan += other->nan;
     g->bad += other->bad;
-    g->low = fmin(g->low, other->low);
-    g->high = fmax(g->high, other->high);
+    see_ends(g, other->low, other->at_low, other->high, other->at_high);
     g->oldest = other->oldest < g->oldest ? other->oldest : g->oldest;
     g->newest = other->newest > g->newest ? other->newest : g->newest;
     g->fraction |= other->fraction;
@@ -167,7 +196,7 @@ static int merge(struct guess *g, struct guess *other, const struct mlo_rule *or
     g->many |= other->many;
     mlo_shape_merge(&g->shape, &other->shape);
     for (size_t i = 0; rc == 0 && i < other->n_set; i++)
-        rc = add_to_set(g, (struct mlo_slice){other->set[i], strlen(other->set[i])}, err);
+        rc = add_to_set(g, (struct mlo_slice){other->set[i], strlen(other->set[i])}, other->seen[i], err);
     return rc == 0 ? mlo_tally_merge(&g->order, &other->order, order, err) : rc;
 }
 
@@ -311,6 +340,30 @@ static void put_mostly(struct mlo_str *out, const struct guess *g, double most)
         mlo_str_addf(out, ", mostly: %.2g", mostly);
 }
 
+/* What n rows can promise when so many of them may be unlike them. */
+static double promise(uint64_t n, double unlike)
+{
+    return fmax(LEAST_MOSTLY, floor(100 * (1 - unlike / (double)n)) / 100);
+}
+
+static double of_kind(const struct guess *g)
+{
+    return g->ok >= SURE_ROWS ? 1 : promise(g->ok, SLACK_ROWS);
+}
+
+/* "      regex: X" or "      regex: {is: X, mostly: 0.9}": what stands before and after X. */
+static void open_rule(struct mlo_str *out, const char *word, double mostly)
+{
+    mlo_str_addf(out, "      %s: %s", word, mostly < 1 ? "{is: " : "");
+}
+
+static void close_rule(struct mlo_str *out, double mostly)
+{
+    if (mostly < 1)
+        mlo_str_addf(out, ", mostly: %.2g}", mostly);
+    mlo_str_addc(out, '\n');
+}
+
 static void put_type(struct mlo_str *out, const struct guess *g, enum mlo_column_type type, bool integral)
 {
     const char *name = integral ? "integer" : mlo_column_type_words[type];
@@ -325,14 +378,17 @@ static void put_type(struct mlo_str *out, const struct guess *g, enum mlo_column
 
 static void put_missing(struct mlo_str *out, const struct guess *g, uint64_t rows)
 {
-    if (g->missing == 0) {
+    double share = (double)g->missing / (double)rows;
+    double more = fmax(MISSING_SLACK, MORE_MISSING * sqrt(2 * share * (1 - share) / (double)rows));
+    if (g->missing == 0 && rows >= SURE_ROWS) {
         mlo_str_add(out, "      nullable: false\n");
         return;
     }
-    double share = ceil(100 * ((double)g->missing / (double)rows + MISSING_SLACK) - 1e-9) / 100;
-    if (share < 1)
-        mlo_str_addf(out, "      missing: %.4g  # %.1f %% were\n", share,
-                     100 * (double)g->missing / (double)rows);
+    double limit = g->missing == 0 ? 1 - promise(rows, SLACK_ROWS) : ceil(100 * (share + more) - 1e-9) / 100;
+    if (limit < 1 && g->missing == 0)
+        mlo_str_addf(out, "      missing: %.4g  # none were\n", limit);
+    else if (limit < 1)
+        mlo_str_addf(out, "      missing: %.4g  # %.1f %% were\n", limit, 100 * share);
 }
 
 static void put_range(struct mlo_str *out, const struct guess *g, enum mlo_column_type type, int64_t now)
@@ -350,8 +406,9 @@ static void put_range(struct mlo_str *out, const struct guess *g, enum mlo_colum
         mlo_str_add(out, ", max: ");
         mlo_show_number(out, g->high);
     }
-    bool codes = type == MLO_COLUMN_NUMBER && !g->fraction && g->high - g->low < CODES_SPAN;
-    put_mostly(out, g, codes ? 1 : RANGE_MOSTLY);
+    bool codes = type == MLO_COLUMN_NUMBER && !g->fraction && g->high - g->low < CODES_SPAN &&
+                 g->at_low >= SET_ROWS && g->at_high >= SET_ROWS;
+    put_mostly(out, g, codes ? of_kind(g) : fmin(RANGE_MOSTLY, promise(g->ok, SLACK_ROWS)));
     mlo_str_add(out, "}\n");
 }
 
@@ -360,24 +417,55 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* How many of as many rows will have a word that is not in the set. */
+static double unseen_rows(const struct guess *g)
+{
+    uint64_t once = 0, least = UINT64_MAX;
+    for (size_t i = 0; i < g->n_set; i++) {
+        once += g->seen[i] == 1;
+        least = g->seen[i] < least ? g->seen[i] : least;
+    }
+    if (g->ok >= SURE_ROWS && least >= SET_ROWS / 2)
+        return 0;
+    return (double)once + 4 * sqrt((double)once) + SLACK_ROWS;
+}
+
+static bool is_set(const struct guess *g)
+{
+    return !g->many && g->ok >= SET_ROWS * g->n_set &&
+           (g->ok < SURE_ROWS || unseen_rows(g) <= UNSEEN_MAX * (double)g->ok);
+}
+
+static void put_set(struct mlo_str *out, struct guess *g)
+{
+    double mostly = promise(g->ok, unseen_rows(g));
+    qsort(g->set, g->n_set, sizeof *g->set, by_text);
+    open_rule(out, "in", mostly);
+    mlo_str_addc(out, '[');
+    for (size_t i = 0; i < g->n_set; i++) {
+        mlo_str_add(out, i ? ", " : "");
+        put_scalar(out, g->set[i], strlen(g->set[i]));
+    }
+    mlo_str_addc(out, ']');
+    close_rule(out, mostly);
+}
+
 static void put_text_rules(struct mlo_str *out, struct guess *g)
 {
     MLO_AUTOSTR struct mlo_str pattern;
+    double mostly = of_kind(g);
     mlo_str_init(&pattern, MLO_PATTERN_MAX);
-    if (!g->many && g->ok >= SET_ROWS * g->n_set) {
-        qsort(g->set, g->n_set, sizeof *g->set, by_text);
-        mlo_str_add(out, "      in: [");
-        for (size_t i = 0; i < g->n_set; i++) {
-            mlo_str_add(out, i ? ", " : "");
-            put_scalar(out, g->set[i], strlen(g->set[i]));
-        }
-        mlo_str_add(out, "]\n");
+    if (is_set(g)) {
+        put_set(out, g);
     } else if (mlo_shape_pattern(&g->shape, &pattern) && !pattern.failed) {
-        mlo_str_add(out, "      regex: ");
+        open_rule(out, "regex", mostly);
         put_scalar(out, pattern.ptr, pattern.len);
-        mlo_str_addc(out, '\n');
+        close_rule(out, mostly);
     } else {
-        mlo_str_addf(out, "      length: [%" PRIu64 ", %" PRIu64 "]\n", g->shortest, g->longest);
+        mostly = g->shortest == g->longest ? mostly : fmin(RANGE_MOSTLY, promise(g->ok, SLACK_ROWS));
+        open_rule(out, "length", mostly);
+        mlo_str_addf(out, "[%" PRIu64 ", %" PRIu64 "]", g->shortest, g->longest);
+        close_rule(out, mostly);
     }
 }
 
@@ -388,6 +476,18 @@ static bool is_unique(const struct inference *f, size_t i, const struct guess *g
         return false;
     mlo_keys_facts(f->shared[i].keys, &facts);
     return facts.share >= 1 && facts.repeats == 0;
+}
+
+/* A key, or only values that did not happen to repeat? */
+static bool may_be_chance(const struct guess *g, enum mlo_column_type type)
+{
+    double pairs = (double)g->ok * (double)g->ok / 2, least = 0, most = 0; /* of the space, logarithms */
+    if (type != MLO_COLUMN_TEXT)
+        least = most = log(g->high - g->low + 1);
+    else
+        mlo_shape_log_space(&g->shape, &least, &most);
+    bool sure = type == MLO_COLUMN_TEXT && (g->shortest >= LONG_KEY || g->ok >= SURE_ROWS);
+    return pairs / exp(most) < COLLIDE_OFTEN && pairs / exp(least) > COLLIDE_NEVER && !sure;
 }
 
 static void put_column(struct mlo_str *out, const struct inference *f, size_t i, int64_t now)
@@ -411,11 +511,12 @@ static void put_column(struct mlo_str *out, const struct inference *f, size_t i,
     put_missing(out, g, f->found.rows);
     if (c->type == MLO_COLUMN_NUMBER && !integral && g->nan == 0)
         mlo_str_add(out, "      finite: true\n");
-    if (is_unique(f, i, g))
-        mlo_str_add(out, "      unique: true\n");
+    bool unique = is_unique(f, i, g), key = unique && !may_be_chance(g, c->type);
+    if (unique)
+        mlo_str_add(out, !key ? "      unique: {is: true, severity: warning}\n" : "      unique: true\n");
     if (c->type == MLO_COLUMN_TEXT)
         put_text_rules(out, g);
-    else if (c->type != MLO_COLUMN_BOOL)
+    else if (c->type != MLO_COLUMN_BOOL && !key) /* the next table has the next numbers */
         put_range(out, g, c->type, now);
     if (c->type == MLO_COLUMN_TIME && g->order.failed == 0 && g->order.checked >= UNIQUE_ROWS)
         mlo_str_add(out, "      monotone: {is: increasing, severity: warning}\n");

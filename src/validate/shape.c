@@ -1,6 +1,7 @@
 /* See shape.h. */
 #include "shape.h"
 
+#include <math.h>
 #include <string.h>
 
 static char class_of(char c)
@@ -83,4 +84,16 @@ bool mlo_shape_pattern(const struct mlo_shape *s, struct mlo_str *out)
             mlo_str_addf(out, "{%u}", s->run[i].max);
     }
     return true;
+}
+
+void mlo_shape_log_space(const struct mlo_shape *s, double *ret_least, double *ret_most)
+{
+    *ret_least = 0;
+    *ret_most = s->none ? INFINITY : 0;
+    for (unsigned i = 0; i < s->runs && !s->none; i++) {
+        char of = s->run[i].of;
+        double letters = of == '0' ? 10 : of == 'A' || of == 'a' ? 26 : 1;
+        *ret_least += s->run[i].min * log(letters);
+        *ret_most += s->run[i].max * log(letters);
+    }
 }

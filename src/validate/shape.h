@@ -18,5 +18,8 @@ void mlo_shape_add(struct mlo_shape *s, struct mlo_slice text);
 void mlo_shape_merge(struct mlo_shape *s, const struct mlo_shape *other);
 /* False when there is none worth a rule: words of letters alone have none. */
 bool mlo_shape_pattern(const struct mlo_shape *s, struct mlo_str *out);
+/* Logarithm of how many texts have that pattern: of the shortest of them, and of the longest. 0 and infinity
+ * when they have none. */
+void mlo_shape_log_space(const struct mlo_shape *s, double *ret_least, double *ret_most);
 
 #endif
