@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Times an encoder here and in ONNX Runtime, in turns in one run, and compares the outputs:
+
+    encoder-peer.py ENCODER-BENCH MODEL.onnx [THREADS] [SECONDS]
+
+One line of JSON for each shape: median microseconds of both, and the least cosine of rows of the outputs. `mixed`: 16 rows of 4 to 64 tokens,
+padded to the longest for both. Needs numpy and onnxruntime.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnxruntime as ort
+
+VOCABULARY = 30000
+
+
+def inputs(lengths, seed):
+    r = np.random.default_rng(seed)
+    n = max(lengths)
+    mask = np.int64([[i < v for i in range(n)] for v in lengths])
+    return {"input_ids": r.integers(1000, VOCABULARY, mask.shape) * mask, "attention_mask": mask, "token_type_ids": 0 * mask}
+
+
+def cosine(a, b):
+    a, b = a.reshape(-1, a.shape[-1]).astype(np.float64), b.reshape(-1, b.shape[-1]).astype(np.float64)
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+def session(model, threads):
+    o = ort.SessionOptions()
+    o.intra_op_num_threads = threads
+    o.inter_op_num_threads = 1
+    return ort.InferenceSession(model, o, providers=["CPUExecutionProvider"])
+
+
+def compare(name, ours, theirs, lengths, seconds, folder):
+    given = inputs(lengths, len(lengths) + lengths[0])
+    path = os.path.join(folder, "in")
+    with open(path, "wb") as f:
+        for k in ("input_ids", "attention_mask", "token_type_ids"):
+            f.write(given[k].tobytes())
+    line = f"{len(lengths)} {max(lengths)} {path}\n"
+    times = {"us": [], "ort_us": []}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(times["us"]) < 10:
+        ours.stdin.write("3 " + line)
+        ours.stdin.flush()
+        times["us"] += [float(v) / 1e3 for v in ours.stdout.readline().split()]
+        for _ in range(3):
+            start = time.perf_counter()
+            want = theirs.run(None, given)[0]
+            times["ort_us"].append(1e6 * (time.perf_counter() - start))
+    got = np.fromfile(path + ".out", np.float32).reshape(want.shape)
+    counts = given["attention_mask"].astype(bool)
+    row = {"shape": name, **{k: round(statistics.median(v), 1) for k, v in times.items()},
+           **{k.replace("us", "best_us"): round(min(v), 1) for k, v in times.items()}, "cosine": cosine(got[counts], want[counts])}
+    row["ratio"] = round(row["ort_us"] / row["us"], 2)
+    print(json.dumps(row), flush=True)
+
+
+def main():
+    bench, model = sys.argv[1:3]
+    threads, seconds = int((sys.argv[3:] or [1])[0]), float((sys.argv[4:] or [2])[0])
+    ours = subprocess.Popen([bench, model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    load, kb = ours.stdout.readline().split()
+    start = time.perf_counter()
+    theirs = session(model, threads)
+    print(json.dumps({"load_ms": float(load), "resident_mb": int(kb) / 1024, "file_mb": os.path.getsize(model) / 2**20,
+                      "ort_load_ms": round(1e3 * (time.perf_counter() - start), 1)}), flush=True)
+    mixed = list(np.random.default_rng(1).integers(4, 65, 16))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, lengths in (("1 x 16", [16]), ("1 x 128", [128]), ("8 x 32", [32] * 8), ("mixed", mixed)):
+            compare(name, ours, theirs, [int(v) for v in lengths], seconds, folder)
+    ours.stdin.close()
+    ours.wait()
+
+
+main()
