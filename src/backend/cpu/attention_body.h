@@ -12,37 +12,69 @@ struct head {
     const struct mlo_attention *p;
     const float *q, *k, *v, *mask; /* of this head */
     float *y, *turned, *scores;    /* scores: room keys a row */
-    size_t keys, room;             /* those that count; rounded up to tiles */
+    size_t keys, room;             /* those that count; rounded up to vectors */
 };
+
+#define SQUARE ((size_t)4)
+typedef float four __attribute__((vector_size(16)));
+
+/* to[d][j] = from[j][d] */
+INLINE void turn_square(const float *from, size_t step, float *to, size_t room)
+{
+    four a, b, c, d;
+    memcpy(&a, from, sizeof a);
+    memcpy(&b, from + step, sizeof b);
+    memcpy(&c, from + 2 * step, sizeof c);
+    memcpy(&d, from + 3 * step, sizeof d);
+    four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    four upper = __builtin_shufflevector(a, b, 2, 6, 3, 7), lower = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    a = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    b = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    c = __builtin_shufflevector(upper, lower, 0, 1, 4, 5);
+    d = __builtin_shufflevector(upper, lower, 2, 3, 6, 7);
+    memcpy(to, &a, sizeof a);
+    memcpy(to + room, &b, sizeof b);
+    memcpy(to + 2 * room, &c, sizeof c);
+    memcpy(to + 3 * room, &d, sizeof d);
+}
 
 /* Keys side by side: turned[size][room], 0 behind the last. */
 INLINE void turn_keys(const struct head *h)
 {
-    for (size_t d = 0; d < h->p->size; d++)
-        for (size_t j = 0; j < h->room; j++)
-            h->turned[d * h->room + j] = j < h->keys ? h->k[j * h->p->k_step.row + d] : 0;
+    size_t room = h->room, step = h->p->k_step.row, j = 0;
+    for (; j + SQUARE <= h->keys; j += SQUARE) {
+        size_t d = 0;
+        for (; d + SQUARE <= h->p->size; d += SQUARE)
+            turn_square(h->k + j * step + d, step, h->turned + d * room + j, room);
+        for (; d < h->p->size; d++)
+            for (size_t i = j; i < j + SQUARE; i++)
+                h->turned[d * room + i] = h->k[i * step + d];
+    }
+    for (; j < room; j++)
+        for (size_t d = 0; d < h->p->size; d++)
+            h->turned[d * room + j] = j < h->keys ? h->k[j * step + d] : 0;
 }
 
-INLINE void score_tile(const struct head *h, size_t row, size_t rows, size_t first)
+/* Scores of `rows` queries and `cols` vectors of keys; both are known where this is put in. */
+INLINE void score_tile(const struct head *h, size_t row, size_t rows, size_t first, size_t cols)
 {
     size_t step = h->p->q_step.row, size = h->p->size;
     const float *q = h->q + row * step, *k = h->turned + first;
     real sum[ATTEND_ROWS][ATTEND_COLS];
-    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat(0);
+    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+        _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) sum[r][c] = splat(0);
     for (size_t d = 0; d < size; d++, k += h->room) {
-        real k0 = load(k), k1 = load(k + LANES);
+        real x[ATTEND_COLS];
+        _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) x[c] = load(k + c * LANES);
         _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
         {
-            real x = splat(q[r * step + d]);
-            sum[r][0] = mul_add(x, k0, sum[r][0]);
-            sum[r][1] = mul_add(x, k1, sum[r][1]);
+            real y = splat(q[r * step + d]);
+            _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) sum[r][c] = mul_add(y, x[c], sum[r][c]);
         }
     }
     _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
-    {
-        store(h->scores + r * h->room + first, sum[r][0] * h->p->scale);
-        store(h->scores + r * h->room + first + LANES, sum[r][1] * h->p->scale);
-    }
+        _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++)
+            store(h->scores + r * h->room + first + c * LANES, sum[r][c] * h->p->scale);
 }
 
 /* Scores become e^(score + mask - greatest); returns their sum. */
@@ -87,8 +119,11 @@ INLINE void attend_rows(const struct head *h, size_t row, size_t rows)
 {
     float by[ATTEND_ROWS];
     size_t n = h->p->v_size;
-    for (size_t j = 0; j < h->room; j += ATTEND_TILE)
-        score_tile(h, row, rows, j);
+    size_t j = 0;
+    for (; j + ATTEND_TILE <= h->room; j += ATTEND_TILE)
+        score_tile(h, row, rows, j, ATTEND_COLS);
+    if (j < h->room)
+        score_tile(h, row, rows, j, 1);
     for (size_t r = 0; r < rows; r++)
         by[r] = 1 / weigh_row(h, row + r, h->scores + r * h->room);
     for (size_t d = 0; d < n; d += LANES)
@@ -116,7 +151,7 @@ TARGET static void attend(const struct mlo_attention *p)
     for (size_t b = 0; b < p->batch; b++) {
         const float *mask = p->mask ? p->mask + b * p->mask_step.batch : NULL;
         struct head h = {.p = p, .keys = counting_keys(p, mask)};
-        h.room = (h.keys + ATTEND_TILE - 1) / ATTEND_TILE * ATTEND_TILE;
+        h.room = (h.keys + LANES - 1) / LANES * LANES;
         h.turned = p->scratch;
         h.scores = p->scratch + h.room * p->size;
         for (size_t head = 0; head < p->heads; head++) {

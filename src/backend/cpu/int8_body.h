@@ -60,56 +60,77 @@ INLINE floats take_floats(const float *p)
     return v;
 }
 
-INLINE void finish_lanes(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
-                         size_t i, size_t j)
+/* Of one row: sums of the columns from `first` on become results. Arrays are looked up once: what is written
+ * could be them, for all the compiler knows. */
+INLINE void finish_ints(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
+                        int32_t *to, size_t first, size_t n)
 {
-    ints v = take_ints(sums) - take_ints(p->sums + j) * r->zero;
-    if (p->zeros)
-        v -= take_ints(p->zeros + j) * r->rest;
-    if (p->c) {
-        memcpy(p->c + i * p->n + j, &v, sizeof v);
-        return;
+    const int32_t *column = p->sums + first, *zeros = p->zeros ? p->zeros + first : NULL;
+    int32_t zero = r->zero, rest = r->rest;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        ints v = take_ints(sums + j) - take_ints(column + j) * zero;
+        if (zeros)
+            v -= take_ints(zeros + j) * rest;
+        memcpy(to + j, &v, sizeof v);
     }
-    floats y = __builtin_convertvector(v, floats) * (take_floats(p->scales + j) * r->scale);
-    if (p->bias)
-        y += take_floats(p->bias + j);
-    memcpy(p->y + i * p->n + j, &y, sizeof y);
+    for (; j < n; j++)
+        to[j] = sums[j] - column[j] * zero - (zeros ? zeros[j] * rest : 0);
 }
 
-INLINE void finish_one(const struct mlo_int8_product *p, const struct tile_row *r, int32_t sum, size_t i,
-                       size_t j)
+INLINE void finish_floats(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
+                          float *to, size_t first, size_t n)
 {
-    int32_t v = sum - p->sums[j] * r->zero - (p->zeros ? p->zeros[j] * r->rest : 0);
-    if (p->c)
-        p->c[i * p->n + j] = v;
-    else
-        p->y[i * p->n + j] = (float)v * (p->scales[j] * r->scale) + (p->bias ? p->bias[j] : 0);
+    const int32_t *column = p->sums + first, *zeros = p->zeros ? p->zeros + first : NULL;
+    const float *scales = p->scales + first, *bias = p->bias ? p->bias + first : NULL;
+    int32_t zero = r->zero, rest = r->rest;
+    float scale = r->scale;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+        ints v = take_ints(sums + j) - take_ints(column + j) * zero;
+        if (zeros)
+            v -= take_ints(zeros + j) * rest;
+        floats y = __builtin_convertvector(v, floats) * (take_floats(scales + j) * scale);
+        if (bias)
+            y += take_floats(bias + j);
+        memcpy(to + j, &y, sizeof y);
+    }
+    for (; j < n; j++) {
+        int32_t v = sums[j] - column[j] * zero - (zeros ? zeros[j] * rest : 0);
+        to[j] = (float)v * (scales[j] * scale) + (bias ? bias[j] : 0);
+    }
 }
 
-INLINE void finish_row(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
-                       size_t i, size_t first)
+#define BAND ((size_t)64) /* rows that go through a panel while it is near */
+
+INLINE void multiply_panel(const struct mlo_int8_product *p, const struct tile_row *rows, size_t top,
+                           size_t m, size_t first, const int8_t *panel)
 {
-    size_t stop = p->n - first < MLO_INT8_PANEL ? p->n : first + MLO_INT8_PANEL, j = first;
-    for (; j + LANES <= stop; j += LANES)
-        finish_lanes(p, r, sums + (j - first), i, j);
-    for (; j < stop; j++)
-        finish_one(p, r, sums[j - first], i, j);
+    _Alignas(64) int32_t sums[MLO_INT8_ROWS * MLO_INT8_PANEL];
+    size_t n = p->n - first < MLO_INT8_PANEL ? p->n - first : MLO_INT8_PANEL;
+    for (size_t i = 0; i < m; i += MLO_INT8_ROWS) {
+        size_t some = m - i < MLO_INT8_ROWS ? m - i : MLO_INT8_ROWS;
+        tile(p->a + (top + i) * p->a_row, p->a_row, some, p->k, panel, sums);
+        for (size_t r = 0; r < some; r++) {
+            size_t at = (top + i + r) * p->n + first;
+            if (p->c)
+                finish_ints(p, &rows[i + r], sums + r * MLO_INT8_PANEL, p->c + at, first, n);
+            else
+                finish_floats(p, &rows[i + r], sums + r * MLO_INT8_PANEL, p->y + at, first, n);
+        }
+    }
 }
 
 TARGET void MULTIPLY(const struct mlo_int8_product *p)
 {
-    _Alignas(64) int32_t sums[MLO_INT8_ROWS * MLO_INT8_PANEL];
     size_t panel_bytes = (p->k + MLO_INT8_GROUP - 1) / MLO_INT8_GROUP * MLO_INT8_GROUP * MLO_INT8_PANEL;
-    for (size_t top = 0; top < p->m; top += MLO_INT8_ROWS) {
-        size_t rows = p->m - top < MLO_INT8_ROWS ? p->m - top : MLO_INT8_ROWS;
-        struct tile_row row[MLO_INT8_ROWS];
+    for (size_t top = 0; top < p->m; top += BAND) {
+        size_t m = p->m - top < BAND ? p->m - top : BAND;
+        struct tile_row rows[BAND];
         const int8_t *panel = p->packed;
-        for (size_t i = 0; i < rows; i++)
-            row[i] = row_of(p, top + i);
-        for (size_t first = 0; first < p->n; first += MLO_INT8_PANEL, panel += panel_bytes) {
-            tile(p->a + top * p->a_row, p->a_row, rows, p->k, panel, sums);
-            for (size_t i = 0; i < rows; i++)
-                finish_row(p, &row[i], sums + i * MLO_INT8_PANEL, top + i, first);
-        }
+        for (size_t i = 0; i < m; i++)
+            rows[i] = row_of(p, top + i);
+        for (size_t first = 0; first < p->n; first += MLO_INT8_PANEL, panel += panel_bytes)
+            multiply_panel(p, rows, top, m, first, panel);
     }
 }

@@ -80,7 +80,7 @@ void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float z
 }
 
 #define SCORED_ROWS 4  /* whose scores are in scratch: ATTEND_ROWS */
-#define ROUNDED_TO  32 /* the greatest ATTEND_TILE */
+#define ROUNDED_TO  16 /* the widest vector */
 
 bool mlo_attention_scratch(const struct mlo_attention *p, size_t *ret_floats)
 {

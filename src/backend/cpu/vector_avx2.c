@@ -21,6 +21,23 @@ HELPER real when_less(real a, real b, real x, real y)
     return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
 }
 
+HELPER real lesser(real a, real b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+HELPER real greater(real a, real b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+/* In two factors, so that a denormal result is rounded once. */
+HELPER real times_power(real v, real n)
+{
+    whole power = (whole)(n + 0x1.8p23F) - 0x4b400000, half = power >> 1;
+    return v * (real)((half + 127) << 23) * (real)((power - half + 127) << 23);
+}
+
 HELPER real load(const float *p)
 {
     return _mm256_loadu_ps(p);

@@ -21,6 +21,21 @@ HELPER real when_less(real a, real b, real x, real y)
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 
+HELPER real lesser(real a, real b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+HELPER real greater(real a, real b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+HELPER real times_power(real v, real n)
+{
+    return _mm512_scalef_ps(v, n);
+}
+
 HELPER real load(const float *p)
 {
     return _mm512_loadu_ps(p);

@@ -5,13 +5,15 @@
  *     real, whole                   vectors of float and int32_t
  *     mul_add(a, b, c)              a b + c
  *     when_less(a, b, x, y)         x where a < b, else (NaN, too) y
+ *     lesser(a, b), greater(a, b)   b when one is NaN
+ *     times_power(v, n)             v 2^n, rounded once; v from 1/2 to 2, n whole, from -152 to 129
  *     load, store                   LANES floats
  *     load_some(p, n, fill), store_some(p, v, n)    n < LANES; `fill` in the others
  *     store_bytes(p, v)             LANES whole numbers from 0 to 255
  *     add_up(v), largest(v)         over the lanes; a NaN wins or loses
  *
- * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r), the power of 2 in two
- * factors so that the denormal results are rounded once. erf: x + x p(x^2) near 0, else 1 - e^(-t + t p(t)).
+ * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r). erf: x + x p(x^2) near
+ * 0, else 1 - e^(-t + t p(t)).
  */
 #include <math.h>
 #include <string.h>
@@ -41,12 +43,12 @@ INLINE real with_sign(real v, real of)
 
 INLINE real at_most(real v, float most) /* NaN stays */
 {
-    return when_less(splat(most), v, splat(most), v);
+    return lesser(splat(most), v);
 }
 
 INLINE real at_least(real v, float least)
 {
-    return when_less(v, splat(least), splat(least), v);
+    return greater(splat(least), v);
 }
 
 INLINE real polynomial(real x, const float *c, unsigned n)
@@ -69,8 +71,7 @@ INLINE real exp_of(real x)
     real rounded = mul_add(x, splat(0x1.715476p+0F), splat(ROUNDING)), n = rounded - ROUNDING;
     real r = mul_add(n, splat(-LN2_LOW), mul_add(n, splat(-LN2_HIGH), x));
     real e = mul_add(polynomial(r, c, 5), r * r, r) + 1;
-    whole power = bits(rounded) - bits(splat(ROUNDING)), half = power >> 1;
-    return e * (real)((half + 127) << 23) * (real)((power - half + 127) << 23);
+    return times_power(e, n);
 }
 
 #define ERF_NEAR 0.92F
@@ -150,14 +151,10 @@ INLINE float row_largest(const float *x, size_t n)
 {
     real most = splat(-INFINITY);
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        real v = load(x + i);
-        most = when_less(most, v, v, most);
-    }
-    if (i < n) {
-        real v = load_some(x + i, n - i, -INFINITY);
-        most = when_less(most, v, v, most);
-    }
+    for (; i + LANES <= n; i += LANES)
+        most = greater(load(x + i), most);
+    if (i < n)
+        most = greater(load_some(x + i, n - i, -INFINITY), most);
     return largest(most);
 }
 
@@ -268,13 +265,13 @@ TARGET static void find_extremes(const float *x, size_t n, float *ret_least, flo
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
         real v = load(x + i);
-        least = when_less(v, least, v, least);
-        most = when_less(most, v, v, most);
+        least = lesser(v, least);
+        most = greater(v, most);
     }
     if (i < n) {
         real v = load_some(x + i, n - i, 0);
-        least = when_less(v, least, v, least);
-        most = when_less(most, v, v, most);
+        least = lesser(v, least);
+        most = greater(v, most);
     }
     *ret_least = -largest(-least);
     *ret_greatest = largest(most);

@@ -20,6 +20,23 @@ static inline real when_less(real a, real b, real x, real y)
     return (real)((m & (whole)x) | (~m & (whole)y));
 }
 
+static inline real lesser(real a, real b)
+{
+    return when_less(a, b, a, b);
+}
+
+static inline real greater(real a, real b)
+{
+    return when_less(b, a, a, b);
+}
+
+/* In two factors, so that a denormal result is rounded once. */
+static inline real times_power(real v, real n)
+{
+    whole power = (whole)(n + 0x1.8p23F) - 0x4b400000, half = power >> 1;
+    return v * (real)((half + 127) << 23) * (real)((power - half + 127) << 23);
+}
+
 static inline real load(const float *p)
 {
     real v;
