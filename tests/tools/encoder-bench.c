@@ -3,8 +3,9 @@
  *
  *     encoder-bench MODEL
  *
- * First line out: milliseconds to load, resident kB that this took. Then for each line in, "RUNS BATCH SEQUENCE FILE" (FILE
- * holds the three inputs one behind the other): nanoseconds of each run, and the last output in FILE.out.
+ * First line out: milliseconds to load, resident kB that this took. Then for each line in, "RUNS BATCH
+ * SEQUENCE FILE" (FILE holds the three inputs one behind the other): nanoseconds of each run, and the last
+ * output in FILE.out.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,7 +66,8 @@ static int time_runs(struct mlo_session *s, size_t runs, int64_t batch, int64_t 
     for (size_t i = 0; i < INPUTS; i++)
         in[i] = (struct mlo_value){
             .kind = MLO_KIND_ARRAY,
-            .array = {.dtype = MLO_DT_I64, .rank = 2, .dims = {batch, sequence}, .n = n, .data = ids + i * n}};
+            .array = {
+                .dtype = MLO_DT_I64, .rank = 2, .dims = {batch, sequence}, .n = n, .data = ids + i * n}};
     for (size_t i = 0; rc == 0 && i < runs; i++) {
         double start = seconds();
         rc = mlo_session_run(s, in, INPUTS, &out, err);
