@@ -25,6 +25,18 @@ struct mlo_heads_params {
 };
 extern const struct mlo_op mlo_op_heads;
 
+/* A list of whole numbers: input i's dimension `number`, or, without an input, that number. */
+#define MLO_SHAPE_ITEMS 8
+struct mlo_shape_item {
+    bool constant;
+    int64_t number;
+};
+struct mlo_shape_params {
+    struct mlo_shape_item items[MLO_SHAPE_ITEMS];
+    size_t n;
+};
+extern const struct mlo_op mlo_op_shape;
+
 /*
  * Inputs: bytes, their zero point and scale, weights (constant, with zero points and scales that are, too),
  * zero points, scales, bias (may be missing).

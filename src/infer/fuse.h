@@ -30,7 +30,7 @@ struct mlo_fuse { /* a graph while it is fused; numbers of steps stay while pass
 int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* clang-format off: one pass a line, in order */
-#define MLO_FUSE_PASSES(X) X(gelu) X(norm) X(heads) X(quant) X(dense)
+#define MLO_FUSE_PASSES(X) X(shape) X(gelu) X(norm) X(heads) X(quant) X(dense)
 /* clang-format on */
 
 #define MLO_FUSE_DECLARE(name) int mlo_fuse_##name(struct mlo_fuse *f, size_t at, struct mlo_err *err);

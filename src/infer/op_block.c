@@ -1,4 +1,4 @@
-/* GELU, residual and normalisation, attention of heads: of float32, as passes fuse them. */
+/* GELU, residual and normalisation, attention of heads, of float32, and shapes, as passes fuse them. */
 #include "block.h"
 
 #include <string.h>
@@ -233,3 +233,29 @@ static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
 }
 
 const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads};
+
+/* ---- shapes ---- */
+
+static int run_shape(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_shape_params *p = c->params;
+    const int64_t dims[1] = {(int64_t)p->n};
+    struct mlo_array *y;
+    int rc = mlo_out_new(c, 0, MLO_DT_I64, dims, 1, &y, err);
+    for (size_t i = 0; rc == 0 && y && i < p->n; i++) {
+        const struct mlo_array *x;
+        unsigned axis;
+        int64_t *to = (int64_t *)y->data + i;
+        *to = p->items[i].number;
+        if (p->items[i].constant)
+            continue;
+        rc = mlo_in_array(c, i, &x, err);
+        if (rc == 0)
+            rc = mlo_axis(p->items[i].number, x->rank, &axis, err);
+        if (rc == 0)
+            *to = x->dims[axis];
+    }
+    return rc;
+}
+
+const struct mlo_op mlo_op_shape = {.name = "ShapeList", .run = run_shape};

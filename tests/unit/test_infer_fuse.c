@@ -173,6 +173,149 @@ static void what_others_use_stays(void)
     mlo_plan_free(p);
 }
 
+/* ---- blocks of transformers ---- */
+
+static void put_scalar(struct bytes *g, const char *name, float v)
+{
+    put_floats(g, name, &v, NULL, 0);
+}
+
+/* Two inputs, in any order where that is the same. */
+static void put_two(struct bytes *g, const char *op, const char *a, const char *b, const char *out)
+{
+    bool flip = draw(2) && (strcmp(op, "Add") == 0 || strcmp(op, "Mul") == 0);
+    struct bytes n = node(op, flip ? b : a, out);
+    put_input(&n, flip ? a : b);
+    put(g, GRAPH_NODE, &n);
+}
+
+/* Factors in one of three orders; `root` is not always the root of 2. */
+static struct bytes gelu_model(unsigned order, float root)
+{
+    struct bytes g = {.n = 0};
+    put_port(&g, GRAPH_INPUT, "x");
+    put_scalar(&g, "root", root);
+    put_scalar(&g, "one", 1);
+    put_scalar(&g, "half", 0.5F);
+    put_two(&g, "Div", "x", "root", "d");
+    put_node(&g, "Erf", "d", "e");
+    put_two(&g, "Add", "e", "one", "s");
+    if (order == 0) {
+        put_two(&g, "Mul", "x", "s", "p");
+        put_two(&g, "Mul", "p", "half", "y");
+    } else if (order == 1) {
+        put_two(&g, "Mul", "s", "half", "p");
+        put_two(&g, "Mul", "p", "x", "y");
+    } else {
+        put_two(&g, "Mul", "x", "half", "p");
+        put_two(&g, "Mul", "p", "s", "y");
+    }
+    put_port(&g, GRAPH_OUTPUT, "y");
+    return model_of(&g, 14);
+}
+
+static void gelu_is_one_step(void)
+{
+    for (unsigned order = 0; order < 3; order++)
+        for (unsigned again = 0; again < 8; again++) {
+            struct bytes m = gelu_model(order, 1.41421354F), other = gelu_model(order, 1.5F);
+            same_results(&m, (int64_t[]){3, 33}, 2, "Gelu", 1);
+            same_results(&other, (int64_t[]){3, 33}, 2, "Gelu", 0);
+        }
+}
+
+static void gelu_with_tanh_is_one_step(void)
+{
+    struct bytes g = {.n = 0};
+    put_port(&g, GRAPH_INPUT, "x");
+    put_scalar(&g, "three", 3);
+    put_scalar(&g, "a", 0.044715F);
+    put_scalar(&g, "c", 0.797884583F);
+    put_scalar(&g, "one", 1);
+    put_scalar(&g, "half", 0.5F);
+    struct bytes power = node("Pow", "x", "cube");
+    put_input(&power, "three");
+    put(&g, GRAPH_NODE, &power);
+    put_two(&g, "Mul", "cube", "a", "term");
+    put_two(&g, "Add", "x", "term", "sum");
+    put_two(&g, "Mul", "sum", "c", "u");
+    put_node(&g, "Tanh", "u", "t");
+    put_two(&g, "Add", "t", "one", "s");
+    put_two(&g, "Mul", "x", "half", "h");
+    put_two(&g, "Mul", "h", "s", "y");
+    put_port(&g, GRAPH_OUTPUT, "y");
+    struct bytes m = model_of(&g, 14);
+    same_results(&m, (int64_t[]){2, 5, 7}, 3, "Gelu", 1);
+}
+
+/* The mean over the last dimension when `last`, of x plus a row when `add`; the sum is an output, too, when
+ * `shown`. */
+static struct bytes norm_model(bool last, bool add, bool shown)
+{
+    enum { N = 24 };
+    struct bytes g = {.n = 0};
+    const char *x = add ? "sum" : "bias_less";
+    float v[N * N];
+    put_port(&g, GRAPH_INPUT, "x");
+    fill(v, N * N);
+    put_floats(&g, "w", v, (int64_t[]){N, N}, 2);
+    put_floats(&g, "row", v + 3, (int64_t[]){1, N}, 2);
+    put_floats(&g, "scale", v + N, (int64_t[]){N}, 1);
+    put_floats(&g, "bias", v + 2 * N, (int64_t[]){N}, 1);
+    put_scalar(&g, "two", 2);
+    put_scalar(&g, "epsilon", 1e-5F);
+    struct bytes product = node("MatMul", "x", "p");
+    put_input(&product, "w");
+    put(&g, GRAPH_NODE, &product);
+    put_node(&g, "Abs", "p", "q"); /* so that the sum stays the norm's */
+    put_two(&g, "Add", "p", "q", "bias_less");
+    put_two(&g, "Add", "bias_less", "row", "sum");
+    for (unsigned i = 0; i < 2; i++) {
+        struct bytes mean = node("ReduceMean", i ? "square" : x, i ? "variance" : "mean"), axes = {.n = 0};
+        put_text(&axes, ATTR_NAME, "axes");
+        put_number(&axes, 8, last ? (uint64_t)-1 : 0);
+        put_number(&axes, ATTR_TYPE, 7);
+        put(&mean, NODE_ATTRIBUTE, &axes);
+        put(&g, GRAPH_NODE, &mean);
+        if (i == 0) {
+            struct bytes square = node("Pow", "d", "square");
+            put_input(&square, "two");
+            put_two(&g, "Sub", x, "mean", "d");
+            put(&g, GRAPH_NODE, &square);
+        }
+    }
+    put_two(&g, "Add", "variance", "epsilon", "v");
+    put_node(&g, "Sqrt", "v", "root");
+    put_two(&g, "Div", "d", "root", "n");
+    put_two(&g, "Mul", "n", "scale", "m");
+    put_two(&g, "Add", "m", "bias", "y");
+    put_port(&g, GRAPH_OUTPUT, "y");
+    if (shown)
+        put_port(&g, GRAPH_OUTPUT, x);
+    return model_of(&g, 14);
+}
+
+static void normalisation_is_one_step_with_the_sum_before_it(void)
+{
+    for (unsigned how = 0; how < 8; how++) {
+        struct bytes m = norm_model(how & 1, how & 2, how & 4);
+        same_results(&m, (int64_t[]){2, 3, 24}, 3, "LayerNorm", how & 1);
+    }
+}
+
+static int make_a_block(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_onnx_model *model = NULL;
+    struct mlo_plan *p = NULL;
+    struct bytes m = norm_model(true, true, true);
+    int rc = mlo_onnx_parse(m.b, m.n, -1, &model, &err);
+    if (rc == 0)
+        rc = mlo_plan_new(model, NULL, &p, &err);
+    mlo_plan_free(p);
+    return rc;
+}
+
 static int make_a_fused_plan(void)
 {
     static const float w[] = {1, 2, 3, 4};
@@ -197,12 +340,16 @@ static int make_a_fused_plan(void)
 static void memory_failures_are_errors(void)
 {
     each_alloc_failure(make_a_fused_plan);
+    each_alloc_failure(make_a_block);
 }
 
 int main(void)
 {
     run(dense_layers_are_one_step);
     run(what_others_use_stays);
+    run(gelu_is_one_step);
+    run(gelu_with_tanh_is_one_step);
+    run(normalisation_is_one_step_with_the_sum_before_it);
     run(memory_failures_are_errors);
     return done_testing();
 }
