@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Random cases of operators in the onnx project's layout; outputs are ONNX Runtime's.
 
-    python3 tests/golden/onnx/make-op-cases.py [FOLDER [N]]   (needs onnx, onnxruntime, numpy; writes tests/golden/onnx/ops)
+    python3 tests/golden/onnx/make-op-cases.py [FOLDER [N]]   (needs onnx, onnxruntime, numpy; writes tests/golden/onnx/ops and
+                                                               tests/fuzz/corpus/model/op-*)
 
 N random cases of each kind (3 are committed; more are worth a run after a change). What ONNX Runtime refuses is not recorded but counted.
 """
@@ -424,6 +425,30 @@ def multi_head(r, name):
         n_out=3 if past else 1, domain=MS, num_heads=2, unidirectional=0 if past else int(r.integers(2)), scale=float(r.choice([0.0, 0.3])))
 
 
+def seeds():
+    """Where the fuzzer starts: one case of each kind, and the onnx project's, as models whose inputs are all constants."""
+    corpus = os.path.join(HERE, "..", "..", "fuzz", "corpus", "model")
+    for old in os.listdir(corpus):
+        if old.startswith("op-"):
+            os.remove(os.path.join(corpus, old))
+    cases = [os.path.join(OUT, f"{fn.__name__}-0") for fn in KINDS] + [os.path.join(HERE, "node", c) for c in sorted(os.listdir(os.path.join(HERE, "node")))]
+    seen = set()
+    for case in cases:
+        model = onnx.load(os.path.join(case, "model.onnx"))
+        op = model.graph.node[0].op_type
+        if op in seen:
+            continue
+        seen.add(op)
+        for i, p in enumerate(list(model.graph.input)):
+            with open(os.path.join(case, "test_data_set_0", f"input_{i}.pb"), "rb") as f:
+                tensor = onnx.TensorProto.FromString(f.read())
+            tensor.name = p.name
+            model.graph.initializer.append(tensor)
+        del model.graph.input[:]
+        with open(os.path.join(corpus, "op-" + op.lower()), "wb") as f:
+            f.write(model.SerializeToString())
+
+
 if __name__ == "__main__":
     shutil.rmtree(OUT, ignore_errors=True)
     for fn in KINDS:
@@ -432,3 +457,5 @@ if __name__ == "__main__":
     print(f"{made} cases")
     for op, reasons in refused.items():
         print("refused", op, len(reasons), reasons[0])
+    if len(sys.argv) == 1:
+        seeds()
