@@ -6,30 +6,22 @@
 #include <string.h>
 #include <strings.h>
 
+#include <mlopsctl/base/text.h>
+
 #include "op.h"
 
 #define NUMBER_TEXT 64
 
 /* ---- numbers and texts ---- */
 
-/* The shortest that reads back as the same number, as Python writes it but for the exponent's form. */
-static int format_number(const struct mlo_array *a, size_t i, char buf[NUMBER_TEXT])
+/* Eight digits, also of a double, which may lose some: what ONNX Runtime writes, and models compare with. */
+static int format_number(double v, char buf[NUMBER_TEXT])
 {
-    bool wide = a->dtype == MLO_DT_F64;
-    double v = 0;
-    mlo_dtype_to_double(a->dtype, a->data, i, &v);
     if (isnan(v))
         return snprintf(buf, NUMBER_TEXT, "NaN");
     if (isinf(v))
         return snprintf(buf, NUMBER_TEXT, v < 0 ? "-INF" : "INF");
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(buf, NUMBER_TEXT, "%.*g", digits, v);
-        if (wide ? strtod(buf, NULL) == v : strtof(buf, NULL) == (float)v)
-            break;
-    }
-    if (!strpbrk(buf, ".e"))
-        snprintf(buf + strlen(buf), NUMBER_TEXT - strlen(buf), ".0");
-    return (int)strlen(buf);
+    return snprintf(buf, NUMBER_TEXT, "%.8g", v);
 }
 
 static int format_value(const struct mlo_array *a, size_t i, char buf[NUMBER_TEXT])
@@ -39,11 +31,9 @@ static int format_value(const struct mlo_array *a, size_t i, char buf[NUMBER_TEX
         return snprintf(buf, NUMBER_TEXT, "%" PRId64, ((const int64_t *)a->data)[i]);
     if (a->dtype == MLO_DT_U64)
         return snprintf(buf, NUMBER_TEXT, "%" PRIu64, ((const uint64_t *)a->data)[i]);
-    if (a->dtype == MLO_DT_F32 || a->dtype == MLO_DT_F64 || a->dtype == MLO_DT_F16 || a->dtype == MLO_DT_BF16)
-        return format_number(a, i, buf);
     mlo_dtype_to_double(a->dtype, a->data, i, &v);
-    if (a->dtype == MLO_DT_BOOL)
-        return snprintf(buf, NUMBER_TEXT, v != 0 ? "True" : "False");
+    if (a->dtype == MLO_DT_F32 || a->dtype == MLO_DT_F64 || a->dtype == MLO_DT_F16 || a->dtype == MLO_DT_BF16)
+        return format_number(v, buf);
     return snprintf(buf, NUMBER_TEXT, "%.0f", v);
 }
 
@@ -63,28 +53,43 @@ static int to_texts(struct mlo_op_call *c, const struct mlo_array *a, struct mlo
     return 0;
 }
 
-static int parse(const struct mlo_slice *s, double *ret, struct mlo_err *err)
+/* *ret_whole: the same exactly, when it is a whole number that int64 holds. */
+static int parse(const struct mlo_slice *s, double *ret, int64_t *ret_whole, bool *ret_exact,
+                 struct mlo_err *err)
 {
     char buf[NUMBER_TEXT], *end;
     if (s->len == 0 || s->len >= sizeof buf)
         return mlo_fail(err, MLO_EINVALID, "a text that is no number");
     memcpy(buf, s->ptr, s->len);
     buf[s->len] = '\0';
-    errno = 0;
     *ret = strtod(buf, &end);
-    return *end ? mlo_fail(err, MLO_EINVALID, "'%s' is no number", buf) : 0;
+    if (*end) {
+        char shown[MLO_SHOWN];
+        return mlo_fail(err, MLO_EINVALID, "'%s' is no number", mlo_shown(s->ptr, s->len, shown));
+    }
+    errno = 0;
+    *ret_whole = strtoll(buf, &end, 10);
+    *ret_exact = *end == '\0' && errno == 0;
+    return 0;
 }
 
 static int from_texts(struct mlo_op_call *c, const struct mlo_array *a, struct mlo_array *out,
                       struct mlo_err *err)
 {
     struct mlo_array numbers = *a;
-    void *values;
-    numbers.dtype = MLO_DT_F64;
-    int rc = mlo_scratch(c, a->n, sizeof(double), &values, err);
-    numbers.data = values;
-    for (size_t i = 0; rc == 0 && i < a->n; i++)
-        rc = parse(&((const struct mlo_slice *)a->data)[i], &((double *)values)[i], err);
+    double *values;
+    void *whole;
+    bool exact = out->dtype == MLO_DT_I64;
+    int rc = mlo_scratch_doubles(c, a->n, &values, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, a->n, sizeof(int64_t), &whole, err);
+    for (size_t i = 0; rc == 0 && i < a->n; i++) {
+        bool one;
+        rc = parse(&((const struct mlo_slice *)a->data)[i], &values[i], &((int64_t *)whole)[i], &one, err);
+        exact = exact && one;
+    }
+    numbers.data = exact ? whole : values;
+    numbers.dtype = exact ? MLO_DT_I64 : MLO_DT_F64;
     return rc == 0 ? mlo_cast_numbers(&numbers, out, err) : rc;
 }
 

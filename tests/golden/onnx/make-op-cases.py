@@ -204,6 +204,18 @@ def tfidf(r, name):
         max_skip_count=int(r.integers(0, 4)), ngram_counts=[0, 3], ngram_indexes=[4, 1, 0, 2, 3], **pool, **more)
 
 
+@kind
+def cast_to_text(r, name):
+    x = np.array([0.1, 1 / 3, 1e10, -0.0, 123456789, 1e-7, 65504, np.nan, np.inf, -np.inf, *r.normal(size=4)])
+    run(name, "Cast", [x.astype(r.choice([np.float64, F])) if r.integers(4) else x[:2] > 0.2], to=8)
+
+
+@kind
+def cast_from_text(r, name):
+    to = int(r.choice([1, 7, 11]))
+    run(name, "Cast", [np.array(["9223372036854775807", "-12", " 7"] + ([] if to == 7 else ["1.5", "1e3", "-INF", "NaN"]), dtype=object)], to=to)
+
+
 # ---- signals and algebra ----
 
 @kind
