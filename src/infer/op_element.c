@@ -5,7 +5,7 @@
 #include <tgmath.h>
 #include <string.h>
 
-#include "op.h"
+#include "by_type.h"
 
 typedef void row_fn(const char *a, size_t a_step, const char *b, size_t b_step, char *out, size_t n);
 
@@ -26,68 +26,32 @@ typedef void row_fn(const char *a, size_t a_step, const char *b, size_t b_step, 
                 o[i] = (result)(expr);                                                                       \
             }                                                                                                \
     }
-#define ROWS_REAL(op, expr)                                                                                  \
-    ROW(op##_f32, float, float, expr)                                                                        \
-    ROW(op##_f64, double, double, expr)
+
+MLO_MAKE_REAL(ROW, add, x + y)
+MLO_MAKE_REAL(ROW, sub, x - y)
+MLO_MAKE_REAL(ROW, mul, x *y)
+MLO_MAKE_REAL(ROW, div, x / y)
 /* Whole numbers wrap around, as NumPy's do: computed without a sign. */
-#define ROWS_WHOLE(op, expr)                                                                                 \
-    ROW(op##_u8, uint8_t, uint8_t, expr)                                                                     \
-    ROW(op##_u16, uint16_t, uint16_t, expr)                                                                  \
-    ROW(op##_u32, uint32_t, uint32_t, expr)                                                                  \
-    ROW(op##_u64, uint64_t, uint64_t, expr)
-
-/* The same for both kinds of whole numbers, where the sign matters. */
-#define ROWS_SIGNED(op, result, expr)                                                                        \
-    ROW(op##_i8, int8_t, result, expr)                                                                       \
-    ROW(op##_i16, int16_t, result, expr)                                                                     \
-    ROW(op##_i32, int32_t, result, expr)                                                                     \
-    ROW(op##_i64, int64_t, result, expr)
-#define ROWS_TRUTH(op, expr)                                                                                 \
-    ROW(op##_f32, float, uint8_t, expr)                                                                      \
-    ROW(op##_f64, double, uint8_t, expr)                                                                     \
-    ROW(op##_u8, uint8_t, uint8_t, expr)                                                                     \
-    ROW(op##_u16, uint16_t, uint8_t, expr)                                                                   \
-    ROW(op##_u32, uint32_t, uint8_t, expr)                                                                   \
-    ROW(op##_u64, uint64_t, uint8_t, expr)                                                                   \
-    ROWS_SIGNED(op, uint8_t, expr)
-
-#define WIDE(v) ((uint64_t)(v))
-ROWS_REAL(add, x + y)
-ROWS_REAL(sub, x - y)
-ROWS_REAL(mul, x *y)
-ROWS_REAL(div, x / y)
-ROWS_WHOLE(add, WIDE(x) + WIDE(y))
-ROWS_WHOLE(sub, WIDE(x) - WIDE(y))
-ROWS_WHOLE(mul, WIDE(x) * WIDE(y))
+MLO_MAKE_UNSIGNED(ROW, add, MLO_WIDE(x) + MLO_WIDE(y))
+MLO_MAKE_UNSIGNED(ROW, sub, MLO_WIDE(x) - MLO_WIDE(y))
+MLO_MAKE_UNSIGNED(ROW, mul, MLO_WIDE(x) * MLO_WIDE(y))
 
 /* Toward zero; by zero 0, and the least number by -1 itself: nothing traps. */
 #define QUOTIENT(x, y)        ((y) == 0 ? 0 : (x) / (y))
-#define SIGNED_QUOTIENT(x, y) ((y) == -1 ? -WIDE(x) : WIDE(QUOTIENT(x, y)))
-ROW(div_u8, uint8_t, uint8_t, QUOTIENT(x, y))
-ROW(div_u16, uint16_t, uint16_t, QUOTIENT(x, y))
-ROW(div_u32, uint32_t, uint32_t, QUOTIENT(x, y))
-ROW(div_u64, uint64_t, uint64_t, QUOTIENT(x, y))
-ROW(div_i8, int8_t, int8_t, SIGNED_QUOTIENT(x, y))
-ROW(div_i16, int16_t, int16_t, SIGNED_QUOTIENT(x, y))
-ROW(div_i32, int32_t, int32_t, SIGNED_QUOTIENT(x, y))
-ROW(div_i64, int64_t, int64_t, SIGNED_QUOTIENT(x, y))
+#define SIGNED_QUOTIENT(x, y) ((y) == -1 ? -MLO_WIDE(x) : MLO_WIDE(QUOTIENT(x, y)))
+MLO_MAKE_UNSIGNED(ROW, div, QUOTIENT(x, y))
+MLO_MAKE_SIGNED(ROW, div, SIGNED_QUOTIENT(x, y))
 
 /* The sign of the divisor; by zero 0. */
 #define MODULO(x, y) ((y) == 0 ? 0 : (x) % (y))
 #define SIGNED_MODULO(x, y)                                                                                  \
     ((y) == -1 || (y) == 0 ? 0 : (x) % (y) + ((x) % (y) != 0 && ((x) % (y) < 0) != ((y) < 0) ? (y) : 0))
 #define SIGNED_REST(x, y) ((y) == -1 || (y) == 0 ? 0 : (x) % (y))
-ROWS_WHOLE(modulo, MODULO(x, y))
-ROW(modulo_i8, int8_t, int8_t, SIGNED_MODULO(x, y))
-ROW(modulo_i16, int16_t, int16_t, SIGNED_MODULO(x, y))
-ROW(modulo_i32, int32_t, int32_t, SIGNED_MODULO(x, y))
-ROW(modulo_i64, int64_t, int64_t, SIGNED_MODULO(x, y))
-ROWS_REAL(remainder, fmod(x, y))
-ROWS_WHOLE(remainder, MODULO(x, y))
-ROW(remainder_i8, int8_t, int8_t, SIGNED_REST(x, y))
-ROW(remainder_i16, int16_t, int16_t, SIGNED_REST(x, y))
-ROW(remainder_i32, int32_t, int32_t, SIGNED_REST(x, y))
-ROW(remainder_i64, int64_t, int64_t, SIGNED_REST(x, y))
+MLO_MAKE_UNSIGNED(ROW, modulo, MODULO(x, y))
+MLO_MAKE_SIGNED(ROW, modulo, SIGNED_MODULO(x, y))
+MLO_MAKE_REAL(ROW, remainder, fmod(x, y))
+MLO_MAKE_UNSIGNED(ROW, remainder, MODULO(x, y))
+MLO_MAKE_SIGNED(ROW, remainder, SIGNED_REST(x, y))
 
 /* By squaring, wrapping around; a negative power of a whole number is 0, but of 1 and -1. */
 static uint64_t whole_power(uint64_t base, int64_t exponent)
@@ -99,44 +63,32 @@ static uint64_t whole_power(uint64_t base, int64_t exponent)
         power *= e & 1 ? base : 1;
     return power;
 }
-ROWS_REAL(power, pow(x, y))
-ROWS_WHOLE(power, whole_power(x, (int64_t)(y &WIDE(INT64_MAX))))
-ROW(power_i8, int8_t, int8_t, whole_power((uint64_t)x, y))
-ROW(power_i16, int16_t, int16_t, whole_power((uint64_t)x, y))
-ROW(power_i32, int32_t, int32_t, whole_power((uint64_t)x, y))
-ROW(power_i64, int64_t, int64_t, whole_power((uint64_t)x, y))
+MLO_MAKE_REAL(ROW, power, pow(x, y))
+MLO_MAKE_UNSIGNED(ROW, power, whole_power(x, (int64_t)(y &MLO_WIDE(INT64_MAX))))
+MLO_MAKE_SIGNED(ROW, power, whole_power((uint64_t)x, y))
 
 /* NaN wins. */
-ROWS_REAL(least, isnan(x) || x < y ? x : y)
-ROWS_REAL(greatest, isnan(x) || x > y ? x : y)
-ROWS_WHOLE(least, x < y ? x : y)
-ROWS_WHOLE(greatest, x > y ? x : y)
-ROW(least_i8, int8_t, int8_t, x < y ? x : y)
-ROW(least_i16, int16_t, int16_t, x < y ? x : y)
-ROW(least_i32, int32_t, int32_t, x < y ? x : y)
-ROW(least_i64, int64_t, int64_t, x < y ? x : y)
-ROW(greatest_i8, int8_t, int8_t, x > y ? x : y)
-ROW(greatest_i16, int16_t, int16_t, x > y ? x : y)
-ROW(greatest_i32, int32_t, int32_t, x > y ? x : y)
-ROW(greatest_i64, int64_t, int64_t, x > y ? x : y)
+MLO_MAKE_REAL(ROW, least, isnan(x) || x < y ? x : y)
+MLO_MAKE_REAL(ROW, greatest, isnan(x) || x > y ? x : y)
+MLO_MAKE_UNSIGNED(ROW, least, x < y ? x : y)
+MLO_MAKE_UNSIGNED(ROW, greatest, x > y ? x : y)
+MLO_MAKE_SIGNED(ROW, least, x < y ? x : y)
+MLO_MAKE_SIGNED(ROW, greatest, x > y ? x : y)
 
-ROWS_REAL(prelu, x < 0 ? x * y : x)
-ROW(prelu_i8, int8_t, int8_t, x < 0 ? x * y : x)
-ROW(prelu_i16, int16_t, int16_t, x < 0 ? x * y : x)
-ROW(prelu_i32, int32_t, int32_t, x < 0 ? WIDE(x) * WIDE(y) : WIDE(x))
-ROW(prelu_i64, int64_t, int64_t, x < 0 ? WIDE(x) * WIDE(y) : WIDE(x))
+MLO_MAKE_REAL(ROW, prelu, x < 0 ? x * y : x)
+MLO_MAKE_SIGNED(ROW, prelu, x < 0 ? MLO_WIDE(x) * MLO_WIDE(y) : MLO_WIDE(x))
 
-ROWS_WHOLE(bit_and, x &y)
-ROWS_WHOLE(bit_or, x | y)
-ROWS_WHOLE(bit_xor, x ^ y)
-ROWS_WHOLE(left, y >= 8 * sizeof x ? 0 : WIDE(x) << y)
-ROWS_WHOLE(right, y >= 8 * sizeof x ? 0 : x >> y)
+MLO_MAKE_UNSIGNED(ROW, bit_and, x &y)
+MLO_MAKE_UNSIGNED(ROW, bit_or, x | y)
+MLO_MAKE_UNSIGNED(ROW, bit_xor, x ^ y)
+MLO_MAKE_UNSIGNED(ROW, left, y >= 8 * sizeof x ? 0 : MLO_WIDE(x) << y)
+MLO_MAKE_UNSIGNED(ROW, right, y >= 8 * sizeof x ? 0 : x >> y)
 
-ROWS_TRUTH(equal, x == y)
-ROWS_TRUTH(less, x < y)
-ROWS_TRUTH(less_equal, x <= y)
-ROWS_TRUTH(greater, x > y)
-ROWS_TRUTH(greater_equal, x >= y)
+MLO_MAKE_TRUTH(ROW, equal, x == y)
+MLO_MAKE_TRUTH(ROW, less, x < y)
+MLO_MAKE_TRUTH(ROW, less_equal, x <= y)
+MLO_MAKE_TRUTH(ROW, greater, x > y)
+MLO_MAKE_TRUTH(ROW, greater_equal, x >= y)
 ROW(both_u8, uint8_t, uint8_t, x &&y)
 ROW(either_u8, uint8_t, uint8_t, x || y)
 ROW(differ_u8, uint8_t, uint8_t, !x != !y)
@@ -150,20 +102,10 @@ static void equal_slices(const char *a, size_t a_step, const char *b, size_t b_s
     }
 }
 
-struct binary { /* rows of an operator by type; NULL: not for this type */
-    row_fn *f32, *f64, *u8, *i8, *u16, *i16, *u32, *i32, *u64, *i64, *boolean;
+struct binary {
+    MLO_BY_TYPE(row_fn);
     bool truth; /* the result is bool */
 };
-
-static row_fn *row_of(const struct binary *b, enum mlo_dtype t)
-{
-    row_fn *const by_type[] = {
-        [MLO_DT_F32] = b->f32,     [MLO_DT_F16] = b->f32, [MLO_DT_BF16] = b->f32, [MLO_DT_F64] = b->f64,
-        [MLO_DT_U8] = b->u8,       [MLO_DT_I8] = b->i8,   [MLO_DT_U16] = b->u16,  [MLO_DT_I16] = b->i16,
-        [MLO_DT_U32] = b->u32,     [MLO_DT_I32] = b->i32, [MLO_DT_U64] = b->u64,  [MLO_DT_I64] = b->i64,
-        [MLO_DT_BOOL] = b->boolean};
-    return (size_t)t < MLO_COUNT(by_type) ? by_type[t] : NULL;
-}
 
 /* ---- one call ---- */
 
@@ -215,7 +157,7 @@ static int widened(struct mlo_op_call *c, const struct mlo_array *a, const void 
 static int combine(struct mlo_op_call *c, const struct binary *by_type, const struct mlo_array *a,
                    const struct mlo_array *b, struct mlo_array *out, struct mlo_err *err)
 {
-    struct rows p = {.row = row_of(by_type, a->dtype), .out = out->data};
+    struct rows p = {.row = MLO_OF_TYPE(by_type, a->dtype), .out = out->data};
     bool half = (a->dtype == MLO_DT_F16 || a->dtype == MLO_DT_BF16) && !by_type->truth;
     const void *x = NULL, *y = NULL;
     void *wide = NULL;
@@ -248,7 +190,7 @@ static int run_binary(struct mlo_op_call *c, struct mlo_err *err)
         rc = mlo_in_typed(c, 1, a->dtype, &b, err);
     if (rc == 0)
         rc = mlo_broadcast_shape(a, b, dims, &rank, err);
-    if (rc == 0 && !row_of(by_type, a->dtype))
+    if (rc == 0 && !MLO_OF_TYPE(by_type, a->dtype))
         rc = mlo_op_refuse(c, err, "not for this type");
     if (rc == 0)
         rc = mlo_out_new(c, 0, by_type->truth ? MLO_DT_BOOL : a->dtype, dims, rank, &out, err);
@@ -320,7 +262,7 @@ static int run_variadic(struct mlo_op_call *c, struct mlo_err *err)
         if (rc == 0)
             all.rank = rank;
     }
-    if (rc == 0 && !row_of(c->how, a->dtype))
+    if (rc == 0 && !MLO_OF_TYPE((const struct binary *)c->how, a->dtype))
         rc = mlo_op_refuse(c, err, "not for this type");
     if (rc == 0 && c->n_in == 1) {
         mlo_out_same(c, 0, c->in[0]);
@@ -393,33 +335,22 @@ static int run_pow(struct mlo_op_call *c, struct mlo_err *err)
 
 /* ---- the table ---- */
 
-#define WHOLE_ROWS(op)                                                                                       \
-    .u8 = op##_u8, .i8 = op##_i8, .u16 = op##_u16, .i16 = op##_i16, .u32 = op##_u32, .i32 = op##_i32,        \
-    .u64 = op##_u64, .i64 = op##_i64
-#define WRAP_ROWS(op)                                                                                        \
-    .u8 = op##_u8, .i8 = op##_u8, .u16 = op##_u16, .i16 = op##_u16, .u32 = op##_u32, .i32 = op##_u32,        \
-    .u64 = op##_u64, .i64 = op##_u64
-#define REAL_ROWS(op) .f32 = op##_f32, .f64 = op##_f64
+#define WHOLE(op)    MLO_UNSIGNED(op), MLO_SIGNED(op)
+#define WRAPPING(op) MLO_UNSIGNED(op), MLO_UNSIGNED_AS_SIGNED(op)
 
-static const struct binary add = {REAL_ROWS(add), WRAP_ROWS(add)}, sub = {REAL_ROWS(sub), WRAP_ROWS(sub)},
-                           mul = {REAL_ROWS(mul), WRAP_ROWS(mul)},
-                           quotient = {REAL_ROWS(div), WHOLE_ROWS(div)},
-                           power = {REAL_ROWS(power), WHOLE_ROWS(power)},
-                           least = {REAL_ROWS(least), WHOLE_ROWS(least)},
-                           greatest = {REAL_ROWS(greatest), WHOLE_ROWS(greatest)},
-                           modulo[] = {{WHOLE_ROWS(modulo)}, {REAL_ROWS(remainder), WHOLE_ROWS(remainder)}},
-                           shift[] = {{.u8 = left_u8, .u16 = left_u16, .u32 = left_u32, .u64 = left_u64},
-                                      {.u8 = right_u8, .u16 = right_u16, .u32 = right_u32, .u64 = right_u64}},
-                           bit_and = {WRAP_ROWS(bit_and)}, bit_or = {WRAP_ROWS(bit_or)},
-                           bit_xor = {WRAP_ROWS(bit_xor)},
-                           prelu = {REAL_ROWS(prelu), .i8 = prelu_i8, .i16 = prelu_i16, .i32 = prelu_i32,
-                                    .i64 = prelu_i64},
-                           equal = {REAL_ROWS(equal), WHOLE_ROWS(equal), .boolean = equal_u8, .truth = true},
-                           less = {REAL_ROWS(less), WHOLE_ROWS(less), .truth = true},
-                           less_equal = {REAL_ROWS(less_equal), WHOLE_ROWS(less_equal), .truth = true},
-                           greater = {REAL_ROWS(greater), WHOLE_ROWS(greater), .truth = true},
-                           greater_equal = {REAL_ROWS(greater_equal), WHOLE_ROWS(greater_equal),
-                                            .truth = true},
+static const struct binary add = {MLO_REAL(add), WRAPPING(add)}, sub = {MLO_REAL(sub), WRAPPING(sub)},
+                           mul = {MLO_REAL(mul), WRAPPING(mul)}, quotient = {MLO_REAL(div), WHOLE(div)},
+                           power = {MLO_REAL(power), WHOLE(power)}, least = {MLO_REAL(least), WHOLE(least)},
+                           greatest = {MLO_REAL(greatest), WHOLE(greatest)},
+                           modulo[] = {{WHOLE(modulo)}, {MLO_REAL(remainder), WHOLE(remainder)}},
+                           shift[] = {{MLO_UNSIGNED(left)}, {MLO_UNSIGNED(right)}},
+                           bit_and = {WRAPPING(bit_and)}, bit_or = {WRAPPING(bit_or)},
+                           bit_xor = {WRAPPING(bit_xor)}, prelu = {MLO_REAL(prelu), MLO_SIGNED(prelu)},
+                           equal = {MLO_REAL(equal), WHOLE(equal), .boolean = equal_u8, .truth = true},
+                           less = {MLO_REAL(less), WHOLE(less), .truth = true},
+                           less_equal = {MLO_REAL(less_equal), WHOLE(less_equal), .truth = true},
+                           greater = {MLO_REAL(greater), WHOLE(greater), .truth = true},
+                           greater_equal = {MLO_REAL(greater_equal), WHOLE(greater_equal), .truth = true},
                            both = {.boolean = both_u8, .truth = true},
                            either = {.boolean = either_u8, .truth = true},
                            differ = {.boolean = differ_u8, .truth = true};

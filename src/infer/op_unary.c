@@ -3,7 +3,7 @@
 
 #include <mlopsctl/backend.h>
 
-#include "op.h"
+#include "by_type.h"
 
 struct constants {
     double a, b;
@@ -22,9 +22,6 @@ typedef void map_fn(const void *in, void *out, size_t n, const struct constants 
             o[i] = (result)(expr);                                                                           \
         }                                                                                                    \
     }
-#define MAPS_REAL(op, expr)                                                                                  \
-    MAP(op##_f32, float, float, expr)                                                                        \
-    MAP(op##_f64, double, double, expr)
 /* Floats have a kernel of their own. */
 #define MAPS_KERNEL(op, expr)                                                                                \
     static void op##_f32(const void *in, void *out, size_t n, const struct constants *k)                     \
@@ -33,69 +30,57 @@ typedef void map_fn(const void *in, void *out, size_t n, const struct constants 
         mlo_##op##_f32(in, out, n);                                                                          \
     }                                                                                                        \
     MAP(op##_f64, double, double, expr)
-#define MAPS_SIGNED(op, expr)                                                                                \
-    MAP(op##_i8, int8_t, int8_t, expr)                                                                       \
-    MAP(op##_i16, int16_t, int16_t, expr)                                                                    \
-    MAP(op##_i32, int32_t, int32_t, expr)                                                                    \
-    MAP(op##_i64, int64_t, int64_t, expr)
-#define MAPS_UNSIGNED(op, expr)                                                                              \
-    MAP(op##_u8, uint8_t, uint8_t, expr)                                                                     \
-    MAP(op##_u16, uint16_t, uint16_t, expr)                                                                  \
-    MAP(op##_u32, uint32_t, uint32_t, expr)                                                                  \
-    MAP(op##_u64, uint64_t, uint64_t, expr)
-
-#define WIDE(v) ((uint64_t)(v))
-MAPS_REAL(abs, fabs(x))
-MAPS_SIGNED(abs, x < 0 ? -WIDE(x) : WIDE(x))
-MAPS_UNSIGNED(abs, x)
-MAPS_REAL(neg, -x)
-MAPS_SIGNED(neg, -WIDE(x))
-MAPS_REAL(sign, isnan(x) ? x : (x > 0) - (x < 0))
-MAPS_SIGNED(sign, (x > 0) - (x < 0))
-MAPS_UNSIGNED(sign, x > 0)
-MAPS_UNSIGNED(inverse, ~x)
+MLO_MAKE_REAL(MAP, abs, fabs(x))
+MLO_MAKE_SIGNED(MAP, abs, x < 0 ? -MLO_WIDE(x) : MLO_WIDE(x))
+MLO_MAKE_UNSIGNED(MAP, abs, x)
+MLO_MAKE_REAL(MAP, neg, -x)
+MLO_MAKE_SIGNED(MAP, neg, -MLO_WIDE(x))
+MLO_MAKE_REAL(MAP, sign, isnan(x) ? x : (x > 0) - (x < 0))
+MLO_MAKE_SIGNED(MAP, sign, (x > 0) - (x < 0))
+MLO_MAKE_UNSIGNED(MAP, sign, x > 0)
+MLO_MAKE_UNSIGNED(MAP, inverse, ~x)
 MAP(not_u8, uint8_t, uint8_t, !x)
 
-MAPS_REAL(sqrt, sqrt(x))
+MLO_MAKE_REAL(MAP, sqrt, sqrt(x))
 MAPS_KERNEL(exp, exp(x))
-MAPS_REAL(log, log(x))
-MAPS_REAL(reciprocal, 1 / x)
-MAPS_REAL(floor, floor(x))
-MAPS_REAL(ceil, ceil(x))
-MAPS_REAL(round, rint(x))
+MLO_MAKE_REAL(MAP, log, log(x))
+MLO_MAKE_REAL(MAP, reciprocal, 1 / x)
+MLO_MAKE_REAL(MAP, floor, floor(x))
+MLO_MAKE_REAL(MAP, ceil, ceil(x))
+MLO_MAKE_REAL(MAP, round, rint(x))
 MAPS_KERNEL(erf, erf(x))
-MAPS_REAL(sin, sin(x))
-MAPS_REAL(cos, cos(x))
-MAPS_REAL(tan, tan(x))
-MAPS_REAL(asin, asin(x))
-MAPS_REAL(acos, acos(x))
-MAPS_REAL(atan, atan(x))
-MAPS_REAL(sinh, sinh(x))
-MAPS_REAL(cosh, cosh(x))
+MLO_MAKE_REAL(MAP, sin, sin(x))
+MLO_MAKE_REAL(MAP, cos, cos(x))
+MLO_MAKE_REAL(MAP, tan, tan(x))
+MLO_MAKE_REAL(MAP, asin, asin(x))
+MLO_MAKE_REAL(MAP, acos, acos(x))
+MLO_MAKE_REAL(MAP, atan, atan(x))
+MLO_MAKE_REAL(MAP, sinh, sinh(x))
+MLO_MAKE_REAL(MAP, cosh, cosh(x))
 MAPS_KERNEL(tanh, tanh(x))
-MAPS_REAL(asinh, asinh(x))
-MAPS_REAL(acosh, acosh(x))
-MAPS_REAL(atanh, atanh(x))
+MLO_MAKE_REAL(MAP, asinh, asinh(x))
+MLO_MAKE_REAL(MAP, acosh, acosh(x))
+MLO_MAKE_REAL(MAP, atanh, atanh(x))
 
 /* 1 / (1 + e^-x) from e^-|x|, which cannot overflow. */
 #define SIGMOID(x) ((x) >= 0 ? 1 / (1 + exp(-(x))) : exp(x) / (1 + exp(x)))
 /* log(1 + e^x) */
 #define SOFTPLUS(x) ((x) > 0 ? (x) + log1p(exp(-(x))) : log1p(exp(x)))
 MAPS_KERNEL(sigmoid, SIGMOID(x))
-MAPS_REAL(relu, x < 0 ? 0 : x)
-MAPS_SIGNED(relu, x < 0 ? 0 : x)
-MAPS_REAL(leaky_relu, x < 0 ? a * x : x)
-MAPS_REAL(elu, x < 0 ? a * expm1(x) : x)
-MAPS_REAL(selu, x > 0 ? b * x : b * a * expm1(x))
-MAPS_REAL(celu, x > 0 ? x : a * expm1(x / a))
-MAPS_REAL(hard_sigmoid, fmax(0, fmin(1, a *x + b)))
-MAPS_REAL(hard_swish, x *fmax(0, fmin(1, x / 6 + (__typeof__(x))0.5)))
-MAPS_REAL(softplus, SOFTPLUS(x))
-MAPS_REAL(softsign, x / (1 + fabs(x)))
-MAPS_REAL(mish, x *tanh(SOFTPLUS(x)))
-MAPS_REAL(swish, x *SIGMOID(a *x))
-MAPS_REAL(thresholded, x > a ? x : 0)
-MAPS_REAL(shrink, x<-b ? x + a : x> b ? x - a : 0)
+MLO_MAKE_REAL(MAP, relu, x < 0 ? 0 : x)
+MLO_MAKE_SIGNED(MAP, relu, x < 0 ? 0 : x)
+MLO_MAKE_REAL(MAP, leaky_relu, x < 0 ? a * x : x)
+MLO_MAKE_REAL(MAP, elu, x < 0 ? a * expm1(x) : x)
+MLO_MAKE_REAL(MAP, selu, x > 0 ? b * x : b * a * expm1(x))
+MLO_MAKE_REAL(MAP, celu, x > 0 ? x : a * expm1(x / a))
+MLO_MAKE_REAL(MAP, hard_sigmoid, fmax(0, fmin(1, a *x + b)))
+MLO_MAKE_REAL(MAP, hard_swish, x *fmax(0, fmin(1, x / 6 + (__typeof__(x))0.5)))
+MLO_MAKE_REAL(MAP, softplus, SOFTPLUS(x))
+MLO_MAKE_REAL(MAP, softsign, x / (1 + fabs(x)))
+MLO_MAKE_REAL(MAP, mish, x *tanh(SOFTPLUS(x)))
+MLO_MAKE_REAL(MAP, swish, x *SIGMOID(a *x))
+MLO_MAKE_REAL(MAP, thresholded, x > a ? x : 0)
+MLO_MAKE_REAL(MAP, shrink, x<-b ? x + a : x> b ? x - a : 0)
 MAPS_KERNEL(gelu, 0.5 * x * (1 + erf(x * M_SQRT1_2)))
 MAPS_KERNEL(gelu_tanh, 0.5 * x * (1 + tanh(M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x))))
 MAP(is_nan_f32, float, uint8_t, isnan(x) != 0)
@@ -106,21 +91,11 @@ MAP(is_inf_f64, double, uint8_t, isinf(x) && (x > 0 ? a : b) != 0)
 /* ---- one call ---- */
 
 struct unary {
-    map_fn *f32, *f64, *u8, *i8, *u16, *i16, *u32, *i32, *u64, *i64, *boolean;
+    MLO_BY_TYPE(map_fn);
     const char *names[2]; /* attributes for a and b */
     double usual[2];
     bool truth; /* the result is bool */
 };
-
-static map_fn *map_of(const struct unary *u, enum mlo_dtype t)
-{
-    map_fn *const by_type[] = {
-        [MLO_DT_F32] = u->f32,     [MLO_DT_F16] = u->f32, [MLO_DT_BF16] = u->f32, [MLO_DT_F64] = u->f64,
-        [MLO_DT_U8] = u->u8,       [MLO_DT_I8] = u->i8,   [MLO_DT_U16] = u->u16,  [MLO_DT_I16] = u->i16,
-        [MLO_DT_U32] = u->u32,     [MLO_DT_I32] = u->i32, [MLO_DT_U64] = u->u64,  [MLO_DT_I64] = u->i64,
-        [MLO_DT_BOOL] = u->boolean};
-    return (size_t)t < MLO_COUNT(by_type) ? by_type[t] : NULL;
-}
 
 static double constant(const struct mlo_node *n, const char *name, double usual)
 {
@@ -150,7 +125,7 @@ static int run_unary(struct mlo_op_call *c, struct mlo_err *err)
     int rc = mlo_in_array(c, 0, &a, err);
     if (rc != 0)
         return rc;
-    map_fn *map = map_of(u, a->dtype);
+    map_fn *map = MLO_OF_TYPE(u, a->dtype);
     if (!map)
         return mlo_op_refuse(c, err, "not for this type");
     rc = mlo_out_new(c, 0, u->truth ? MLO_DT_BOOL : a->dtype, a->dims, a->rank, &out, err);
@@ -174,27 +149,24 @@ static int run_gelu(struct mlo_op_call *c, struct mlo_err *err)
 
 /* ---- the table ---- */
 
-#define REAL(op)     .f32 = op##_f32, .f64 = op##_f64
-#define SIGNED(op)   .i8 = op##_i8, .i16 = op##_i16, .i32 = op##_i32, .i64 = op##_i64
-#define UNSIGNED(op) .u8 = op##_u8, .u16 = op##_u16, .u32 = op##_u32, .u64 = op##_u64
 #define PLAIN(op_name, version, op)                                                                          \
     {                                                                                                        \
         .name = op_name, .since = version, .run = run_unary, .in_place = true, .how = &(const struct unary)  \
         {                                                                                                    \
-            REAL(op)                                                                                         \
+            MLO_REAL(op)                                                                                     \
         }                                                                                                    \
     }
 
-static const struct unary gelus[] = {{REAL(gelu)}, {REAL(gelu_tanh)}};
+static const struct unary gelus[] = {{MLO_REAL(gelu)}, {MLO_REAL(gelu_tanh)}};
 
 static const struct mlo_op ops[] = {
-    {"Abs", 6, run_unary, .how = &(const struct unary){REAL(abs), SIGNED(abs), UNSIGNED(abs)}},
-    {"Neg", 6, run_unary, .how = &(const struct unary){REAL(neg), SIGNED(neg)}},
-    {"Sign", 9, run_unary, .how = &(const struct unary){REAL(sign), SIGNED(sign), UNSIGNED(sign)}},
+    {"Abs", 6, run_unary, .how = &(const struct unary){MLO_REAL(abs), MLO_SIGNED(abs), MLO_UNSIGNED(abs)}},
+    {"Neg", 6, run_unary, .how = &(const struct unary){MLO_REAL(neg), MLO_SIGNED(neg)}},
+    {"Sign", 9, run_unary,
+     .how = &(const struct unary){MLO_REAL(sign), MLO_SIGNED(sign), MLO_UNSIGNED(sign)}},
     {"Not", 1, run_unary, .how = &(const struct unary){.boolean = not_u8}},
     {"BitwiseNot", 18, run_unary,
-     .how = &(const struct unary){UNSIGNED(inverse), .i8 = inverse_u8, .i16 = inverse_u16, .i32 = inverse_u32,
-                                  .i64 = inverse_u64}},
+     .how = &(const struct unary){MLO_UNSIGNED(inverse), MLO_UNSIGNED_AS_SIGNED(inverse)}},
     PLAIN("Sqrt", 6, sqrt),
     PLAIN("Exp", 6, exp),
     PLAIN("Log", 6, log),
@@ -216,29 +188,29 @@ static const struct mlo_op ops[] = {
     PLAIN("Acosh", 9, acosh),
     PLAIN("Atanh", 9, atanh),
     PLAIN("Sigmoid", 6, sigmoid),
-    {"Relu", 6, run_unary, .in_place = true, .how = &(const struct unary){REAL(relu), SIGNED(relu)}},
+    {"Relu", 6, run_unary, .in_place = true, .how = &(const struct unary){MLO_REAL(relu), MLO_SIGNED(relu)}},
     {"LeakyRelu", 6, run_unary, .in_place = true,
-     .how = &(const struct unary){REAL(leaky_relu), .names = {"alpha"}, .usual = {0.01}}},
-    {"Elu", 6, run_unary, .how = &(const struct unary){REAL(elu), .names = {"alpha"}, .usual = {1}}},
+     .how = &(const struct unary){MLO_REAL(leaky_relu), .names = {"alpha"}, .usual = {0.01}}},
+    {"Elu", 6, run_unary, .how = &(const struct unary){MLO_REAL(elu), .names = {"alpha"}, .usual = {1}}},
     {"Selu", 6, run_unary,
-     .how = &(const struct unary){REAL(selu), .names = {"alpha", "gamma"},
+     .how = &(const struct unary){MLO_REAL(selu), .names = {"alpha", "gamma"},
                                   .usual = {1.67326319217681884765625, 1.05070102214813232421875}}},
-    {"Celu", 12, run_unary, .how = &(const struct unary){REAL(celu), .names = {"alpha"}, .usual = {1}}},
+    {"Celu", 12, run_unary, .how = &(const struct unary){MLO_REAL(celu), .names = {"alpha"}, .usual = {1}}},
     {"HardSigmoid", 6, run_unary,
-     .how = &(const struct unary){REAL(hard_sigmoid), .names = {"alpha", "beta"}, .usual = {0.2, 0.5}}},
+     .how = &(const struct unary){MLO_REAL(hard_sigmoid), .names = {"alpha", "beta"}, .usual = {0.2, 0.5}}},
     PLAIN("HardSwish", 14, hard_swish),
     PLAIN("Softplus", 1, softplus),
     PLAIN("Softsign", 1, softsign),
     PLAIN("Mish", 18, mish),
-    {"Swish", 24, run_unary, .how = &(const struct unary){REAL(swish), .names = {"alpha"}, .usual = {1}}},
+    {"Swish", 24, run_unary, .how = &(const struct unary){MLO_REAL(swish), .names = {"alpha"}, .usual = {1}}},
     {"ThresholdedRelu", 10, run_unary,
-     .how = &(const struct unary){REAL(thresholded), .names = {"alpha"}, .usual = {1}}},
+     .how = &(const struct unary){MLO_REAL(thresholded), .names = {"alpha"}, .usual = {1}}},
     {"Shrink", 9, run_unary,
-     .how = &(const struct unary){REAL(shrink), .names = {"bias", "lambd"}, .usual = {0, 0.5}}},
+     .how = &(const struct unary){MLO_REAL(shrink), .names = {"bias", "lambd"}, .usual = {0, 0.5}}},
     {"Gelu", 20, run_gelu, .how = gelus, .in_place = true},
-    {"IsNaN", 9, run_unary, .how = &(const struct unary){REAL(is_nan), .truth = true}},
+    {"IsNaN", 9, run_unary, .how = &(const struct unary){MLO_REAL(is_nan), .truth = true}},
     {"IsInf", 10, run_unary,
-     .how = &(const struct unary){REAL(is_inf), .names = {"detect_positive", "detect_negative"},
+     .how = &(const struct unary){MLO_REAL(is_inf), .names = {"detect_positive", "detect_negative"},
                                   .usual = {1, 1}, .truth = true}},
 };
 const struct mlo_op_family mlo_ops_unary = {"", ops, MLO_COUNT(ops)};
