@@ -351,6 +351,10 @@ static int interpolate(struct mlo_op_call *c, const struct resize *r, struct mlo
             apply(&t, v, next, outer, inner, r->beyond);
         v = next;
     }
+    double least, most;
+    bool whole = mlo_whole_range(out->dtype, &least, &most);
+    for (size_t i = 0; rc == 0 && whole && i < out->n; i++)
+        v[i] = (double)(float)v[i]; /* 23.99999999 is 24 before it is cut off */
     return rc == 0 ? mlo_from_doubles(v, out, err) : rc;
 }
 

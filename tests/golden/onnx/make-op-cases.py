@@ -98,7 +98,22 @@ def resize(r, name):
 def resize_antialias(r, name):
     x = normal(r, 1, 1, int(r.integers(4, 10)), int(r.integers(4, 10)))
     run(name, "Resize", [x, None, None, np.array([1, 1, *r.integers(2, 8, size=2)], dtype=I)], constant=(3,), mode=str(r.choice(["linear", "cubic"])), antialias=1,
-        coordinate_transformation_mode=str(r.choice(["half_pixel", "pytorch_half_pixel"])), exclude_outside=1)
+        coordinate_transformation_mode=str(r.choice(["half_pixel", "pytorch_half_pixel"])), exclude_outside=int(r.integers(2)))
+
+
+@kind
+def resize_crop(r, name):
+    start = r.random(size=2) * 0.4
+    roi = np.array([0, 0, *start, 1, 1, *(start + r.random(size=2))], dtype=F)
+    sizes = np.array([1, 1, *r.choice([1, 2, 3, 4, 7, 8], size=2)], dtype=I)  # not the input's: ONNX Runtime does not crop then
+    run(name, "Resize", [normal(r, 1, 1, 5, 6), roi, None, sizes], constant=(1, 3), mode=str(r.choice(["nearest", "linear", "cubic"])),
+        coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=float(r.choice([0.0, 7.5])))
+
+
+@kind
+def resize_whole(r, name):
+    x = r.integers(-100, 100, size=(1, 1, 4, 5)).astype(r.choice([np.int8, np.int32]))
+    run(name, "Resize", [x, None, None, np.array([1, 1, *r.integers(2, 9, size=2)], dtype=I)], constant=(3,), mode="nearest")
 
 
 @kind
