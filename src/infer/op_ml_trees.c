@@ -161,6 +161,11 @@ static int prepare_classifier(const struct mlo_op_prepare *p, void **ret_state, 
 
 /* ---- scores of a row ---- */
 
+/* Memory of one of the parts that rows are cut into; the scorer's pointers are those of the first. */
+struct share {
+    size_t scores, row, voted, room, found, bytes;
+};
+
 /* Sums are made in the type of the rows; a float's sum is rounded at each step. */
 struct scorer {
     const struct mlo_ensemble *e;
@@ -168,12 +173,17 @@ struct scorer {
     const void *x;
     size_t n, width;
     double *scores; /* of one row */
+    float *row;     /* the same, to be finished */
     unsigned char *voted;
-    float *sums;      /* of a block of rows, where the kernel adds; else NULL */
+    bool adds;        /* the kernel does */
+    float *sums;      /* of a block of rows, where it adds */
     uint32_t *leaves; /* of a block of rows, where it does not */
     void *room;       /* the kernel's */
+    struct share share;
+    char *memory;
 };
-#define BLOCK ((size_t)256) /* rows */
+#define BLOCK      ((size_t)256) /* rows */
+#define SHARES_MAX ((size_t)32)
 
 static double rounded(const struct scorer *s, double v)
 {
@@ -205,30 +215,54 @@ static size_t lines(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-/* One piece of memory for all. */
-static int prepare_memory(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
+static size_t shares_of(const struct scorer *s)
+{
+    size_t n = s->n / BLOCK;
+    return n < 1 ? 1 : n < SHARES_MAX ? n : SHARES_MAX;
+}
+
+static int lay_share(const struct scorer *s, struct share *ret, struct mlo_err *err)
 {
     const struct mlo_forest *f = &s->e->forest;
-    size_t block = s->n < BLOCK ? s->n : BLOCK, targets = f->n_targets,
-           row = lines(targets * sizeof *s->scores);
-    bool sums = f->plain && !s->wide &&
-                (s->e->aggregate == MLO_AGGREGATE_SUM || s->e->aggregate == MLO_AGGREGATE_AVERAGE);
-    size_t found, room = mlo_trees_room(&f->trees, block);
-    void *memory = NULL;
-    if (__builtin_mul_overflow(block * sizeof(float), sums ? targets : f->trees.n, &found) ||
-        found > SIZE_MAX / 4)
+    size_t block = s->n < BLOCK ? s->n : BLOCK, targets = f->n_targets, found;
+    if (__builtin_mul_overflow(block * sizeof(float), s->adds ? targets : f->trees.n, &found) ||
+        found > SIZE_MAX / (2 * SHARES_MAX))
         return mlo_fail_nomem(err);
-    int rc = mlo_scratch(c, row + lines(targets) + room + found, 1, &memory, err);
-    if (rc != 0)
-        return rc;
-    s->scores = memory;
-    s->voted = (unsigned char *)memory + row;
-    s->room = s->voted + lines(targets);
-    s->sums = sums ? (float *)(void *)((char *)s->room + room) : NULL;
-    s->leaves = (uint32_t *)(void *)((char *)s->room + room);
-    if (s->e->voted)
-        memcpy(s->voted, s->e->voted, targets);
+    struct share m = {0};
+    m.row = m.scores + lines(targets * sizeof *s->scores);
+    m.voted = m.row + lines((targets + 1) * sizeof *s->row);
+    m.room = m.voted + lines(targets);
+    m.found = m.room + mlo_trees_room(&f->trees, block);
+    m.bytes = m.found + lines(found);
+    *ret = m;
     return 0;
+}
+
+static void take_share(struct scorer *s, char *memory)
+{
+    const struct share *m = &s->share;
+    s->memory = memory;
+    s->scores = (double *)(void *)(memory + m->scores);
+    s->row = (float *)(void *)(memory + m->row);
+    s->voted = (unsigned char *)memory + m->voted;
+    s->room = memory + m->room;
+    s->sums = (float *)(void *)(memory + m->found);
+    s->leaves = (uint32_t *)(void *)(memory + m->found);
+    if (s->e->voted)
+        memcpy(s->voted, s->e->voted, s->e->forest.n_targets);
+}
+
+static int prepare_memory(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
+{
+    void *memory = NULL;
+    s->adds = s->e->forest.plain && !s->wide &&
+              (s->e->aggregate == MLO_AGGREGATE_SUM || s->e->aggregate == MLO_AGGREGATE_AVERAGE);
+    int rc = lay_share(s, &s->share, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, shares_of(s), s->share.bytes, &memory, err);
+    if (rc == 0)
+        take_share(s, memory);
+    return rc;
 }
 
 static int scorer_init(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
@@ -291,25 +325,51 @@ static void count_rows(const struct scorer *s, size_t first, size_t n, finish_fn
     }
 }
 
-static void score_rows(const struct scorer *s, finish_fn *finish, void *ctx)
+/* Rows cut into parts, for several threads. */
+struct work {
+    const struct scorer *s;
+    finish_fn *finish;
+    void *ctx;
+};
+
+static void score_part(void *ctx, size_t part, size_t parts)
 {
-    for (size_t i = 0; i < s->n; i += BLOCK)
-        (s->sums ? sum_rows : count_rows)(s, i, s->n - i < BLOCK ? s->n - i : BLOCK, finish, ctx);
+    const struct work *w = ctx;
+    struct scorer s = *w->s;
+    size_t blocks = (s.n + BLOCK - 1) / BLOCK, first = blocks * part / parts * BLOCK;
+    size_t end = blocks * (part + 1) / parts * BLOCK;
+    end = end < s.n ? end : s.n;
+    if (part > 0)
+        take_share(&s, s.memory + part * s.share.bytes);
+    for (size_t i = first; i < end; i += BLOCK)
+        (s.adds ? sum_rows : count_rows)(&s, i, end - i < BLOCK ? end - i : BLOCK, w->finish, w->ctx);
+}
+
+static void score_rows(struct mlo_op_call *c, const struct scorer *s, finish_fn *finish, void *ctx)
+{
+    struct work w = {s, finish, ctx};
+    (void)c;
+    score_part(&w, 0, 1);
 }
 
 /* ---- regression ---- */
 
 /* As in ONNX Runtime, of several targets one that nothing voted for gets 0, not its base value. */
 
-struct regression {
-    struct mlo_array *out;
-    float *row;
-};
+static void put_scores(const struct scorer *s, struct mlo_array *out, size_t row)
+{
+    size_t n = s->e->forest.n_targets;
+    if (out->dtype == MLO_DT_F32)
+        memcpy((float *)out->data + row * n, s->row, n * sizeof *s->row);
+    else if (out->dtype == MLO_DT_F16)
+        mlo_floats_to_halves(MLO_DT_F16, s->row, (uint16_t *)out->data + row * n, n);
+    for (size_t k = 0; k < n && out->dtype == MLO_DT_F64; k++)
+        ((double *)out->data)[row * n + k] = s->e->post == MLO_POST_NONE ? s->scores[k] : (double)s->row[k];
+}
 
 static void finish_regression(const struct scorer *s, size_t row, void *ctx)
 {
     const struct mlo_ensemble *e = s->e;
-    const struct regression *r = ctx;
     size_t n = e->forest.n_targets;
     for (size_t k = 0; k < n; k++) {
         double base = e->n_base == n ? e->base[k] : 0;
@@ -321,36 +381,27 @@ static void finish_regression(const struct scorer *s, size_t row, void *ctx)
     for (size_t k = 0; k < n && n > 1; k++)
         s->scores[k] = s->voted[k] ? s->scores[k] : 0;
     for (size_t k = 0; k < n; k++)
-        r->row[k] = (float)s->scores[k];
+        s->row[k] = (float)s->scores[k];
     if (n == 1)
-        r->row[0] = mlo_post_one(e->post, r->row[0]);
+        s->row[0] = mlo_post_one(e->post, s->row[0]);
     else
-        mlo_post_row(e->post, r->row, n);
-    for (size_t k = 0; k < n; k++)
-        if (r->out->dtype == MLO_DT_F64)
-            ((double *)r->out->data)[row * n + k] = e->post == MLO_POST_NONE ? s->scores[k]
-                                                                             : (double)r->row[k];
-        else
-            ((float *)r->out->data)[row * n + k] = r->row[k];
+        mlo_post_row(e->post, s->row, n);
+    put_scores(s, ctx, row);
 }
 
 static int regress(struct mlo_op_call *c, enum mlo_dtype t, struct mlo_err *err)
 {
     const struct mlo_ensemble *e = c->state;
     int64_t dims[2] = {0, (int64_t)e->forest.n_targets};
-    struct regression r;
+    struct mlo_array *out;
     struct scorer s;
-    void *row;
     int rc = scorer_init(c, &s, err);
     dims[0] = (int64_t)s.n;
     if (rc == 0)
-        rc = mlo_scratch(c, e->forest.n_targets, sizeof(float), &row, err);
-    if (rc == 0)
-        rc = mlo_out_new(c, 0, t == MLO_DT_F64 ? t : MLO_DT_F32, dims, 2, &r.out, err);
-    if (rc != 0 || !r.out)
+        rc = mlo_out_new(c, 0, t, dims, 2, &out, err);
+    if (rc != 0 || !out)
         return rc;
-    r.row = row;
-    score_rows(&s, finish_regression, &r);
+    score_rows(c, &s, finish_regression, out);
     return 0;
 }
 
@@ -359,11 +410,11 @@ static int run_regressor(struct mlo_op_call *c, struct mlo_err *err)
     return regress(c, MLO_DT_F32, err);
 }
 
-/* The output is of the input's type. */
+/* The output is of the input's type. Halves are asked and added as floats, and rounded once. */
 static int run_wide(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_array *a = mlo_in(c, 0);
-    if (a && a->dtype != MLO_DT_F32 && a->dtype != MLO_DT_F64)
+    if (a && a->dtype != MLO_DT_F32 && a->dtype != MLO_DT_F64 && a->dtype != MLO_DT_F16)
         return mlo_fail(err, MLO_EUNAVAIL, "trees on %s are not supported", mlo_dtype_name(a->dtype));
     return regress(c, a ? a->dtype : MLO_DT_F32, err);
 }
@@ -372,7 +423,6 @@ static int run_wide(struct mlo_op_call *c, struct mlo_err *err)
 
 struct classification {
     struct mlo_array *labels, *out;
-    float *row;
 };
 
 static size_t greatest_voted(const struct scorer *s)
@@ -400,8 +450,8 @@ static void finish_many(const struct scorer *s, size_t row, const struct classif
     }
     put_label(c, e, row, greatest_voted(s));
     for (size_t k = 0; k < n; k++)
-        c->row[k] = (float)s->scores[k];
-    mlo_post_row(e->post, c->row, n);
+        s->row[k] = (float)s->scores[k];
+    mlo_post_row(e->post, s->row, n);
 }
 
 /* Base values of two classes; *ret_pair false: there is but the first score. */
@@ -438,14 +488,14 @@ static void finish_two(const struct scorer *s, size_t row, const struct classifi
     bool pair;
     add_two_bases(s, &pair);
     put_two_label(s, row, c, s->voted[1] ? s->scores[1] : s->voted[0] ? s->scores[0] : 0);
-    c->row[0] = (float)s->scores[0];
-    c->row[1] = (float)s->scores[1];
+    s->row[0] = (float)s->scores[0];
+    s->row[1] = (float)s->scores[1];
     if (pair)
-        mlo_post_row(e->post, c->row, 2);
+        mlo_post_row(e->post, s->row, 2);
     else if (e->post == MLO_POST_PROBIT)
-        c->row[0] = mlo_probit(c->row[0]);
+        s->row[0] = mlo_probit(s->row[0]);
     else
-        mlo_post_pair(e->post, !(e->one_class && e->all_positive), c->row[0], c->row);
+        mlo_post_pair(e->post, !(e->one_class && e->all_positive), s->row[0], s->row);
 }
 
 static void finish_one(const struct scorer *s, size_t row, const struct classification *c)
@@ -456,7 +506,7 @@ static void finish_one(const struct scorer *s, size_t row, const struct classifi
         put_label(c, e, row, 0);
     else if (c->labels)
         mlo_ml_label_put_number(&e->labels, v > 0, c->labels, row);
-    c->row[0] = mlo_post_one(e->post, (float)v);
+    s->row[0] = mlo_post_one(e->post, (float)v);
 }
 
 static void finish_classification(const struct scorer *s, size_t row, void *ctx)
@@ -470,7 +520,7 @@ static void finish_classification(const struct scorer *s, size_t row, void *ctx)
     else
         finish_one(s, row, c);
     if (c->out)
-        memcpy((float *)c->out->data + row * n, c->row, n * sizeof(float));
+        memcpy((float *)c->out->data + row * n, s->row, n * sizeof(float));
 }
 
 static int run_classifier(struct mlo_op_call *c, struct mlo_err *err)
@@ -478,19 +528,15 @@ static int run_classifier(struct mlo_op_call *c, struct mlo_err *err)
     const struct mlo_ensemble *e = c->state;
     struct classification k = {0};
     struct scorer s;
-    void *row = NULL;
     int rc = scorer_init(c, &s, err);
     size_t n = e->forest.n_targets;
-    if (rc == 0)
-        rc = mlo_scratch(c, n + 1, sizeof(float), &row, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, e->labels.list.dtype, (int64_t[]){(int64_t)s.n}, 1, &k.labels, err);
     if (rc == 0)
         rc = mlo_out_new(c, 1, MLO_DT_F32, (int64_t[]){(int64_t)s.n, (int64_t)n}, 2, &k.out, err);
     if (rc != 0)
         return rc;
-    k.row = row;
-    score_rows(&s, finish_classification, &k);
+    score_rows(c, &s, finish_classification, &k);
     return 0;
 }
 

@@ -402,6 +402,35 @@ def wide(t=F, modes=range(7), targets=2, missing=True, **more):
     return attrs
 
 
+def half(v):
+    """Floats in an array or attribute rounded to float16; what is not of floats stays."""
+    a = numpy_helper.to_array(v) if isinstance(v, onnx.TensorProto) else v
+    if not isinstance(a, np.ndarray) or a.dtype != F:
+        return v
+    return numpy_helper.from_array(a.astype(np.float16), v.name) if isinstance(v, onnx.TensorProto) else a.astype(np.float16)
+
+
+def wide_half():
+    """ONNX Runtime has no trees of float16: it runs the same numbers as floats, and its sums are rounded once."""
+    attrs = {k: numpy_helper.from_array(numpy_helper.to_array(half(v)).astype(F)) if half(v) is not v else v for k, v in wide().items()}
+    x = rows().astype(np.float16).astype(F)
+    case("wide-float16", "TreeEnsemble", [x], version=5, **attrs)
+    folder = os.path.join(OUT, "wide-float16")
+    model = onnx.load(os.path.join(folder, "model.onnx"))
+    for a in model.graph.node[0].attribute:
+        if a.type == onnx.AttributeProto.TENSOR:
+            a.t.CopyFrom(half(a.t))
+    for p in list(model.graph.input) + list(model.graph.output):
+        p.type.tensor_type.elem_type = T.FLOAT16
+    onnx.save(model, os.path.join(folder, "model.onnx"))
+    for name in ("input_0", "output_0"):
+        file = os.path.join(folder, "test_data_set_0", name + ".pb")
+        with open(file, "rb") as f:
+            v = onnx.TensorProto.FromString(f.read())
+        with open(file, "wb") as f:
+            f.write(half(v).SerializeToString())
+
+
 def wides():
     for m in range(7):
         for missing in (False, True):
@@ -416,6 +445,7 @@ def wides():
     case("wide-leaf", "TreeEnsemble", [rows(3)], version=5, nodes_featureids=[0], nodes_modes=numpy_helper.from_array(np.array([0], dtype=np.uint8)),
          nodes_splits=numpy_helper.from_array(np.array([0], dtype=F)), tree_roots=[0], nodes_truenodeids=[0], nodes_falsenodeids=[0], nodes_trueleafs=[1],
          nodes_falseleafs=[1], n_targets=1, leaf_targetids=[0], leaf_weights=numpy_helper.from_array(np.array([2.5], dtype=F)))
+    wide_half()
 
 
 for family in (scale, encode, maps, linear, svm, regressors, classifiers, wides):
