@@ -114,6 +114,20 @@ void mlo_embeddings_release(struct mlo_embeddings *r);
 int mlo_embed(struct mlo_embedder *e, const struct mlo_slice *texts, size_t n, struct mlo_embeddings *ret,
               struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * What the steps of a plan cost for these inputs: the model is run once. Made `plain`, a plan's steps are the
+ * nodes of the file. Owner of *ret: the caller; texts are the plan's.
+ */
+struct mlo_node_cost {
+    const char *domain, *op, *node;
+    char shape[MLO_ARRAY_TEXT]; /* of its first output; "" when it is no array */
+    uint64_t flops;      /* products exactly, two for each; others one an element of the output; moving: 0 */
+    uint64_t bytes;      /* of its inputs and outputs */
+    uint64_t parameters; /* elements of its constant inputs */
+};
+int mlo_plan_costs(const struct mlo_plan *p, const struct mlo_value *in, size_t n, struct mlo_node_cost **ret,
+                   size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- operators ---- */
 
 /* The nodes of a model that cannot be run, each once by operator; *ret_n 0: all can. Owner of *ret: the

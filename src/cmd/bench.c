@@ -79,7 +79,7 @@ int mlo_bench_batches(const char *text, size_t ret[MLO_BENCH_BATCHES], size_t *r
     return 0;
 }
 
-static int read_dims(const struct mlo_strings *words, struct mlo_dim_value *ret, struct mlo_err *err)
+int mlo_bench_dims(const struct mlo_strings *words, struct mlo_dim_value *ret, struct mlo_err *err)
 {
     for (size_t i = 0; i < words->n; i++) {
         char *equals = strchr(words->items[i], '='), *end;
@@ -210,7 +210,7 @@ static int bench_plan(struct mlo_ctx *ctx, const struct mlo_bench_opts *o, const
         return err->code;
     int rc = mlo_bench_batches(o->batch, batches, &n, err);
     if (rc == 0)
-        rc = read_dims(&o->dims, dims, err);
+        rc = mlo_bench_dims(&o->dims, dims, err);
     if (rc == 0)
         rc = read_load(o, &j.load, err);
     j.inputs = (struct mlo_inputs_opts){.dims = dims, .n_dims = o->dims.n, .seed = o->seed};

@@ -5,7 +5,7 @@
 
 #include <mlopsctl/infer.h>
 
-#include "table.h"
+#include "bench.h"
 
 static const struct mlo_column port_columns[] = {
     {"name", "NAME", MLO_CELL_TEXT}, {"way", "", MLO_CELL_TEXT}, {"type", "TYPE", MLO_CELL_TEXT}};
@@ -17,14 +17,37 @@ static const struct mlo_column op_columns[] = {{"operator", "OPERATOR", MLO_CELL
 static const struct mlo_column step_columns[] = {{"step", "STEP", MLO_CELL_TEXT},
                                                  {"node", "NODE", MLO_CELL_TEXT}};
 
+static const struct mlo_column cost_columns[] = {
+    {"operator", "OPERATOR", MLO_CELL_TEXT}, {"node", "NODE", MLO_CELL_TEXT},
+    {"shape", "SHAPE", MLO_CELL_TEXT},       {"flops", "FLOPS", MLO_CELL_U64},
+    {"bytes", "BYTES", MLO_CELL_U64},        {"parameters", "PARAMETERS", MLO_CELL_U64}};
+
 struct opts {
-    bool plan;
+    bool plan, cost;
+    uint64_t rows;
+    struct mlo_strings dims;
 };
 static const struct mlo_opt opts_table[] = {
     {.name = "plan",
      .type = MLO_OPT_FLAG,
      .help = "show the steps that the engine makes of it, constants folded and steps fused",
      .offset = offsetof(struct opts, plan)},
+    {.name = "cost",
+     .type = MLO_OPT_FLAG,
+     .help = "run it once on made up inputs and show what each node costs",
+     .offset = offsetof(struct opts, cost)},
+    {.name = "rows",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "rows of the inputs for --cost; as a rule 1",
+     .offset = offsetof(struct opts, rows),
+     .min = 1,
+     .max = MLO_BENCH_BATCH_MAX},
+    {.name = "dim",
+     .type = MLO_OPT_LIST,
+     .arg = "NAME=N",
+     .help = "size of an open dimension of the inputs for --cost, as the length of sequences",
+     .offset = offsetof(struct opts, dims)},
     {0},
 };
 
@@ -142,6 +165,54 @@ static void put_metadata(struct mlo_report *r, const struct mlo_onnx_model *m)
         mlo_report_text(r, m->metadata[i].key, m->metadata[i].key, m->metadata[i].value);
 }
 
+/* ---- cost ---- */
+
+static void put_costs(struct mlo_report *r, const struct mlo_node_cost *costs, size_t n)
+{
+    uint64_t flops = 0, bytes = 0, parameters = 0;
+    mlo_report_table(r, "costs", NULL, cost_columns, MLO_COUNT(cost_columns), "no nodes");
+    for (size_t i = 0; i < n; i++) {
+        put_name(r, costs[i].domain, costs[i].op);
+        mlo_cell_text(r, costs[i].node);
+        mlo_cell_text(r, costs[i].shape);
+        mlo_cell_u64(r, costs[i].flops);
+        mlo_cell_u64(r, costs[i].bytes);
+        mlo_cell_u64(r, costs[i].parameters);
+        flops += costs[i].flops;
+        bytes += costs[i].bytes;
+        parameters += costs[i].parameters;
+    }
+    mlo_report_u64(r, "flops", "operations", flops);
+    mlo_report_u64(r, "bytes_moved", "bytes moved", bytes);
+    mlo_report_u64(r, "parameters", "parameters", parameters);
+}
+
+static int show_costs(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_dim_value *dims = mlo_calloc(o->dims.n + 1, sizeof *dims, err);
+    MLO_AUTOFREE struct mlo_node_cost *costs = NULL;
+    struct mlo_plan_opts plain = {.plain = true};
+    struct mlo_inputs_opts made = {
+        .rows = o->rows ? o->rows : 1, .dims = dims, .n_dims = o->dims.n, .seed = 1};
+    struct mlo_inputs *in = NULL;
+    struct mlo_plan *p = NULL;
+    size_t n_in, n;
+    int rc = dims ? mlo_bench_dims(&o->dims, dims, err) : err->code;
+    if (rc == 0)
+        rc = mlo_plan_open(ctx->args[0], &plain, &p, err);
+    if (rc == 0)
+        rc = mlo_inputs_new(p, &made, &in, err);
+    if (rc == 0) {
+        mlo_plan_inputs(p, &n_in);
+        rc = mlo_plan_costs(p, mlo_inputs_values(in), n_in, &costs, &n, err);
+    }
+    if (rc == 0)
+        put_costs(ctx->report, costs, n);
+    mlo_inputs_free(in);
+    mlo_plan_free(p);
+    return rc;
+}
+
 static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
 {
     struct mlo_report *r = ctx->report;
@@ -174,12 +245,15 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc == 0)
         rc = show(ctx, m, err);
     mlo_onnx_close(m);
-    return rc == 0 && o->plan ? show_plan(ctx, err) : rc;
+    if (rc == 0 && o->plan)
+        rc = show_plan(ctx, err);
+    return rc == 0 && o->cost ? show_costs(ctx, o, err) : rc;
 }
 
 static const struct mlo_example examples[] = {
     {"what is in a model", "mlopsctl onnx inspect model.onnx"},
     {"what the engine makes of it", "mlopsctl onnx inspect model.onnx --plan"},
+    {"what a sequence of 128 tokens costs", "mlopsctl onnx inspect model.onnx --cost --dim sequence=128"},
     {"for a script", "mlopsctl onnx inspect model.onnx --json"},
     {0},
 };

@@ -93,6 +93,9 @@ void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b);
 int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct mlo_frame **ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f);
+/* A frame of the main graph with the inputs in it, which must fit: MLO_EUSAGE. */
+int mlo_session_frame(struct mlo_session *s, const struct mlo_value *in, size_t n, struct mlo_frame **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 /* One step; its values are in the frame. */
 int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
                  struct mlo_err *err) MLO_MUST_CHECK;

@@ -358,18 +358,29 @@ static int run_frame(struct mlo_session *s, struct mlo_frame *f, const struct ml
     return rc == 0 && l ? add_layout(s, l, err) : rc;
 }
 
-static int run_with_buffers(struct mlo_session *s, const struct mlo_value *in,
+int mlo_session_frame(struct mlo_session *s, const struct mlo_value *in, size_t n, struct mlo_frame **ret,
+                      struct mlo_err *err)
+{
+    const struct mlo_graph *g = s->plan->graph->graph;
+    int rc = all_fit(s, in, n, err);
+    if (rc == 0)
+        rc = mlo_frame_take(s, s->plan->graph, ret, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct mlo_value *v = &(*ret)->values[g->inputs[i]];
+        *v = in[i];
+        v->buffer = NULL; /* the caller's, whatever it is */
+    }
+    return rc;
+}
+
+static int run_with_buffers(struct mlo_session *s, const struct mlo_value *in, size_t n,
                             const struct mlo_value **ret_out, struct mlo_err *err)
 {
     const struct mlo_graph *g = s->plan->graph->graph;
     struct mlo_frame *f = NULL;
-    int rc = mlo_frame_take(s, s->plan->graph, &f, err);
+    int rc = mlo_session_frame(s, in, n, &f, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < g->n_inputs; i++) {
-        f->values[g->inputs[i]] = in[i];
-        f->values[g->inputs[i]].buffer = NULL; /* the caller's, whatever it is */
-    }
     rc = run_frame(s, f, in, err);
     for (size_t i = 0; rc == 0 && i < g->n_outputs; i++)
         mlo_value_share(&s->out[i], &f->values[g->outputs[i]]);
@@ -384,22 +395,18 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
 {
     struct mlo_layout *l = n == s->plan->n_inputs ? find_layout(s, in) : NULL;
     bool strayed = false;
-    int rc = l ? 0 : all_fit(s, in, n, err);
-    if (rc != 0)
-        return rc;
     if (s->held || s->texts.used > 0)
         forget_run(s);
     s->held = !l;
-    if (l)
-        rc = mlo_layout_run(l, s->arena, in, &strayed, ret_out, err);
-    if (strayed) {
+    if (l) {
+        int rc = mlo_layout_run(l, s->arena, in, &strayed, ret_out, err);
+        if (!strayed)
+            return rc;
         free_layouts(s);
         s->laid_out = false;
+        s->held = true;
     }
-    if (rc != 0 || (l && !strayed))
-        return rc;
-    s->held = true;
-    return run_with_buffers(s, in, ret_out, err);
+    return run_with_buffers(s, in, n, ret_out, err);
 }
 
 /* ---- life ---- */

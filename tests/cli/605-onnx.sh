@@ -18,6 +18,12 @@ test_expect 'inspect --plan: the steps' '
     mlopsctl onnx inspect "$G/onnx/pipelines/mlp/model.onnx" --plan --json >out &&
     jq -e "[.steps[] | select(.step == \"mlopsctl.Dense\")] | length >= 2" out
 '
+test_expect 'inspect --cost: operations, bytes and parameters of each node' '
+    mlopsctl onnx inspect "$G/onnx/pipelines/mlp/model.onnx" --cost --rows 10 --json >out &&
+    jq -e "[.costs[] | select(.operator == \"MatMul\") | .flops, .parameters] as [\$f, \$p] | \$f == 20 * \$p and .flops > \$f" out &&
+    [ "$(jq -r "[.costs[] | select(.operator == \"MatMul\").shape] | first | startswith(\"float32[10,\")" out)" = true ] &&
+    expect_code 2 mlopsctl onnx inspect "$G/onnx/pipelines/mlp/model.onnx" --cost --dim x
+'
 test_expect 'a wrong output is exit 1 and named' '
     cp -r "$cases/broadcast" wrong && cp "$cases/function/test_data_set_0/output_0.pb" wrong/test_data_set_0/output_0.pb &&
     expect_code 1 mlopsctl onnx conformance wrong >out && grep -q "output .y." out
