@@ -81,6 +81,9 @@ void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret
 struct mlo_session;
 int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_session_free(struct mlo_session *s);
+/* How many threads a run of this session may use for large products; 1 as a rule. More than mlo_cpu_count()
+ * only costs. */
+int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * Runs the model. in: one value for each input, borrowed for the call. *ret_out: one for each output, which
  * live until the next run of this session. An input that does not fit is MLO_EUSAGE and named.

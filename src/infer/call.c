@@ -1,8 +1,11 @@
 /* What operators use: attributes, inputs, outputs, shapes. */
 #include "internal.h"
+#include "team.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define SPLIT_FLOPS ((uint64_t)4 << 20) /* some 40 us: several times what waking a thread takes */
 
 /* ---- attributes ---- */
 
@@ -198,6 +201,18 @@ int mlo_scratch(struct mlo_op_call *c, size_t n, size_t size, void **ret, struct
     c->session->scratch = b;
     *ret = b->bytes;
     return 0;
+}
+
+void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
+                  void (*fn)(void *ctx, size_t part, size_t parts), void *ctx)
+{
+    struct mlo_team *t = c->session->team;
+    size_t parts = t && flops >= SPLIT_FLOPS ? mlo_team_threads(t) : 1;
+    parts = parts < most ? parts : most;
+    if (parts > 1)
+        mlo_team_run(t, parts, fn, ctx);
+    else
+        fn(ctx, 0, 1);
 }
 
 size_t mlo_element_size(enum mlo_dtype t)

@@ -72,6 +72,7 @@ struct mlo_frame { /* values of one graph while it runs */
 #define MLO_LAYOUTS_MAX 8 /* of a session: shapes of inputs that it remembers */
 struct mlo_session {
     const struct mlo_plan *plan;
+    struct mlo_team *team;                       /* NULL: one thread */
     bool laid_out;                               /* layouts may be made */
     bool held;                                   /* `out` or `texts` hold something */
     struct mlo_layout *layouts[MLO_LAYOUTS_MAX]; /* the last used first */

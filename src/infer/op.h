@@ -107,6 +107,13 @@ int mlo_text_new(struct mlo_session *s, size_t n, char **ret, struct mlo_err *er
 /* Bytes of an element; 0: packed ones. */
 size_t mlo_element_size(enum mlo_dtype t);
 
+/*
+ * Work that can be split: fn(ctx, part, parts) for each part, beside each other when the session has threads
+ * and `flops` operations are worth waking them; else once, for part 0 of 1. At most `most` parts.
+ */
+void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
+                  void (*fn)(void *ctx, size_t part, size_t parts), void *ctx);
+
 /* ---- shapes ---- */
 
 /* The common shape of two by the rules of NumPy: MLO_EINVALID when there is none. */

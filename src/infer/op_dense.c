@@ -29,6 +29,20 @@ static void release(void *state)
     mlo_dense_free(state);
 }
 
+struct rows {
+    const struct mlo_dense *dense;
+    const float *x;
+    float *y;
+    size_t m, k, n;
+};
+
+static void run_rows(void *ctx, size_t part, size_t parts)
+{
+    const struct rows *r = ctx;
+    size_t from = r->m * part / parts, to = r->m * (part + 1) / parts;
+    mlo_dense_run(r->dense, r->x + from * r->k, to - from, r->y + from * r->n);
+}
+
 static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_dense_params *d = c->params;
@@ -48,9 +62,11 @@ static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
     memcpy(dims + more, x->dims, (x->rank - 1) * sizeof *dims);
     dims[more + x->rank - 1] = (int64_t)n;
     rc = mlo_out_new(c, 0, MLO_DT_F32, dims, more + x->rank, &y, err);
-    if (rc == 0 && y && y->n > 0)
-        mlo_dense_run(c->state, x->data, y->n / n, y->data);
-    return rc;
+    if (rc != 0 || !y || y->n == 0)
+        return rc;
+    struct rows r = {c->state, x->data, y->data, y->n / n, k, n};
+    mlo_op_split(c, 2 * (uint64_t)y->n * k, r.m, run_rows, &r);
+    return 0;
 }
 
 const struct mlo_op mlo_op_dense = {.name = "Dense", .run = run_dense, .prepare = pack, .release = release};

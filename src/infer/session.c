@@ -4,6 +4,7 @@
  * fits is taken. They serve the first run of each shape and graphs that have no layout (layout.c).
  */
 #include "internal.h"
+#include "team.h"
 
 #include <string.h>
 
@@ -447,11 +448,23 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
     return 0;
 }
 
+int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)
+{
+    struct mlo_team *team = NULL;
+    int rc = n > 1 ? mlo_team_new(n, &team, err) : 0;
+    if (rc != 0)
+        return rc;
+    mlo_team_free(s->team);
+    s->team = team;
+    return 0;
+}
+
 void mlo_session_free(struct mlo_session *s)
 {
     if (!s)
         return;
     forget_run(s);
+    mlo_team_free(s->team);
     mlo_session_release(s);
     free(s->out);
     free(s);

@@ -1,7 +1,7 @@
 /*
- * Times a model on random rows of floats, one row and a batch, in one thread:
+ * Times a model on random rows of floats, one row and a batch:
  *
- *     infer-bench MODEL COLUMNS ROWS
+ *     infer-bench MODEL COLUMNS ROWS [THREADS]
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_plan *p = NULL;
     struct mlo_session *s = NULL;
-    if (argc != 4)
+    if (argc < 4 || argc > 5)
         return 2;
     int64_t columns = atoll(argv[2]), rows = atoll(argv[3]), most = rows > 4096 ? rows : 4096;
     double start = seconds(), one, many;
@@ -61,6 +61,8 @@ int main(int argc, char **argv)
         x[i] = (float)rand() / (float)RAND_MAX;
     if (rc == 0)
         rc = mlo_session_new(p, &s, &err);
+    if (rc == 0 && argc > 4)
+        rc = mlo_session_threads(s, (unsigned)atoi(argv[4]), &err);
     if (rc == 0)
         rc = time_rows(s, x, 1, columns, &one, &err);
     if (rc == 0)

@@ -224,6 +224,46 @@ static void sessions_of_one_plan_run_beside_each_other(void)
     mlo_plan_free(p);
 }
 
+static struct bytes one_layer(size_t k, size_t n)
+{
+    struct bytes g = {.n = 0}, product = node("MatMul", "x", "y");
+    float w[32 * 32];
+    for (size_t i = 0; i < k * n; i++)
+        w[i] = (float)(i % 7) - 3;
+    put_input(&product, "w");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_floats(&g, "w", w, (int64_t[]){(int64_t)k, (int64_t)n}, 2);
+    put(&g, GRAPH_NODE, &product);
+    put_port(&g, GRAPH_OUTPUT, "y");
+    return g;
+}
+
+/* Rows of a large product go to threads: the same numbers as from one. */
+static void threads_of_a_session(void)
+{
+    enum { K = 32, N = 32, M = 5001 };
+    struct bytes g = one_layer(K, N);
+    struct mlo_plan *p = plan_of(&g);
+    struct mlo_session *s[2] = {session_of(p), session_of(p)};
+    struct mlo_err err = MLO_ERR_INIT;
+    const struct mlo_value *out[2];
+    float *x = malloc(sizeof *x * M * K);
+    struct mlo_value in = {.kind = MLO_KIND_ARRAY,
+                           .array = {.dtype = MLO_DT_F32, .rank = 2, .dims = {M, K}, .n = M * K, .data = x}};
+    for (size_t i = 0; i < M * K; i++)
+        x[i] = (float)(i % 11) - 5;
+    check_ok(mlo_session_threads(s[1], 3, &err), &err);
+    for (unsigned round = 0; round < 5; round++) {
+        for (size_t i = 0; i < 2; i++)
+            check_ok(mlo_session_run(s[i], &in, 1, &out[i], &err), &err);
+        check(memcmp(out[0][0].array.data, out[1][0].array.data, sizeof(float) * M * N) == 0, "they differ");
+    }
+    for (size_t i = 0; i < 2; i++)
+        mlo_session_free(s[i]);
+    mlo_plan_free(p);
+    free(x);
+}
+
 int main(void)
 {
     run(shapes_come_and_go);
@@ -231,5 +271,6 @@ int main(void)
     run(memory_failures_are_errors);
     run(shapes_that_depend_on_values);
     run(sessions_of_one_plan_run_beside_each_other);
+    run(threads_of_a_session);
     return done_testing();
 }

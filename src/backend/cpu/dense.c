@@ -114,7 +114,7 @@ int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_
                    struct mlo_dense **ret, struct mlo_err *err)
 {
     struct mlo_dense *d = mlo_calloc(1, sizeof *d, err);
-    size_t n_weights;
+    size_t n_weights = 0;
     if (!d)
         return err->code;
     *d = (struct mlo_dense){.kernels = kernels,
