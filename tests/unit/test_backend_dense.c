@@ -170,6 +170,35 @@ static void infinite_weights_and_nan(void)
     each_kind(try_infinite);
 }
 
+/* b of any strides, results in wider rows. */
+static void try_products(const struct mlo_dense_kernels *kernels)
+{
+    for (unsigned round = 0; round < 150; round++) {
+        size_t m = 1 + draw(60), n = 1 + draw(80), k = 1 + draw(draw(2) ? 40 : 600), c_row = n + draw(3);
+        struct mlo_dense_weights f = {.k = k, .n = n, .w = w, .alpha = 1};
+        bool flip = draw(2);
+        f.w_row = flip ? 1 : n;
+        f.w_col = flip ? k : 1;
+        fill(x, m * k, 1);
+        fill(w, k * n, 0);
+        for (size_t i = 0; i < m * c_row; i++)
+            y[i] = 7;
+        struct mlo_matmul p = {m, n, k, x, w, y, k, 1, f.w_row, f.w_col, c_row};
+        mlo_matmul_panels(kernels, &p);
+        for (size_t i = 0; i < m; i++) {
+            for (size_t j = n; j < c_row; j++)
+                check(y[i * c_row + j] == 7, "written behind the end of a row");
+            memmove(y + i * n, y + i * c_row, n * sizeof *y);
+        }
+        compare(&f, m);
+    }
+}
+
+static void products_of_any_matrices(void)
+{
+    each_kind(try_products);
+}
+
 static int make_one(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -190,6 +219,7 @@ int main(void)
     run(odd_sizes_are_right);
     run(any_number_of_rows);
     run(infinite_weights_and_nan);
+    run(products_of_any_matrices);
     run(memory_failures_are_errors);
     return done_testing();
 }

@@ -32,7 +32,7 @@ const struct mlo_dense_kernels *mlo_dense_kernels_of(enum mlo_vector_kind kind)
     return mlo_vector_of(kind) ? all[kind] : NULL;
 }
 
-static const struct mlo_dense_kernels *widest(void)
+const struct mlo_dense_kernels *mlo_dense_widest(void)
 {
     static const struct mlo_dense_kernels *_Atomic known;
     const struct mlo_dense_kernels *found = atomic_load_explicit(&known, memory_order_relaxed);
@@ -139,7 +139,7 @@ int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_
 
 int mlo_dense_new(const struct mlo_dense_weights *from, struct mlo_dense **ret, struct mlo_err *err)
 {
-    return mlo_dense_make(from, widest(), ret, err);
+    return mlo_dense_make(from, mlo_dense_widest(), ret, err);
 }
 
 void mlo_dense_free(struct mlo_dense *d)
@@ -186,25 +186,24 @@ static void activate(const struct mlo_dense_kernels *kernels, const struct mlo_a
 
 void mlo_activate_f32(const struct mlo_activation *a, float *y, size_t n)
 {
-    activate(widest(), a, y, n);
+    activate(mlo_dense_widest(), a, y, n);
 }
 
-/* m rows, in tiles of nearly the same height. Rows that lie a multiple of 4096 bytes apart fall into one set of
- * the first cache, which holds eight. */
-static void run_panel(const struct mlo_dense *d, struct mlo_dense_tile *t, bool narrow, size_t m)
+/* Tiles of nearly the same height. Rows that lie a multiple of 4096 bytes apart fall into one set of the
+ * first cache, which holds eight. */
+void mlo_dense_panel(const struct mlo_dense_kernels *kernels, struct mlo_dense_tile t, bool narrow, size_t m)
 {
-    const struct mlo_dense_kernels *kernels = d->kernels;
     void (*const *tile)(const struct mlo_dense_tile *t) = narrow ? kernels->tile_narrow : kernels->tile;
-    size_t most = d->k % 1024 == 0 && kernels->rows > 8 ? 8 : kernels->rows;
+    size_t most = t.a_row % 1024 == 0 && kernels->rows > 8 ? 8 : kernels->rows;
     if (m <= most) {
-        tile[m - 1](t);
+        tile[m - 1](&t);
         return;
     }
     for (size_t tiles = (m + most - 1) / most; tiles > 0; tiles--) {
         size_t rows = (m + tiles - 1) / tiles;
-        tile[rows - 1](t);
-        t->a += rows * t->a_row;
-        t->c += rows * t->c_row;
+        tile[rows - 1](&t);
+        t.a += rows * t.a_row;
+        t.c += rows * t.c_row;
         m -= rows;
     }
 }
@@ -247,7 +246,7 @@ static void run_panels(const struct mlo_dense *d, const float *x, size_t m, floa
     for (size_t p = 0; p < d->n; p += d->panel) {
         size_t width = width_at(d, p);
         struct mlo_dense_tile t = tile_at(d, x, p, d->n - p < width ? d->n - p : width, y);
-        run_panel(d, &t, width < d->panel, m);
+        mlo_dense_panel(d->kernels, t, width < d->panel, m);
     }
 }
 

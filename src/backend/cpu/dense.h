@@ -6,6 +6,8 @@
 #ifndef MLO_BACKEND_CPU_DENSE_H
 #define MLO_BACKEND_CPU_DENSE_H
 
+#include <stdbool.h>
+
 #include "vector.h"
 
 struct mlo_dense_tile { /* c = bias + a b: some rows, the columns of one panel */
@@ -35,6 +37,11 @@ struct mlo_dense_kernels {
 
 /* NULL: not for this machine. */
 const struct mlo_dense_kernels *mlo_dense_kernels_of(enum mlo_vector_kind kind);
+const struct mlo_dense_kernels *mlo_dense_widest(void);
+/* m rows, tile by tile, of one panel: of two vectors, or a narrow one. */
+void mlo_dense_panel(const struct mlo_dense_kernels *kernels, struct mlo_dense_tile t, bool narrow, size_t m);
+/* As mlo_matmul_f32, of dense rows of a (a_col 1), for this kind of machine. */
+void mlo_matmul_panels(const struct mlo_dense_kernels *kernels, const struct mlo_matmul *p);
 /* As mlo_dense_new, for this kind of machine. */
 int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_kernels *kernels,
                    struct mlo_dense **ret, struct mlo_err *err) MLO_MUST_CHECK;
