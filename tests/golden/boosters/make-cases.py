@@ -2,6 +2,7 @@
 """Models of XGBoost and LightGBM with rows and what the trainers answer, for tests/unit/test_infer_booster.c.
 
     make-cases.py FOLDER          the committed cases (XGBoost 3.2, LightGBM 4.7)
+    make-cases.py --old FOLDER    some of them by older trainers (XGBoost 1.7, LightGBM 3.3), named "old-..."
     make-cases.py --large FOLDER  larger models and more rows, to be compared once
 
 A case is NAME.json, NAME.ubj or NAME.txt and NAME.rows: a line "features outputs results", then a line a row:
@@ -20,8 +21,9 @@ import xgboost as xgb
 
 warnings.filterwarnings("ignore")
 LARGE = "--large" in sys.argv
+OLD = "--old" in sys.argv
 FOLDER = sys.argv[-1]
-N_TRAIN, N_ROWS, ROUNDS, DEPTH, LEAVES = (5000, 2000, 200, 8, 63) if LARGE else (400, 24, 4, 3, 7)
+N_TRAIN, N_ROWS, ROUNDS, DEPTH, LEAVES = (3000, 2000, 150, 7, 63) if LARGE else (400, 24, 4, 3, 7)
 rng = np.random.default_rng(2026)
 F = 6
 CAT = [4, 5]  # columns of categories: 12 of them, and 70
@@ -97,7 +99,7 @@ def xgb_case(name, params, label=None, cats=False, form="json", rounds=ROUNDS, o
         low, high = more.pop("bounds")(s)
         d.set_float_info("label_lower_bound", low)
         d.set_float_info("label_upper_bound", high)
-    params = {"max_depth": DEPTH, "eta": 0.4, "seed": 1, "nthread": 2, "verbosity": 0, **params}
+    params = {"max_depth": DEPTH, "eta": 0.4, "seed": 1, "nthread": 1, "verbosity": 0, **params}
     if more.pop("early", False):
         xv = table(N_TRAIN, cats).astype(np.float32)
         more.update(evals=[(xgb.DMatrix(xv, rng.permutation(y)), "v")], early_stopping_rounds=3, verbose_eval=False)
@@ -207,7 +209,7 @@ def lgb_case(name, params, label=None, cats=False, rounds=ROUNDS, **more):
         x = np.nan_to_num(x)
     s = score(np.nan_to_num(x))
     y = s if label is None else label(s)
-    params = {"num_leaves": LEAVES, "verbose": -1, "seed": 1, "min_data_in_leaf": 5, "learning_rate": 0.3, "num_threads": 2,
+    params = {"num_leaves": LEAVES, "verbose": -1, "seed": 1, "min_data_in_leaf": 5, "learning_rate": 0.3, "num_threads": 1,
               "deterministic": True, "cat_smooth": 1, "min_data_per_group": 5, **params}
     d = lgb.Dataset(x, y, categorical_feature=CAT if cats else [], group=more.pop("group", None))
     b = lgb.train(params, d, rounds)
@@ -250,5 +252,19 @@ def lightgbm_cases():
     lgb_case("lgb-none", {"objective": lambda p, d: (p - d.get_label(), np.ones(len(p)))})
 
 
-xgboost_cases()
-lightgbm_cases()
+def old_cases():
+    xgb_case("old-xgb-squared", {"objective": "reg:squarederror"})
+    xgb_case("old-xgb-logitraw", {"objective": "binary:logitraw", "base_score": 0.3}, label=up)
+    xgb_case("old-xgb-dart", {"booster": "dart", "objective": "count:poisson", "rate_drop": 0.4}, label=positive, rounds=8)
+    xgb_case("old-xgb-cats", {"objective": "multi:softprob", "num_class": 3, "tree_method": "hist"}, label=three, form="ubj",
+             cats=True)
+    xgb_case("old-xgb-linear", {"booster": "gblinear", "objective": "binary:logistic"}, label=up)
+    lgb_case("old-lgb-cats", {"objective": "multiclass", "num_class": 3}, label=three, cats=True)
+    lgb_case("old-lgb-linear", {"objective": "regression", "linear_tree": True})
+
+
+if OLD:
+    old_cases()
+else:
+    xgboost_cases()
+    lightgbm_cases()
