@@ -42,9 +42,9 @@ enum mlo_format {
     MLO_FMT_PICKLE,
     MLO_FMT_ZIP,
     MLO_FMT_HDF5,
-    MLO_FMT_COMPRESSED, /* gzip, zstd, xz, bzip2, 7z */
-    MLO_FMT_XGBOOST,    /* JSON or UBJ */
+    MLO_FMT_XGBOOST, /* JSON or UBJ */
     MLO_FMT_LIGHTGBM,
+    MLO_FMT_COMPRESSED, /* gzip, zstd, xz, bzip2, 7z */
 };
 const char *mlo_format_name(enum mlo_format f); /* "safetensors", "onnx", ... */
 

@@ -45,8 +45,8 @@ int mlo_cast_numbers(const struct mlo_array *from, struct mlo_array *to, struct 
  * The model at `path`, told by its first bytes: ONNX, XGBoost (JSON, UBJ) or LightGBM (text). Of the last two
  * the graph is one node, which takes a matrix [N, features] (float32 for XGBoost, float64 for LightGBM) whose
  * columns may have names, and gives what the trainer's predict does: `label` and
- * `probabilities` of a classifier, else `prediction`; and `margin`, the scores before that. Owner: the caller
- * (mlo_onnx_close).
+ * `probabilities` of a classifier, else `prediction`; and `margin`, the scores before that, where they
+ * differ. Owner: the caller (mlo_onnx_close).
  */
 int mlo_model_file_open(const char *path, const struct mlo_booster_opts *opts, struct mlo_onnx_model **ret,
                         struct mlo_err *err) MLO_MUST_CHECK;

@@ -9,6 +9,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <mlopsctl/base/decimal.h>
@@ -439,6 +440,14 @@ static int settle_objective(struct reader *r, struct mlo_err *err)
     return 0;
 }
 
+/* The trainer calls columns without names so. */
+static bool is_number_name(struct mlo_slice word, size_t i)
+{
+    char usual[64];
+    snprintf(usual, sizeof usual, "Column_%zu", i);
+    return same(word, usual);
+}
+
 static int read_names(struct reader *r, struct mlo_err *err)
 {
     struct mlo_booster *b = r->b;
@@ -447,10 +456,13 @@ static int read_names(struct reader *r, struct mlo_err *err)
     size_t n = 0;
     if (!mlo_utf8_valid(rest.ptr, rest.len) || memchr(rest.ptr, 0, rest.len))
         return mlo_fail(err, MLO_EINVALID, "'feature_names' is not UTF-8");
-    while (next_word(&rest, &word))
-        n++;
+    bool named = false;
+    for (; next_word(&rest, &word); n++)
+        named = named || !is_number_name(word, n);
     if (n != b->n_features)
         return mlo_fail(err, MLO_EINVALID, "%zu names of %zu features", n, b->n_features);
+    if (!named)
+        return 0;
     b->features = names = mlo_arena_alloc(&b->arena, n, sizeof *names, err);
     rest = r->names;
     for (n = 0; names && next_word(&rest, &word); n++)

@@ -25,9 +25,11 @@ const char *mlo_format_word(enum mlo_format f)
     return mlo_format_name(f);
 }
 
-static bool has_tensors(const struct mlo_packed *f)
+/* Tensors, or trees. */
+static bool has_weights(const struct mlo_packed *f)
 {
-    return cJSON_GetObjectItemCaseSensitive(f->doc, "tensors") != NULL;
+    return f->format == MLO_FMT_XGBOOST || f->format == MLO_FMT_LIGHTGBM ||
+           cJSON_GetObjectItemCaseSensitive(f->doc, "tensors") != NULL;
 }
 
 static enum mlo_format main_format(const struct mlo_packed *files, size_t n)
@@ -35,7 +37,7 @@ static enum mlo_format main_format(const struct mlo_packed *files, size_t n)
     uint64_t bytes[MLO_FMT_COMPRESSED + 1] = {0};
     int best = MLO_FMT_UNKNOWN;
     for (size_t i = 0; i < n; i++)
-        if (has_tensors(&files[i]))
+        if (has_weights(&files[i]))
             bytes[files[i].format] += (uint64_t)files[i].file->st.st_size;
     for (int f = MLO_FMT_UNKNOWN + 1; f <= MLO_FMT_COMPRESSED; f++)
         if (bytes[f] > bytes[best])

@@ -17,9 +17,13 @@ static bool ends_in(const char *path, const char *end)
     return n > k && strcmp(path + n - k, end) == 0;
 }
 
-static bool is_onnx(const struct mlo_file *f)
+static bool is_model(const struct mlo_file *f)
 {
-    return (f->format && strcmp(f->format, "onnx") == 0) || ends_in(f->path, ".onnx");
+    static const char *const formats[] = {"onnx", "xgboost", "lightgbm"};
+    for (size_t i = 0; i < MLO_COUNT(formats); i++)
+        if (f->format && strcmp(f->format, formats[i]) == 0)
+            return true;
+    return ends_in(f->path, ".onnx");
 }
 
 static bool is_weight(const struct mlo_file *f)
@@ -50,15 +54,6 @@ static size_t count_files(const struct mlo_bundle *b, bool (*fits)(const struct 
     return n;
 }
 
-static bool may_be_trees(const struct mlo_file *f)
-{
-    static const char *const ends[] = {".json", ".ubj", ".txt", ".model", ".lgb", ".xgb"};
-    for (size_t i = 0; i < MLO_COUNT(ends); i++)
-        if (is_weight(f) && (!f->format || !*f->format) && ends_in(f->path, ends[i]))
-            return true;
-    return false;
-}
-
 static int choose_file(const struct mlo_bundle *b, const char *inside, const struct mlo_file **ret,
                        struct mlo_err *err)
 {
@@ -70,9 +65,7 @@ static int choose_file(const struct mlo_bundle *b, const char *inside, const str
         }
     if (inside)
         return mlo_fail(err, MLO_ENOTFOUND, "the bundle has no file '%s'", inside);
-    n = count_files(b, is_onnx, ret);
-    if (n == 0)
-        n = count_files(b, may_be_trees, ret);
+    n = count_files(b, is_model, ret);
     if (n == 0)
         return no_model(b, err);
     if (n == 1)

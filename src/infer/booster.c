@@ -121,7 +121,8 @@ static size_t put_values(struct import *i)
     } else {
         put_value(i, id++, "prediction", t, b->n_outputs);
     }
-    put_value(i, id++, "margin", t, b->n_outputs);
+    if (b->link != MLO_LINK_NONE || b->average)
+        put_value(i, id++, "margin", t, b->n_outputs);
     return id;
 }
 

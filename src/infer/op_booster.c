@@ -204,11 +204,13 @@ static int open_outputs(struct mlo_op_call *c, struct run *r, struct mlo_err *er
     int64_t dims[2] = {(int64_t)r->n, (int64_t)r->b->n_outputs};
     size_t i = 0;
     int rc = r->b->classes ? mlo_out_new(c, i++, MLO_DT_I64, dims, 1, &r->label, err) : 0;
-    if (rc == 0)
+    if (rc == 0 && i + 1 < c->n_out)
         rc = mlo_out_new(c, i + 1, r->x->dtype, dims, 2, &r->margin, err);
     dims[1] = r->b->classes && dims[1] == 1 ? 2 : dims[1];
     if (rc == 0)
         rc = mlo_out_new(c, i, r->x->dtype, dims, 2, &r->result, err);
+    if (!r->margin)
+        r->margin = r->result;
     return rc;
 }
 

@@ -72,8 +72,10 @@ static int add_port(struct mlo_features *f, size_t *cap, const struct mlo_port_t
     if (width == 0)
         f->open = input;
     int rc = 0;
-    for (; rc == 0 && one.at < width; one.at++)
+    for (; rc == 0 && one.at < width; one.at++) {
+        one.name = p->columns ? p->columns[one.at] : NULL;
         rc = add(f, cap, &one, err);
+    }
     return rc;
 }
 

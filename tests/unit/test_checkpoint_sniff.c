@@ -84,6 +84,12 @@ static void each_format_is_known_by_its_bytes(void)
     is(BYTES("\x80\x02}q\0."), MLO_FMT_PICKLE);
     is(BYTES("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e"), MLO_FMT_TORCH_LEGACY);
     is(zip_of(NULL, 0, false), MLO_FMT_ZIP);
+    is(BYTES("{\"learner\":{\"attributes\":{}}}"), MLO_FMT_XGBOOST);
+    is(BYTES("{ \n \"learner\" : {}}"), MLO_FMT_XGBOOST);
+    is(BYTES("{L\0\0\0\0\0\0\0\7learner{L"), MLO_FMT_XGBOOST);
+    is(BYTES("tree\nversion=v4\n"), MLO_FMT_LIGHTGBM);
+    is(BYTES("tree\r\nversion=v4\r\n"), MLO_FMT_LIGHTGBM);
+    is(BYTES("tree\nshaded=v4\n"), MLO_FMT_UNKNOWN);
 }
 
 static void safetensors_lengths_that_look_like_other_magics(void)

@@ -89,7 +89,7 @@ static bool close_to(double a, double b, bool wide)
 /* What is to be compared with the trainer's prediction k. */
 static double result(const struct mlo_value *out, size_t n_out, const struct rows *r, size_t row, size_t k)
 {
-    if (n_out == 2)
+    if (n_out < 3)
         return number(&out[0].array, row * r->results + k);
     if (r->results == 1 && r->outputs == 1)
         return number(&out[1].array, row * 2 + 1);
