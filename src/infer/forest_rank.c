@@ -335,10 +335,10 @@ static int write_all_filled(struct ranker *r, struct mlo_tree_group *g, struct w
 static int write_all_steps(struct ranker *r, struct mlo_tree_group *g, struct writer *w, struct mlo_err *err)
 {
     size_t n = 0, leaves = 1;
-    for (size_t i = g->first; i < g->first + g->n; i++) {
+    for (size_t i = g->first; i < g->first + g->n; i++)
         n += r->n_leaves[i] - 1;
+    for (size_t i = 0; i < r->f->trees.n; i++) /* of all groups: the constant slots are filled once */
         leaves = r->n_leaves[i] > leaves ? r->n_leaves[i] : leaves;
-    }
     size_t *first = mlo_arena_alloc(&r->f->memory, g->n + 1, sizeof *first, err);
     g->steps = w->step = first ? mlo_arena_alloc(&r->f->memory, n + 1, sizeof *w->step, err) : NULL;
     if (!w->step)

@@ -296,6 +296,7 @@ struct shape {
     size_t trees, nodes, features, targets, votes; /* nodes: most of a tree */
     unsigned depth, limits;                        /* different ones */
     unsigned modes;                                /* the first so many */
+    bool falling;                                  /* each tree has fewer nodes than the one before */
 };
 
 static double random_limit(struct grown *g, const struct shape *s)
@@ -335,7 +336,8 @@ static void grown_init(struct grown *g, const struct shape *s, unsigned seed)
                         .state = seed};
     for (size_t i = 0; i < s->trees; i++) {
         g->roots[i] = n;
-        n = grow(g, s, n, n + 1, n + s->nodes, s->depth);
+        size_t most = s->falling ? s->nodes * (s->trees - i) / s->trees : s->nodes;
+        n = grow(g, s, n, n + 1, n + (most ? most : 1), s->depth);
         for (size_t k = 2 * g->roots[i]; k < 2 * n; k++)
             for (size_t v = 0; v < s->votes; v++)
                 g->votes[k * s->votes + v] = (struct mlo_vote){(uint32_t)((i + v) % s->targets),
@@ -492,6 +494,7 @@ static void more_limits_than_a_byte(void)
 {
     check_shape(&(struct shape){TREES, 63, 2, 1, 1, 6, 2000, 4}, 2);
     check_shape(&(struct shape){50, 200, 1, 1, 1, 15, 3000, 4}, 2);
+    check_shape(&(struct shape){50, 200, 1, 1, 1, 15, 3000, 4, .falling = true}, 2);
 }
 
 static void more_columns_than_one_row_takes(void)
