@@ -151,7 +151,8 @@ static int enter(struct mlo_jpull *j, int state, struct mlo_err *err)
 static bool take_nonfinite(struct mlo_jpull *j)
 {
     static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
-    for (size_t i = 0; j->nonfinite && i < MLO_COUNT(words); i++) {
+    bool letter = j->end - j->p > 2 && (j->p[0] > '9' || j->p[1] > '9');
+    for (size_t i = 0; j->nonfinite && letter && i < MLO_COUNT(words); i++) {
         size_t n = strlen(words[i]);
         if ((size_t)(j->end - j->p) < n || memcmp(j->p, words[i], n) != 0)
             continue;

@@ -372,10 +372,8 @@ static int value_of(const struct mlo_document *d, enum mlo_jtok token, bool floa
         return mlo_fail(err, MLO_EINVALID, "a number was expected");
     if (d->binary) {
         *ret = float_ ? (double)(float)d->number : d->number;
-    } else if (is_word(d, "NaN")) {
-        *ret = (double)NAN;
-    } else if (is_word(d, "Infinity") || is_word(d, "-Infinity")) {
-        *ret = *d->text == '-' ? -HUGE_VAL : HUGE_VAL;
+    } else if (end[-1] > '9') { /* a word, not a digit */
+        *ret = is_word(d, "NaN") ? (double)NAN : *d->text == '-' ? -HUGE_VAL : HUGE_VAL;
     } else if (float_) {
         stop = mlo_decimal_read_float(d->text, end, &f);
         *ret = stop ? (double)f : 0;

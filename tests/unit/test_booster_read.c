@@ -137,6 +137,19 @@ static void lightgbm_refuses_what_it_does_not_know(void)
     refused("lgb-linear.txt", "num_features=", "num_features=99", MLO_EINVALID, "tree 0, leaf 0: 99");
 }
 
+/* What XGBoost writes of trees whose training went wrong is no JSON. */
+static void numbers_that_are_not_finite(void)
+{
+    struct text t = changed(XGB, "\"loss_changes\":[", "\"loss_changes\":[NaN,Infinity,-Infinity,");
+    struct mlo_booster *b = NULL;
+    struct mlo_err err = MLO_ERR_INIT;
+    check_ok(mlo_xgboost_read(t.ptr, t.n, NULL, &b, &err), &err);
+    mlo_booster_free(b);
+    free(t.ptr);
+    refused(XGB, "\"loss_changes\":[", "\"loss_changes\":[Nan,", MLO_EINVALID, "bad number");
+    refused(XGB, "\"left_children\":[", "\"left_children\":[NaN,", MLO_EINVALID, "tree 0");
+}
+
 /* Any part of a file is refused, and nothing is read behind it. */
 static void files_that_end_early(void)
 {
@@ -233,6 +246,7 @@ int main(void)
     run(xgboost_refuses_sets_that_do_not_fit);
     run(lightgbm_names_the_tree_and_the_node);
     run(lightgbm_refuses_what_it_does_not_know);
+    run(numbers_that_are_not_finite);
     run(files_that_end_early);
     run(counts_of_ubj_are_checked_before_memory_is_taken);
     run(nesting_is_bounded);
