@@ -182,6 +182,10 @@ void mlo_bundle_release(struct mlo_bundle *b);
  * the family has none worth reading (MLO_FAMILY_ARTIFACT). */
 int mlo_bundle_parse(const char *manifest, size_t n, const char *config, size_t config_n, const char *extra,
                      size_t extra_n, struct mlo_bundle *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* One of its files, whole and checked against its digest, with a NUL added; MLO_ENOTFOUND, or MLO_EINVALID
+ * for more than max bytes. Owner of *ret: the caller. */
+int mlo_bundle_read(struct mlo_store *s, const struct mlo_bundle *b, const char *path, size_t max, char **ret,
+                    size_t *ret_len, struct mlo_err *err) MLO_MUST_CHECK;
 /* A model's manifest alone: types, sizes, paths safe and once. For those who are about to fetch what it
  * names. */
 int mlo_manifest_check(const char *text, size_t n, struct mlo_err *err) MLO_MUST_CHECK;

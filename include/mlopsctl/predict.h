@@ -88,12 +88,16 @@ enum mlo_answer_form { MLO_ANSWER_CSV, MLO_ANSWER_TSV, MLO_ANSWER_JSONL, MLO_ANS
 struct mlo_answer_opts {
     enum mlo_answer_form form;
     bool probabilities; /* of the classes, a column for each */
+    bool varying;       /* JSON Lines: each row is written by itself, and its array has a shape of its own */
 };
 struct mlo_answers;
 /* Which outputs are told: of a classifier the label, and with `probabilities` those; of others all.
  * MLO_EUSAGE: there are no probabilities, or the form cannot hold the outputs. */
 int mlo_answers_new(const struct mlo_plan *p, const struct mlo_answer_opts *o, struct mlo_answers **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* The same of outputs that are made of a model's. Borrowed. */
+int mlo_answers_of_ports(const struct mlo_port_type *ports, size_t n, const struct mlo_answer_opts *o,
+                         struct mlo_answers **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_answers_free(struct mlo_answers *a);
 /* Columns as the first outputs of the model show them. Once, before the functions below. */
 int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_t rows,

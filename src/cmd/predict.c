@@ -46,6 +46,27 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "refuse a table with columns that the model does not take",
      .offset = offsetof(struct mlo_predict_args, strict)},
+    {.name = "text",
+     .type = MLO_OPT_LIST,
+     .arg = "TEXT",
+     .help = "a text for an encoder, instead of rows",
+     .offset = offsetof(struct mlo_predict_args, texts)},
+    {.name = "text-column",
+     .type = MLO_OPT_STRING,
+     .arg = "COLUMN",
+     .help = "the column that holds a text for an encoder",
+     .offset = offsetof(struct mlo_predict_args, text_column)},
+    {.name = "pool",
+     .type = MLO_OPT_CHOICE,
+     .arg = "HOW",
+     .help = "how the vectors of a text's tokens become one; as a rule what the files beside the model say, "
+             "else mean",
+     .offset = offsetof(struct mlo_predict_args, pool),
+     .choices = "mean|cls|max|none"},
+    {.name = "normalize",
+     .type = MLO_OPT_FLAG,
+     .help = "bring each text's vector to length 1",
+     .offset = offsetof(struct mlo_predict_args, normalize)},
     {.name = "limit",
      .type = MLO_OPT_U64,
      .arg = "N",
@@ -55,7 +76,7 @@ static const struct mlo_opt opts_table[] = {
     {.name = "batch",
      .type = MLO_OPT_U64,
      .arg = "N",
-     .help = "rows that the model is given at once, at most (4096)",
+     .help = "rows that the model is given at once, at most (4096; of texts 256)",
      .offset = offsetof(struct mlo_predict_args, batch),
      .min = 1,
      .max = 1 << 20},
@@ -70,6 +91,8 @@ static const struct mlo_opt opts_table[] = {
 static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
 {
     struct mlo_report *r = ctx->report;
+    if (p->texts)
+        mlo_predict_texts_tell(p, ctx);
     if (st->ragged)
         mlo_warn(ctx, "%llu lines are no rows of the table and were left out",
                  (unsigned long long)st->ragged);
@@ -99,6 +122,16 @@ static int find_features(struct mlo_predict *p, const struct mlo_model *m, struc
                     : mlo_features_find(p->plan, names, n, &p->features, err);
 }
 
+/* Texts of the command line. */
+static int predict_given(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_err *err)
+{
+    struct mlo_scan_result none = {0};
+    int rc = mlo_predict_texts_given(p, ctx, err);
+    if (rc == 0)
+        tell(ctx, p, &none);
+    return rc;
+}
+
 static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
 {
     static const char *const standard_input[] = {"-"};
@@ -107,7 +140,7 @@ static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_
     const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
     struct mlo_table *t = NULL;
     struct mlo_scan_result st;
-    int rc = find_features(p, m, err);
+    int rc = p->texts ? 0 : find_features(p, m, err);
     if (rc == 0)
         rc = mlo_table_open(paths, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &to, &t, err);
     if (rc == 0)
@@ -135,7 +168,9 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
     p.plan = m.plan;
     if (rc == 0)
-        rc = predict(ctx, &p, &m, err);
+        rc = mlo_predict_texts_open(&p, ctx, &m, err);
+    if (rc == 0)
+        rc = o.texts.n ? predict_given(ctx, &p, err) : predict(ctx, &p, &m, err);
     mlo_predict_release(&p);
     mlo_model_release(&m);
     free(features.items);
@@ -148,6 +183,8 @@ static const struct mlo_example examples[] = {
     {"Into a file that appears when it is whole", "mlopsctl predict loans:1.4.0 loans.csv -o answers.csv"},
     {"A model's file and a table with more columns; one of them stands beside the answers",
      "mlopsctl predict credit-1.4.0.onnx current.csv --by-position --keep bad"},
+    {"The embedding of a text, by an encoder packed with its tokenizer",
+     "mlopsctl predict minilm:1 --text 'Where is the invoice?'"},
     {0},
 };
 
@@ -159,7 +196,8 @@ const struct mlo_command mlo_cmd_predict = {
     .description =
         "Runs a model (a bundle, or a file) on every row and writes its answers in the same order, with\n"
         "constant memory for any number of rows. Columns are found by name where the model or the bundle\n"
-        "names them; what is missing or of another type is told at once. Without ROWS standard input.",
+        "names them; what is missing or of another type is told at once. Without ROWS standard input.\n"
+        "With --text or --text-column texts go through an encoder with the tokenizer beside it.",
     .opts = opts_table,
     .opts_size = sizeof(struct mlo_predict_args),
     .args = {.min = 1, .max = UINT_MAX, .complete = MLO_OPTF_FILE | MLO_OPTF_REF},

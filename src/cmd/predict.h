@@ -13,6 +13,9 @@ struct mlo_predict_args {
     struct mlo_strings features, keep;
     uint64_t batch, threads, limit;
     bool by_position, strict, probabilities, explain;
+    struct mlo_strings texts;
+    const char *text_column, *pool;
+    bool normalize;
 };
 
 /* ---- predict_output.c: where the answers go ---- */
@@ -39,8 +42,10 @@ struct mlo_predict_worker {
     struct mlo_feed *feed;
     struct mlo_session *session;
 };
+struct mlo_predict_texts;
 struct mlo_predict {
     const struct mlo_predict_args *args;
+    struct mlo_predict_texts *texts; /* NULL: the model takes columns */
     const struct mlo_plan *plan;
     struct mlo_features features;
     struct mlo_match match;
@@ -57,5 +62,29 @@ struct mlo_predict {
 int mlo_predict_table(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_table *t,
                       struct mlo_scan_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_predict_release(struct mlo_predict *p);
+/* The columns of the answers, from the first of them. Any thread. */
+int mlo_predict_settle(struct mlo_predict *p, const struct mlo_value *out, size_t rows,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+/* Writes text behind what is written; ctx is the mlo_predict. */
+int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
+/* The number of rows, now that it is known, and the file's name. */
+int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- predict_text.c: texts through an encoder ---- */
+
+/* Makes p->texts when the user asks for texts: tokenizer and settings from beside the model. */
+int mlo_predict_texts_open(struct mlo_predict *p, struct mlo_ctx *ctx, const struct mlo_model *m,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_predict_texts_free(struct mlo_predict_texts *x);
+int mlo_predict_texts_answers(struct mlo_predict *p, struct mlo_answer_opts *o,
+                              struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_predict_texts_workers(struct mlo_predict *p, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
+/* Texts of a batch's column, or with b NULL those of --text. */
+int mlo_predict_texts_run(struct mlo_predict *p, unsigned worker, const struct mlo_batch *b, size_t from,
+                          size_t n, struct mlo_str *to, struct mlo_err *err) MLO_MUST_CHECK;
+/* The texts of --text, without a table. */
+int mlo_predict_texts_given(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_err *err) MLO_MUST_CHECK;
+/* What the user ought to hear: texts that were cut, or are not there. */
+void mlo_predict_texts_tell(const struct mlo_predict *p, struct mlo_ctx *ctx);
 
 #endif

@@ -8,11 +8,12 @@
 
 #include "predict.h"
 
-#define ROWS_AT_ONCE 4096 /* unless the user or the model says otherwise */
+#define ROWS_AT_ONCE  4096 /* unless the user or the model says otherwise */
+#define TEXTS_AT_ONCE 256
 
 /* ---- columns ---- */
 
-static int settle(struct mlo_predict *p, const struct mlo_value *out, size_t rows, struct mlo_err *err)
+int mlo_predict_settle(struct mlo_predict *p, const struct mlo_value *out, size_t rows, struct mlo_err *err)
 {
     pthread_mutex_lock(&p->lock);
     int rc = p->settled ? 0 : mlo_answers_settle(p->answers, out, rows, err);
@@ -41,9 +42,10 @@ static void settle_beforehand(struct mlo_predict *p)
     size_t n, rows = p->features.rows ? (size_t)p->features.rows : 1;
     struct mlo_predict_worker *w = &p->workers[0];
     (void)mlo_plan_inputs(p->plan, &n);
-    if (has_fixed_inputs(p->plan) && mlo_feed_blank(w->feed, rows, &in, &ignored) == 0 &&
-        mlo_session_run(w->session, in, n, &out, &ignored) == 0)
-        (void)settle(p, out, rows, &ignored);
+    if (!has_fixed_inputs(p->plan) || mlo_feed_blank(w->feed, rows, &in, &ignored) != 0 ||
+        mlo_session_run(w->session, in, n, &out, &ignored) != 0 ||
+        mlo_predict_settle(p, out, rows, &ignored) != 0)
+        return;
 }
 
 /* ---- workers ---- */
@@ -70,6 +72,7 @@ void mlo_predict_release(struct mlo_predict *p)
         mlo_session_free(p->workers[i].session);
     }
     free(p->workers);
+    mlo_predict_texts_free(p->texts);
     mlo_answers_free(p->answers);
     mlo_match_release(&p->match);
     mlo_features_release(&p->features);
@@ -82,21 +85,23 @@ void mlo_predict_release(struct mlo_predict *p)
 static int run_some(struct mlo_predict *p, unsigned worker, const struct mlo_batch *b, size_t from, size_t n,
                     struct mlo_str *to, struct mlo_err *err)
 {
-    struct mlo_predict_worker *w = &p->workers[worker];
     const struct mlo_value *in, *out;
     size_t n_in;
+    if (p->texts)
+        return mlo_predict_texts_run(p, worker, b, from, n, to, err);
+    struct mlo_predict_worker *w = &p->workers[worker];
     (void)mlo_plan_inputs(p->plan, &n_in);
     int rc = mlo_feed_rows(w->feed, b, from, n, &in, err);
     if (rc == 0)
         rc = mlo_session_run(w->session, in, n_in, &out, err);
     if (rc == 0)
-        rc = settle(p, out, p->features.rows ? (size_t)p->features.rows : n, err);
+        rc = mlo_predict_settle(p, out, p->features.rows ? (size_t)p->features.rows : n, err);
     return rc == 0 ? mlo_answers_write(p->answers, out, n, &p->match, b, from, to, err) : rc;
 }
 
 static size_t rows_at_once(const struct mlo_predict *p)
 {
-    size_t n = p->args->batch ? (size_t)p->args->batch : ROWS_AT_ONCE;
+    size_t n = p->args->batch ? (size_t)p->args->batch : p->texts ? TEXTS_AT_ONCE : ROWS_AT_ONCE;
     return p->features.rows ? (size_t)p->features.rows : n;
 }
 
@@ -136,7 +141,7 @@ static int write_header(struct mlo_predict *p, struct mlo_err *err)
     return rc == 0 ? mlo_write_all(p->out.fd, line.ptr, line.len, err) : rc;
 }
 
-static int put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
+int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
 {
     struct mlo_predict *p = ctx;
     int rc = write_header(p, err);
@@ -144,7 +149,7 @@ static int put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
 }
 
 /* The number of rows, now that it is known. */
-static int finish(struct mlo_predict *p, struct mlo_err *err)
+int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, MLO_STR_MAX);
@@ -159,7 +164,7 @@ static int finish(struct mlo_predict *p, struct mlo_err *err)
 
 static int scan(struct mlo_predict *p, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
 {
-    const struct mlo_batch_writer w = {run_batch, put, p};
+    const struct mlo_batch_writer w = {run_batch, mlo_predict_put, p};
     int rc = mlo_table_scan_in_order(t, &w, ret, err);
     if (rc == MLO_NO) { /* as many as were asked for */
         *err = MLO_ERR_INIT;
@@ -204,16 +209,19 @@ int mlo_predict_table(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_tab
     *ret = (struct mlo_scan_result){0};
     int rc = mlo_predict_form(ctx, p->args, mlo_table_format(t), &ao.form, err);
     if (rc == 0)
-        rc = mlo_answers_new(p->plan, &ao, &p->answers, err);
+        rc = p->texts ? mlo_predict_texts_answers(p, &ao, err)
+                      : mlo_answers_new(p->plan, &ao, &p->answers, err);
     if (rc == 0)
         rc = match(p, ctx, t, err);
     if (rc == 0)
-        rc = make_workers(p, mlo_table_workers(t), err);
+        rc = p->texts ? mlo_predict_texts_workers(p, mlo_table_workers(t), err)
+                      : make_workers(p, mlo_table_workers(t), err);
     if (rc == 0)
         rc = mlo_predict_output_open(p->args, ao.form, &p->out, err);
     if (rc != 0)
         return rc;
-    settle_beforehand(p);
+    if (!p->texts)
+        settle_beforehand(p);
     rc = scan(p, t, ret, err);
-    return rc == 0 ? finish(p, err) : rc;
+    return rc == 0 ? mlo_predict_finish(p, err) : rc;
 }

@@ -85,6 +85,8 @@ uint32_t mlo_tokenizer_find(const struct mlo_tokenizer *t, const char *token, si
 int mlo_tokenizer_set_added(struct mlo_tokenizer *t, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_template_add(struct mlo_template *t, enum mlo_piece_kind kind, uint32_t id, uint32_t type,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* The templates and the padding are read: their ids count among the tokenizer's. */
+void mlo_tokenizer_count_ids(struct mlo_tokenizer *t);
 /* [CLS] A [SEP], and [CLS] A [SEP] B [SEP]. */
 void mlo_template_bert(struct mlo_tokenizer *t, uint32_t cls, uint32_t sep);
 

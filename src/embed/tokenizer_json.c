@@ -400,7 +400,10 @@ static int read_document(struct mlo_tokenizer *t, const cJSON *doc, const struct
         rc = read_post_processor(t, doc, err);
     if (rc == 0)
         rc = read_truncation(t, doc, err);
-    return rc == 0 ? read_padding(t, doc, err) : rc;
+    if (rc == 0)
+        rc = read_padding(t, doc, err);
+    mlo_tokenizer_count_ids(t);
+    return rc;
 }
 
 int mlo_tokenizer_parse(const char *json, size_t n, struct mlo_tokenizer **ret, struct mlo_err *err)

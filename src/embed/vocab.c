@@ -182,3 +182,13 @@ void mlo_template_bert(struct mlo_tokenizer *t, uint32_t cls, uint32_t sep)
     t->single = (struct mlo_template){.pieces = {first, a, end}, .n = 3, .n_special = 2};
     t->pair = (struct mlo_template){.pieces = {first, a, end, b, end_b}, .n = 5, .n_special = 3};
 }
+
+void mlo_tokenizer_count_ids(struct mlo_tokenizer *t)
+{
+    const struct mlo_template *templates[] = {&t->single, &t->pair};
+    uint32_t last = t->pad_id;
+    for (size_t k = 0; k < MLO_COUNT(templates); k++)
+        for (size_t i = 0; i < templates[k]->n; i++)
+            last = templates[k]->pieces[i].id > last ? templates[k]->pieces[i].id : last;
+    t->n_ids = last >= t->n_ids ? last + 1 : t->n_ids;
+}

@@ -62,24 +62,33 @@ static int choose_outputs(struct mlo_answers *a, size_t n, struct mlo_err *err)
     return choose_form(a, err);
 }
 
-int mlo_answers_new(const struct mlo_plan *p, const struct mlo_answer_opts *o, struct mlo_answers **ret,
-                    struct mlo_err *err)
+int mlo_answers_of_ports(const struct mlo_port_type *ports, size_t n, const struct mlo_answer_opts *o,
+                         struct mlo_answers **ret, struct mlo_err *err)
 {
-    size_t n;
-    const struct mlo_port_type *ports = mlo_plan_outputs(p, &n);
     struct mlo_answers *a = mlo_calloc(1, sizeof *a, err);
     if (!a)
         return err->code;
-    a->plan = p;
     a->ports = ports;
     a->form = o->form;
     a->probabilities = o->probabilities;
+    a->varying = o->varying;
     mlo_arena_init(&a->arena, (size_t)64 << 20);
     int rc = n ? choose_outputs(a, n, err) : mlo_fail(err, MLO_EUNAVAIL, "the model has no output");
     if (rc != 0)
         mlo_answers_free(a);
     else
         *ret = a;
+    return rc;
+}
+
+int mlo_answers_new(const struct mlo_plan *p, const struct mlo_answer_opts *o, struct mlo_answers **ret,
+                    struct mlo_err *err)
+{
+    size_t n;
+    const struct mlo_port_type *ports = mlo_plan_outputs(p, &n);
+    int rc = mlo_answers_of_ports(ports, n, o, ret, err);
+    if (rc == 0)
+        (*ret)->plan = p;
     return rc;
 }
 
@@ -212,11 +221,12 @@ int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_
 
 /* ---- later outputs are of the same columns ---- */
 
-static bool same_shape(const struct mlo_answer_output *o, const struct mlo_array *v, size_t n)
+static bool same_shape(const struct mlo_answers *a, const struct mlo_answer_output *o,
+                       const struct mlo_array *v, size_t n)
 {
     if (v->rank != o->shape.rank || v->dtype != o->shape.dtype || v->dims[0] < (int64_t)n)
         return false;
-    for (unsigned i = 1; i < v->rank; i++)
+    for (unsigned i = 1; i < v->rank && !a->varying; i++)
         if (v->dims[i] != o->shape.dims[i])
             return false;
     return true;
@@ -238,7 +248,7 @@ int mlo_answers_check(const struct mlo_answers *a, const struct mlo_value *out, 
     for (size_t k = 0; k < a->n_outputs; k++) {
         const struct mlo_answer_output *o = &a->outputs[k];
         const struct mlo_value *v = &out[o->port];
-        if (o->maps ? !same_maps(o, v, n) : v->kind != MLO_KIND_ARRAY || !same_shape(o, &v->array, n))
+        if (o->maps ? !same_maps(o, v, n) : v->kind != MLO_KIND_ARRAY || !same_shape(a, o, &v->array, n))
             return refuse(a, o->port, "is of another shape than for the rows before", err);
     }
     return 0;

@@ -20,10 +20,10 @@ struct mlo_answer_column {
     bool array;    /* all elements, as an array */
 };
 struct mlo_answers {
-    const struct mlo_plan *plan;
+    const struct mlo_plan *plan; /* NULL: the outputs are not a model's own */
     const struct mlo_port_type *ports;
     enum mlo_answer_form form;
-    bool probabilities, settled;
+    bool probabilities, settled, varying;
     struct mlo_answer_output *outputs;
     size_t n_outputs;
     struct mlo_answer_column *columns;
