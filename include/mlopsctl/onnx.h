@@ -120,6 +120,8 @@ int mlo_onnx_open(const char *path, struct mlo_onnx_model **ret, struct mlo_err 
 int mlo_onnx_parse(const void *bytes, size_t n, int dirfd, struct mlo_onnx_model **ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_onnx_close(struct mlo_onnx_model *m);
+/* Nobody will look at this constant of the model again: its whole pages go back to the system. */
+void mlo_onnx_forget(struct mlo_onnx_model *m, const struct mlo_array *a);
 /* A TensorProto by itself, as conformance data holds inputs and outputs. *ret borrows from the bytes and from
  * `arena`. */
 int mlo_onnx_read_tensor(const void *bytes, size_t n, struct mlo_arena *arena, struct mlo_array *ret,

@@ -20,6 +20,9 @@ static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
                                      .activation = d->activation};
     struct mlo_dense *made = NULL;
     int rc = mlo_dense_new(&from, &made, err);
+    p->packed[1] = true;
+    if (b)
+        p->packed[2] = true;
     *ret = made;
     return rc;
 }

@@ -84,21 +84,27 @@ int mlo_plan_add_constant(struct mlo_plan_graph *g, enum mlo_dtype t, const int6
     return 0;
 }
 
-static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, struct mlo_err *err)
+static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_t value)
 {
-    const struct mlo_array **constant;
-    if (!s->op->prepare)
-        return 0;
-    constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
-    if (!constant)
+    return is_constant(g, value) && g->constants[value].kind == MLO_KIND_ARRAY ? &g->constants[value].array
+                                                                               : NULL;
+}
+
+/* Marks in `needed` the inputs that runs look at; NULL: not asked. */
+static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, unsigned char *needed,
+                   struct mlo_err *err)
+{
+    MLO_AUTOFREE const struct mlo_array **constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
+    MLO_AUTOFREE bool *packed = mlo_calloc(s->n_in + 1, sizeof *packed, err);
+    if (!constant || !packed)
         return err->code;
     for (size_t i = 0; i < s->n_in; i++)
-        constant[i] = is_constant(g, s->in[i]) && g->constants[s->in[i]].kind == MLO_KIND_ARRAY
-                          ? &g->constants[s->in[i]].array
-                          : NULL;
-    struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params};
-    int rc = s->op->prepare(&p, &s->state, err);
-    free(constant);
+        constant[i] = constant_of(g, s->in[i]);
+    struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params, packed};
+    int rc = s->op->prepare ? s->op->prepare(&p, &s->state, err) : 0;
+    for (size_t i = 0; i < s->n_in; i++)
+        if (needed && s->in[i] != MLO_NO_VALUE && !packed[i])
+            needed[s->in[i]] = 1;
     return rc;
 }
 
@@ -159,7 +165,7 @@ static int fold(struct maker *m, struct mlo_plan_graph *g, struct mlo_step *s, b
                 struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
-    int rc = prepare(g, s, err);
+    int rc = prepare(g, s, NULL, err);
     if (rc == 0 && !g->frame)
         rc = mlo_frame_take(&m->session, g, &g->frame, err);
     if (rc != 0)
@@ -339,16 +345,39 @@ static int fuse(struct mlo_plan_graph *g, struct mlo_err *err)
     return 0;
 }
 
-static int finish(struct mlo_plan_graph *g, struct mlo_err *err)
+/* Constants that are packed, or from which others were computed, give their memory back. */
+static void forget_constants(struct maker *m, struct mlo_plan_graph *g, unsigned char *needed)
 {
-    MLO_AUTOFREE unsigned char *seen = mlo_calloc(g->n_values + 1, 1, err);
-    int rc = seen ? 0 : err->code;
+    for (size_t i = 0; i < g->n_steps; i++)
+        if (g->steps[i].graphs)
+            mlo_step_each_use(&g->steps[i], mark, needed);
+    for (size_t i = 0; i < g->graph->n_outputs; i++)
+        needed[g->graph->outputs[i]] = 1;
+    for (size_t i = 0; i < g->n_values; i++) {
+        if (needed[i] || !constant_of(g, i))
+            continue;
+        if (g->folded[i]) {
+            free(g->constants[i].array.data);
+            g->constants[i].array.data = NULL;
+            g->folded[i] = 0;
+        } else if (i < g->graph->n_values && g->graph->values[i].constant) {
+            mlo_onnx_forget(m->session.plan->model, &g->constants[i].array);
+        }
+    }
+}
+
+static int finish(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
+{
+    MLO_AUTOFREE unsigned char *flags = mlo_calloc(g->n_values + 1, 1, err);
+    int rc = flags ? 0 : err->code;
     for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
-        rc = prepare(g, &g->steps[i], err);
+        rc = prepare(g, &g->steps[i], flags, err);
         if (rc != 0)
             return mlo_step_fail(&g->steps[i], err);
     }
-    return rc == 0 ? find_lives(g, seen, err) : rc;
+    if (rc == 0 && !m->opts->plain)
+        forget_constants(m, g, flags);
+    return rc == 0 ? find_lives(g, flags, err) : rc;
 }
 
 /* ---- a graph ---- */
@@ -386,7 +415,7 @@ static int make_graph(struct maker *m, const struct mlo_graph *graph, const stru
         mlo_frame_give(&m->session, mlo_steal(&(*ret)->frame));
     if (rc == 0 && !m->opts->plain)
         rc = fuse(*ret, err);
-    return rc == 0 ? finish(*ret, err) : rc;
+    return rc == 0 ? finish(m, *ret, err) : rc;
 }
 
 /* ---- the plan ---- */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/io.h>
 
@@ -68,4 +69,37 @@ int mlo_region_external(struct mlo_model_reader *r, const char *path, uint64_t o
                         offset, path, found.n);
     *ret = (struct mlo_slice){(const char *)found.ptr + offset, (size_t)length};
     return 0;
+}
+
+static void drop_pages(const void *bytes, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)bytes + n;
+    uintptr_t from = ((uintptr_t)bytes + page - 1) / page * page;
+    if (end / page * page > from)
+        madvise((void *)from, end / page * page - from, MADV_DONTNEED);
+}
+
+static bool is_within(const struct mlo_region *r, const void *bytes, size_t n)
+{
+    size_t at = (size_t)((uintptr_t)bytes - (uintptr_t)r->ptr);
+    return at <= r->n && n <= r->n - at;
+}
+
+void mlo_region_drop(const struct mlo_model_reader *r, const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < r->n_regions; i++)
+        if (is_within(&r->regions[i], bytes, n))
+            drop_pages(bytes, n);
+}
+
+/* A constant lies in a file that was read, in the arena, or in bytes of the caller, which stay as they are.
+ */
+void mlo_onnx_forget(struct mlo_onnx_model *m, const struct mlo_array *a)
+{
+    const struct mlo_model_reader *r = (const struct mlo_model_reader *)m;
+    size_t bytes;
+    if (m->close || !mlo_array_bytes(a->dtype, a->n, &bytes) || a->dtype == MLO_DT_STRING)
+        return;
+    if (r->n_regions > 0 && !is_within(&r->given, a->data, bytes))
+        drop_pages(a->data, bytes);
 }

@@ -88,6 +88,9 @@ struct mlo_model_reader {
     struct mlo_region *regions; /* owned: the file, and each of external data */
     char **region_paths;        /* owned; NULL for the model's own file */
     size_t n_regions, regions_cap, paths_cap;
+    struct mlo_message *copied; /* owned: what was not aligned, and is in the arena, too */
+    size_t n_copied, copied_cap;
+    struct mlo_region given; /* the caller's bytes */
     int dirfd;
     struct mlo_opset *opsets;
     size_t opsets_cap;
@@ -110,6 +113,8 @@ int mlo_region_external(struct mlo_model_reader *r, const char *path, uint64_t o
                         struct mlo_slice *ret, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_region_read(struct mlo_model_reader *r, int fd, size_t n, char *path, struct mlo_region *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
+/* Whole pages of n bytes go back to the system, when they lie in a file that was read. */
+void mlo_region_drop(const struct mlo_model_reader *r, const void *bytes, size_t n);
 /* type.c: a TypeProto into kind, dtype and shape of v. */
 int mlo_type_read(struct mlo_model_reader *r, struct mlo_message m, struct mlo_graph_value *v,
                   struct mlo_err *err) MLO_MUST_CHECK;

@@ -176,6 +176,7 @@ void mlo_onnx_close(struct mlo_onnx_model *m)
     }
     free(r->regions);
     free(r->region_paths);
+    free(r->copied);
     mlo_arena_release(&r->arena);
     free(r);
 }
@@ -185,6 +186,8 @@ static int finish(struct mlo_model_reader *r, const void *bytes, size_t n, struc
 {
     int rc = read_model(r, (struct mlo_message){bytes, (const uint8_t *)bytes + n}, err);
     r->dirfd = -1;
+    for (size_t i = 0; rc == 0 && i < r->n_copied; i++)
+        mlo_region_drop(r, r->copied[i].at, mlo_message_left(&r->copied[i]));
     if (rc != 0)
         mlo_onnx_close(&r->model);
     else
@@ -198,6 +201,7 @@ int mlo_onnx_parse(const void *bytes, size_t n, int dirfd, struct mlo_onnx_model
     if (!r)
         return err->code;
     r->model.file_bytes = n;
+    r->given = (struct mlo_region){(void *)(uintptr_t)bytes, n};
     return finish(r, bytes, n, ret, err);
 }
 

@@ -135,6 +135,8 @@ static int read_proto(struct mlo_arena *arena, struct mlo_message m, struct prot
 
 /* ---- bytes ---- */
 
+#define COPY_NOTED ((size_t)64 << 10)
+
 static size_t alignment(enum mlo_dtype t)
 {
     unsigned bits = mlo_dtype_bits(t);
@@ -156,6 +158,20 @@ static int use_bytes(struct mlo_arena *arena, const char *bytes, size_t n, struc
         return err->code;
     memcpy(a->data, bytes, n);
     return 0;
+}
+
+/* The bytes of a large copy are noted: they are not read again. r NULL: of a tensor by itself. */
+static int use_raw(struct mlo_model_reader *r, struct mlo_arena *arena, const struct proto *p,
+                   struct mlo_array *a, struct mlo_err *err)
+{
+    size_t n = mlo_message_left(&p->raw);
+    int rc = use_bytes(arena, (const char *)p->raw.at, n, a, err);
+    if (rc != 0 || !r || a->data == p->raw.at || n < COPY_NOTED)
+        return rc;
+    rc = mlo_grow(&r->copied, &r->copied_cap, r->n_copied + 1, sizeof *r->copied, err);
+    if (rc == 0)
+        r->copied[r->n_copied++] = p->raw;
+    return rc;
 }
 
 static void put_int(uint8_t *to, unsigned bytes, int64_t v)
@@ -245,7 +261,7 @@ int mlo_tensor_proto_read(struct mlo_model_reader *r, struct mlo_arena *arena, s
     if (rc == 0 && p.external)
         rc = use_external(r, arena, &p, &a, err);
     else if (rc == 0 && p.has_raw && a.dtype != MLO_DT_STRING)
-        rc = use_bytes(arena, (const char *)p.raw.at, mlo_message_left(&p.raw), &a, err);
+        rc = use_raw(r, arena, &p, &a, err);
     else if (rc == 0)
         rc = use_typed(arena, &p, &a, err);
     if (rc != 0)

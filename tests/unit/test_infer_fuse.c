@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <mlopsctl/infer.h>
 
@@ -316,6 +318,77 @@ static int make_a_block(void)
     return rc;
 }
 
+/* A constant that is packed, given out and captured in one model: only what nobody looks at is forgotten. */
+static void constants_that_are_still_needed_stay(void)
+{
+    enum { N = 48 }; /* more than a page */
+    struct bytes g = {.n = 0}, product = node("MatMul", "x", "p"), sum = node("Add", "w", "z");
+    float w[N * N];
+    fill(w, N * N);
+    put_input(&product, "w");
+    put_input(&sum, "p");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_floats(&g, "w", w, (int64_t[]){N, N}, 2);
+    put(&g, GRAPH_NODE, &product);
+    put(&g, GRAPH_NODE, &sum);
+    put_port(&g, GRAPH_OUTPUT, "z");
+    put_port(&g, GRAPH_OUTPUT, "w");
+    struct bytes model = model_of(&g, 20);
+    same_results(&model, (int64_t[]){N, N}, 2, "Dense", 1);
+}
+
+/* Of a file: its weights are in memory once, packed, when the plan is made. */
+static void packed_weights_leave_the_file(void)
+{
+    enum { N = 1024 };
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *p = NULL;
+    char path[4096];
+    long page = sysconf(_SC_PAGESIZE);
+    unsigned char resident[N * N * sizeof(float) / 4096 + 1];
+    struct bytes head = {.n = 0}, product = node("MatMul", "x", "y"), graph = {.n = 0};
+    float *w = calloc(N * N, sizeof *w);
+    size_t kept = 0, n = N * N * sizeof *w / (size_t)page - 1;
+    struct bytes tensor = {.n = 0};
+    put_input(&product, "w");
+    put_port(&graph, GRAPH_INPUT, "x");
+    put_port(&graph, GRAPH_OUTPUT, "y");
+    put(&graph, GRAPH_NODE, &product);
+    put_number(&tensor, TENSOR_DIMS, N);
+    put_number(&tensor, TENSOR_DIMS, N);
+    put_number(&tensor, TENSOR_TYPE, 1);
+    put_text(&tensor, TENSOR_NAME, "w");
+    put_varint(&tensor, TENSOR_RAW << 3 | 2);
+    put_varint(&tensor, N * N * sizeof *w);
+    put_varint(&graph, GRAPH_INITIALIZER << 3 | 2);
+    put_varint(&graph, tensor.n + N * N * sizeof *w);
+    memcpy(graph.b + graph.n, tensor.b, tensor.n);
+    graph.n += tensor.n;
+    struct bytes empty = {.n = 0};
+    head = model_of(&empty, 17);
+    head.n -= 2; /* the empty graph */
+    put_varint(&head, MODEL_GRAPH << 3 | 2);
+    put_varint(&head, graph.n + N * N * sizeof *w);
+    snprintf(path, sizeof path, "%s/large.onnx", tap_tmpdir());
+    FILE *f = fopen(path, "wb");
+    fwrite(head.b, 1, head.n, f);
+    fwrite(graph.b, 1, graph.n, f);
+    fwrite(w, sizeof *w, N * N, f);
+    fclose(f);
+    check_ok(mlo_plan_open(path, NULL, &p, &err), &err);
+    const struct mlo_graph *g = mlo_plan_model(p)->graph;
+    const struct mlo_array *a = NULL;
+    for (size_t i = 0; i < g->n_values; i++)
+        a = g->values[i].constant ? g->values[i].constant : a;
+    uintptr_t from = ((uintptr_t)a->data + (uintptr_t)page - 1) / (uintptr_t)page * (uintptr_t)page;
+    check_int(mincore((void *)from, n * (size_t)page, resident), 0);
+    for (size_t i = 0; i < n; i++)
+        kept += resident[i] & 1;
+    check_int(kept, 0);
+    mlo_plan_free(p);
+    free(w);
+}
+
 static int make_a_fused_plan(void)
 {
     static const float w[] = {1, 2, 3, 4};
@@ -350,6 +423,8 @@ int main(void)
     run(gelu_is_one_step);
     run(gelu_with_tanh_is_one_step);
     run(normalisation_is_one_step_with_the_sum_before_it);
+    run(constants_that_are_still_needed_stay);
+    run(packed_weights_leave_the_file);
     run(memory_failures_are_errors);
     return done_testing();
 }
