@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/number.h>
+
 enum verdict { UNJUDGED, RIGHT, WRONG };
 
 static bool is_there(const struct mlo_batch_column *b, size_t row)
@@ -96,17 +98,18 @@ static enum verdict judge(const struct rows *r, size_t row)
 
 /* ---- counts of one row ---- */
 
-static struct mlo_slice class_text(const struct mlo_batch_column *b, bool text, size_t row, char buf[32])
+static struct mlo_slice class_text(const struct mlo_batch_column *b, bool text, size_t row,
+                                   char buf[MLO_DOUBLE_TEXT])
 {
     if (text)
         return text_at(b, row);
     double v = b->numbers[row];
-    return (struct mlo_slice){buf, (size_t)snprintf(buf, 32, "%.17g", v + 0.0)}; /* -0.0 is 0 */
+    return (struct mlo_slice){buf, mlo_double_digits(v + 0.0, buf)}; /* -0.0 is 0 */
 }
 
 static int confuse(const struct rows *r, struct mlo_outcome *o, size_t row, struct mlo_err *err)
 {
-    char label[32], given[32];
+    char label[MLO_DOUBLE_TEXT], given[MLO_DOUBLE_TEXT];
     if (o->many)
         return 0;
     return mlo_outcome_confuse(o, class_text(r->label, r->label_text, row, label),

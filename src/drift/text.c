@@ -9,18 +9,22 @@
 #include <math.h>
 #include <string.h>
 
+#include <mlopsctl/base/decimal.h>
+#include <mlopsctl/base/number.h>
 #include <mlopsctl/base/text.h>
 
 #define PROFILE_SCHEMA 1
 #define PROFILE_MAX    ((size_t)1 << 30)
+#define COLUMN_DEPTH   3 /* of what stands in a column: document, list of columns, column */
 #define SUM_LIMBS      (sizeof(((struct mlo_exact_sum *)0)->limb) / sizeof(uint64_t))
 
 /* ---- writing ---- */
 
 void mlo_profile_put_double(struct mlo_str *out, double v)
 {
+    char text[MLO_DOUBLE_TEXT];
     if (isfinite(v))
-        mlo_str_addf(out, "%.17g", v);
+        mlo_str_addn(out, text, mlo_double_digits(v, text));
     else
         mlo_str_add(out, "null");
 }
@@ -215,21 +219,106 @@ int mlo_profile_get_double(const cJSON *o, const char *key, double missing, doub
     return 0;
 }
 
-static int get_edges(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+/* ---- lists of numbers ----
+ *
+ * Nearly all of a file are the edges and counts of its columns. They are read in the pass that looks at the
+ * syntax and never become nodes: the member's value becomes its place among the lists. */
+
+struct lists {
+    double *numbers; /* of all lists, one after the other */
+    size_t n, cap;
+    size_t *ends; /* of each list, in numbers */
+    size_t n_lists, cap_lists;
+};
+
+static void release(struct lists *l)
 {
-    double edges[MLO_PROFILE_BINS_MAX];
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "edges"), *e;
+    free(l->numbers);
+    free(l->ends);
+}
+
+/* The list that the member stands for; NULL: there is none. */
+static const double *list_of(const struct lists *l, const cJSON *o, const char *key, size_t *ret_n)
+{
+    const cJSON *place = cJSON_GetObjectItemCaseSensitive(o, key);
+    size_t i = cJSON_IsNumber(place) ? (size_t)place->valuedouble : SIZE_MAX;
+    if (i >= l->n_lists)
+        return NULL;
+    size_t from = i > 0 ? l->ends[i - 1] : 0;
+    *ret_n = l->ends[i] - from;
+    return l->numbers + from;
+}
+
+/* After the member's name. */
+static int take_list(struct lists *l, struct mlo_jpull *j, struct mlo_err *err)
+{
+    enum mlo_jtok tok;
+    int rc = mlo_jpull_next(j, &tok, err);
+    if (rc == 0 && tok != MLO_J_ARRAY)
+        rc = mlo_fail(err, MLO_EINVALID, "edges and counts must be lists");
+    while (rc == 0 && (rc = mlo_jpull_next(j, &tok, err)) == 0 && tok != MLO_J_ARRAY_END) {
+        rc = mlo_grow(&l->numbers, &l->cap, l->n + 1, sizeof *l->numbers, err);
+        if (rc == 0 &&
+            (tok != MLO_J_NUMBER || !mlo_decimal_read(j->text, j->text + j->len, &l->numbers[l->n++])))
+            rc = mlo_fail(err, MLO_EINVALID, "a list of numbers holds something else");
+    }
+    if (rc == 0)
+        rc = mlo_grow(&l->ends, &l->cap_lists, l->n_lists + 1, sizeof *l->ends, err);
+    if (rc == 0)
+        l->ends[l->n_lists++] = l->n;
+    return rc;
+}
+
+/* A name in an object of a list of the outermost object: of a column. */
+static bool is_list_name(const struct mlo_jpull *j)
+{
+    return j->depth == COLUMN_DEPTH && ((j->len == 5 && memcmp(j->text, "edges", 5) == 0) ||
+                                        (j->len == 6 && memcmp(j->text, "counts", 6) == 0));
+}
+
+/* `out`: the document with places instead of lists. */
+static int lift_lists(struct lists *l, const char *text, size_t n, struct mlo_str *out, struct mlo_err *err)
+{
+    struct mlo_jpull j;
+    enum mlo_jtok tok;
+    const char *from = text;
+    mlo_jpull_init(&j, text, n);
+    for (;;) {
+        int rc = mlo_jpull_next(&j, &tok, err);
+        if (rc != 0)
+            return rc;
+        if (tok == MLO_J_END)
+            break;
+        if (tok != MLO_J_KEY)
+            continue;
+        if (j.escaped && j.depth == COLUMN_DEPTH) /* could be one of the two after all */
+            return mlo_fail(err, MLO_EINVALID, "a member of a column has no plain name");
+        if (!is_list_name(&j))
+            continue;
+        mlo_str_addn(out, from, (size_t)(j.p - from));
+        mlo_str_addf(out, "%zu", l->n_lists);
+        rc = take_list(l, &j, err);
+        if (rc != 0)
+            return rc;
+        from = j.p;
+    }
+    mlo_str_addn(out, from, (size_t)(text + n - from));
+    return mlo_str_check(out, err);
+}
+
+static int get_edges(const cJSON *o, const struct lists *l, struct mlo_profile_column *c, struct mlo_err *err)
+{
     struct mlo_bins bins = {0};
     size_t n = 0;
     double centre = 0;
-    cJSON_ArrayForEach(e, list)
-    {
-        if (!cJSON_IsNumber(e) || n == MLO_PROFILE_BINS_MAX - 1 || (n > 0 && e->valuedouble <= edges[n - 1]))
-            return mlo_fail(err, MLO_EINVALID, "edges do not ascend, or are too many");
-        edges[n++] = e->valuedouble;
-    }
-    int rc = cJSON_IsArray(list) ? mlo_profile_get_double(o, "centre", 0, &centre, err)
-                                 : mlo_fail(err, MLO_EINVALID, "has no edges");
+    const double *edges = list_of(l, o, "edges", &n);
+    bool good = n < MLO_PROFILE_BINS_MAX;
+    for (size_t i = 0; good && i < n; i++)
+        good = isfinite(edges[i]) && (i == 0 || edges[i] > edges[i - 1]);
+    if (!good)
+        return mlo_fail(err, MLO_EINVALID, "edges do not ascend, or are too many");
+    int rc = edges ? mlo_profile_get_double(o, "centre", 0, &centre, err)
+                   : mlo_fail(err, MLO_EINVALID, "has no edges");
     if (rc == 0)
         rc = mlo_bins_from_edges(edges, n, mlo_json_true(o, "each_value"), &bins, err);
     if (rc == 0)
@@ -238,22 +327,21 @@ static int get_edges(const cJSON *o, struct mlo_profile_column *c, struct mlo_er
     return rc;
 }
 
-static int get_counts(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+static int get_counts(const cJSON *o, const struct lists *l, struct mlo_profile_column *c,
+                      struct mlo_err *err)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, "counts"), *e;
     uint64_t sum = 0;
-    size_t i = 0;
-    cJSON_ArrayForEach(e, list)
-    {
-        if (!cJSON_IsNumber(e) || i > c->bins.n_edges || e->valuedouble < 0 ||
-            e->valuedouble > MLO_PROFILE_COUNT_MAX || e->valuedouble != floor(e->valuedouble))
+    size_t n = 0;
+    const double *counts = list_of(l, o, "counts", &n);
+    if (!counts || n != c->bins.n_edges + 1)
+        return mlo_fail(err, MLO_EINVALID, "there are not as many counts as bins");
+    for (size_t i = 0; i < n; i++) {
+        if (!(counts[i] >= 0 && counts[i] <= MLO_PROFILE_COUNT_MAX) || counts[i] != floor(counts[i]))
             return mlo_fail(err, MLO_EINVALID, "counts are malformed");
-        c->counts[i] = (uint64_t)e->valuedouble;
-        sum += c->counts[i++];
+        c->counts[i] = (uint64_t)counts[i];
+        sum += c->counts[i];
     }
-    if (i != c->bins.n_edges + 1 || sum != c->n)
-        return mlo_fail(err, MLO_EINVALID, "counts do not add up");
-    return 0;
+    return sum == c->n ? 0 : mlo_fail(err, MLO_EINVALID, "counts do not add up");
 }
 
 static bool is_whole(const cJSON *e, double max)
@@ -287,11 +375,12 @@ static int get_sketch(const cJSON *o, const char *key, uint64_t most, struct mlo
     return rc != 0 ? mlo_wrap(err, "'%s'", key) : 0;
 }
 
-static int get_numbers(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+static int get_numbers(const cJSON *o, const struct lists *l, struct mlo_profile_column *c,
+                       struct mlo_err *err)
 {
-    int rc = get_edges(o, c, err);
+    int rc = get_edges(o, l, c, err);
     if (rc == 0)
-        rc = get_counts(o, c, err);
+        rc = get_counts(o, l, c, err);
     if (rc == 0)
         rc = get_sketch(o, "below", c->counts[0], &c->below, err);
     if (rc == 0)
@@ -346,7 +435,8 @@ static int get_role(const cJSON *o, enum mlo_column_role *ret, struct mlo_err *e
     return mlo_fail(err, MLO_EINVALID, "has a column of no known role");
 }
 
-static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_err *err)
+static int get_column(const cJSON *o, const struct lists *l, struct mlo_profile_column *c,
+                      struct mlo_err *err)
 {
     c->integral = mlo_json_true(o, "integral");
     int rc = get_role(o, &c->role, err);
@@ -361,7 +451,7 @@ static int get_column(const cJSON *o, struct mlo_profile_column *c, struct mlo_e
     if (rc != 0)
         return rc;
     return c->type == MLO_COLUMN_TEXT ? mlo_profile_get_categories(o, &c->categories, err)
-                                      : get_numbers(o, c, err);
+                                      : get_numbers(o, l, c, err);
 }
 
 static int get_shape(const cJSON *list, struct mlo_profile **ret, struct mlo_err *err)
@@ -384,7 +474,7 @@ static int get_shape(const cJSON *list, struct mlo_profile **ret, struct mlo_err
     return mlo_profile_new(columns, n, ret, err);
 }
 
-static int get_profile(const cJSON *doc, struct mlo_profile **ret, struct mlo_err *err)
+static int get_profile(const cJSON *doc, const struct lists *l, struct mlo_profile **ret, struct mlo_err *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(doc, "columns"), *o;
     const char *kind = mlo_json_text(doc, "kind");
@@ -406,7 +496,7 @@ static int get_profile(const cJSON *doc, struct mlo_profile **ret, struct mlo_er
     cJSON_ArrayForEach(o, list)
     {
         if (rc == 0)
-            rc = get_column(o, &p->columns[i], err);
+            rc = get_column(o, l, &p->columns[i], err);
         if (rc == 0)
             i++;
     }
@@ -423,8 +513,15 @@ static int get_profile(const cJSON *doc, struct mlo_profile **ret, struct mlo_er
 int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *doc = NULL;
-    int rc = mlo_json_parse(text, n, PROFILE_MAX, &doc, err);
+    MLO_AUTOSTR struct mlo_str small;
+    struct lists lists = {0};
+    mlo_str_init(&small, PROFILE_MAX);
+    int rc = n > PROFILE_MAX ? mlo_fail(err, MLO_EINVALID, "%zu bytes, more than %zu", n, PROFILE_MAX)
+                             : lift_lists(&lists, text, n, &small, err);
     if (rc == 0)
-        rc = get_profile(doc, ret, err);
+        rc = mlo_json_parse(small.ptr, small.len, PROFILE_MAX, &doc, err);
+    if (rc == 0)
+        rc = get_profile(doc, &lists, ret, err);
+    release(&lists);
     return rc != 0 ? mlo_wrap(err, "profile") : 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <mlopsctl/base/bytes.h>
+#include <mlopsctl/base/number.h>
 #include <mlopsctl/base/time.h>
 
 #include "parquet.h"
@@ -324,18 +325,6 @@ int mlo_parquet_times(const struct mlo_parquet_leaf *leaf, const struct mlo_parq
 
 /* ---- texts ---- */
 
-/* The fewest digits that give the number back. */
-static size_t double_text(double v, bool single, char *ret, size_t cap)
-{
-    for (int digits = single ? 6 : 15; digits < 17; digits++) {
-        double back;
-        int n = snprintf(ret, cap, "%.*g", digits, v);
-        if (mlo_cell_number(ret, (size_t)n, &back) && (single ? (float)back == (float)v : back == v))
-            return (size_t)n;
-    }
-    return (size_t)snprintf(ret, cap, "%.17g", v);
-}
-
 static size_t uuid_text(const uint8_t *p, char *ret)
 {
     static const char hex[] = "0123456789abcdef";
@@ -405,13 +394,13 @@ static int format(const struct mlo_parquet_leaf *leaf, const struct mlo_parquet_
         n = snprintf(to, cap, "%" PRIu64, (uint64_t)i64_at(raw, i));
         break;
     case MLO_PARQUET_AS_HALF:
-        n = (int)double_text(half_at(raw, i), true, to, cap);
+        n = (int)mlo_float_digits((float)half_at(raw, i), to);
         break;
     case MLO_PARQUET_AS_FLOAT:
-        n = (int)double_text(float_at(raw, i), true, to, cap);
+        n = (int)mlo_float_digits((float)float_at(raw, i), to);
         break;
     case MLO_PARQUET_AS_DOUBLE:
-        n = (int)double_text(double_at(raw, i), false, to, cap);
+        n = (int)mlo_double_digits(double_at(raw, i), to);
         break;
     case MLO_PARQUET_AS_DECIMAL:
         return decimal_text(leaf, raw, i, to, cap, ret_n, err);
