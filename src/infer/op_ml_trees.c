@@ -345,11 +345,12 @@ static void score_part(void *ctx, size_t part, size_t parts)
         (s.adds ? sum_rows : count_rows)(&s, i, end - i < BLOCK ? end - i : BLOCK, w->finish, w->ctx);
 }
 
+#define TREE_FLOPS 64 /* what a tree and row take, in operations of dense layers */
+
 static void score_rows(struct mlo_op_call *c, const struct scorer *s, finish_fn *finish, void *ctx)
 {
     struct work w = {s, finish, ctx};
-    (void)c;
-    score_part(&w, 0, 1);
+    mlo_op_split(c, (uint64_t)s->n * s->e->forest.trees.n * TREE_FLOPS, shares_of(s), score_part, &w);
 }
 
 /* ---- regression ---- */

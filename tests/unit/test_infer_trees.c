@@ -547,6 +547,63 @@ static int build_in_ranks(void)
     return rc;
 }
 
+/* ---- threads ---- */
+
+#define MANY    ((size_t)30011)
+#define COLUMNS 32 /* enough for the models */
+
+static const float *many_rows(size_t width)
+{
+    static float table[MANY * COLUMNS];
+    unsigned state = 11;
+    for (size_t i = 0; i < MANY * width; i++)
+        table[i] = next_random(&state) % 50 == 0 ? NAN : (float)(next_random(&state) % 1000) / 100 - 5;
+    return table;
+}
+
+/* Labels and scores of the same rows with one thread and with three. */
+static void check_threads(const char *path)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *plan = NULL;
+    struct mlo_session *s[2] = {NULL, NULL};
+    const struct mlo_value *out[2] = {NULL, NULL};
+    size_t n_in, n_out;
+    check_ok(mlo_plan_open(path, NULL, &plan, &err), &err);
+    if (!plan)
+        return;
+    size_t width = (size_t)mlo_plan_inputs(plan, &n_in)->dims[1].size;
+    check(n_in == 1 && width <= COLUMNS, "%s: %zu inputs, %zu columns", path, n_in, width);
+    struct mlo_value in = {.kind = MLO_KIND_ARRAY,
+                           .array = {.dtype = MLO_DT_F32,
+                                     .rank = 2,
+                                     .dims = {(int64_t)MANY, (int64_t)width},
+                                     .n = MANY * width,
+                                     .data = (void *)(uintptr_t)many_rows(width)}};
+    for (size_t i = 0; i < 2; i++) {
+        check_ok(mlo_session_new(plan, &s[i], &err), &err);
+        check_ok(mlo_session_threads(s[i], i ? 3 : 1, &err), &err);
+        check_ok(mlo_session_run(s[i], &in, 1, &out[i], &err), &err);
+    }
+    mlo_plan_outputs(plan, &n_out);
+    for (size_t i = 0; i < n_out; i++) {
+        const struct mlo_array *a = &out[0][i].array, *b = &out[1][i].array;
+        size_t bytes = a->n * mlo_element_size(a->dtype);
+        check(a->n == b->n && a->n >= MANY && memcmp(a->data, b->data, bytes) == 0, "%s: output %zu", path,
+              i);
+    }
+    for (size_t i = 0; i < 2; i++)
+        mlo_session_free(s[i]);
+    mlo_plan_free(plan);
+}
+
+static void threads_give_the_same_bits(void)
+{
+    check_threads("tests/golden/onnx/pipelines/xgboost-regressor/model.onnx");
+    check_threads("tests/golden/onnx/pipelines/lightgbm-regressor/model.onnx");
+    check_threads("tests/golden/onnx/pipelines/forest-regressor/model.onnx");
+}
+
 static int build_with_sets(void)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -583,6 +640,7 @@ int main(void)
     run(more_limits_than_a_byte);
     run(more_columns_than_one_row_takes);
     run(sets_that_double);
+    run(threads_give_the_same_bits);
     run(survives_allocation_failures);
     return done_testing();
 }
