@@ -90,9 +90,8 @@ static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_
                                                                                : NULL;
 }
 
-/* Marks in `needed` the inputs that runs look at; NULL: not asked. */
-static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, unsigned char *needed,
-                   struct mlo_err *err)
+/* *ret_packed: owner the caller; of each input whether runs will not look at it. */
+static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, bool **ret_packed, struct mlo_err *err)
 {
     MLO_AUTOFREE const struct mlo_array **constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
     MLO_AUTOFREE bool *packed = mlo_calloc(s->n_in + 1, sizeof *packed, err);
@@ -102,9 +101,8 @@ static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, unsigned 
         constant[i] = constant_of(g, s->in[i]);
     struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params, packed};
     int rc = s->op->prepare ? s->op->prepare(&p, &s->state, err) : 0;
-    for (size_t i = 0; i < s->n_in; i++)
-        if (needed && s->in[i] != MLO_NO_VALUE && !packed[i])
-            needed[s->in[i]] = 1;
+    if (rc == 0)
+        *ret_packed = mlo_steal(&packed);
     return rc;
 }
 
@@ -165,7 +163,8 @@ static int fold(struct maker *m, struct mlo_plan_graph *g, struct mlo_step *s, b
                 struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
-    int rc = prepare(g, s, NULL, err);
+    MLO_AUTOFREE bool *packed = NULL;
+    int rc = prepare(g, s, &packed, err);
     if (rc == 0 && !g->frame)
         rc = mlo_frame_take(&m->session, g, &g->frame, err);
     if (rc != 0)
@@ -345,39 +344,64 @@ static int fuse(struct mlo_plan_graph *g, struct mlo_err *err)
     return 0;
 }
 
-/* Constants that are packed, or from which others were computed, give their memory back. */
-static void forget_constants(struct maker *m, struct mlo_plan_graph *g, unsigned char *needed)
+/* ---- constants that nobody looks at ---- */
+
+static void forget(struct maker *m, struct mlo_plan_graph *g, size_t value)
+{
+    if (!constant_of(g, value))
+        return;
+    if (g->folded[value]) {
+        free(g->constants[value].array.data);
+        g->constants[value].array.data = NULL;
+        g->folded[value] = 0;
+    } else if (value < g->graph->n_values && g->graph->values[value].constant) {
+        mlo_onnx_forget(m->session.plan->model, &g->constants[value].array);
+    }
+}
+
+static void count_use(void *ctx, size_t value)
+{
+    size_t *uses = ctx;
+    uses[value]++;
+}
+
+static void count_uses(const struct mlo_plan_graph *g, size_t *uses)
 {
     for (size_t i = 0; i < g->n_steps; i++)
-        if (g->steps[i].graphs)
-            mlo_step_each_use(&g->steps[i], mark, needed);
+        mlo_step_each_use(&g->steps[i], count_use, uses);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
-        needed[g->graph->outputs[i]] = 1;
-    for (size_t i = 0; i < g->n_values; i++) {
-        if (needed[i] || !constant_of(g, i))
-            continue;
-        if (g->folded[i]) {
-            free(g->constants[i].array.data);
-            g->constants[i].array.data = NULL;
-            g->folded[i] = 0;
-        } else if (i < g->graph->n_values && g->graph->values[i].constant) {
-            mlo_onnx_forget(m->session.plan->model, &g->constants[i].array);
-        }
+        uses[g->graph->outputs[i]]++;
+}
+
+/* What is packed, and what was only folded, gives its memory back at once: a model is not in memory twice. */
+static int prepare_all(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
+{
+    MLO_AUTOFREE size_t *uses = mlo_calloc(g->n_values + 1, sizeof *uses, err);
+    if (!uses)
+        return err->code;
+    count_uses(g, uses);
+    for (size_t i = 0; i < g->n_values && !m->opts->plain; i++)
+        if (uses[i] == 0)
+            forget(m, g, i);
+    for (size_t i = 0; i < g->n_steps; i++) {
+        MLO_AUTOFREE bool *packed = NULL;
+        if (prepare(g, &g->steps[i], &packed, err) != 0)
+            return mlo_step_fail(&g->steps[i], err);
+        for (size_t k = 0; k < g->steps[i].n_in && !m->opts->plain; k++)
+            if (packed[k] && --uses[g->steps[i].in[k]] == 0)
+                forget(m, g, g->steps[i].in[k]);
     }
+    return 0;
 }
 
 static int finish(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
 {
-    MLO_AUTOFREE unsigned char *flags = mlo_calloc(g->n_values + 1, 1, err);
-    int rc = flags ? 0 : err->code;
-    for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
-        rc = prepare(g, &g->steps[i], flags, err);
-        if (rc != 0)
-            return mlo_step_fail(&g->steps[i], err);
-    }
-    if (rc == 0 && !m->opts->plain)
-        forget_constants(m, g, flags);
-    return rc == 0 ? find_lives(g, flags, err) : rc;
+    MLO_AUTOFREE unsigned char *seen = NULL;
+    int rc = prepare_all(m, g, err);
+    if (rc != 0)
+        return rc;
+    seen = mlo_calloc(g->n_values + 1, 1, err);
+    return seen ? find_lives(g, seen, err) : err->code;
 }
 
 /* ---- a graph ---- */

@@ -70,17 +70,35 @@ static size_t width_at(const struct mlo_dense *d, size_t column)
     return up_to_lanes(d, d->n) - column < d->panel ? d->kernels->lanes : d->panel;
 }
 
+#define PACKED_AT_ONCE ((size_t)16) /* rows: a line of the cache where weights are transposed */
+
+static void pack_rows(const struct mlo_dense *d, const struct mlo_dense_weights *from, const float *w,
+                      size_t real, size_t width, float *to)
+{
+    for (size_t i = 0; i < d->k; i++, w += from->w_row, to += width) {
+        for (size_t j = 0; j < real; j++)
+            to[j] = from->alpha * w[j * from->w_col];
+        memset(to + real, 0, (width - real) * sizeof *to);
+    }
+}
+
+static void pack_columns(const struct mlo_dense *d, const struct mlo_dense_weights *from, const float *w,
+                         size_t real, size_t width, float *to)
+{
+    for (size_t k = 0; k < d->k; k += PACKED_AT_ONCE) {
+        size_t end = d->k - k < PACKED_AT_ONCE ? d->k : k + PACKED_AT_ONCE;
+        for (size_t j = 0; j < width; j++)
+            for (size_t i = k; i < end; i++)
+                to[i * width + j] = j < real ? from->alpha * w[i * from->w_row + j * from->w_col] : 0;
+    }
+}
+
 static void pack_panels(struct mlo_dense *d, const struct mlo_dense_weights *from)
 {
-    float *to = d->weights;
     for (size_t p = 0; p < d->n; p += d->panel) {
         size_t width = width_at(d, p), real = d->n - p < width ? d->n - p : width;
-        for (size_t i = 0; i < d->k; i++, to += width) {
-            const float *w = from->w + i * from->w_row + p * from->w_col;
-            for (size_t j = 0; j < real; j++)
-                to[j] = from->alpha * w[j * from->w_col];
-            memset(to + real, 0, (width - real) * sizeof *to);
-        }
+        (from->w_row == 1 ? pack_columns : pack_rows)(d, from, from->w + p * from->w_col, real, width,
+                                                      d->weights + p * d->k);
     }
 }
 
