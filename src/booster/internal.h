@@ -2,6 +2,8 @@
 #ifndef MLO_BOOSTER_INTERNAL_H
 #define MLO_BOOSTER_INTERNAL_H
 
+#include <math.h>
+
 #include <mlopsctl/base/json.h>
 #include <mlopsctl/booster.h>
 
@@ -22,6 +24,12 @@ int mlo_booster_add_ranges(struct mlo_booster *b, struct mlo_booster_node *node,
                            struct mlo_err *err) MLO_MUST_CHECK;
 /* "tree 3, node 5: " and so on: MLO_EINVALID. */
 int mlo_booster_bad(size_t tree, size_t node, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(4, 5);
+
+/* A number of a file as an index below `end`; SIZE_MAX: it is none. */
+static inline size_t mlo_index_of(double v, size_t end)
+{
+    return v >= 0 && v < (double)end && v == floor(v) ? (size_t)v : SIZE_MAX;
+}
 
 /* ---- document.c: JSON and UBJ as one stream of tokens ---- */
 

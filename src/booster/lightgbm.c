@@ -142,12 +142,6 @@ static int read_list(const struct line *l, struct mlo_numbers *ret, struct mlo_e
     return rc;
 }
 
-/* A number of a list as an index below `end`; SIZE_MAX otherwise. */
-static size_t index_of(double v, size_t end)
-{
-    return v >= 0 && v < (double)end && v == floor(v) ? (size_t)v : SIZE_MAX;
-}
-
 /* ---- a node ---- */
 
 static int add_bounds(struct mlo_booster *b, struct mlo_booster_node *n, const double *bounds, uint32_t count,
@@ -226,11 +220,12 @@ static int split_by_set(struct reader *r, size_t tree, size_t i, struct mlo_boos
 {
     const struct mlo_numbers *firsts = &r->lists[SET_FIRST];
     size_t words = r->lists[SET_BITS].n, count = 0;
-    size_t set = firsts->n ? index_of(r->lists[LIMIT].at[i], firsts->n - 1) : SIZE_MAX;
+    size_t set = firsts->n ? mlo_index_of(r->lists[LIMIT].at[i], firsts->n - 1) : SIZE_MAX;
     if (set == SIZE_MAX)
         return mlo_booster_bad(tree, i, err, "set %g of %zu", r->lists[LIMIT].at[i],
                                firsts->n ? firsts->n - 1 : 0);
-    size_t first = index_of(firsts->at[set], words + 1), last = index_of(firsts->at[set + 1], words + 1);
+    size_t first = mlo_index_of(firsts->at[set], words + 1),
+           last = mlo_index_of(firsts->at[set + 1], words + 1);
     if (first == SIZE_MAX || last == SIZE_MAX || first > last || last - first > INT32_MAX / 32)
         return mlo_booster_bad(tree, i, err, "a set beyond the %zu words of 'cat_threshold'", words);
     int rc = set_numbers(r, first, last, &count, err);
@@ -248,7 +243,7 @@ static int split_by_set(struct reader *r, size_t tree, size_t i, struct mlo_boos
 /* Children: nodes from 0, leaves from -1 down. */
 static uint32_t child(const struct reader *r, size_t root, double v)
 {
-    size_t inner = r->n_leaves - 1, node = index_of(v, inner), leaf = index_of(-1 - v, r->n_leaves);
+    size_t inner = r->n_leaves - 1, node = mlo_index_of(v, inner), leaf = mlo_index_of(-1 - v, r->n_leaves);
     if (node == SIZE_MAX && leaf == SIZE_MAX)
         return UINT32_MAX;
     return (uint32_t)(root + (node != SIZE_MAX ? node : inner + leaf));
@@ -257,8 +252,8 @@ static uint32_t child(const struct reader *r, size_t root, double v)
 static int read_node(struct reader *r, size_t tree, size_t root, size_t i, struct mlo_err *err)
 {
     struct mlo_booster_node *n = &r->b->nodes[root + i];
-    size_t feature = index_of(r->lists[FEATURE].at[i], r->b->n_features);
-    size_t decision = index_of(r->lists[DECISION].at[i], 256);
+    size_t feature = mlo_index_of(r->lists[FEATURE].at[i], r->b->n_features);
+    size_t decision = mlo_index_of(r->lists[DECISION].at[i], 256);
     *n = (struct mlo_booster_node){.feature = (uint32_t)feature,
                                    .yes = child(r, root, r->lists[LEFT].at[i]),
                                    .no = child(r, root, r->lists[RIGHT].at[i])};
@@ -291,7 +286,7 @@ static int check_lists(const struct reader *r, size_t tree, struct mlo_err *err)
 static int add_term(struct mlo_booster *b, double feature, double weight, size_t tree, size_t leaf,
                     struct mlo_err *err)
 {
-    size_t at = index_of(feature, b->n_features);
+    size_t at = mlo_index_of(feature, b->n_features);
     if (at == SIZE_MAX)
         return mlo_fail(err, MLO_EINVALID, "tree %zu, leaf %zu: feature %g of %zu", tree, leaf, feature,
                         b->n_features);
@@ -311,7 +306,7 @@ static int read_lines(struct reader *r, size_t tree, struct mlo_err *err)
         return mlo_fail(err, MLO_EINVALID, "tree %zu: lists of linear models do not fit", tree);
     int rc = mlo_grow(&b->lines, &b->room.lines, b->n_leaves, sizeof *b->lines, err);
     for (size_t i = 0; rc == 0 && i < r->n_leaves; i++) {
-        size_t n = index_of(r->lists[LINE_LENGTH].at[i], r->lists[LINE_FEATURE].n - used + 1);
+        size_t n = mlo_index_of(r->lists[LINE_LENGTH].at[i], r->lists[LINE_FEATURE].n - used + 1);
         if (n == SIZE_MAX)
             return mlo_fail(err, MLO_EINVALID, "tree %zu, leaf %zu: %g features", tree, i,
                             r->lists[LINE_LENGTH].at[i]);
@@ -536,7 +531,7 @@ static int read_model(struct reader *r, struct mlo_err *err)
 
 int mlo_lightgbm_read(const void *bytes, size_t n, struct mlo_booster **ret, struct mlo_err *err)
 {
-    struct reader r = {.text = {bytes, (const char *)bytes + n}};
+    struct reader r = {.text = {bytes, (const char *)bytes + n}, .objective = {"", 0}};
     if (n > MLO_BOOSTER_BYTES_MAX)
         return mlo_fail(err, MLO_EINVALID, "larger than any model");
     r.b = mlo_booster_new(MLO_TRAINER_LIGHTGBM, n, err);

@@ -127,12 +127,6 @@ static int check_lists(const struct reader *r, struct mlo_err *err)
     return 0;
 }
 
-/* A number of a list as an index below `end`; SIZE_MAX otherwise. */
-static size_t index_of(double v, size_t end)
-{
-    return v >= 0 && v < (double)end && v == floor(v) ? (size_t)v : SIZE_MAX;
-}
-
 static int find_categories(const struct reader *r, size_t node, size_t *ret_first, size_t *ret_n,
                            struct mlo_err *err)
 {
@@ -147,8 +141,8 @@ static int find_categories(const struct reader *r, size_t node, size_t *ret_firs
     }
     if (low == nodes->n || nodes->at[low] != (double)node)
         return mlo_booster_bad(r->trees, node, err, "a split by category, but no list of them");
-    *ret_first = index_of(r->lists[CATEGORY_FIRST].at[low], total + 1);
-    *ret_n = index_of(r->lists[CATEGORY_COUNT].at[low], total + 1);
+    *ret_first = mlo_index_of(r->lists[CATEGORY_FIRST].at[low], total + 1);
+    *ret_n = mlo_index_of(r->lists[CATEGORY_COUNT].at[low], total + 1);
     if (*ret_first == SIZE_MAX || *ret_n == SIZE_MAX || *ret_n > total - *ret_first)
         return mlo_booster_bad(r->trees, node, err, "categories beyond the %zu of the tree", total);
     return 0;
@@ -182,8 +176,9 @@ static int read_split(struct reader *r, size_t root, size_t i, struct mlo_booste
                       struct mlo_err *err)
 {
     size_t count = r->lists[LEFT].n;
-    size_t left = index_of(r->lists[LEFT].at[i], count), right = index_of(r->lists[RIGHT].at[i], count);
-    size_t feature = index_of(r->lists[FEATURE].at[i], MLO_BOOSTER_FEATURES_MAX);
+    size_t left = mlo_index_of(r->lists[LEFT].at[i], count),
+           right = mlo_index_of(r->lists[RIGHT].at[i], count);
+    size_t feature = mlo_index_of(r->lists[FEATURE].at[i], MLO_BOOSTER_FEATURES_MAX);
     bool missing_left = r->lists[DEFAULT_LEFT].at[i] != 0;
     if (left == SIZE_MAX || right == SIZE_MAX)
         return mlo_booster_bad(r->trees, i, err, "child %g of %zu nodes",
@@ -211,7 +206,7 @@ static int read_leaf(struct reader *r, size_t i, struct mlo_booster_node *n, str
     const double *values = &r->lists[LIMIT].at[i];
     *n = (struct mlo_booster_node){.split = MLO_SPLIT_LEAF, .yes = (uint32_t)r->b->n_leaves};
     if (r->leaf_size > 1) {
-        size_t row = r->has_base_weights ? i : index_of(r->lists[RIGHT].at[i], w->n);
+        size_t row = r->has_base_weights ? i : mlo_index_of(r->lists[RIGHT].at[i], w->n);
         if (row >= w->n / r->leaf_size)
             return mlo_booster_bad(r->trees, i, err, "no weights of a leaf");
         values = w->at + row * r->leaf_size;
@@ -512,7 +507,7 @@ static int settle_trees(struct reader *r, struct mlo_err *err)
         return mlo_fail(err, MLO_EINVALID, "%zu trees, but tree_info has %zu entries and weight_drop %zu",
                         b->n_trees, r->groups.n, r->drops.n);
     for (size_t i = 0; i < b->n_trees; i++) {
-        size_t group = index_of(r->groups.at[i], b->n_outputs);
+        size_t group = mlo_index_of(r->groups.at[i], b->n_outputs);
         if (group == SIZE_MAX)
             return mlo_fail(err, MLO_EINVALID, "tree %zu is of output %g of %zu", i, r->groups.at[i],
                             b->n_outputs);
@@ -550,7 +545,7 @@ static int settle_rounds(struct reader *r, struct mlo_err *err)
     if (!r->has_best || r->best + 1 >= b->file_rounds || r->opts->all_rounds)
         return 0;
     b->rounds = r->best + 1;
-    keep = r->first_trees.n ? index_of(r->first_trees.at[b->rounds], b->n_trees + 1) : b->rounds * each;
+    keep = r->first_trees.n ? mlo_index_of(r->first_trees.at[b->rounds], b->n_trees + 1) : b->rounds * each;
     if (keep > b->n_trees)
         return mlo_fail(err, MLO_EINVALID, "iteration_indptr names tree %g of %zu",
                         r->first_trees.at[b->rounds], b->n_trees);
@@ -577,7 +572,7 @@ static int settle_version(struct reader *r, struct mlo_err *err)
     char text[64];
     size_t part[3] = {0};
     for (size_t i = 0; i < 3 && r->version.n == 3; i++)
-        part[i] = index_of(r->version.at[i], VERSION_MAX);
+        part[i] = mlo_index_of(r->version.at[i], VERSION_MAX);
     if (r->version.n != 3 || part[0] == SIZE_MAX || part[1] == SIZE_MAX || part[2] == SIZE_MAX)
         return mlo_fail(err, MLO_EINVALID, "'version' is not three numbers");
     snprintf(text, sizeof text, "%zu.%zu.%zu", part[0], part[1], part[2]);

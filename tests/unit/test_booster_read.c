@@ -150,6 +150,17 @@ static void numbers_that_are_not_finite(void)
     refused(XGB, "\"left_children\":[", "\"left_children\":[NaN,", MLO_EINVALID, "tree 0");
 }
 
+static void an_objective_of_ones_own(void)
+{
+    struct text t = changed("lgb-regression.txt", "objective=regression", "nothing=");
+    struct mlo_booster *b = NULL;
+    struct mlo_err err = MLO_ERR_INIT;
+    if (check_ok(mlo_lightgbm_read(t.ptr, t.n, &b, &err), &err))
+        check(b->link == MLO_LINK_NONE && !b->classes);
+    mlo_booster_free(b);
+    free(t.ptr);
+}
+
 /* Any part of a file is refused, and nothing is read behind it. */
 static void files_that_end_early(void)
 {
@@ -247,6 +258,7 @@ int main(void)
     run(lightgbm_names_the_tree_and_the_node);
     run(lightgbm_refuses_what_it_does_not_know);
     run(numbers_that_are_not_finite);
+    run(an_objective_of_ones_own);
     run(files_that_end_early);
     run(counts_of_ubj_are_checked_before_memory_is_taken);
     run(nesting_is_bounded);
