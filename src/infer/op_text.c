@@ -148,8 +148,8 @@ static int run_string_split(struct mlo_op_call *c, struct mlo_err *err)
         rc = mlo_out_new(c, 1, MLO_DT_I64, a->dims, a->rank, &counts, err);
     if (rc != 0)
         return rc;
-    if (parts && parts->n)
-        memset(parts->data, 0, parts->n * sizeof(struct mlo_slice));
+    for (size_t i = 0; parts && i < parts->n; i++)
+        ((struct mlo_slice *)parts->data)[i] = (struct mlo_slice){"", 0};
     for (size_t i = 0; i < a->n; i++) {
         struct mlo_slice *to = parts ? (struct mlo_slice *)parts->data + i * (size_t)longest : NULL;
         size_t n = split(&w, texts[i], to);
