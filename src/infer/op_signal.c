@@ -12,6 +12,15 @@
 
 /* ---- the transform ---- */
 
+/* C11's CMPLX, which clang's headers lack: a sum with I would make NaN of infinity. */
+static double complex complex_of(double re, double im)
+{
+    const double parts[2] = {re, im};
+    double complex v;
+    memcpy(&v, parts, sizeof v);
+    return v;
+}
+
 struct transform {
     size_t n;
     const double complex *roots; /* e^(-2 pi i k / n), of the whole; the other way round for the inverse */
@@ -59,7 +68,7 @@ static int make_transform(struct mlo_op_call *c, int64_t n, bool inverse, struct
     *t = (struct transform){(size_t)n, roots, part};
     for (size_t k = 0; k < (size_t)n; k++) {
         double angle = 2 * M_PI * (double)k / (double)n;
-        ((double complex *)roots)[k] = CMPLX(cos(angle), inverse ? sin(angle) : -sin(angle));
+        ((double complex *)roots)[k] = complex_of(cos(angle), inverse ? sin(angle) : -sin(angle));
     }
     return 0;
 }
@@ -131,7 +140,7 @@ static double complex element(const struct dft *f, const double *row, size_t inn
         return 0;
     double re = row[at * inner * f->parts], im = f->parts == 2 ? row[at * inner * f->parts + 1] : 0;
     bool real = f->inverse && f->onesided && (i == 0 || 2 * i == f->n);
-    return CMPLX(re, real ? 0 : mirrored ? -im : im);
+    return complex_of(re, real ? 0 : mirrored ? -im : im);
 }
 
 static void transform_row(const struct dft *f, const struct transform *t, size_t row, size_t inner,
@@ -239,7 +248,7 @@ static int run_stft(struct mlo_op_call *c, struct mlo_err *err)
         const double *from = f.v + (k / f.frames * f.length + k % f.frames * f.step) * f.parts;
         for (size_t i = 0; i < f.frame; i++)
             in[i] = (f.window ? f.window[i] : 1) *
-                    CMPLX(from[i * f.parts], f.parts == 2 ? from[i * f.parts + 1] : 0);
+                    complex_of(from[i * f.parts], f.parts == 2 ? from[i * f.parts + 1] : 0);
         transform(&t, in, 1, f.frame, row);
         for (size_t i = 0; i < f.kept; i++) {
             y[(k * f.kept + i) * 2] = creal(row[i]);
