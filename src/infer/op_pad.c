@@ -123,27 +123,38 @@ static int read_constant(const struct mlo_op_call *c, const struct mlo_array *a,
     return 0;
 }
 
+static int in_moved(const struct mlo_op_call *c, const struct mlo_array **ret, struct mlo_err *err)
+{
+    int rc = mlo_in_array(c, 0, ret, err);
+    if (rc == 0 && mlo_element_size((*ret)->dtype) == 0)
+        rc = mlo_fail(err, MLO_EUNAVAIL, "elements of %s are not moved", mlo_dtype_name((*ret)->dtype));
+    return rc;
+}
+
+static int give_padded(struct mlo_op_call *c, const struct mlo_array *a, const struct padding *p,
+                       const char *constant, struct mlo_err *err)
+{
+    int64_t dims[MLO_RANK_MAX];
+    struct mlo_array *out;
+    int rc = padded_shape(c, a, p, dims, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, a->dtype, dims, a->rank, &out, err);
+    if (rc == 0 && out)
+        fill_out(a, p, constant, mlo_element_size(a->dtype), out);
+    return rc;
+}
+
 static int run_pad(struct mlo_op_call *c, struct mlo_err *err)
 {
     _Alignas(16) char constant[16];
     struct padding p = {0};
-    int64_t dims[MLO_RANK_MAX];
     const struct mlo_array *a;
-    struct mlo_array *out;
-    int rc = mlo_in_array(c, 0, &a, err);
-    if (rc == 0 && mlo_element_size(a->dtype) == 0)
-        rc = mlo_fail(err, MLO_EUNAVAIL, "elements of %s are not moved", mlo_dtype_name(a->dtype));
+    int rc = in_moved(c, &a, err);
     if (rc == 0)
         rc = read_padding(c, a, &p, err);
     if (rc == 0)
-        rc = padded_shape(c, a, &p, dims, err);
-    if (rc == 0)
         rc = read_constant(c, a, constant, err);
-    if (rc == 0)
-        rc = mlo_out_new(c, 0, a->dtype, dims, a->rank, &out, err);
-    if (rc == 0 && out)
-        fill_out(a, &p, constant, mlo_element_size(a->dtype), out);
-    return rc;
+    return rc == 0 ? give_padded(c, a, &p, constant, err) : rc;
 }
 
 /* ---- CenterCropPad: to a size, as much on both sides; of an odd rest, cut or filled, one more behind ----
@@ -174,23 +185,13 @@ static int read_centred(const struct mlo_op_call *c, const struct mlo_array *a, 
 
 static int run_centre(struct mlo_op_call *c, struct mlo_err *err)
 {
-    static const char zero[16];
+    static const char zero[sizeof(struct mlo_slice)];
     struct padding p = {.fill = CONSTANT};
-    int64_t dims[MLO_RANK_MAX];
     const struct mlo_array *a;
-    struct mlo_array *out;
-    int rc = mlo_in_array(c, 0, &a, err);
-    if (rc == 0 && mlo_element_size(a->dtype) == 0)
-        rc = mlo_fail(err, MLO_EUNAVAIL, "elements of %s are not moved", mlo_dtype_name(a->dtype));
+    int rc = in_moved(c, &a, err);
     if (rc == 0)
         rc = read_centred(c, a, &p, err);
-    if (rc == 0)
-        rc = padded_shape(c, a, &p, dims, err);
-    if (rc == 0)
-        rc = mlo_out_new(c, 0, a->dtype, dims, a->rank, &out, err);
-    if (rc == 0 && out)
-        fill_out(a, &p, zero, mlo_element_size(a->dtype), out);
-    return rc;
+    return rc == 0 ? give_padded(c, a, &p, zero, err) : rc;
 }
 
 static const struct mlo_op ops[] = {
