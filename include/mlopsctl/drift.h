@@ -73,6 +73,9 @@ int mlo_profile_write(const struct mlo_profile *p, struct mlo_str *out, struct m
 int mlo_profile_read(const char *text, size_t n, struct mlo_profile **ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_profile_free(struct mlo_profile *p);
+/* The column of numbers of whose values the largest share, above a fifth, lies beyond the bins: they were
+ * made from the start of a sorted table that could be read only once. NULL: none. Borrowed. */
+const char *mlo_profile_beyond(const struct mlo_profile *p, double *ret_share);
 struct mlo_profile_facts {
     uint64_t rows, ragged; /* ragged: lines that were no rows */
     /* Of the table it was just made from, when a time was asked for: rows of another, rows that tell none.

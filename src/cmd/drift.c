@@ -61,6 +61,7 @@ void mlo_drift_tell(struct mlo_ctx *ctx, const struct mlo_drift_args *o, const s
     warn_unknown(ctx, s, r);
     if (o->classifier)
         warn_not_classified(ctx, r);
+    mlo_profile_warn(ctx, in->reference);
     warn_times(ctx, "reference", in->reference);
     warn_times(ctx, "current data", in->current);
     if (r->ragged_reference + r->ragged_current > 0)

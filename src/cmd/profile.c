@@ -94,6 +94,7 @@ static void report(struct mlo_ctx *ctx, const struct mlo_profile *p, const char 
     }
     mlo_report_say(ctx->report, "profiled %llu rows of %zu columns into %s", (unsigned long long)f.rows,
                    f.columns, file);
+    mlo_profile_warn(ctx, p);
     if (f.ragged)
         mlo_warn(ctx, "%llu lines are no rows of the table and were left out", (unsigned long long)f.ragged);
 }

@@ -226,6 +226,19 @@ int mlo_words_split(const struct mlo_strings *given, char **ret_text, struct mlo
     return rc;
 }
 
+void mlo_profile_warn(const struct mlo_ctx *ctx, const struct mlo_profile *p)
+{
+    char shown[MLO_SHOWN];
+    double share;
+    const char *name = mlo_profile_beyond(p, &share);
+    if (name)
+        mlo_warn(ctx,
+                 "%.0f %% of '%s' lie beyond the bins, which were made from the start of a sorted table: "
+                 "what moved "
+                 "there is not seen; give it as a plain file, or shuffled",
+                 100 * share, mlo_shown(name, strlen(name), shown));
+}
+
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err)
 {
     if (strcmp(path, "-") == 0)

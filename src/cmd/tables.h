@@ -80,6 +80,8 @@ int mlo_role_list(const struct mlo_role_opts *o, const struct mlo_column_use *fi
 int mlo_words_split(const struct mlo_strings *given, char **ret_text, struct mlo_strings *ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 /* The whole text, atomically, over what was there. */
+/* Warns of bins that most values lie beyond: comparisons in them say little. */
+void mlo_profile_warn(const struct mlo_ctx *ctx, const struct mlo_profile *p);
 int mlo_result_write(const char *path, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -93,6 +93,31 @@ const struct mlo_profile_column *mlo_profile_find(const struct mlo_profile *p, c
     return NULL;
 }
 
+/* Bins of one value each have their ends full as a matter of course, and so has a column that is capped. */
+static double share_beyond(const struct mlo_profile_column *c)
+{
+    size_t n = c->bins.n_edges;
+    if (c->type == MLO_COLUMN_TEXT || n == 0 || c->bins.each_value || c->n == 0)
+        return 0;
+    uint64_t above = c->max > c->bins.edges[n - 1] ? c->counts[n] : 0;
+    return (double)(c->counts[0] + above) / (double)c->n;
+}
+
+const char *mlo_profile_beyond(const struct mlo_profile *p, double *ret_share)
+{
+    const double tolerated = 0.2;
+    const char *name = NULL;
+    *ret_share = tolerated;
+    for (size_t i = 0; i < p->n_columns; i++) {
+        double share = share_beyond(&p->columns[i]);
+        if (share > *ret_share) {
+            *ret_share = share;
+            name = p->columns[i].name;
+        }
+    }
+    return name;
+}
+
 /* ---- roles ---- */
 
 static const char *const role_words[] = {

@@ -63,4 +63,7 @@ test_expect 'ragged lines are left out and said' '
     { cat current.csv; echo 1,2,3; echo too,short; } >ragged.csv && mlopsctl drift -r reference.csv -c ragged.csv 2>err && grep -q "2 of the current data are no rows" err'
 test_expect 'a table that fails leaves the old profile' '
     cp ref.profile kept && expect_code 4 mlopsctl profile cut.csv.gz -o ref.profile && cmp ref.profile kept'
+test_expect 'a sorted table that can be read only once is told of; the same as a file is seen whole' '
+    awk "BEGIN { print \"x\"; for (i = 0; i < 3000000; i++) printf \"%.9f\\n\", i / 1000 }" >big.csv && awk "NR == 1 || NR % 50 == 0 { print NR == 1 || \$1 < 1500 ? \$1 : \$1 + 800 }" big.csv >upper.csv && gzip -1 -k big.csv &&
+    mlopsctl drift -r big.csv.gz -c upper.csv >out 2>err; grep -q "of .x. lie beyond the bins" err && expect_code 1 mlopsctl drift -r big.csv -c upper.csv >out 2>err && [ ! -s err ]'
 test_done
