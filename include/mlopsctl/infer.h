@@ -133,16 +133,16 @@ int mlo_plan_costs(const struct mlo_plan *p, const struct mlo_value *in, size_t 
 
 /* ---- operators ---- */
 
-/* The nodes of a model that cannot be run, each once by operator; *ret_n 0: all can. Owner of *ret: the
- * caller; what it points to is the model's. */
-struct mlo_unsupported {
-    const char *domain, *op, *node;
+/* The operators of a model's nodes, those of subgraphs among them. Owner of *ret: the caller; what it points
+ * to is the model's. */
+struct mlo_operator_use {
+    const char *domain, *op;
     int64_t version;
     size_t n; /* nodes */
+    bool known;
 };
-int mlo_unsupported_list(const struct mlo_onnx_model *m, struct mlo_unsupported **ret, size_t *ret_n,
-                         struct mlo_err *err) MLO_MUST_CHECK;
-bool mlo_op_known(const char *domain, const char *op, int64_t version);
+int mlo_model_operators(const struct mlo_onnx_model *m, struct mlo_operator_use **ret, size_t *ret_n,
+                        struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- conformance: the onnx project's own cases ---- */
 

@@ -93,44 +93,16 @@ static void put_name(struct mlo_report *r, const char *domain, const char *op)
     mlo_cell_text(r, name);
 }
 
-struct counts {
-    struct mlo_unsupported *list; /* all operators, supported or not */
-    size_t n, cap;
-};
-
-static int count_graph(struct counts *l, const struct mlo_graph *g, struct mlo_err *err)
-{
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        const struct mlo_node *n = &g->nodes[i];
-        size_t k = 0;
-        while (k < l->n && (strcmp(l->list[k].op, n->op) != 0 || strcmp(l->list[k].domain, n->domain) != 0))
-            k++;
-        int rc = k == l->n ? mlo_grow(&l->list, &l->cap, l->n + 1, sizeof *l->list, err) : 0;
-        if (rc == 0 && k == l->n)
-            l->list[l->n++] = (struct mlo_unsupported){n->domain, n->op, n->name, n->version, 0};
-        for (size_t a = 0; rc == 0 && a < n->n_attrs; a++)
-            if (n->attrs[a].kind == MLO_ATTR_GRAPH)
-                rc = count_graph(l, n->attrs[a].graph, err);
-        if (rc != 0)
-            return rc;
-        l->list[k].n++;
-    }
-    return 0;
-}
-
-/* imported: the nodes are what its reader made of another form. */
-static size_t put_operators(struct mlo_report *r, const struct counts *l, bool imported)
+static size_t put_operators(struct mlo_report *r, const struct mlo_operator_use *list, size_t n)
 {
     size_t missing = 0;
     mlo_report_table(r, "operators", NULL, op_columns, MLO_COUNT(op_columns), "no operators");
-    for (size_t i = 0; i < l->n; i++) {
-        const struct mlo_unsupported *u = &l->list[i];
-        bool known = imported || mlo_op_known(u->domain, u->op, u->version);
-        put_name(r, u->domain, u->op);
-        mlo_cell_u64(r, (uint64_t)u->version);
-        mlo_cell_u64(r, u->n);
-        mlo_cell_text(r, known ? "yes" : "not supported");
-        missing += !known;
+    for (size_t i = 0; i < n; i++) {
+        put_name(r, list[i].domain, list[i].op);
+        mlo_cell_u64(r, (uint64_t)list[i].version);
+        mlo_cell_u64(r, list[i].n);
+        mlo_cell_text(r, list[i].known ? "yes" : "not supported");
+        missing += !list[i].known;
     }
     return missing;
 }
@@ -216,8 +188,9 @@ static int show_costs(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err 
 static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
 {
     struct mlo_report *r = ctx->report;
-    struct counts l = {0};
-    int rc = count_graph(&l, m->graph, err);
+    MLO_AUTOFREE struct mlo_operator_use *list = NULL;
+    size_t n = 0;
+    int rc = mlo_model_operators(m, &list, &n, err);
     if (rc == 0) {
         char producer[256];
         snprintf(producer, sizeof producer, "%s %s", m->producer, m->producer_version);
@@ -229,11 +202,10 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
         mlo_report_u64(r, "nodes", "nodes", m->graph->n_nodes);
         mlo_report_size(r, "bytes", "size", m->file_bytes);
         put_ports(r, m->graph);
-        size_t missing = put_operators(r, &l, m->close != NULL);
+        size_t missing = put_operators(r, list, n);
         mlo_report_bool(r, "runs", "runs here", missing == 0);
         rc = missing ? MLO_NO : 0;
     }
-    free(l.list);
     return rc;
 }
 

@@ -13,15 +13,47 @@ static uint64_t head_of(const char *p, size_t n)
     return head;
 }
 
+/* Words with the same head. */
 static int compare_words(const void *pa, const void *pb)
 {
     const struct mlo_trie_word *a = pa, *b = pb;
-    if (a->head != b->head)
-        return a->head < b->head ? -1 : 1;
     int c = memcmp(a->ptr, b->ptr, a->len < b->len ? a->len : b->len);
     if (c != 0 || a->len != b->len)
         return c ? c : a->len < b->len ? -1 : 1;
     return a->id < b->id ? -1 : a->id > b->id;
+}
+
+/* By the byte of the head that stands `shift` bits up; stable. */
+static void sort_by_byte(const struct mlo_trie_word *from, size_t n, unsigned shift, struct mlo_trie_word *to)
+{
+    size_t at[257] = {0};
+    for (size_t i = 0; i < n; i++)
+        at[(from[i].head >> shift & 255) + 1]++;
+    for (size_t k = 1; k < 257; k++)
+        at[k] += at[k - 1];
+    for (size_t i = 0; i < n; i++)
+        to[at[from[i].head >> shift & 255]++] = from[i];
+}
+
+/* By their first bytes in eight passes, then those that have the same ones by the rest. */
+static int sort_words(struct mlo_trie_word *words, size_t n, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_trie_word *other = mlo_calloc(n + 1, sizeof *other, err);
+    if (!other)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        words[i].head = head_of(words[i].ptr, words[i].len);
+    for (unsigned shift = 0; shift < 64; shift += 16) {
+        sort_by_byte(words, n, shift, other);
+        sort_by_byte(other, n, shift + 8, words);
+    }
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && words[end].head == words[i].head;)
+            end++;
+        if (end - i > 1)
+            qsort(words + i, end - i, sizeof *words, compare_words);
+    }
+    return 0;
 }
 
 struct range { /* the words below a node */
@@ -87,10 +119,9 @@ int mlo_trie_build(struct mlo_trie_word *words, size_t n, struct mlo_trie *ret,
                    const struct mlo_trie_word **ret_again, struct mlo_err *err)
 {
     struct building b = {.trie = ret, .words = words};
-    for (size_t i = 0; i < n; i++)
-        words[i].head = head_of(words[i].ptr, words[i].len);
-    qsort(words, n, sizeof *words, compare_words);
-    int rc = add_node(&b, 0, (struct range){0, (uint32_t)n, 0}, err);
+    int rc = sort_words(words, n, err);
+    if (rc == 0)
+        rc = add_node(&b, 0, (struct range){0, (uint32_t)n, 0}, err);
     for (uint32_t node = 0; rc == 0 && node < ret->n; node++) {
         rc = add_children(&b, node, err);
         if (rc == 0 && ret->nodes[node].n > CHILDREN_SEARCHED)

@@ -63,55 +63,52 @@ const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t v
     return best;
 }
 
-bool mlo_op_known(const char *domain, const char *op, int64_t version)
-{
-    return mlo_op_find(domain, op, version) != NULL;
-}
+/* ---- what a model needs ---- */
 
-/* ---- what a model needs and we lack ---- */
-
-struct lacking {
-    struct mlo_unsupported *list;
+struct uses {
+    struct mlo_operator_use *list;
     size_t n, cap;
 };
 
-static int note(struct lacking *l, const struct mlo_node *node, struct mlo_err *err)
+/* What a reader of another form made has its parameters and no door in a file: it is always known. */
+static int note(struct uses *u, const struct mlo_node *node, struct mlo_err *err)
 {
-    for (size_t i = 0; i < l->n; i++)
-        if (strcmp(l->list[i].op, node->op) == 0 && strcmp(l->list[i].domain, node->domain) == 0) {
-            l->list[i].n++;
+    for (size_t i = 0; i < u->n; i++)
+        if (strcmp(u->list[i].op, node->op) == 0 && strcmp(u->list[i].domain, node->domain) == 0) {
+            u->list[i].n++;
             return 0;
         }
-    int rc = mlo_grow(&l->list, &l->cap, l->n + 1, sizeof *l->list, err);
+    int rc = mlo_grow(&u->list, &u->cap, u->n + 1, sizeof *u->list, err);
     if (rc == 0)
-        l->list[l->n++] = (struct mlo_unsupported){node->domain, node->op, node->name, node->version, 1};
+        u->list[u->n++] = (struct mlo_operator_use){node->domain, node->op, node->version, 1,
+                                                    node->params ||
+                                                        mlo_op_find(node->domain, node->op, node->version)};
     return rc;
 }
 
-static int look(struct lacking *l, const struct mlo_graph *g, struct mlo_err *err)
+static int look(struct uses *u, const struct mlo_graph *g, struct mlo_err *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < g->n_nodes; i++) {
         const struct mlo_node *n = &g->nodes[i];
-        if (!n->params && !mlo_op_known(n->domain, n->op, n->version))
-            rc = note(l, n, err);
+        rc = note(u, n, err);
         for (size_t k = 0; rc == 0 && k < n->n_attrs; k++)
             if (n->attrs[k].kind == MLO_ATTR_GRAPH)
-                rc = look(l, n->attrs[k].graph, err);
+                rc = look(u, n->attrs[k].graph, err);
     }
     return rc;
 }
 
-int mlo_unsupported_list(const struct mlo_onnx_model *m, struct mlo_unsupported **ret, size_t *ret_n,
-                         struct mlo_err *err)
+int mlo_model_operators(const struct mlo_onnx_model *m, struct mlo_operator_use **ret, size_t *ret_n,
+                        struct mlo_err *err)
 {
-    struct lacking l = {0};
-    int rc = look(&l, m->graph, err);
+    struct uses u = {0};
+    int rc = look(&u, m->graph, err);
     if (rc != 0) {
-        free(l.list);
+        free(u.list);
         return rc;
     }
-    *ret = l.list;
-    *ret_n = l.n;
+    *ret = u.list;
+    *ret_n = u.n;
     return 0;
 }

@@ -194,10 +194,44 @@ static void links_in_the_target_are_not_followed(void)
     bench_down(&b);
 }
 
+static int read_one(struct bench *b, const struct mlo_digest *d, const char *path, size_t max, char **ret,
+                    size_t *ret_n, struct mlo_err *err)
+{
+    struct mlo_bundle bundle;
+    int rc = mlo_bundle_load(b->store, d, &bundle, err);
+    if (rc == 0) {
+        rc = mlo_bundle_read(b->store, &bundle, path, max, ret, ret_n, err);
+        mlo_bundle_release(&bundle);
+    }
+    return rc;
+}
+
+static void one_file_is_read_by_its_path(void)
+{
+    struct bench b;
+    struct mlo_digest d;
+    struct mlo_err err = MLO_ERR_INIT;
+    static const char *const names[] = {"model.safetensors", "config.json", "src/deep/train.py"};
+    model(&b, &d);
+    for (size_t i = 0; i < MLO_COUNT(names); i++) {
+        size_t n = 0, m = 0;
+        MLO_AUTOFREE char *got = NULL, *want = bench_slurp(b.tree, names[i], &m);
+        check_ok(read_one(&b, &d, names[i], 1 << 20, &got, &n, &err), &err);
+        check(got && n == m && memcmp(got, want, n) == 0 && got[n] == '\0', "%s", names[i]);
+    }
+    char *none = NULL;
+    size_t n = 0;
+    check_err(read_one(&b, &d, "src/deep", 100, &none, &n, &err), MLO_ENOTFOUND, &err, "no file 'src/deep'");
+    check_err(read_one(&b, &d, "config.json", 5, &none, &n, &err), MLO_EINVALID, &err, "more than 5 bytes");
+    check(none == NULL && n == 0);
+    bench_down(&b);
+}
+
 int main(void)
 {
     umask(022);
     run(files_come_back_bit_for_bit);
+    run(one_file_is_read_by_its_path);
     run(a_full_folder_is_refused_without_force);
     run(an_empty_folder_is_filled);
     run(patterns_select_files);
