@@ -82,12 +82,21 @@ int mlo_feed_blank(struct mlo_feed *f, size_t n, const struct mlo_value **ret,
 /* Of each feature, how many cells had no value so far. Borrowed. */
 const uint64_t *mlo_feed_missing(const struct mlo_feed *f);
 
+/* What the model does with a missing cell of the feature, as far as its graph tells: "is replaced by 35". */
+#define MLO_MISSING_TEXT 96
+char *mlo_missing_text(const struct mlo_features *f, size_t feature, char buf[MLO_MISSING_TEXT]);
+
+/* An input out of an array of rows, for a model that has one: elements are cast when the types differ. v has
+ * room for n elements; MLO_EINVALID names an element that the type does not have. */
+int mlo_feed_array(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- outputs to rows ---- */
 
 enum mlo_answer_form { MLO_ANSWER_CSV, MLO_ANSWER_TSV, MLO_ANSWER_JSONL, MLO_ANSWER_NPY };
 struct mlo_answer_opts {
     enum mlo_answer_form form;
     bool probabilities; /* of the classes, a column for each */
+    bool margins;       /* also the output "margin", of XGBoost and LightGBM */
     bool varying;       /* JSON Lines: each row is written by itself, and its array has a shape of its own */
 };
 struct mlo_answers;

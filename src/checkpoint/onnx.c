@@ -545,6 +545,17 @@ static int add_text(struct model *m, const char *key, const struct mlo_pb *f, st
     return r < 0 || !text.len ? r : mlo_cp_add_meta(m->cp, key, text.ptr, err);
 }
 
+/* A domain may be imported again, as skl2onnx does, when it is the same version. */
+static int add_opset(struct model *m, const char *key, uint64_t version, struct mlo_err *err)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, (int64_t)version);
+    for (size_t i = 0; i < m->cp->n_meta; i++)
+        if (strcmp(m->cp->meta[i].key, key) == 0 && strcmp(m->cp->meta[i].value, text) == 0)
+            return 0;
+    return mlo_cp_add_meta(m->cp, key, text, err);
+}
+
 /* Two fields of a small message: OperatorSetId {domain, version}, StringStringEntry {key, value}. */
 static int read_opset(struct model *m, const struct mlo_pb *at, struct mlo_err *err)
 {
@@ -565,7 +576,7 @@ static int read_opset(struct model *m, const struct mlo_pb *at, struct mlo_err *
     if (r == 0)
         r = mlo_str_check(&key, err);
     if (r == 0)
-        r = add_number(m, key.ptr, version, err);
+        r = add_opset(m, key.ptr, version, err);
     return r < 0 ? r : note_domain(m, domain.ptr, err);
 }
 

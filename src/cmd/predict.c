@@ -26,6 +26,10 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "also the probability of each class, in columns proba_CLASS",
      .offset = offsetof(struct mlo_predict_args, probabilities)},
+    {.name = "margin",
+     .type = MLO_OPT_FLAG,
+     .help = "also what XGBoost and LightGBM call raw scores, before they become probabilities",
+     .offset = offsetof(struct mlo_predict_args, margins)},
     {.name = "keep",
      .letter = 'k',
      .type = MLO_OPT_LIST,
@@ -67,6 +71,10 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "bring each text's vector to length 1",
      .offset = offsetof(struct mlo_predict_args, normalize)},
+    {.name = "explain-missing",
+     .type = MLO_OPT_FLAG,
+     .help = "also tell how many cells of each column had no value, and what the model does with them",
+     .offset = offsetof(struct mlo_predict_args, explain)},
     {.name = "limit",
      .type = MLO_OPT_U64,
      .arg = "N",
@@ -88,6 +96,37 @@ static const struct mlo_opt opts_table[] = {
     MLO_TABLE_OPTIONS(struct mlo_predict_args),
     {0},
 };
+static uint64_t missing_of(const struct mlo_predict *p, size_t feature)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < p->n_workers; i++)
+        n += mlo_feed_missing(p->workers[i].feed)[feature];
+    return n;
+}
+
+/* In the report, or beside the answers on stderr. */
+static void explain_missing(struct mlo_ctx *ctx, const struct mlo_predict *p)
+{
+    static const struct mlo_column columns[] = {{"column", "COLUMN", MLO_CELL_TEXT},
+                                                {"missing", "MISSING", MLO_CELL_U64},
+                                                {"then", "WHAT IS MISSING", MLO_CELL_TEXT}};
+    char text[MLO_MISSING_TEXT];
+    if (p->out.path)
+        mlo_report_table(ctx->report, "missing", NULL, columns, MLO_COUNT(columns), "no columns");
+    for (size_t i = 0; i < p->match.n_features; i++) {
+        const char *name = p->match.columns[p->match.feature[i]].name;
+        mlo_missing_text(&p->features, i, text);
+        if (!p->out.path) {
+            mlo_note(ctx, "'%s': %llu of %llu are missing; what is missing %s", name,
+                     (unsigned long long)missing_of(p, i), (unsigned long long)p->rows, text);
+            continue;
+        }
+        mlo_cell_text(ctx->report, name);
+        mlo_cell_u64(ctx->report, missing_of(p, i));
+        mlo_cell_text(ctx->report, text);
+    }
+}
+
 static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
 {
     struct mlo_report *r = ctx->report;
@@ -96,6 +135,8 @@ static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct 
     if (st->ragged)
         mlo_warn(ctx, "%llu lines are no rows of the table and were left out",
                  (unsigned long long)st->ragged);
+    if (p->args->explain && !p->texts && (!ctx->json || p->out.path))
+        explain_missing(ctx, p);
     if (!p->out.path) { /* the rows are the result */
         mlo_report_stream(r, stdout);
         return;
@@ -139,8 +180,14 @@ static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_
     struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->limit ? 1 : o->threads);
     const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
     struct mlo_table *t = NULL;
-    struct mlo_scan_result st;
+    struct mlo_scan_result st = {0};
     int rc = p->texts ? 0 : find_features(p, m, err);
+    if (rc == 0 && !p->texts && ctx->n_args == 2 && mlo_is_npy(ctx->args[1])) {
+        rc = mlo_predict_npy(p, ctx, ctx->args[1], err);
+        if (rc == 0)
+            tell(ctx, p, &st);
+        return rc;
+    }
     if (rc == 0)
         rc = mlo_table_open(paths, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &to, &t, err);
     if (rc == 0)

@@ -12,7 +12,7 @@ struct mlo_predict_args {
     const char *output, *output_form, *format, *model_file;
     struct mlo_strings features, keep;
     uint64_t batch, threads, limit;
-    bool by_position, strict, probabilities, explain;
+    bool by_position, strict, probabilities, margins, explain;
     struct mlo_strings texts;
     const char *text_column, *pool;
     bool normalize;
@@ -41,6 +41,8 @@ void mlo_predict_output_release(struct mlo_predict_output *out);
 struct mlo_predict_worker {
     struct mlo_feed *feed;
     struct mlo_session *session;
+    struct mlo_str text;          /* of .npy input */
+    struct mlo_array rows, input; /* likewise; owned */
 };
 struct mlo_predict_texts;
 struct mlo_predict {
@@ -69,6 +71,18 @@ int mlo_predict_settle(struct mlo_predict *p, const struct mlo_value *out, size_
 int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err) MLO_MUST_CHECK;
 /* The number of rows, now that it is known, and the file's name. */
 int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* What is the same for rows of any kind: which answers, in which form (form: of the input); then sessions and
+ * the file for them. */
+int mlo_predict_choose(struct mlo_predict *p, struct mlo_ctx *ctx, const char *form,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_predict_start(struct mlo_predict *p, unsigned workers, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- predict_npy.c: rows of an array ---- */
+
+bool mlo_is_npy(const char *path);
+int mlo_predict_npy(struct mlo_predict *p, struct mlo_ctx *ctx, const char *path,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- predict_text.c: texts through an encoder ---- */
 

@@ -58,6 +58,7 @@ static int make_workers(struct mlo_predict *p, unsigned n, struct mlo_err *err)
         return err->code;
     for (p->n_workers = 0; rc == 0 && p->n_workers < n; p->n_workers++) {
         struct mlo_predict_worker *w = &p->workers[p->n_workers];
+        mlo_str_init(&w->text, MLO_STR_MAX);
         rc = mlo_feed_new(&p->features, &p->match, &w->feed, err);
         if (rc == 0)
             rc = mlo_session_new(p->plan, &w->session, err);
@@ -70,6 +71,9 @@ void mlo_predict_release(struct mlo_predict *p)
     for (unsigned i = 0; i < p->n_workers; i++) {
         mlo_feed_free(p->workers[i].feed);
         mlo_session_free(p->workers[i].session);
+        mlo_str_release(&p->workers[i].text);
+        free(p->workers[i].rows.data);
+        free(p->workers[i].input.data);
     }
     free(p->workers);
     mlo_predict_texts_free(p->texts);
@@ -202,22 +206,32 @@ static int match(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_table *t
     return rc == 0 ? mlo_table_select(t, p->match.columns, p->match.n_columns, err) : rc;
 }
 
+int mlo_predict_choose(struct mlo_predict *p, struct mlo_ctx *ctx, const char *form, struct mlo_err *err)
+{
+    struct mlo_answer_opts ao = {.probabilities = p->args->probabilities, .margins = p->args->margins};
+    int rc = mlo_predict_form(ctx, p->args, form, &ao.form, err);
+    p->out.form = ao.form;
+    if (rc != 0)
+        return rc;
+    return p->texts ? mlo_predict_texts_answers(p, &ao, err)
+                    : mlo_answers_new(p->plan, &ao, &p->answers, err);
+}
+
+int mlo_predict_start(struct mlo_predict *p, unsigned workers, struct mlo_err *err)
+{
+    int rc = p->texts ? mlo_predict_texts_workers(p, workers, err) : make_workers(p, workers, err);
+    return rc == 0 ? mlo_predict_output_open(p->args, p->out.form, &p->out, err) : rc;
+}
+
 int mlo_predict_table(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_table *t,
                       struct mlo_scan_result *ret, struct mlo_err *err)
 {
-    struct mlo_answer_opts ao = {.probabilities = p->args->probabilities};
     *ret = (struct mlo_scan_result){0};
-    int rc = mlo_predict_form(ctx, p->args, mlo_table_format(t), &ao.form, err);
-    if (rc == 0)
-        rc = p->texts ? mlo_predict_texts_answers(p, &ao, err)
-                      : mlo_answers_new(p->plan, &ao, &p->answers, err);
+    int rc = mlo_predict_choose(p, ctx, mlo_table_format(t), err);
     if (rc == 0)
         rc = match(p, ctx, t, err);
     if (rc == 0)
-        rc = p->texts ? mlo_predict_texts_workers(p, mlo_table_workers(t), err)
-                      : make_workers(p, mlo_table_workers(t), err);
-    if (rc == 0)
-        rc = mlo_predict_output_open(p->args, ao.form, &p->out, err);
+        rc = mlo_predict_start(p, mlo_table_workers(t), err);
     if (rc != 0)
         return rc;
     if (!p->texts)

@@ -46,6 +46,12 @@ static int choose_form(struct mlo_answers *a, struct mlo_err *err)
     return 0;
 }
 
+/* Scores of XGBoost and LightGBM before they became what is predicted. */
+static bool is_margin(const struct mlo_answers *a, size_t i)
+{
+    return i > 0 && strcmp(a->ports[i].name, "margin") == 0 && !a->margins;
+}
+
 static int choose_outputs(struct mlo_answers *a, size_t n, struct mlo_err *err)
 {
     bool classifies = n >= 2 && is_label(&a->ports[0]) && are_scores(&a->ports[1]);
@@ -55,7 +61,7 @@ static int choose_outputs(struct mlo_answers *a, size_t n, struct mlo_err *err)
     if (!a->outputs)
         return err->code;
     for (size_t i = 0; i < n; i++) {
-        if (classifies && i == 1 && !a->probabilities)
+        if ((classifies && i == 1 && !a->probabilities) || is_margin(a, i))
             continue;
         a->outputs[a->n_outputs++] = (struct mlo_answer_output){.port = i, .classes = classifies && i == 1};
     }
@@ -71,6 +77,7 @@ int mlo_answers_of_ports(const struct mlo_port_type *ports, size_t n, const stru
     a->ports = ports;
     a->form = o->form;
     a->probabilities = o->probabilities;
+    a->margins = o->margins;
     a->varying = o->varying;
     mlo_arena_init(&a->arena, (size_t)64 << 20);
     int rc = n ? choose_outputs(a, n, err) : mlo_fail(err, MLO_EUNAVAIL, "the model has no output");
@@ -215,7 +222,6 @@ int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_
         else
             rc = refuse(a, a->outputs[k].port, "is neither numbers nor texts", err);
     }
-    a->settled = rc == 0;
     return rc;
 }
 

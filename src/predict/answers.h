@@ -23,7 +23,7 @@ struct mlo_answers {
     const struct mlo_plan *plan; /* NULL: the outputs are not a model's own */
     const struct mlo_port_type *ports;
     enum mlo_answer_form form;
-    bool probabilities, settled, varying;
+    bool probabilities, margins, varying;
     struct mlo_answer_output *outputs;
     size_t n_outputs;
     struct mlo_answer_column *columns;

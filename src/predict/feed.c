@@ -342,3 +342,19 @@ int mlo_feed_blank(struct mlo_feed *d, size_t n, const struct mlo_value **ret, s
         *ret = d->values;
     return rc;
 }
+
+int mlo_feed_array(const struct mlo_array *from, struct mlo_array *to, struct mlo_err *err)
+{
+    size_t bytes = 0;
+    if (from->dtype == to->dtype && mlo_array_bytes(from->dtype, from->n, &bytes)) {
+        memcpy(to->data, from->data, bytes);
+        return 0;
+    }
+    for (size_t i = 0; i < from->n; i++) {
+        double v;
+        if (!mlo_dtype_to_double(from->dtype, from->data, i, &v) ||
+            !mlo_element_put(to->dtype, to->data, i, v))
+            return mlo_fail(err, MLO_EINVALID, "element %zu is no %s", i, mlo_dtype_name(to->dtype));
+    }
+    return 0;
+}

@@ -92,5 +92,38 @@ test_expect 'usage: probabilities of a regression, .npy to a pipe, names that do
     expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --proba && expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --output-format npy &&
     expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,b && expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,,b
 '
+test_expect '--explain-missing: how many, and what becomes of them' '
+    mlopsctl predict -q "$P/imputer-logistic/model.onnx" "$D/lightgbm.csv" --explain-missing -o m.csv --json >out &&
+    [ "$(jq -r "[.missing[] | .missing] | join(\",\")" out)" = "$(awk -F, "NR > 1 { for (i = 1; i <= 8; i++) n[i] += \$i == \"\" } END { for (i = 1; i <= 8; i++) printf \"%s%d\", (i > 1 ? \",\" : \"\"), n[i] }" "$D/lightgbm.csv")" ] &&
+    json ".missing[2].then == \"is replaced by -0.49195397\"" <out && mlopsctl predict "$P/lightgbm/model.onnx" "$D/lightgbm.csv" --proba --explain-missing 2>err >out && near out "$D/lightgbm.expected.csv" && grep -q ".x2.: 3 of 20 are missing; what is missing goes the way" err
+'
+# npy FILE VALUE...: float64 [N, 8], all elements of row N being the value N.
+if have python3; then
+    npy() { python3 -c "
+import struct, sys
+rows = [[float(v)] * 8 for v in sys.argv[2:]]
+head = (\"{\x27descr\x27: \x27<f8\x27, \x27fortran_order\x27: False, \x27shape\x27: (%d, 8), }\" % len(rows)).ljust(117) + chr(10)
+open(sys.argv[1], \"wb\").write(b\"\x93NUMPY\x01\x00\" + struct.pack(\"<H\", len(head)) + head.encode() + b\"\".join(struct.pack(\"<8d\", *r) for r in rows))" "$@"; }
+    test_expect 'an .npy file in and out: the rows of the same table' '
+        npy in.npy 1 -2 0.5 3 && mlopsctl predict "$P/mlp-regressor/model.onnx" in.npy -q -o out.csv && printf "a,b,c,d,e,f,g,h\n1,1,1,1,1,1,1,1\n-2,-2,-2,-2,-2,-2,-2,-2\n.5,.5,.5,.5,.5,.5,.5,.5\n3,3,3,3,3,3,3,3\n" >same.csv &&
+        mlopsctl predict "$P/mlp-regressor/model.onnx" same.csv -q | cmp - out.csv && mlopsctl predict "$P/mlp-regressor/model.onnx" in.npy -q --batch 1 --threads 3 >one.csv && near one.csv out.csv && mlopsctl predict "$P/mlp-regressor/model.onnx" in.npy -q --limit 2 >two.csv && head -3 out.csv >h && near two.csv h &&
+        mlopsctl predict "$P/mlp-regressor/model.onnx" in.npy -q -o out.npy && [ "$(tail -c 16 out.npy | od -An -tf4 -w16 | tr -s " ")" = "$(tail -n +2 out.csv | awk "{ printf \" %s\", \$1 }")" ] || { tail -c 16 out.npy | od -An -tf4 -w16; cat out.csv; exit 1; }
+    '
+    test_expect 'an array that does not fit is refused' '
+        npy in.npy 1 && sed "s/(1, 8)/(2, 4)/" in.npy >wide.npy && expect_code 2 mlopsctl predict -q "$P/mlp/model.onnx" wide.npy && head -c 150 in.npy >cut.npy && expect_code 4 mlopsctl predict -q "$P/mlp/model.onnx" cut.npy &&
+        sed "s/order.: False/order'"'"': True /" in.npy >fortran.npy && expect_code 7 mlopsctl predict -q "$P/mlp/model.onnx" fortran.npy && expect_code 2 mlopsctl predict -q "$P/columns-forest/model.onnx" in.npy && expect_code 2 mlopsctl predict -q "$P/mlp/model.onnx" in.npy --keep a
+    '
+else
+    test_skip 'an .npy file in and out' 'python3 is not installed'
+fi
+test_expect 'ten times the rows take no more memory' '
+    for i in $(seq 9); do tail -n +2 many.csv; done | cat many.csv - >more.csv && [ "$(wc -c <more.csv)" -gt 40000000 ] &&
+    peak() { (ulimit -v "$1" && exec "$PLAIN" predict -q "$P/boosting-3/model.onnx" more.csv --threads 2 >more.out) && [ "$(wc -l <more.out)" -eq "$(wc -l <more.csv)" ]; }
+    peak 120000
+'
+test_expect 'a device is written to, not replaced; a file stays when the input is wrong' '
+    mlopsctl predict -q "$P/mlp/model.onnx" "$D/mlp.csv" -o /dev/null && [ -c /dev/null ] && echo old >kept.out && printf "x0,x1,x2,x3,x4,x5,x6,x7\n1,2,3,4,5,6,7,eight\n" >wrong.csv &&
+    expect_code 4 mlopsctl predict -q "$P/mlp/model.onnx" wrong.csv -o kept.out && [ "$(cat kept.out)" = old ] && expect_code 8 mlopsctl predict -q "$P/mlp/model.onnx" "$D/mlp.csv" >/dev/full
+'
 test_expect 'a prediction is no run' '[ "$(mlopsctl log --json | jq "[.runs[]? | select(.command == \"predict\")] | length")" = 0 ]'
 test_done

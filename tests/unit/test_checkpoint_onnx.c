@@ -129,6 +129,14 @@ static void versions_and_duplicates_are_checked(void)
         put_message(&b, 14, m);
     }
     refuse(b, "two keys are named \"author\"");
+    struct blob twice = versioned(8, 1, 1), again = {0}, other = {0};
+    put_number(&again, 2, 17);
+    put_message(&twice, 8, again); /* the same domain and version once more: skl2onnx writes such */
+    check_ok(read_bytes(twice.p, twice.n, &cp, &err), &err);
+    mlo_checkpoint_release(&cp);
+    put_number(&other, 2, 18);
+    put_message(&twice, 8, other);
+    refuse(twice, "two keys are named \"onnx.opset.ai.onnx\"");
     struct blob graph = {0};
     put_message(&graph, 5, tensor_of(1, 0));
     put_message(&graph, 5, tensor_of(1, 0));
