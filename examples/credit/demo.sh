@@ -52,14 +52,23 @@ say 'What is in it?'
 mlopsctl show credit:champion
 answers 1 diff credit:1.3.0 credit:1.4.0
 
+say 'Predict, without Python: a pipeline of scikit-learn, held against what scikit-learn itself answered and what turned out to be true.'
+cp "$here"/../predict/loans.onnx .
+mlopsctl pack loans.onnx -t loans:1.0 --samples reference.csv
+mlopsctl predict loans:1.0 current.csv --proba --keep bad -o answers.csv
+MLOPSCTL="$MLOPSCTL" "$here"/../predict/agree.sh
+
 say 'Push to a shared folder. A network volume mounted somewhere is just such a folder.'
 mlopsctl push credit:1.3.0 ./share
 mlopsctl push credit:1.4.0 ./share
+mlopsctl push loans:1.0 ./share
 
 say 'Pull on another machine, verify every byte, unpack.'
 MLOPSCTL_HOME="$work/server"
 mlopsctl pull credit:1.4.0 ./share
 mlopsctl verify credit:1.4.0
+mlopsctl pull loans:1.0 ./share
+mlopsctl verify loans:1.0 --run # the samples, on this machine
 mlopsctl unpack credit:1.4.0 -o served
 cmp v1.4.0/model.onnx served/model.onnx && echo 'served/model.onnx is the file that was packed'
 
