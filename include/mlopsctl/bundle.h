@@ -67,7 +67,7 @@ struct mlo_pack_opts {
     /*
      * Asked once about the model at `path` in the bundle: names of the columns that it takes, and golden
      * samples, either may stay NULL; JSON that mlopsctl.json will hold, owner: the bundle. NULL: nobody.
-     * model: which file is meant; NULL: the only one of ONNX.
+     * model: which file is meant; NULL: the only one of ONNX, XGBoost or LightGBM.
      */
     int (*describe)(void *ctx, const char *path, cJSON **ret_features, cJSON **ret_samples,
                     struct mlo_err *err);

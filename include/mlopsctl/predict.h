@@ -131,8 +131,8 @@ struct mlo_tolerance {
 };
 /*
  * As JSON, the same bytes for the same values: names, types, shapes, numbers as base64 of their bytes, and
- * the tolerance of each output. model: the file's path in the bundle. MLO_EUNAVAIL for outputs that cannot be
- * kept. Owner of *ret: the caller.
+ * the tolerance of each output (t NULL: as usual). model: the file's path in the bundle. MLO_EUNAVAIL for
+ * outputs that cannot be kept. Owner of *ret: the caller.
  */
 int mlo_samples_write(const struct mlo_plan *p, const char *model, const struct mlo_value *in,
                       const struct mlo_value *out, const struct mlo_tolerance *t, cJSON **ret,

@@ -162,12 +162,17 @@ static int take_in(struct mlo_packing *p, struct mlo_err *err)
 
 /* ---- what the model does ---- */
 
+static bool is_model(const struct mlo_packed *f)
+{
+    return f->format == MLO_FMT_ONNX || f->format == MLO_FMT_XGBOOST || f->format == MLO_FMT_LIGHTGBM;
+}
+
 static int choose_model(const struct mlo_packing *p, struct mlo_packed **ret, struct mlo_err *err)
 {
     const char *model = p->opts->model;
     size_t n = 0;
     for (size_t i = 0; i < p->n; i++)
-        if (model ? strcmp(p->files[i].file->path, model) == 0 : p->files[i].format == MLO_FMT_ONNX) {
+        if (model ? strcmp(p->files[i].file->path, model) == 0 : is_model(&p->files[i])) {
             *ret = &p->files[i];
             n++;
         }
@@ -176,7 +181,8 @@ static int choose_model(const struct mlo_packing *p, struct mlo_packed **ret, st
     if (model)
         return mlo_fail(err, MLO_ENOTFOUND, "no file '%s' is packed", model);
     mlo_fail(err, MLO_EUSAGE,
-             n ? "%zu ONNX models are packed: which one is meant?" : "no ONNX model is among the files", n);
+             n ? "%zu models are packed: which one is meant?" : "no model that can be run is among the files",
+             n);
     return mlo_hint(err, "--model-file says which file is the model");
 }
 

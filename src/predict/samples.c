@@ -147,6 +147,7 @@ int mlo_samples_write(const struct mlo_plan *p, const char *model, const struct 
                       const struct mlo_value *out, const struct mlo_tolerance *t, cJSON **ret,
                       struct mlo_err *err)
 {
+    static const struct mlo_tolerance as_usual = {(double)NAN, (double)NAN};
     size_t n_in, n_out;
     const struct mlo_port_type *ins = mlo_plan_inputs(p, &n_in), *outs = mlo_plan_outputs(p, &n_out);
     MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
@@ -154,7 +155,7 @@ int mlo_samples_write(const struct mlo_plan *p, const char *model, const struct 
     if (rc == 0)
         rc = add_values(doc, "inputs", ins, n_in, in, NULL, err);
     if (rc == 0)
-        rc = add_values(doc, "outputs", outs, n_out, out, t, err);
+        rc = add_values(doc, "outputs", outs, n_out, out, t ? t : &as_usual, err);
     if (rc == 0)
         *ret = mlo_steal(&doc);
     return rc;
@@ -217,8 +218,11 @@ static int read_bytes(const char *text, struct mlo_array *a, struct mlo_arena *a
     mlo_str_init(&bytes, MLO_STR_MAX);
     if (!text || !mlo_array_bytes(a->dtype, a->n, &n))
         return damaged("no data", err);
-    if (mlo_base64_read(text, n / 3 * 4 + 4, &bytes, err) != 0 || bytes.len != n)
+    int rc = mlo_base64_read(text, n / 3 * 4 + 4, &bytes, err);
+    if (rc == MLO_EINVALID || (rc == 0 && bytes.len != n))
         return damaged("data of another length than the shape says", err);
+    if (rc != 0)
+        return rc;
     a->data = mlo_arena_alloc(arena, n + 1, 1, err);
     if (!a->data)
         return err->code;
