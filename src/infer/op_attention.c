@@ -1,9 +1,11 @@
 /*
  * Attention (with a cache, grouped heads, masks) and RotaryEmbedding, in doubles: the plain form that faster
- * ones are compared with.
+ * ones are compared with. What encoders have of it, floats without a cache, goes to a kernel.
  */
 #include <math.h>
 #include <string.h>
+
+#include <mlopsctl/backend.h>
 
 #include "op.h"
 
@@ -257,9 +259,123 @@ static int attend(struct mlo_op_call *c, const struct attention *a, struct mlo_e
     return rc == 0 && out ? mlo_from_doubles(y.v, out, err) : rc;
 }
 
+/* ---- floats without a cache ---- */
+
+struct plain_heads {
+    const float *x;
+    struct mlo_attention_step step;
+    size_t batch, heads, rows, size;
+};
+
+/* The same as read_heads, where the array is. */
+static bool see_heads(const struct mlo_op_call *c, size_t i, int64_t heads, struct plain_heads *h)
+{
+    const struct mlo_array *a = mlo_in(c, i);
+    if (!a || a->dtype != MLO_DT_F32 || a->n == 0 ||
+        (a->rank != 4 && (a->rank != 3 || heads < 1 || a->dims[2] % heads)))
+        return false;
+    bool whole = a->rank == 4;
+    *h = (struct plain_heads){.x = a->data,
+                              .batch = (size_t)a->dims[0],
+                              .heads = (size_t)(whole ? a->dims[1] : heads),
+                              .rows = (size_t)a->dims[a->rank - 2],
+                              .size = (size_t)(whole ? a->dims[3] : a->dims[2] / heads)};
+    h->step = (struct mlo_attention_step){h->heads * h->rows * h->size, whole ? h->rows * h->size : h->size,
+                                          whole ? h->size : h->heads * h->size};
+    return true;
+}
+
+/* Floats that fit to [batch][heads][rows][keys], and leave something to look at. */
+static bool see_mask(const struct mlo_op_call *c, struct mlo_attention *p)
+{
+    const struct mlo_array *mask = mlo_in(c, 3);
+    const size_t all[4] = {p->batch, p->heads, p->rows, p->keys};
+    size_t steps[MLO_RANK_MAX];
+    if (!mask)
+        return true;
+    if (mask->dtype != MLO_DT_F32 || mask->rank < 1 || mask->rank > 4 ||
+        (size_t)mask->dims[mask->rank - 1] != p->keys)
+        return false;
+    for (unsigned i = 0; i < mask->rank; i++)
+        if (mask->dims[i] != 1 && (size_t)mask->dims[i] != all[4 - mask->rank + i])
+            return false;
+    for (size_t i = 0; i < mask->n; i++)
+        if (((const float *)mask->data)[i] == -INFINITY) /* a row of them has weights of 0 */
+            return false;
+    mlo_broadcast_strides(mask, 4, steps);
+    p->mask = mask->data;
+    p->mask_step = (struct mlo_attention_step){steps[0], steps[1], steps[2]};
+    p->mask_key = steps[3];
+    return true;
+}
+
+/* Is it a case for the kernel? */
+static bool see_attention(const struct mlo_op_call *c, struct mlo_attention *p)
+{
+    struct plain_heads q, k, v;
+    int64_t q_heads = mlo_attr_int(c->node, "q_num_heads", 0),
+            heads = mlo_attr_int(c->node, "kv_num_heads", 0);
+    const struct mlo_attr *scale = mlo_node_attr(c->node, "scale");
+    for (size_t i = 1; i < c->n_out; i++)
+        if (c->out[i])
+            return false;
+    if (mlo_in(c, 4) || mlo_in(c, 6) || mlo_attr_int(c->node, "is_causal", 0) != 0 ||
+        mlo_attr_float(c->node, "softcap", 0) > 0 || mlo_attr_int(c->node, "left_window_size", -1) >= 0 ||
+        mlo_attr_int(c->node, "right_window_size", -1) >= 0)
+        return false;
+    if (!see_heads(c, 0, q_heads, &q) || !see_heads(c, 1, heads, &k) || !see_heads(c, 2, heads, &v) ||
+        q.batch != k.batch || k.batch != v.batch || q.heads != k.heads || k.heads != v.heads ||
+        k.rows != v.rows || q.size != k.size)
+        return false;
+    *p = (struct mlo_attention){.batch = q.batch,
+                                .heads = q.heads,
+                                .rows = q.rows,
+                                .keys = k.rows,
+                                .size = q.size,
+                                .v_size = v.size,
+                                .q = q.x,
+                                .k = k.x,
+                                .v = v.x,
+                                .q_step = q.step,
+                                .k_step = k.step,
+                                .v_step = v.step,
+                                .scale = scale ? mlo_attr_float(c->node, "scale", 1)
+                                               : 1 / sqrtf((float)q.size)};
+    return see_mask(c, p);
+}
+
+static int attend_floats(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err *err)
+{
+    bool whole = mlo_in(c, 0)->rank == 4;
+    int64_t batch = (int64_t)p->batch, heads = (int64_t)p->heads, rows = (int64_t)p->rows,
+            size = (int64_t)p->v_size;
+    const int64_t four[] = {batch, heads, rows, size}, three[] = {batch, rows, heads * size};
+    struct mlo_array *y;
+    void *scratch;
+    size_t room;
+    int rc = mlo_out_new(c, 0, MLO_DT_F32, whole ? four : three, whole ? 4 : 3, &y, err);
+    if (rc != 0 || !y || y->n == 0)
+        return rc;
+    if (!mlo_attention_scratch(p, &room))
+        return mlo_fail_nomem(err);
+    rc = mlo_scratch(c, room, sizeof(float), &scratch, err);
+    if (rc != 0)
+        return rc;
+    p->y = y->data;
+    p->scratch = scratch;
+    p->y_step = (struct mlo_attention_step){p->heads * p->rows * p->v_size,
+                                            whole ? p->rows * p->v_size : p->v_size,
+                                            whole ? p->v_size : p->heads * p->v_size};
+    mlo_attention_f32(p);
+    return 0;
+}
+
 static int run_attention(struct mlo_op_call *c, struct mlo_err *err)
 {
     struct attention a = {0};
+    struct mlo_attention plain;
+    if (see_attention(c, &plain))
+        return attend_floats(c, &plain, err);
     int rc = read_attention(c, &a, err);
     if (rc == 0)
         rc = attend(c, &a, err);
