@@ -1,5 +1,6 @@
 #!/bin/sh
-# Encoders in the forms that exporters write, of floats and of bytes: ONNX Runtime's outputs (tests/golden/onnx/make-encoders.py).
+# Encoders in the forms that exporters write, of floats and of bytes, and small networks: ONNX Runtime's outputs
+# (tests/golden/onnx/make-encoders.py, make-networks.py).
 . "${0%/*}/lib.sh"
 
 counts() { mlopsctl onnx conformance "$@" --json | jq -r '"\(.pass) \(.fail) \(.unsupported)"'; }
@@ -18,5 +19,8 @@ test_expect 'blocks are fused: heads, normalisation with the sum before it, dens
     done
     [ "$(steps torch Dense) $(steps layer Dense) $(steps torch-int8 Int8Dense) $(steps layer-int8 Int8Dense)" = "12 12 12 12" ] &&
     ! mlopsctl onnx inspect "$G/onnx/encoders/torch/model.onnx" --plan | sed -n "/^STEP/,\$p" | grep -E "^(Erf|Softmax|Sqrt|Concat) "
+'
+test_expect 'a classifier of rows, a convolutional network, LSTM and GRU' '
+    [ "$(counts "$G/onnx/networks")" = "4 0 0" ] && [ "$(counts "$G/onnx/networks" --plain)" = "4 0 0" ]
 '
 test_done
