@@ -18,7 +18,7 @@ static int run_gelu(struct mlo_op_call *c, struct mlo_err *err)
     return rc;
 }
 
-const struct mlo_op mlo_op_gelu = {.name = "Gelu", .run = run_gelu};
+const struct mlo_op mlo_op_gelu = {.name = "Gelu", .run = run_gelu, .in_place = true};
 
 /* ---- residual, normalisation ---- */
 

@@ -26,6 +26,7 @@ static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
         mlo_int8_weights_free(w);
     else
         *ret = w;
+    p->packed[WEIGHTS] = rc == 0;
     return rc;
 }
 
