@@ -16,10 +16,11 @@ int mlo_region_read(struct mlo_model_reader *r, int fd, size_t n, char *path, st
         rc = mlo_grow(&r->region_paths, &r->paths_cap, r->n_regions + 1, sizeof *r->region_paths, err);
     if (rc != 0)
         return rc;
-    void *p = mmap(NULL, n ? n : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1,
-                   0);
+    void *p = mmap(NULL, n ? n : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return mlo_fail_nomem(err);
+    (void)madvise(p, n ? n : 1,
+                  MADV_HUGEPAGE); /* fewer faults while it is read; refused: as many as before */
     rc = mlo_read_exact_at(fd, p, n, 0, err);
     if (rc != 0) {
         munmap(p, n ? n : 1);

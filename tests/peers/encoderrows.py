@@ -31,6 +31,6 @@ def measure(b):
             share = done / r["us"] * 1e-3 / (limit * (4 if model.endswith("int8") else 1))
             rows.append((model, r["shape"], f"{r['us']:.0f}", BARS.get((model, r["shape"]), ""), f"{r['ort_us']:.0f}", r["ratio"], f"{done / 1e6:,.0f}", f"{share:.2f}", f"{r['cosine']:.7f}"))
     b.table(["model", "rows x tokens", "us", "bar", "ONNX Runtime us", "times ours", "million operations", "share of the machine's limit", "least cosine"], rows)
-    b.say("`mixed`: 16 rows of 4 to 63 tokens, which ONNX Runtime gets padded to the longest and ours by length, as `predict --text` runs them. Bytes that are quantised while running turn at a rounding where "
+    b.say("`mixed`: 16 rows of 4 to 63 tokens, which ONNX Runtime gets padded to the longest and ours by length. Bytes that are quantised while running turn at a rounding where "
           "one of the engines has it, so that their outputs differ by more than rounding.\n")
     b.say("Loading: " + "; ".join(loads) + ".\n")

@@ -76,8 +76,11 @@ static void pack_rows(const struct mlo_dense *d, const struct mlo_dense_weights 
                       size_t real, size_t width, float *to)
 {
     for (size_t i = 0; i < d->k; i++, w += from->w_row, to += width) {
-        for (size_t j = 0; j < real; j++)
-            to[j] = from->alpha * w[j * from->w_col];
+        if (from->w_col == 1 && from->alpha == 1)
+            memcpy(to, w, real * sizeof *to);
+        else
+            for (size_t j = 0; j < real; j++)
+                to[j] = from->alpha * w[j * from->w_col];
         memset(to + real, 0, (width - real) * sizeof *to);
     }
 }
@@ -113,16 +116,28 @@ static void pack_dots(struct mlo_dense *d, const struct mlo_dense_weights *from)
     }
 }
 
+/* In sums that do not wait for each other. */
+static bool are_finite(const float *v, size_t n)
+{
+    float sums[16] = {0}, all = 0;
+    size_t i = 0;
+    for (; i + MLO_COUNT(sums) <= n; i += MLO_COUNT(sums))
+        for (size_t k = 0; k < MLO_COUNT(sums); k++)
+            sums[k] += v[i + k] * 0;
+    for (; i < n; i++)
+        all += v[i] * 0;
+    for (size_t k = 0; k < MLO_COUNT(sums); k++)
+        all += sums[k];
+    return all == 0;
+}
+
 static void pack(struct mlo_dense *d, const struct mlo_dense_weights *from, size_t n_weights)
 {
-    float all = 0;
     if (has_dots(d))
         pack_dots(d, from);
     else
         pack_panels(d, from);
-    for (size_t i = 0; i < n_weights; i++)
-        all += d->weights[i] * 0;
-    d->skips = all == 0 && d->k <= MLO_DENSE_LIST_MAX;
+    d->skips = are_finite(d->weights, n_weights) && d->k <= MLO_DENSE_LIST_MAX;
     memset(d->bias, 0, up_to_lanes(d, d->n) * sizeof *d->bias);
     for (size_t j = 0; from->bias && j < d->n; j++)
         d->bias[j] = from->beta * from->bias[j * from->bias_step];
