@@ -19,8 +19,8 @@ int mlo_region_read(struct mlo_model_reader *r, int fd, size_t n, char *path, st
     void *p = mmap(NULL, n ? n : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return mlo_fail_nomem(err);
-    (void)madvise(p, n ? n : 1,
-                  MADV_HUGEPAGE); /* fewer faults while it is read; refused: as many as before */
+    /* Fewer faults while it is read; refused: as many as there are pages. */
+    (void)madvise(p, n ? n : 1, MADV_HUGEPAGE);
     rc = mlo_read_exact_at(fd, p, n, 0, err);
     if (rc != 0) {
         munmap(p, n ? n : 1);

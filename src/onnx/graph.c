@@ -426,7 +426,9 @@ static int read_initializer(struct mlo_scope *s, struct mlo_message m, struct ml
     size_t id;
     if (!a)
         return err->code;
+    r->read_once = !s->outer && !s->bound && !s->prefix; /* of the main graph */
     int rc = mlo_tensor_proto_read(r, &r->arena, m, a, &name, err);
+    r->read_once = false;
     if (rc == 0)
         rc = new_value(s, name, &id, err);
     if (rc != 0)

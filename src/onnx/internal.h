@@ -98,6 +98,7 @@ struct mlo_model_reader {
     size_t n_functions, functions_cap;
     size_t n_nodes; /* of all graphs so far */
     unsigned depth;
+    bool read_once;  /* the tensor that is read now: nobody comes back to its message */
     bool node_named; /* in the message of what went wrong */
 };
 struct mlo_function {

@@ -160,13 +160,31 @@ static int use_bytes(struct mlo_arena *arena, const char *bytes, size_t n, struc
     return 0;
 }
 
+/*
+ * Bytes in the model's own file that are not aligned move a little to the front, over the field's tag and
+ * length, which have been read: weights need no second memory.
+ */
+static const char *aligned(const struct mlo_model_reader *r, const struct mlo_message *raw, enum mlo_dtype t)
+{
+    const char *bytes = (const char *)raw->at;
+    size_t n = mlo_message_left(raw), by = (uintptr_t)bytes % alignment(t), header = 2;
+    bool own = r && r->read_once && r->n_regions > 0 && !r->region_paths[0];
+    for (size_t left = n; left >= 0x80; left >>= 7)
+        header++;
+    if (!own || by == 0 || by > header || bytes < (const char *)r->regions[0].ptr + header ||
+        bytes + n > (const char *)r->regions[0].ptr + r->regions[0].n)
+        return bytes;
+    return memmove((char *)(uintptr_t)bytes - by, bytes, n);
+}
+
 /* The bytes of a large copy are noted: they are not read again. r NULL: of a tensor by itself. */
 static int use_raw(struct mlo_model_reader *r, struct mlo_arena *arena, const struct proto *p,
                    struct mlo_array *a, struct mlo_err *err)
 {
     size_t n = mlo_message_left(&p->raw);
-    int rc = use_bytes(arena, (const char *)p->raw.at, n, a, err);
-    if (rc != 0 || !r || a->data == p->raw.at || n < COPY_NOTED)
+    const char *bytes = aligned(r, &p->raw, a->dtype);
+    int rc = use_bytes(arena, bytes, n, a, err);
+    if (rc != 0 || !r || a->data == bytes || n < COPY_NOTED)
         return rc;
     rc = mlo_grow(&r->copied, &r->copied_cap, r->n_copied + 1, sizeof *r->copied, err);
     if (rc == 0)

@@ -389,6 +389,51 @@ static void packed_weights_leave_the_file(void)
     free(w);
 }
 
+/* In a file, of the weights that are packed and of those that are not. */
+static void weights_at_all_alignments_are_read(void)
+{
+    enum { N = 64 };
+    static float w[N * N], x[N];
+    struct mlo_err err = MLO_ERR_INIT;
+    char path[4096];
+    for (unsigned pad = 1; pad < 9; pad++) { /* names of all lengths: weights at all alignments */
+        const char *name = &"padding8"[8 - pad];
+        struct bytes g = {.n = 0}, product = node("MatMul", "x", "p"), sum = node("Add", "p", "y");
+        const struct mlo_value *out;
+        struct mlo_session *s = NULL;
+        struct mlo_plan *p = NULL;
+        put_port(&g, GRAPH_INPUT, "x");
+        fill(w, N * N);
+        put_floats(&g, name, w, (int64_t[]){N, N}, 2);
+        put_floats(&g, "shown", w, (int64_t[]){N, N}, 2);
+        put_input(&product, name);
+        put_input(&sum, "shown");
+        put(&g, GRAPH_NODE, &product);
+        put(&g, GRAPH_NODE, &sum);
+        put_port(&g, GRAPH_OUTPUT, "y");
+        struct bytes m = model_of(&g, 20);
+        snprintf(path, sizeof path, "%s/m.onnx", tap_tmpdir());
+        FILE *f = fopen(path, "wb");
+        check(f && fwrite(m.b, 1, m.n, f) == m.n && fclose(f) == 0, "written");
+        check_ok(mlo_plan_open(path, NULL, &p, &err), &err);
+        check_ok(mlo_session_new(p, &s, &err), &err);
+        fill(x, N);
+        struct mlo_value in = {.kind = MLO_KIND_ARRAY,
+                               .array = {.dtype = MLO_DT_F32, .rank = 2, .dims = {1, N}, .n = N, .data = x}};
+        check_ok(mlo_session_run(s, &in, 1, &out, &err), &err);
+        const float *y = out[0].array.data;
+        for (size_t j = 0; j < N; j++) {
+            double want = (double)w[7 * N + j];
+            for (size_t k = 0; k < N; k++)
+                want += (double)x[k] * (double)w[k * N + j];
+            if (!check(fabs((double)y[7 * N + j] - want) < 1e-3, "%g, not %g", (double)y[7 * N + j], want))
+                break;
+        }
+        mlo_session_free(s);
+        mlo_plan_free(p);
+    }
+}
+
 static int make_a_fused_plan(void)
 {
     static const float w[] = {1, 2, 3, 4};
@@ -425,6 +470,7 @@ int main(void)
     run(normalisation_is_one_step_with_the_sum_before_it);
     run(constants_that_are_still_needed_stay);
     run(packed_weights_leave_the_file);
+    run(weights_at_all_alignments_are_read);
     run(memory_failures_are_errors);
     return done_testing();
 }
