@@ -116,7 +116,8 @@ struct mlo_measure_opts {
 struct mlo_measured {
     struct mlo_times times; /* of timings */
     double *medians;        /* of each block */
-    size_t n_blocks, cap;
+    double *controls;       /* a fixed loop right after each: how fast the machine was then */
+    size_t n_blocks, cap, cap_controls;
     uint64_t requests, failures, first_ns;
     unsigned repeat;
     double seconds;
@@ -148,11 +149,42 @@ struct mlo_compared {
     size_t pairs, more;           /* more: that would tell, when inconclusive */
     const char *noisy;            /* why no verdict can be given here; NULL */
     bool stopped;
-    struct mlo_measured a, b;
+    struct mlo_measured a, b; /* empty after mlo_compare_kept */
 };
 int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_load *load,
                 const struct mlo_compare_opts *o, struct mlo_compared *ret,
                 struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_compared_release(struct mlo_compared *c);
+
+/* ---- results that are kept ---- */
+
+struct mlo_result_case {
+    size_t batch;
+    struct mlo_measured measured;
+};
+struct mlo_result {       /* release with mlo_result_release; texts are owned */
+    char *model, *digest; /* as it was asked for, and "sha256:..." of its file */
+    char *machine, *tool; /* "AMD EPYC, 2 CPUs", version of this program */
+    char *load;           /* "single", "multi 4", "server 500/s" */
+    int64_t time_ns;
+    struct mlo_result_case *cases;
+    size_t n, cap;
+};
+void mlo_result_release(struct mlo_result *r);
+/* A JSON document (docs/benchmarking.md), with whole histograms. */
+int mlo_result_write(const struct mlo_result *r, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_result_read(const char *text, size_t n, struct mlo_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* The case of this batch; NULL. */
+const struct mlo_result_case *mlo_result_find(const struct mlo_result *r, size_t batch);
+
+/*
+ * b against an a that was measured some other time: medians of blocks over the control loop beside them. Two
+ * runs of the same thing differ by more than blocks of one run do (MLO_BETWEEN_RUNS is added to the
+ * interval).
+ */
+#define MLO_BETWEEN_RUNS 0.01 /* relative standard deviation */
+int mlo_compare_kept(const struct mlo_measured *a, const struct mlo_measured *b,
+                     const struct mlo_compare_opts *o, struct mlo_compared *ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

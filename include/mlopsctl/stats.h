@@ -332,6 +332,11 @@ struct mlo_blocks { /* block i is x[starts[i] .. starts[i + 1]) */
 /* a[i], b[i]: the medians of pair i. The mean of the middle half of log(b / a). */
 int mlo_ratio_of_pairs(const double *a, const double *b, size_t pairs, const struct mlo_ratio_opts *o,
                        struct mlo_ratio *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Two samples that are not paired: the middle means of their logs, resampled each by itself. between:
+ * standard deviation of the log that is not seen inside them, added to the interval. */
+int mlo_ratio_of_samples(const double *a, size_t n, const double *b, size_t m, double between,
+                         const struct mlo_ratio_opts *o, struct mlo_ratio *ret,
+                         struct mlo_err *err) MLO_MUST_CHECK;
 /* Of the quantiles of all measurements; a and b have as many blocks. */
 int mlo_ratio_of_quantiles(const struct mlo_blocks *a, const struct mlo_blocks *b, double q,
                            const struct mlo_ratio_opts *o, struct mlo_ratio *ret,

@@ -12,6 +12,7 @@
 #define P99_ROUNDS    1000
 #define WRONG         0.05
 #define STOLEN_MAX    0.1 /* share of the machine's time */
+#define KEPT_BLOCKS   10  /* of each side, when they were not measured together */
 #define P99_NEEDS     838 /* timings: two may be above */
 #define KEPT_OF_BLOCK 100 /* timings for the ratio of p99 */
 
@@ -20,7 +21,6 @@ struct contest {
     const struct mlo_load *load;
     struct mlo_compare_opts o;
     struct mlo_compared *ret;
-    double *control_a, *control_b;
     double *kept_a, *kept_b; /* of each block at most KEPT_OF_BLOCK timings */
     size_t *starts_a, *starts_b;
     struct mlo_block block;
@@ -40,13 +40,12 @@ static int side(struct contest *c, bool second, size_t pair, struct mlo_err *err
     size_t *starts = second ? c->starts_b : c->starts_a;
     int rc = mlo_runner_block(second ? c->b : c->a, c->o.block, &c->block, err);
     if (rc == 0)
-        rc = mlo_measured_add(m, &c->block, err);
+        rc = mlo_measured_add(m, &c->block, mlo_control_loop(c->load->clock), err);
     if (rc != 0)
         return rc;
     if (m->n_blocks != pair + 1)
         return mlo_fail(err, MLO_EUNAVAIL, "side %c gave no answer within %g s", second ? 'B' : 'A',
                         c->o.block);
-    (second ? c->control_b : c->control_a)[pair] = mlo_control_loop(c->load->clock);
     size_t n = c->block.n < KEPT_OF_BLOCK ? c->block.n : KEPT_OF_BLOCK, at = starts[pair];
     for (size_t i = 0; i < n; i++) /* sorted: evenly over all ranks, the longest among them */
         kept[at + i] = c->block.ns[c->block.n - 1 - (n - 1 - i) * c->block.n / n];
@@ -91,7 +90,7 @@ static int judge(struct contest *c, size_t pairs, double confidence, struct mlo_
     struct mlo_test t;
     int rc = mlo_ratio_of_pairs(r->a.medians, r->b.medians, pairs, &o, &r->median, err);
     if (rc == 0)
-        rc = mlo_ratio_of_pairs(c->control_a, c->control_b, pairs, &o, &r->control, err);
+        rc = mlo_ratio_of_pairs(r->a.controls, r->b.controls, pairs, &o, &r->control, err);
     if (rc == 0)
         rc = mlo_wilcoxon(r->a.medians, r->b.medians, pairs, &t, err);
     if (rc != 0)
@@ -163,9 +162,9 @@ static int prepare(struct contest *c, struct mlo_err *err)
         rc = mlo_measured_begin(&c->ret->a, c->a, err);
     if (rc == 0)
         rc = mlo_measured_begin(&c->ret->b, c->b, err);
-    double **parts[] = {&c->control_a, &c->control_b, &c->kept_a, &c->kept_b};
+    double **parts[] = {&c->kept_a, &c->kept_b};
     for (size_t i = 0; rc == 0 && i < MLO_COUNT(parts); i++)
-        rc = reserve(parts[i], i < 2 ? PAIRS_MAX : kept, err);
+        rc = reserve(parts[i], kept, err);
     c->starts_a = rc == 0 ? mlo_calloc(PAIRS_MAX + 1, sizeof *c->starts_a, err) : NULL;
     c->starts_b = c->starts_a ? mlo_calloc(PAIRS_MAX + 1, sizeof *c->starts_b, err) : NULL;
     c->ret->a.steady = steady[0];
@@ -182,8 +181,6 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
     int rc = prepare(&c, err);
     if (rc == 0)
         rc = contest(&c, err);
-    free(c.control_a);
-    free(c.control_b);
     free(c.kept_a);
     free(c.kept_b);
     free(c.starts_a);
@@ -192,6 +189,66 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
     if (rc != 0)
         mlo_compared_release(&r);
     else
+        *ret = r;
+    return rc;
+}
+
+/* ---- against what is kept ---- */
+
+static int over_control(const struct mlo_measured *m, double **ret, struct mlo_err *err)
+{
+    double *x = *ret = mlo_calloc(m->n_blocks, sizeof *x, err);
+    for (size_t i = 0; x && i < m->n_blocks; i++)
+        x[i] = m->medians[i] / m->controls[i];
+    return x ? 0 : err->code;
+}
+
+static int compare_kept(const double *a, size_t n, const double *b, size_t m,
+                        const struct mlo_compare_opts *o, struct mlo_compared *r, struct mlo_err *err)
+{
+    struct mlo_ratio_opts how = {1 - WRONG, ROUNDS, o->seed};
+    struct mlo_test t;
+    int rc = mlo_ratio_of_samples(a, n, b, m, MLO_BETWEEN_RUNS, &how, &r->median, err);
+    if (rc == 0)
+        rc = mlo_mann_whitney(b, m, a, n, &t, err);
+    if (rc != 0)
+        return rc;
+    r->p = t.p;
+    r->b_above_a = t.statistic / ((double)n * (double)m);
+    r->pairs = m;
+    r->gate = mlo_ratio_gate(&r->median, o->tolerance, r->p, m, &r->more);
+    return 0;
+}
+
+static int compare_sorted(double *a, double *b, const struct mlo_measured *from,
+                          const struct mlo_measured *to, const struct mlo_compare_opts *o,
+                          struct mlo_compared *r, struct mlo_err *err)
+{
+    size_t most = from->n_blocks > to->n_blocks ? from->n_blocks : to->n_blocks;
+    MLO_AUTOFREE double *scratch = mlo_calloc(most, sizeof *scratch, err);
+    if (!scratch)
+        return err->code;
+    mlo_sort_doubles(a, from->n_blocks, scratch);
+    mlo_sort_doubles(b, to->n_blocks, scratch);
+    return compare_kept(a, from->n_blocks, b, to->n_blocks, o, r, err);
+}
+
+int mlo_compare_kept(const struct mlo_measured *a, const struct mlo_measured *b,
+                     const struct mlo_compare_opts *o, struct mlo_compared *ret, struct mlo_err *err)
+{
+    struct mlo_compare_opts how = *o;
+    struct mlo_compared r = {0};
+    MLO_AUTOFREE double *x = NULL, *y = NULL;
+    if (a->n_blocks < KEPT_BLOCKS || b->n_blocks < KEPT_BLOCKS)
+        return mlo_fail(err, MLO_EINVALID, "%zu and %zu blocks are too few to compare: %d are needed",
+                        a->n_blocks, b->n_blocks, KEPT_BLOCKS);
+    set_usual(&how);
+    int rc = over_control(a, &x, err);
+    if (rc == 0)
+        rc = over_control(b, &y, err);
+    if (rc == 0)
+        rc = compare_sorted(x, y, a, b, &how, &r, err);
+    if (rc == 0)
         *ret = r;
     return rc;
 }

@@ -24,8 +24,9 @@ static inline int64_t mlo_clock_after(const struct mlo_clock *clock, double seco
 
 /* ---- measure.c ---- */
 
-/* Adds a block to what was measured; b is sorted. */
-int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, struct mlo_err *err) MLO_MUST_CHECK;
+/* Adds a block to what was measured, with the control loop beside it; b is sorted. */
+int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, double control,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r,
                        struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -20,10 +20,11 @@ void mlo_measured_release(struct mlo_measured *m)
 {
     mlo_times_release(&m->times);
     free(m->medians);
+    free(m->controls);
     *m = (struct mlo_measured){0};
 }
 
-int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, struct mlo_err *err)
+int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, double control, struct mlo_err *err)
 {
     m->requests += b->requests;
     m->failures += b->failures;
@@ -31,11 +32,14 @@ int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, struct mlo_err
     if (b->n == 0)
         return 0;
     int rc = mlo_grow(&m->medians, &m->cap, m->n_blocks + 1, sizeof *m->medians, err);
+    if (rc == 0)
+        rc = mlo_grow(&m->controls, &m->cap_controls, m->n_blocks + 1, sizeof *m->controls, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < b->n; i++)
         mlo_times_add(&m->times, (uint64_t)llround(b->ns[i]));
-    m->medians[m->n_blocks++] = mlo_block_median(b);
+    m->medians[m->n_blocks] = mlo_block_median(b);
+    m->controls[m->n_blocks++] = control;
     return 0;
 }
 
@@ -49,7 +53,7 @@ static int measure_blocks(struct mlo_runner *r, const struct mlo_load *load, con
     do {
         rc = mlo_runner_block(r, block, &b, err);
         if (rc == 0)
-            rc = mlo_measured_add(m, &b, err);
+            rc = mlo_measured_add(m, &b, mlo_control_loop(load->clock), err);
         m->stopped = load->stop && load->stop(load->stop_ctx);
     } while (rc == 0 && !m->stopped && mlo_clock_now(load->clock) < until);
     mlo_block_release(&b);

@@ -129,6 +129,77 @@ int mlo_ratio_of_pairs(const double *a, const double *b, size_t pairs, const str
     return bootstrap(&r, o, ret, err);
 }
 
+/* ---- of two samples ---- */
+
+static int sort_logs(const double *x, size_t n, struct sorted_pairs *ret, struct mlo_err *err)
+{
+    struct weighed *at = mlo_calloc(n, sizeof *at, err);
+    if (!at)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        at[i] = (struct weighed){log(x[i]), (uint32_t)i};
+    qsort(at, n, sizeof *at, by_value);
+    *ret = (struct sorted_pairs){at, n};
+    return 0;
+}
+
+struct two_samples {
+    struct sorted_pairs a, b; /* weights: those of a, then those of b */
+};
+
+static double middle_mean_ratio(void *ctx, const uint32_t *weights)
+{
+    struct two_samples *t = ctx;
+    return middle_mean(&t->b, weights + t->a.n) - middle_mean(&t->a, weights);
+}
+
+static void draw_both(struct two_samples *t, uint32_t *weights, uint64_t *seed)
+{
+    memset(weights, 0, (t->a.n + t->b.n) * sizeof *weights);
+    for (size_t i = 0; i < t->a.n; i++)
+        weights[(size_t)(mlo_random_unit(seed) * (double)t->a.n)]++;
+    for (size_t i = 0; i < t->b.n; i++)
+        weights[t->a.n + (size_t)(mlo_random_unit(seed) * (double)t->b.n)]++;
+}
+
+static int bootstrap_both(struct two_samples *t, double between, const struct mlo_ratio_opts *o,
+                          struct mlo_ratio *ret, struct mlo_err *err)
+{
+    size_t n = t->a.n + t->b.n;
+    uint64_t seed = o->seed;
+    MLO_AUTOFREE uint32_t *weights = mlo_calloc(n, sizeof *weights, err);
+    MLO_AUTOFREE double *values = weights ? mlo_calloc(2 * (size_t)o->rounds, sizeof *values, err) : NULL;
+    if (!values)
+        return err->code;
+    for (size_t i = 0; i < n; i++)
+        weights[i] = 1;
+    double at = middle_mean_ratio(t, weights), z = mlo_normal_isf((1 - o->confidence) / 2);
+    for (unsigned i = 0; i < o->rounds; i++) {
+        draw_both(t, weights, &seed);
+        values[i] = middle_mean_ratio(t, weights);
+    }
+    mlo_sort_doubles(values, o->rounds, values + o->rounds);
+    double below = at - mlo_quantile_sorted(values, o->rounds, (1 - o->confidence) / 2);
+    double above = mlo_quantile_sorted(values, o->rounds, (1 + o->confidence) / 2) - at;
+    *ret = (struct mlo_ratio){exp(at), exp(at - hypot(below, z * between)),
+                              exp(at + hypot(above, z * between))};
+    return 0;
+}
+
+int mlo_ratio_of_samples(const double *a, size_t n, const double *b, size_t m, double between,
+                         const struct mlo_ratio_opts *o, struct mlo_ratio *ret, struct mlo_err *err)
+{
+    struct two_samples t = {0};
+    int rc = sort_logs(a, n, &t.a, err);
+    if (rc == 0)
+        rc = sort_logs(b, m, &t.b, err);
+    if (rc == 0)
+        rc = bootstrap_both(&t, between, o, ret, err);
+    free(t.a.at);
+    free(t.b.at);
+    return rc;
+}
+
 /* ---- of quantiles of all that was measured ---- */
 
 struct pooled {
