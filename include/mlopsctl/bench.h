@@ -158,24 +158,26 @@ void mlo_compared_release(struct mlo_compared *c);
 
 /* ---- results that are kept ---- */
 
-struct mlo_result_case {
+struct mlo_bench_case {
     size_t batch;
     struct mlo_measured measured;
 };
-struct mlo_result {       /* release with mlo_result_release; texts are owned */
+struct mlo_bench_result { /* release with mlo_bench_result_release; texts are owned */
     char *model, *digest; /* as it was asked for, and "sha256:..." of its file */
     char *machine, *tool; /* "AMD EPYC, 2 CPUs", version of this program */
     char *load;           /* "single", "multi 4", "server 500/s" */
     int64_t time_ns;
-    struct mlo_result_case *cases;
+    struct mlo_bench_case *cases;
     size_t n, cap;
 };
-void mlo_result_release(struct mlo_result *r);
+void mlo_bench_result_release(struct mlo_bench_result *r);
 /* A JSON document (docs/benchmarking.md), with whole histograms. */
-int mlo_result_write(const struct mlo_result *r, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_result_read(const char *text, size_t n, struct mlo_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_bench_result_write(const struct mlo_bench_result *r, struct mlo_str *out,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_bench_result_read(const char *text, size_t n, struct mlo_bench_result *ret,
+                          struct mlo_err *err) MLO_MUST_CHECK;
 /* The case of this batch; NULL. */
-const struct mlo_result_case *mlo_result_find(const struct mlo_result *r, size_t batch);
+const struct mlo_bench_case *mlo_bench_result_find(const struct mlo_bench_result *r, size_t batch);
 
 /*
  * b against an a that was measured some other time: medians of blocks over the control loop beside them. Two

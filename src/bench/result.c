@@ -10,7 +10,7 @@
 #define CASES_MAX  1024
 #define BLOCKS_MAX 1000000
 
-void mlo_result_release(struct mlo_result *r)
+void mlo_bench_result_release(struct mlo_bench_result *r)
 {
     for (size_t i = 0; i < r->n; i++)
         mlo_measured_release(&r->cases[i].measured);
@@ -20,10 +20,10 @@ void mlo_result_release(struct mlo_result *r)
     free(r->machine);
     free(r->tool);
     free(r->load);
-    *r = (struct mlo_result){0};
+    *r = (struct mlo_bench_result){0};
 }
 
-const struct mlo_result_case *mlo_result_find(const struct mlo_result *r, size_t batch)
+const struct mlo_bench_case *mlo_bench_result_find(const struct mlo_bench_result *r, size_t batch)
 {
     for (size_t i = 0; i < r->n; i++)
         if (r->cases[i].batch == batch)
@@ -52,7 +52,7 @@ static void add_numbers(cJSON *to, const char *key, const double *x, size_t n)
     cJSON_AddItemToObject(to, key, cJSON_CreateDoubleArray(x, (int)n));
 }
 
-static void add_case(cJSON *cases, const struct mlo_result_case *c)
+static void add_case(cJSON *cases, const struct mlo_bench_case *c)
 {
     const struct mlo_measured *m = &c->measured;
     cJSON *o = cJSON_CreateObject();
@@ -70,7 +70,7 @@ static void add_case(cJSON *cases, const struct mlo_result_case *c)
     cJSON_AddItemToArray(cases, o);
 }
 
-int mlo_result_write(const struct mlo_result *r, struct mlo_str *out, struct mlo_err *err)
+int mlo_bench_result_write(const struct mlo_bench_result *r, struct mlo_str *out, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
     MLO_AUTOFREE char *text = NULL;
@@ -162,7 +162,7 @@ static int read_blocks(const cJSON *from, struct mlo_measured *m, struct mlo_err
     return rc == 0 ? read_numbers(cJSON_GetObjectItem(from, "controls_ns"), n, &m->controls, err) : rc;
 }
 
-static int read_case(const cJSON *from, struct mlo_result_case *c, struct mlo_err *err)
+static int read_case(const cJSON *from, struct mlo_bench_case *c, struct mlo_err *err)
 {
     struct mlo_measured *m = &c->measured;
     const cJSON *seconds = cJSON_GetObjectItem(from, "seconds");
@@ -192,7 +192,7 @@ static int read_case(const cJSON *from, struct mlo_result_case *c, struct mlo_er
     return 0;
 }
 
-static int read_cases(const cJSON *doc, struct mlo_result *r, struct mlo_err *err)
+static int read_cases(const cJSON *doc, struct mlo_bench_result *r, struct mlo_err *err)
 {
     const cJSON *item;
     int rc = 0;
@@ -203,7 +203,7 @@ static int read_cases(const cJSON *doc, struct mlo_result *r, struct mlo_err *er
         rc = mlo_grow(&r->cases, &r->cap, r->n + 1, sizeof *r->cases, err);
         if (rc != 0)
             return rc;
-        r->cases[r->n++] = (struct mlo_result_case){0};
+        r->cases[r->n++] = (struct mlo_bench_case){0};
         rc = read_case(item, &r->cases[r->n - 1], err);
         if (rc != 0)
             return rc;
@@ -211,7 +211,7 @@ static int read_cases(const cJSON *doc, struct mlo_result *r, struct mlo_err *er
     return 0;
 }
 
-static int read_result(const cJSON *doc, struct mlo_result *r, struct mlo_err *err)
+static int read_result(const cJSON *doc, struct mlo_bench_result *r, struct mlo_err *err)
 {
     uint64_t schema = 0;
     const cJSON *time = cJSON_GetObjectItem(doc, "time_ns");
@@ -233,15 +233,15 @@ static int read_result(const cJSON *doc, struct mlo_result *r, struct mlo_err *e
     return rc == 0 ? read_cases(doc, r, err) : rc;
 }
 
-int mlo_result_read(const char *text, size_t n, struct mlo_result *ret, struct mlo_err *err)
+int mlo_bench_result_read(const char *text, size_t n, struct mlo_bench_result *ret, struct mlo_err *err)
 {
     MLO_AUTOJSON cJSON *doc = NULL;
-    struct mlo_result r = {0};
+    struct mlo_bench_result r = {0};
     int rc = mlo_json_parse(text, n, BYTES_MAX, &doc, err);
     if (rc == 0)
         rc = read_result(doc, &r, err);
     if (rc != 0)
-        mlo_result_release(&r);
+        mlo_bench_result_release(&r);
     else
         *ret = r;
     return rc;

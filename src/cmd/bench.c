@@ -1,253 +1,287 @@
-/* mlopsctl bench: how fast a model answers, and whether it became slower than another. */
-#include <math.h>
+/* mlopsctl bench: how fast a model answers, and whether it is slower than it was or than another. */
+#include <stdio.h>
 #include <string.h>
 
-#include <mlopsctl/base/thread.h>
-#include <mlopsctl/bench.h>
+#include <mlopsctl/base/time.h>
+#include <mlopsctl/host.h>
 
 #include "bench.h"
 
-/* clang-format off: one option a line */
-#define BENCH_OPTIONS(s)                                                                                     \
-    {.name = "batch",                                                                                        \
-     .type = MLO_OPT_STRING,                                                                                 \
-     .arg = "N[,N...]",                                                                                      \
-     .help = "rows of one request; as a rule 1",                                                             \
-     .offset = offsetof(s, batch)},                                                                          \
-        {.name = "scenario",                                                                                 \
-         .type = MLO_OPT_CHOICE,                                                                             \
-         .arg = "NAME",                                                                                      \
-         .help =                                                                                             \
-             "single: one request after the other; multi: --callers at the same time; server: requests "     \
-             "come "                                                                                         \
-             "by themselves at --rate, timed from when they were due; offline: what goes through at most",   \
-         .offset = offsetof(s, scenario),                                                                    \
-         .choices = "single|multi|server|offline"},                                                          \
-        {.name = "callers",                                                                                  \
-         .type = MLO_OPT_U64,                                                                                \
-         .arg = "N",                                                                                         \
-         .help = "requests under way at the same time",                                                      \
-         .offset = offsetof(s, callers),                                                                     \
-         .min = 1,                                                                                           \
-         .max = 1024},                                                                                       \
-        {.name = "rate",                                                                                     \
-         .type = MLO_OPT_DOUBLE,                                                                             \
-         .arg = "N",                                                                                         \
-         .help = "requests a second of scenario server",                                                     \
-         .offset = offsetof(s, rate)},                                                                       \
-        {.name = "duration",                                                                                 \
-         .type = MLO_OPT_DURATION,                                                                           \
-         .arg = "TIME",                                                                                      \
-         .help = "how long to measure each batch; as a rule 5s",                                             \
-         .offset = offsetof(s, duration)},                                                                   \
-        {.name = "warmup",                                                                                   \
-         .type = MLO_OPT_DURATION,                                                                           \
-         .arg = "TIME",                                                                                      \
-         .help = "how long to wait for steady times at most; as a rule 5s",                                  \
-         .offset = offsetof(s, warmup)},                                                                     \
-        {.name = "dim",                                                                                      \
-         .type = MLO_OPT_LIST,                                                                               \
-         .arg = "NAME=N",                                                                                    \
-         .help = "size of an open dimension of the model's inputs, as the length of sequences",              \
-         .offset = offsetof(s, dims)},                                                                       \
-    {                                                                                                        \
-        .name = "seed", .type = MLO_OPT_U64, .arg = "N", .help = "for what is drawn at random",              \
-        .offset = offsetof(s, seed)                                                                          \
-    }
-/* clang-format on */
+static const struct mlo_opt opts_table[] = {
+    {.name = "batch",
+     .type = MLO_OPT_STRING,
+     .arg = "N[,N...]",
+     .help = "rows of one request; as a rule 1",
+     .offset = offsetof(struct mlo_bench_args, batch)},
+    {.name = "scenario",
+     .type = MLO_OPT_CHOICE,
+     .arg = "NAME",
+     .help = "single: one request after the other; multi and offline: --callers at the same time; server: "
+             "requests come by themselves at --rate, timed from when they were due",
+     .offset = offsetof(struct mlo_bench_args, scenario),
+     .choices = "single|multi|server|offline"},
+    {.name = "callers",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "requests under way at the same time",
+     .offset = offsetof(struct mlo_bench_args, callers),
+     .min = 1,
+     .max = 1024},
+    {.name = "rate",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "N",
+     .help = "requests a second of scenario server",
+     .offset = offsetof(struct mlo_bench_args, rate)},
+    {.name = "duration",
+     .type = MLO_OPT_DURATION,
+     .arg = "TIME",
+     .help = "how long to measure each batch; as a rule 5s, and 30s at most beside another model",
+     .offset = offsetof(struct mlo_bench_args, duration)},
+    {.name = "warmup",
+     .type = MLO_OPT_DURATION,
+     .arg = "TIME",
+     .help = "how long to wait for steady times at most; as a rule 5s",
+     .offset = offsetof(struct mlo_bench_args, warmup)},
+    {.name = "dim",
+     .type = MLO_OPT_LIST,
+     .arg = "NAME=N",
+     .help = "size of an open dimension of the model's inputs, as the length of sequences",
+     .offset = offsetof(struct mlo_bench_args, dims)},
+    {.name = "seed",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help = "for what is drawn at random",
+     .offset = offsetof(struct mlo_bench_args, seed)},
+    {.name = "against",
+     .type = MLO_OPT_STRING,
+     .arg = "WHAT",
+     .help =
+         "a baseline, the number of a run, or another model, which is then measured in turns with this one",
+     .offset = offsetof(struct mlo_bench_args, against)},
+    {.name = "tolerance",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "SHARE",
+     .help = "how much slower is no failure yet; as a rule 0.05",
+     .offset = offsetof(struct mlo_bench_args, tolerance)},
+    {.name = "save-baseline",
+     .type = MLO_OPT_STRING,
+     .arg = "NAME",
+     .help = "keep the result under this name, which a rollback of the run takes back",
+     .offset = offsetof(struct mlo_bench_args, save_baseline)},
+    {.name = "force",
+     .type = MLO_OPT_FLAG,
+     .help = "compare with a baseline of another model, machine or load, too, and say so",
+     .offset = offsetof(struct mlo_bench_args, force)},
+    {.name = "no-record",
+     .type = MLO_OPT_FLAG,
+     .help = "measure without a run in the ledger",
+     .offset = offsetof(struct mlo_bench_args, no_record)},
+    {.name = "model-file",
+     .type = MLO_OPT_STRING,
+     .arg = "PATH",
+     .help = "which model of a bundle that holds several",
+     .offset = offsetof(struct mlo_bench_args, model_file)},
+    {0}};
 
-static const struct mlo_opt opts_table[] = {BENCH_OPTIONS(struct mlo_bench_opts), {0}};
+/* ---- one batch ---- */
 
-/* ---- options ---- */
-
-int mlo_bench_batches(const char *text, size_t ret[MLO_BENCH_BATCHES], size_t *ret_n, struct mlo_err *err)
+static void note_gate(struct mlo_bench *b, const struct mlo_compared *c)
 {
-    const char *at = text ? text : "1";
-    size_t n = 0;
-    for (;;) {
-        char *end;
-        unsigned long long v = strtoull(at, &end, 10);
-        if (end == at || (*end && *end != ',') || v == 0 || v > MLO_BENCH_BATCH_MAX || n == MLO_BENCH_BATCHES)
-            return mlo_fail(err, MLO_EUSAGE, "--batch '%s' is no list of up to %d numbers from 1 to %d", text,
-                            MLO_BENCH_BATCHES, MLO_BENCH_BATCH_MAX);
-        ret[n++] = (size_t)v;
-        if (!*end)
-            break;
-        at = end + 1;
+    if (c->gate == MLO_GATE_FAIL || (c->gate == MLO_GATE_INCONCLUSIVE && b->gate == MLO_GATE_PASS))
+        b->gate = c->gate;
+    b->stopped = b->stopped || c->stopped;
+}
+
+/* Takes m. */
+static int keep_case(struct mlo_bench *b, size_t batch, struct mlo_measured *m, struct mlo_err *err)
+{
+    struct mlo_bench_result *r = &b->result;
+    int rc = mlo_grow(&r->cases, &r->cap, r->n + 1, sizeof *r->cases, err);
+    if (rc != 0) {
+        mlo_measured_release(m);
+        return rc;
     }
-    *ret_n = n;
+    mlo_bench_put_row(b, batch, m);
+    b->stopped = b->stopped || m->stopped;
+    r->cases[r->n++] = (struct mlo_bench_case){batch, *m};
     return 0;
 }
 
-int mlo_bench_dims(const struct mlo_strings *words, struct mlo_dim_value *ret, struct mlo_err *err)
+static int measure_alone(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch, struct mlo_err *err)
 {
-    for (size_t i = 0; i < words->n; i++) {
-        char *equals = strchr(words->items[i], '='), *end;
-        long long v = equals ? strtoll(equals + 1, &end, 10) : 0;
-        if (!equals || equals == words->items[i] || *end || v < 1)
-            return mlo_fail(err, MLO_EUSAGE, "--dim '%s' is not NAME=N", words->items[i]);
-        *equals = '\0';
-        ret[i] = (struct mlo_dim_value){words->items[i], v};
-    }
-    return 0;
-}
-
-static bool stop(void *ctx)
-{
-    (void)ctx;
-    return mlo_interrupted();
-}
-
-static int read_load(const struct mlo_bench_opts *o, struct mlo_load *ret, struct mlo_err *err)
-{
-    const char *scenario = o->scenario      ? o->scenario
-                           : o->rate > 0    ? "server"
-                           : o->callers > 1 ? "multi"
-                                            : "single";
-    bool is_server = strcmp(scenario, "server") == 0, is_single = strcmp(scenario, "single") == 0;
-    if (is_server != (o->rate > 0))
-        return mlo_fail(err, MLO_EUSAGE, "scenario server needs --rate, and only it");
-    if (is_single && o->callers > 1)
-        return mlo_fail(err, MLO_EUSAGE, "scenario single has one caller");
-    unsigned callers = o->callers ? (unsigned)o->callers : is_single ? 1u : mlo_cpu_count();
-    *ret = (struct mlo_load){.callers = callers, .rate = o->rate, .seed = o->seed, .stop = stop};
-    return 0;
-}
-
-/* ---- report ---- */
-
-static const struct mlo_column columns[] = {
-    {"batch", "BATCH", MLO_CELL_U64},        {"p50_us", "P50", MLO_CELL_TEXT},
-    {"p90_us", "P90", MLO_CELL_TEXT},        {"p95_us", "P95", MLO_CELL_TEXT},
-    {"p99_us", "P99", MLO_CELL_TEXT},        {"max_us", "MAX", MLO_CELL_TEXT},
-    {"rows_per_s", "ROWS/S", MLO_CELL_TEXT}, {"first_us", "FIRST", MLO_CELL_TEXT}};
-
-static void put_time(struct mlo_report *r, double ns)
-{
-    char text[32];
-    if (ns < 1e3)
-        snprintf(text, sizeof text, "%.0f ns", ns);
-    else if (ns < 1e6)
-        snprintf(text, sizeof text, "%.3g us", ns / 1e3);
-    else if (ns < 1e9)
-        snprintf(text, sizeof text, "%.3g ms", ns / 1e6);
-    else
-        snprintf(text, sizeof text, "%.3g s", ns / 1e9);
-    mlo_cell_text(r, text);
-}
-
-/* "-" when too few were timed to say it with 99 % confidence. */
-static void put_quantile(struct mlo_report *r, const struct mlo_times *t, double q)
-{
-    if (q > 0.5 && mlo_quantile_rank(t->n, q, 0.99) == 0)
-        mlo_cell_text(r, "-");
-    else
-        put_time(r, (double)mlo_times_quantile(t, q));
-}
-
-static void put_row(struct mlo_report *r, size_t batch, const struct mlo_measured *m)
-{
-    static const double quantiles[] = {0.5, 0.9, 0.95, 0.99};
-    char rate[32];
-    mlo_cell_u64(r, batch);
-    for (size_t i = 0; i < MLO_COUNT(quantiles); i++)
-        put_quantile(r, &m->times, quantiles[i]);
-    put_time(r, (double)m->times.most);
-    snprintf(rate, sizeof rate, "%.4g", (double)(m->requests - m->failures) * (double)batch / m->seconds);
-    mlo_cell_text(r, rate);
-    put_time(r, (double)m->first_ns);
-}
-
-/* ---- running ---- */
-
-struct job {
-    struct mlo_ctx *ctx;
-    const struct mlo_bench_opts *o;
-    const struct mlo_plan *plan;
-    struct mlo_load load;
-    struct mlo_inputs_opts inputs;
-    bool stopped;
-};
-
-static int bench_batch(struct job *j, size_t batch, struct mlo_err *err)
-{
-    struct mlo_measure_opts how = {.seconds = (double)j->o->duration / 1e9,
-                                   .warmup = (double)j->o->warmup / 1e9};
-    struct mlo_inputs *in = NULL;
-    struct mlo_target *target = NULL;
-    struct mlo_runner *runner = NULL;
+    struct mlo_measure_opts how = {(double)b->args->duration / 1e9, (double)b->args->warmup / 1e9, 0};
+    struct mlo_bench_side side;
     struct mlo_measured m = {0};
-    const struct mlo_value *set;
-    j->inputs.rows = batch;
-    int rc = mlo_inputs_new(j->plan, &j->inputs, &in, err);
-    if (rc == 0) {
-        set = mlo_inputs_values(in);
-        rc = mlo_target_engine(j->plan, &set, 1, batch, &target, err);
-    }
+    int rc = mlo_bench_side_open(b, plan, batch, &side, err);
+    if (rc != 0)
+        return rc;
+    rc = mlo_measure(side.runner, &b->load, &how, &m, err);
+    mlo_bench_side_release(&side);
+    return rc == 0 ? keep_case(b, batch, &m, err) : rc;
+}
+
+static int measure_beside(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_plan *other,
+                          size_t batch, struct mlo_compared *ret, struct mlo_err *err)
+{
+    struct mlo_compare_opts how = {.tolerance = b->args->tolerance,
+                                   .seconds = (double)b->args->duration / 1e9,
+                                   .warmup = (double)b->args->warmup / 1e9,
+                                   .seed = b->args->seed};
+    struct mlo_bench_side from = {0}, to = {0};
+    int rc = mlo_bench_side_open(b, other, batch, &from, err);
     if (rc == 0)
-        rc = mlo_runner_new(target, &j->load, &runner, err);
+        rc = mlo_bench_side_open(b, plan, batch, &to, err);
     if (rc == 0)
-        rc = mlo_measure(runner, &j->load, &how, &m, err);
-    if (rc == 0)
-        put_row(j->ctx->report, batch, &m);
-    if (rc == 0 && !m.steady)
-        mlo_warn(j->ctx, "times of batch %zu did not become steady while warming up", batch);
-    j->stopped = j->stopped || m.stopped;
-    mlo_measured_release(&m);
-    mlo_runner_free(runner);
-    mlo_target_close(target);
-    mlo_inputs_free(in);
+        rc = mlo_compare(from.runner, to.runner, &b->load, &how, ret, err);
+    mlo_bench_side_release(&from);
+    mlo_bench_side_release(&to);
+    if (rc != 0)
+        return rc;
+    rc = keep_case(b, batch, &ret->b, err);
+    ret->b = (struct mlo_measured){0};
     return rc;
 }
 
-static int bench_plan(struct mlo_ctx *ctx, const struct mlo_bench_opts *o, const struct mlo_plan *plan,
-                      struct mlo_err *err)
+static int compare_kept(struct mlo_bench *b, size_t batch, struct mlo_compared *ret, struct mlo_err *err)
 {
-    struct job j = {.ctx = ctx, .o = o, .plan = plan};
-    size_t batches[MLO_BENCH_BATCHES], n = 0;
-    MLO_AUTOFREE struct mlo_dim_value *dims = mlo_calloc(o->dims.n + 1, sizeof *dims, err);
-    if (!dims)
-        return err->code;
-    int rc = mlo_bench_batches(o->batch, batches, &n, err);
+    struct mlo_compare_opts how = {.tolerance = b->args->tolerance, .seed = b->args->seed};
+    const struct mlo_bench_case *now = mlo_bench_result_find(&b->result, batch);
+    return mlo_compare_kept(&mlo_bench_result_find(&b->kept, batch)->measured, &now->measured, &how, ret,
+                            err);
+}
+
+/* ---- all of them ---- */
+
+static int bench_batches(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_plan *other,
+                         struct mlo_err *err)
+{
+    struct mlo_compared c[MLO_BENCH_BATCHES] = {0};
+    size_t n = 0;
+    int rc = 0;
+    mlo_bench_put_header(b);
+    for (size_t i = 0; rc == 0 && i < b->n_batches && !b->stopped; i++) {
+        rc = other ? measure_beside(b, plan, other, b->batches[i], &c[i], err)
+                   : measure_alone(b, plan, b->batches[i], err);
+        if (rc == 0 && b->has_kept && !b->stopped)
+            rc = compare_kept(b, b->batches[i], &c[i], err);
+        if (rc == 0 && (other || (b->has_kept && !b->stopped)))
+            note_gate(b, &c[n++]);
+    }
     if (rc == 0)
-        rc = mlo_bench_dims(&o->dims, dims, err);
+        mlo_bench_put_verdicts(b, c, n);
+    for (size_t i = 0; i < b->n_batches; i++)
+        mlo_compared_release(&c[i]);
+    if (rc == 0 && b->stopped)
+        mlo_warn(b->ctx, "interrupted: what is shown was measured until then");
+    return rc;
+}
+
+static int against(struct mlo_bench *b, const struct mlo_plan *plan, struct mlo_err *err)
+{
+    struct mlo_model other = {0};
+    bool found = false;
+    if (!b->args->against)
+        return bench_batches(b, plan, NULL, err);
+    int rc = mlo_bench_find_kept(b, &found, err);
+    if (rc == 0 && !found) {
+        rc = mlo_model_open(b->ctx, b->args->against, NULL, &other, err);
+        if (rc == MLO_ENOTFOUND)
+            mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one",
+                     b->args->against);
+    }
     if (rc == 0)
-        rc = read_load(o, &j.load, err);
-    j.inputs = (struct mlo_inputs_opts){.dims = dims, .n_dims = o->dims.n, .seed = o->seed};
-    mlo_report_table(ctx->report, "batches", NULL, columns, MLO_COUNT(columns), NULL);
-    for (size_t i = 0; rc == 0 && i < n && !j.stopped; i++)
-        rc = bench_batch(&j, batches[i], err);
-    if (rc == 0 && j.stopped)
-        mlo_warn(ctx, "interrupted: what is shown was measured until then");
+        rc = bench_batches(b, plan, other.plan, err);
+    mlo_model_release(&other);
+    return rc;
+}
+
+static int describe(struct mlo_bench *b, const struct mlo_model *m, struct mlo_err *err)
+{
+    struct mlo_bench_result *r = &b->result;
+    struct mlo_host_cpu cpu;
+    char machine[192], digest[MLO_DIGEST_TEXT] = "";
+    mlo_host_cpu(&cpu);
+    snprintf(machine, sizeof machine, "%s, %u CPUs", cpu.model, cpu.cpus);
+    if (m->file)
+        mlo_digest_text(&m->file->digest, digest);
+    r->model = mlo_strdup(b->ctx->args[0], err);
+    r->digest = r->model ? mlo_strdup(digest, err) : NULL;
+    r->machine = r->digest ? mlo_strdup(machine, err) : NULL;
+    r->tool = r->machine ? mlo_strdup(MLO_VERSION, err) : NULL;
+    r->time_ns = mlo_time_now();
+    return r->tool ? mlo_bench_load_text(b, &r->load, err) : err->code;
+}
+
+static int verdict(const struct mlo_bench *b, struct mlo_err *err)
+{
+    if (b->gate == MLO_GATE_FAIL)
+        return MLO_NO;
+    if (b->gate == MLO_GATE_PASS)
+        return 0;
+    mlo_fail(err, MLO_EUNAVAIL, "no verdict: the measurements do not tell");
+    return mlo_hint(err, "the column MORE says how many more blocks would; a longer --duration gives them");
+}
+
+static int bench(struct mlo_bench *b, struct mlo_err *err)
+{
+    struct mlo_model m = {0};
+    int rc = mlo_model_open(b->ctx, b->ctx->args[0], b->args->model_file, &m, err);
+    if (rc == 0)
+        rc = describe(b, &m, err);
+    if (rc == 0)
+        rc = against(b, m.plan, err);
+    mlo_model_release(&m);
+    return rc;
+}
+
+static int bench_recorded(struct mlo_bench *b, struct mlo_err *err)
+{
+    struct mlo_workspace ws;
+    int rc = mlo_workspace_begin(b->ctx, &ws, 0, err);
+    if (rc != 0)
+        return rc;
+    rc = bench(b, err);
+    if (rc == 0)
+        rc = mlo_bench_record(b, &ws, err);
+    rc = mlo_workspace_end(&ws, rc == 0 && b->gate == MLO_GATE_FAIL ? MLO_NO : rc, err);
+    mlo_workspace_close(&ws);
     return rc;
 }
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
-    struct mlo_plan *plan = NULL;
-    int rc = mlo_plan_open(ctx->args[0], NULL, &plan, err);
+    struct mlo_bench b = {.ctx = ctx, .args = options};
+    int rc = mlo_bench_options(&b, err);
+    mlo_interrupt_arm();
     if (rc == 0)
-        rc = bench_plan(ctx, options, plan, err);
-    mlo_plan_free(plan);
+        rc = b.args->no_record ? bench(&b, err) : bench_recorded(&b, err);
+    if (rc == 0)
+        rc = verdict(&b, err);
+    mlo_bench_result_release(&b.result);
+    mlo_bench_result_release(&b.kept);
+    free(b.dims);
     return rc;
 }
 
 static const struct mlo_example examples[] = {
     {"how fast is it", "mlopsctl bench model.onnx --batch 1,8,64"},
+    {"keep that as what later runs are held against", "mlopsctl bench model.onnx --save-baseline native"},
     {0},
 };
 
 const struct mlo_command mlo_cmd_bench = {
     .name = "bench",
     .group = "run",
-    .summary = "measure how fast a model answers",
+    .summary = "measure how fast a model answers, and hold it against a baseline",
     .synopsis = "MODEL",
     .description =
         "Warms up until times are steady, then measures; percentiles are shown only when enough requests\n"
-        "were timed to say them with 99 % confidence.",
+        "were timed to say them with 99 % confidence. With --against another model both are measured in\n"
+        "turns; exit 1: slower by more than the tolerance, 7: the measurements do not tell.",
     .opts = opts_table,
-    .opts_size = sizeof(struct mlo_bench_opts),
-    .args = {.min = 1, .max = 1, .complete = MLO_OPTF_FILE},
+    .opts_size = sizeof(struct mlo_bench_args),
+    .args = {.min = 1, .max = 1, .complete = MLO_OPTF_REF | MLO_OPTF_FILE},
     .examples = examples,
+    .flags = MLO_CMDF_WRITES,
     .run = run,
 };

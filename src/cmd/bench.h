@@ -1,24 +1,68 @@
-/* What the files of the command bench share. */
+/* The parts of mlopsctl bench. */
 #ifndef MLO_CMD_BENCH_H
 #define MLO_CMD_BENCH_H
 
 #include <mlopsctl/bench.h>
 
-#include "table.h"
+#include "model.h"
 
 #define MLO_BENCH_BATCHES   64 /* different ones at most */
 #define MLO_BENCH_BATCH_MAX 1048576
 
-struct mlo_bench_opts {
-    const char *batch, *scenario;
-    uint64_t callers, duration, warmup, seed;
-    double rate;
+struct mlo_bench_args {
+    const char *batch, *scenario, *model_file, *save_baseline, *against;
+    uint64_t callers, duration, warmup, seed, threads;
+    double rate, tolerance;
+    bool no_record, force;
     struct mlo_strings dims;
 };
-int mlo_bench_batches(const char *text, size_t ret[MLO_BENCH_BATCHES], size_t *ret_n,
-                      struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_bench {
+    struct mlo_ctx *ctx;
+    const struct mlo_bench_args *args;
+    struct mlo_load load;
+    struct mlo_inputs_opts inputs;
+    struct mlo_dim_value *dims; /* owned */
+    size_t batches[MLO_BENCH_BATCHES], n_batches;
+    struct mlo_bench_result result, kept; /* what is measured; what it is held against, when that is kept */
+    bool has_kept, stopped;
+    enum mlo_gate gate; /* the worst so far */
+};
+
+/* ---- bench_options.c ---- */
+
+int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 /* "NAME=N" words, which are cut at the sign; ret has room for all of them. */
 int mlo_bench_dims(const struct mlo_strings *words, struct mlo_dim_value *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
+/* "multi 4": what results must have in common to be compared. Owner: the caller. */
+int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_side.c: a model made ready to be asked for one batch ---- */
+
+struct mlo_bench_side { /* release with mlo_bench_side_release */
+    struct mlo_inputs *inputs;
+    const struct mlo_value *set;
+    struct mlo_target *target;
+    struct mlo_runner *runner;
+};
+int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
+                        struct mlo_bench_side *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_bench_side_release(struct mlo_bench_side *s);
+
+/* ---- bench_report.c ---- */
+
+void mlo_bench_put_header(struct mlo_bench *b);
+void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m);
+/* c: NULL when nothing is compared. */
+void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n);
+
+/* ---- bench_kept.c: results in the ledger ---- */
+
+#define MLO_BENCH_BASELINE "bench" /* kind of names */
+/* --against names a baseline of this model, or a run: into b->kept. *ret_found false: it is something else.
+ */
+int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
+/* The result as an artifact of the run, and as the baseline when asked for. */
+int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -1,0 +1,147 @@
+/*
+ * Results that stay: each bench is a run with its result as an artifact; a baseline is a name for one, of
+ * this model: "credit native".
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <mlopsctl/base/text.h>
+
+#include "bench.h"
+
+#define RESULT_MAX ((size_t)64 << 20)
+
+/* "credit:1.4.0" and "credit@sha256:..." are credit; a file is its path. */
+static size_t model_length(const char *model)
+{
+    const char *slash = strrchr(model, '/');
+    return slash || strstr(model, ".onnx") ? strlen(model) : strcspn(model, ":@");
+}
+
+static void baseline_name(const char *model, const char *name, char *ret, size_t size)
+{
+    snprintf(ret, size, "%.*s %s", (int)model_length(model), model, name);
+}
+
+/* ---- reading ---- */
+
+static int read_kept(struct mlo_bench *b, struct mlo_workspace *ws, const struct mlo_digest *d,
+                     struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    size_t n;
+    int rc = mlo_store_read(ws->store, d, RESULT_MAX, &text, &n, err);
+    if (rc == 0)
+        rc = mlo_bench_result_read(text, n, &b->kept, err);
+    b->has_kept = rc == 0;
+    return rc;
+}
+
+struct found {
+    struct mlo_digest digest;
+    bool yes;
+};
+
+static int take_artifact(void *ctx, const char *kind, const struct mlo_digest *d, uint64_t size,
+                         struct mlo_err *err)
+{
+    struct found *f = ctx;
+    (void)size;
+    (void)err;
+    if (strcmp(kind, "bench") == 0)
+        *f = (struct found){*d, true};
+    return 0;
+}
+
+static int find_digest(struct mlo_bench *b, struct mlo_workspace *ws, struct found *f, struct mlo_err *err)
+{
+    const char *word = b->args->against;
+    char name[MLO_SHOWN * 2], *end;
+    long long run = strtoll(word, &end, 10);
+    if (*word && !*end && run > 0)
+        return mlo_artifact_each(ws->ledger, run, take_artifact, f, err);
+    baseline_name(b->ctx->args[0], word, name, sizeof name);
+    int rc = mlo_name_get(ws->ledger, MLO_BENCH_BASELINE, name, &f->digest, err);
+    f->yes = rc == 0;
+    return rc == MLO_ENOTFOUND ? 0 : rc;
+}
+
+static int differs(const struct mlo_bench *b, const char *what, const char *then, const char *now,
+                   struct mlo_err *err)
+{
+    if (strcmp(then, now) == 0)
+        return 0;
+    if (b->args->force) {
+        mlo_warn(b->ctx, "compared although the %s differs: '%s' then, '%s' now", what, then, now);
+        return 0;
+    }
+    mlo_fail(err, MLO_ECONFLICT, "'%s' was measured with another %s: '%s', not '%s'", b->args->against, what,
+             then, now);
+    return mlo_hint(err, "save a baseline here and now, or --force");
+}
+
+static int check_kept(struct mlo_bench *b, struct mlo_err *err)
+{
+    size_t n = model_length(b->kept.model);
+    bool same = n == model_length(b->result.model) && strncmp(b->kept.model, b->result.model, n) == 0;
+    int rc = same ? 0 : differs(b, "model", b->kept.model, b->result.model, err);
+    if (rc == 0)
+        rc = differs(b, "machine", b->kept.machine, b->result.machine, err);
+    if (rc == 0)
+        rc = differs(b, "load", b->kept.load, b->result.load, err);
+    for (size_t i = 0; rc == 0 && i < b->n_batches; i++)
+        if (!mlo_bench_result_find(&b->kept, b->batches[i]))
+            rc = mlo_fail(err, MLO_ENOTFOUND, "'%s' has no batch of %zu", b->args->against, b->batches[i]);
+    return rc;
+}
+
+int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
+{
+    struct mlo_workspace ws;
+    struct found f = {.yes = false};
+    int rc = mlo_workspace_read(b->ctx, &ws, err);
+    if (rc != 0)
+        return rc;
+    if (ws.ledger)
+        rc = find_digest(b, &ws, &f, err);
+    if (rc == 0 && f.yes)
+        rc = read_kept(b, &ws, &f.digest, err);
+    if (rc == 0 && f.yes)
+        rc = check_kept(b, err);
+    mlo_workspace_close(&ws);
+    *ret_found = f.yes;
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static int put_metrics(struct mlo_bench *b, struct mlo_run *run, struct mlo_err *err)
+{
+    char key[64];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < b->result.n; i++) {
+        const struct mlo_bench_case *c = &b->result.cases[i];
+        snprintf(key, sizeof key, "p50_ns batch %zu", c->batch);
+        rc = mlo_run_metric(run, key, (double)mlo_times_quantile(&c->measured.times, 0.5), err);
+    }
+    return rc;
+}
+
+int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
+{
+    char name[MLO_SHOWN * 2];
+    struct mlo_digest d;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, RESULT_MAX);
+    int rc = mlo_bench_result_write(&b->result, &text, err);
+    if (rc == 0)
+        rc = mlo_store_put(ws->store, text.ptr, text.len, &d, err);
+    if (rc == 0)
+        rc = mlo_run_artifact(ws->run, "bench", &d, text.len, err);
+    if (rc == 0)
+        rc = put_metrics(b, ws->run, err);
+    if (rc != 0 || !b->args->save_baseline)
+        return rc;
+    baseline_name(b->ctx->args[0], b->args->save_baseline, name, sizeof name);
+    return mlo_run_move_name_any(ws->run, MLO_BENCH_BASELINE, name, &d, err);
+}

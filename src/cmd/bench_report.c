@@ -1,0 +1,89 @@
+/* What bench shows: times of each batch, and the verdict of each when it was held against something. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bench.h"
+
+static const struct mlo_column columns[] = {
+    {"batch", "BATCH", MLO_CELL_U64},       {"p50_ns", "P50", MLO_CELL_DURATION},
+    {"p90_ns", "P90", MLO_CELL_DURATION},   {"p95_ns", "P95", MLO_CELL_DURATION},
+    {"p99_ns", "P99", MLO_CELL_DURATION},   {"max_ns", "MAX", MLO_CELL_DURATION},
+    {"rows_per_s", "ROWS/S", MLO_CELL_U64}, {"first_ns", "FIRST", MLO_CELL_DURATION}};
+
+void mlo_bench_put_header(struct mlo_bench *b)
+{
+    mlo_report_table(b->ctx->report, "batches", NULL, columns, MLO_COUNT(columns), NULL);
+}
+
+/* Nothing when too few were timed to say it with 99 % confidence. */
+static void put_quantile(struct mlo_report *r, const struct mlo_times *t, double q)
+{
+    if (q > 0.5 && mlo_quantile_rank(t->n, q, 0.99) == 0)
+        mlo_cell_none(r);
+    else
+        mlo_cell_u64(r, mlo_times_quantile(t, q));
+}
+
+void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m)
+{
+    static const double quantiles[] = {0.5, 0.9, 0.95, 0.99};
+    struct mlo_report *r = b->ctx->report;
+    mlo_cell_u64(r, batch);
+    for (size_t i = 0; i < MLO_COUNT(quantiles); i++)
+        put_quantile(r, &m->times, quantiles[i]);
+    mlo_cell_u64(r, m->times.most);
+    mlo_cell_u64(r, (uint64_t)((double)(m->requests - m->failures) * (double)batch / m->seconds));
+    mlo_cell_u64(r, m->first_ns);
+    if (!m->steady)
+        mlo_warn(b->ctx, "times of batch %zu did not become steady while warming up", batch);
+    if (m->failures > 0)
+        mlo_warn(b->ctx, "%llu of %llu requests of batch %zu failed", (unsigned long long)m->failures,
+                 (unsigned long long)m->requests, batch);
+}
+
+/* ---- verdicts ---- */
+
+static const char *const gates[] = {
+    [MLO_GATE_PASS] = "pass", [MLO_GATE_FAIL] = "fail", [MLO_GATE_INCONCLUSIVE] = "inconclusive"};
+
+static const struct mlo_column verdict_columns[] = {
+    {"batch", "BATCH", MLO_CELL_U64},    {"verdict", "VERDICT", MLO_CELL_TEXT},
+    {"ratio", "RATIO", MLO_CELL_DOUBLE}, {"low", "LOW", MLO_CELL_DOUBLE},
+    {"high", "HIGH", MLO_CELL_DOUBLE},   {"p99_ratio", "P99", MLO_CELL_DOUBLE},
+    {"p", "P", MLO_CELL_DOUBLE},         {"blocks", "BLOCKS", MLO_CELL_U64},
+    {"more", "MORE", MLO_CELL_U64},      {"why", "", MLO_CELL_TEXT}};
+
+static void put_verdict(struct mlo_report *r, size_t batch, const struct mlo_compared *c)
+{
+    bool open = c->gate == MLO_GATE_INCONCLUSIVE;
+    mlo_cell_u64(r, batch);
+    mlo_cell_text(r, gates[c->gate]);
+    mlo_cell_double(r, c->median.ratio);
+    mlo_cell_double(r, c->median.low);
+    mlo_cell_double(r, c->median.high);
+    if (c->has_p99)
+        mlo_cell_double(r, c->p99.ratio);
+    else
+        mlo_cell_none(r);
+    mlo_cell_double(r, c->p);
+    mlo_cell_u64(r, c->pairs);
+    if (open && !c->noisy && c->more < MLO_GATE_MORE_MAX)
+        mlo_cell_u64(r, c->more);
+    else
+        mlo_cell_none(r);
+    mlo_cell_text(r, c->noisy                       ? c->noisy
+                     : !open                        ? NULL
+                     : c->more >= MLO_GATE_MORE_MAX ? "the ratio lies on the tolerance itself"
+                                                    : "the interval holds the tolerance");
+}
+
+void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n)
+{
+    struct mlo_report *r = b->ctx->report;
+    if (n == 0)
+        return;
+    mlo_report_table(r, "verdicts", NULL, verdict_columns, MLO_COUNT(verdict_columns), NULL);
+    for (size_t i = 0; i < n; i++)
+        put_verdict(r, b->batches[i], &c[i]);
+    mlo_report_text(r, "verdict", "verdict", gates[b->gate]);
+}
