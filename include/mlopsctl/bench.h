@@ -9,6 +9,7 @@
 #define MLOPSCTL_BENCH_H
 
 #include <mlopsctl/infer.h>
+#include <mlopsctl/net.h>
 #include <mlopsctl/stats.h>
 
 /* ---- what answers ---- */
@@ -21,6 +22,9 @@ struct mlo_target {
     const char *kind; /* "engine": for reports */
     int (*join)(struct mlo_target *t, void **ret_caller, struct mlo_err *err);
     int (*call)(void *caller, uint64_t request, struct mlo_err *err);
+    /* Asked after a call that failed: false when the caller can go no further, which ends the benchmark with
+     * that failure. NULL: it always can. */
+    bool (*usable)(void *caller);
     void (*leave)(void *caller);
     void (*close)(struct mlo_target *t);
     size_t rows;      /* of one request */
@@ -49,6 +53,54 @@ void mlo_inputs_free(struct mlo_inputs *in);
 /* Our engine. sets: of n_sets requests the inputs of the plan, taken in turn; borrowed, as the plan. */
 int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const *sets, size_t n_sets,
                       size_t rows, struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * What others are sent: values for the inputs of a plan as JSON, the body of an Open Inference Protocol v2
+ * request. MLO_EUSAGE for what JSON cannot say (NaN, infinities, texts that are no UTF-8). Owner of *ret: the
+ * caller.
+ */
+int mlo_infer_request(const struct mlo_port_type *ports, const struct mlo_value *values, size_t n, char **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * A program that speaks the line protocol of docs/benchmarking.md, one process for each caller. The first is
+ * started here, so that a program that does not work is told at once; load_ns is how long it took until it
+ * was ready. A process that breaks the protocol, ends or says nothing for too long is killed with all it
+ * started: its caller can go no further.
+ */
+struct mlo_target_opts {
+    const char *const *bodies; /* of requests, taken in turn: JSON; borrowed */
+    size_t n_bodies;
+    size_t rows;             /* of one request */
+    int64_t limit_ns;        /* for the answer to one; 0: 30 s */
+    const char *model;       /* its name or path; NULL: none */
+    bool (*stop)(void *ctx); /* asked while waiting; a call that ends for it fails with MLO_EIO and EINTR */
+    void *stop_ctx;
+};
+struct mlo_command_opts {
+    const char *line;       /* for /bin/sh -c; NULL: argv */
+    char *const *argv;      /* a program (found by PATH) and its arguments, without a shell */
+    char *const *env;       /* NULL: empty */
+    int64_t start_limit_ns; /* until it is ready; 0: 120 s */
+};
+/* Everything is borrowed until the target is closed. */
+int mlo_target_command(const struct mlo_command_opts *c, const struct mlo_target_opts *o,
+                       struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * A server: each caller posts over a connection of its own, which is kept. Nothing is sent twice. An answer
+ * is good when its status is 2xx and it is JSON, of the inference protocol with outputs in it. Other answers
+ * and none in time are failures of their request alone.
+ */
+struct mlo_url_opts {
+    const char *url;   /* with a model: of the server, to which /v2/models/MODEL/infer is added; else where to
+                        * post */
+    const char *token; /* sent as "Authorization: Bearer"; NULL: none */
+    const struct mlo_http_opts *http; /* NULL: as usual. stop and connections are the target's */
+};
+/* o is copied, what it points to is borrowed until the target is closed; u is not needed afterwards. */
+int mlo_target_url(const struct mlo_url_opts *u, const struct mlo_target_opts *o, struct mlo_target **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- load ---- */
 

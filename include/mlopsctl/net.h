@@ -75,6 +75,8 @@ enum mlo_http_flags {
                                    * credentials, never from https to http) */
     MLO_HTTP_STREAM = 1 << 2, /* an answer without end (logs): no stall limit while the connection lives */
     MLO_HTTP_ONCE = 1 << 3,   /* answers 429 and 5xx come back at once: the caller has its own rule */
+    MLO_HTTP_POOLED = 1 << 4, /* over a pooled connection although it must not be sent again: one that proves
+                               * dead then is a failure (a body that has begun to leave stays with it) */
 };
 struct mlo_http_range { /* bytes first .. first+length-1; length UINT64_MAX: to the end */
     uint64_t first, length;

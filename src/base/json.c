@@ -154,3 +154,23 @@ int mlo_json_print(const cJSON *doc, char **ret, size_t *ret_len, struct mlo_err
         *ret_len = strlen(text);
     return 0;
 }
+
+void mlo_json_quote(struct mlo_str *out, const char *s, size_t n)
+{
+    static const char short_escapes[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+    mlo_str_addc(out, '"');
+    for (size_t i = 0; i < n; i++) {
+        const char *e = short_escapes;
+        while (*e && *e != s[i])
+            e += 2;
+        if (*e) {
+            mlo_str_addc(out, '\\');
+            mlo_str_addc(out, e[1]);
+        } else if ((uint8_t)s[i] < 0x20) {
+            mlo_str_addf(out, "\\u%04x", (unsigned)(uint8_t)s[i]);
+        } else {
+            mlo_str_addc(out, s[i]);
+        }
+    }
+    mlo_str_addc(out, '"');
+}

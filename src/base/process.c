@@ -10,9 +10,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <mlopsctl/base/io.h>
+#include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 
-#define WAIT_STEP 10 /* ms between looks whether it has ended */
+#define WAIT_STEP  10 /* ms between looks whether it has ended */
+#define USUAL_PATH "/usr/local/bin:/usr/bin:/bin"
+
+int mlo_process_find(char *const *env, const char *name, char **ret, struct mlo_err *err)
+{
+    const char *path = mlo_env_get(env, "PATH");
+    char *found = NULL;
+    if (strchr(name, '/') && (found = mlo_strdup(name, err)))
+        *ret = found;
+    if (strchr(name, '/'))
+        return found ? 0 : err->code;
+    for (const char *p = path ? path : USUAL_PATH; p; p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
+        MLO_AUTOSTR struct mlo_str file;
+        mlo_str_init(&file, MLO_PATH_MAX);
+        mlo_str_addf(&file, "%.*s/%s", (int)strcspn(p, ":"), p, name);
+        if (file.failed == MLO_EIO)
+            return mlo_fail_nomem(err);
+        if (*p == '/' && !file.failed && access(file.ptr, X_OK) == 0) {
+            *ret = mlo_str_detach(&file, NULL);
+            return 0;
+        }
+    }
+    return mlo_fail(err, MLO_EUNAVAIL, "%s is not installed", name);
+}
 
 static int put_stream(posix_spawn_file_actions_t *actions, int from, int to, int flags)
 {
@@ -40,16 +65,17 @@ static int set_up(const struct mlo_process_opts *o, posix_spawn_file_actions_t *
 int mlo_process_start(const struct mlo_process_opts *o, pid_t *ret, struct mlo_err *err)
 {
     char *none[] = {NULL};
+    const char *path = o->path ? o->path : o->argv[0];
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     posix_spawn_file_actions_init(&actions); /* these two allocate nothing in glibc */
     posix_spawnattr_init(&attr);
     int failed = set_up(o, &actions, &attr);
     if (!failed)
-        failed = posix_spawn(ret, o->argv[0], &actions, &attr, o->argv, o->env ? o->env : none);
+        failed = posix_spawn(ret, path, &actions, &attr, o->argv, o->env ? o->env : none);
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
-    return failed ? mlo_fail(err, MLO_EUNAVAIL, "cannot start '%s': %s", o->argv[0], strerror(failed)) : 0;
+    return failed ? mlo_fail(err, MLO_EUNAVAIL, "cannot start '%s': %s", path, strerror(failed)) : 0;
 }
 
 bool mlo_process_wait(pid_t pid, int64_t deadline_ns, bool (*stop)(void), int *ret_status)

@@ -7,6 +7,8 @@
 
 #define MLO_BLOCK_TIMINGS_MAX ((size_t)1 << 20) /* of one block; later ones are counted, not kept */
 
+#define MLO_TARGET_LIMIT (30 * MLO_NS_PER_S) /* for the answer to one request */
+
 /* ---- machine.c ---- */
 
 /* A dependent chain of integer operations, some milliseconds; how long it took. */

@@ -60,16 +60,22 @@ static int keep(struct mlo_block *b, double ns, struct mlo_err *err)
     return rc;
 }
 
-/* False: the request failed. */
+/* False: the request failed. One that ended because everything stops was none. */
 static bool request(struct caller *c)
 {
+    const struct mlo_target *t = c->runner->target;
     struct mlo_err err = MLO_ERR_INIT;
+    int rc = t->call(c->state, c->next++, &err);
+    if (rc != 0 && err.sys_errno == EINTR && stopped(c->runner))
+        return false;
     c->block.requests++;
-    if (c->runner->target->call(c->state, c->next++, &err) == 0)
+    if (rc == 0)
         return true;
     c->block.failures++;
     if (!c->failure.code)
         c->failure = err;
+    if (t->usable && !t->usable(c->state))
+        c->broken = err;
     return false;
 }
 
@@ -79,13 +85,13 @@ static void one_after_another(struct caller *c)
     int64_t from = mlo_clock_now(r->load.clock);
     do { /* at least once */
         bool good = true;
-        for (unsigned i = 0; i < r->repeat; i++)
+        for (unsigned i = 0; i < r->repeat && !c->broken.code; i++)
             good = request(c) && good;
         int64_t to = mlo_clock_now(r->load.clock);
         if (good && to >= from && keep(&c->block, (double)(to - from) / r->repeat, &c->broken) != 0)
             return;
         from = to;
-    } while (from < r->end && !stopped(r));
+    } while (from < r->end && !c->broken.code && !stopped(r));
 }
 
 /* Each request is timed from when it was due, whoever was late. */
@@ -93,7 +99,7 @@ static void as_they_come(struct caller *c)
 {
     struct mlo_runner *r = c->runner;
     size_t i;
-    while ((i = atomic_fetch_add(&r->next_due, 1)) < r->n_due && !stopped(r)) {
+    while (!c->broken.code && (i = atomic_fetch_add(&r->next_due, 1)) < r->n_due && !stopped(r)) {
         int64_t due = r->begin + (int64_t)r->due[i];
         mlo_clock_wait(r->load.clock, due);
         if (request(c) && keep(&c->block, (double)(mlo_clock_now(r->load.clock) - due), &c->broken) != 0)

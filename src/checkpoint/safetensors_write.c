@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include <mlopsctl/base/json.h>
 #include <mlopsctl/base/text.h>
 
 #include "internal.h"
@@ -17,26 +18,6 @@ struct entry {
     int rank;
     uint64_t bytes;
 };
-
-static void add_json_string(struct mlo_str *out, const char *s)
-{
-    static const char short_escapes[] = "\bb\ff\nn\rr\tt\"\"\\\\";
-    mlo_str_addc(out, '"');
-    for (; *s; s++) {
-        const char *e = short_escapes;
-        while (*e && *e != *s)
-            e += 2;
-        if (*e) {
-            mlo_str_addc(out, '\\');
-            mlo_str_addc(out, e[1]);
-        } else if ((uint8_t)*s < 0x20) {
-            mlo_str_addf(out, "\\u%04x", (unsigned)(uint8_t)*s);
-        } else {
-            mlo_str_addc(out, *s);
-        }
-    }
-    mlo_str_addc(out, '"');
-}
 
 static int by_data_order(const void *a, const void *b)
 {
@@ -107,9 +88,9 @@ static int add_metadata(struct mlo_str *out, const struct mlo_kv *meta, size_t n
             !mlo_utf8_valid(sorted[i]->value, strlen(sorted[i]->value)))
             return mlo_fail(err, MLO_EINVALID, "metadata is not valid UTF-8");
         mlo_str_add(out, i ? "," : "");
-        add_json_string(out, sorted[i]->key);
+        mlo_json_quote(out, sorted[i]->key, strlen(sorted[i]->key));
         mlo_str_addc(out, ':');
-        add_json_string(out, sorted[i]->value);
+        mlo_json_quote(out, sorted[i]->value, strlen(sorted[i]->value));
     }
     mlo_str_addc(out, '}');
     return 0;
@@ -117,7 +98,7 @@ static int add_metadata(struct mlo_str *out, const struct mlo_kv *meta, size_t n
 
 static void add_tensor(struct mlo_str *out, const struct entry *e, uint64_t begin)
 {
-    add_json_string(out, e->t->name);
+    mlo_json_quote(out, e->t->name, strlen(e->t->name));
     mlo_str_addf(out, ":{\"dtype\":\"%s\",\"shape\":[", mlo_dtype_to_safetensors(e->t->dtype));
     for (uint32_t i = 0; i < e->t->rank; i++)
         mlo_str_addf(out, "%s%llu", i ? "," : "", (unsigned long long)e->t->shape[i]);

@@ -19,7 +19,6 @@
 #define PROGRAM    "docker-credential-"
 #define NAME_BYTES 64
 #define NOT_FOUND  "credentials not found" /* how they say that there is no login */
-#define USUAL_PATH "/usr/local/bin:/usr/bin:/bin"
 
 /* ---- which program ---- */
 
@@ -30,22 +29,11 @@ static bool is_name(const char *name)
     return n > 0 && n < NAME_BYTES && strspn(name, plain) == n;
 }
 
-/* Only absolute folders of PATH count. */
 static int find_program(char *const *env, const char *name, char **ret, struct mlo_err *err)
 {
-    const char *path = mlo_env_get(env, "PATH");
-    for (const char *p = path ? path : USUAL_PATH; p; p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
-        MLO_AUTOSTR struct mlo_str file;
-        mlo_str_init(&file, MLO_PATH_MAX);
-        mlo_str_addf(&file, "%.*s/" PROGRAM "%s", (int)strcspn(p, ":"), p, name);
-        if (file.failed == MLO_EIO)
-            return mlo_fail_nomem(err);
-        if (*p == '/' && !file.failed && access(file.ptr, X_OK) == 0) {
-            *ret = mlo_str_detach(&file, NULL);
-            return 0;
-        }
-    }
-    return mlo_fail(err, MLO_EUNAVAIL, PROGRAM "%s is not installed", name);
+    char program[sizeof PROGRAM + NAME_BYTES];
+    snprintf(program, sizeof program, PROGRAM "%s", name);
+    return mlo_process_find(env, program, ret, err);
 }
 
 /* ---- running it ---- */

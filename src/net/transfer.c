@@ -163,7 +163,7 @@ static CURLcode set_way(struct mlo_transfer *t, const struct mlo_attempt *a)
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     /* A request that must not be done twice takes no pooled connection: libcurl would send it again by
      * itself when such a one turns out to be dead. */
-    SET(CURLOPT_FRESH_CONNECT, a->req->flags & MLO_HTTP_REPEATABLE ? 0L : 1L);
+    SET(CURLOPT_FRESH_CONNECT, a->req->flags & (MLO_HTTP_REPEATABLE | MLO_HTTP_POOLED) ? 0L : 1L);
     return rc ? rc : mlo_trust_set(&t->h->trust, curl, t->easy);
 }
 

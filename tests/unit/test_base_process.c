@@ -106,6 +106,21 @@ static void what_is_not_there_is_told(void)
     check_int(pid, -1);
 }
 
+static void programs_are_found_by_path(void)
+{
+    char own[4200], relative[] = "PATH=bin:.", *env[] = {own, NULL}, *near[] = {relative, NULL}, *got = NULL;
+    snprintf(own, sizeof own, "PATH=/nowhere:relative:%s:/bin", tap_tmpdir());
+    check_ok(mlo_process_find(env, "sh", &got, &err), &err);
+    check_str(got, "/bin/sh");
+    free(got);
+    check_ok(mlo_process_find(NULL, "a/b", &got, &err), &err);
+    check_str(got, "a/b");
+    free(got);
+    got = NULL;
+    check_err(mlo_process_find(near, "sh", &got, &err), MLO_EUNAVAIL, &err, "sh is not installed");
+    check(got == NULL);
+}
+
 int main(void)
 {
     run(status_comes_back);
@@ -114,5 +129,6 @@ int main(void)
     run(what_takes_too_long_is_told_and_ends);
     run(a_group_ends_with_its_children);
     run(what_is_not_there_is_told);
+    run(programs_are_found_by_path);
     return done_testing();
 }

@@ -37,6 +37,9 @@ cJSON *mlo_json_add_double(cJSON *obj, const char *key, double v);
 /* Compact text, no newline. Owner: the caller. */
 int mlo_json_print(const cJSON *doc, char **ret, size_t *ret_len, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Appends the bytes as a string with its quotes; they are valid UTF-8. */
+void mlo_json_quote(struct mlo_str *out, const char *s, size_t n);
+
 /* ---- pull reader: one token at a time out of memory, nothing allocated ---- */
 
 enum mlo_jtok {
