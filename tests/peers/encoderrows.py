@@ -32,5 +32,5 @@ def measure(b):
             rows.append((model, r["shape"], f"{r['us']:.0f}", BARS.get((model, r["shape"]), ""), f"{r['ort_us']:.0f}", r["ratio"], f"{done / 1e6:,.0f}", f"{share:.2f}", f"{r['cosine']:.7f}"))
     b.table(["model", "rows x tokens", "us", "bar", "ONNX Runtime us", "times ours", "million operations", "share of the machine's limit", "least cosine"], rows)
     b.say("`mixed`: 16 rows of 4 to 63 tokens, which ONNX Runtime gets padded to the longest and ours by length. Bytes that are quantised while running turn at a rounding where "
-          "one of the engines has it, so that their outputs differ by more than rounding.\n")
+          "one of the engines has it, so that their outputs differ by more than rounding (docs/onnx.md).\n")
     b.say("Loading: " + "; ".join(loads) + ".\n")
