@@ -79,8 +79,13 @@ size_t mlo_plan_steps(const struct mlo_plan *p);
 void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret); /* i below that */
 
 struct mlo_session;
+/* Of all arrays that a run holds at once, its inputs aside: what a few bytes of a model may ask for. A run
+ * that needs more is MLO_EUNAVAIL and names the node and the bytes. */
+#define MLO_SESSION_BYTES_MAX ((size_t)16 << 30)
 int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_session_free(struct mlo_session *s);
+/* Another limit than MLO_SESSION_BYTES_MAX, of a caller who knows what the machine has. */
+void mlo_session_limit(struct mlo_session *s, size_t bytes);
 /* How many threads a run of this session may use for large products; 1 as a rule. More than mlo_cpu_count()
  * only costs. */
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;

@@ -79,7 +79,8 @@ struct mlo_session {
     unsigned char *arena;                        /* all values of a run with a layout */
     size_t arena_bytes;
     struct mlo_buffer *free_buffers;
-    size_t buffer_max; /* bytes of one buffer; more is refused */
+    size_t buffer_max;              /* bytes of one buffer; more is refused */
+    size_t memory_max, memory_held; /* bytes of all buffers, those on the list among them */
     struct mlo_frame *free_frames;
     struct mlo_arena texts;
     struct mlo_buffer *scratch; /* of the step that runs */

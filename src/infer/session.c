@@ -15,9 +15,51 @@
 
 /* ---- buffers ---- */
 
+static void free_buffers(struct mlo_session *s)
+{
+    while (s->free_buffers) {
+        struct mlo_buffer *b = s->free_buffers;
+        s->free_buffers = b->next;
+        s->memory_held -= b->cap;
+        free(b);
+    }
+}
+
+/* Buffers that nobody uses make room when there is none. */
+static int make_room(struct mlo_session *s, size_t bytes, struct mlo_err *err)
+{
+    if (bytes > s->buffer_max)
+        return mlo_fail(err, MLO_EUNAVAIL, "an array of %zu bytes is larger than allowed", bytes);
+    if (s->memory_held > s->memory_max || bytes > s->memory_max - s->memory_held)
+        free_buffers(s);
+    if (s->memory_held > s->memory_max || bytes > s->memory_max - s->memory_held)
+        return mlo_fail(
+            err, MLO_EUNAVAIL,
+            "an array of %zu bytes beside the %zu that the run holds is more than the %zu allowed", bytes,
+            s->memory_held, s->memory_max);
+    return 0;
+}
+
+static int new_buffer(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret, struct mlo_err *err)
+{
+    size_t cap = bytes < BUFFER_LEAST ? BUFFER_LEAST : (bytes + 63) & ~(size_t)63;
+    if (cap < bytes || cap > SIZE_MAX - sizeof(struct mlo_buffer) - 63)
+        return mlo_fail_nomem(err);
+    int rc = make_room(s, cap, err);
+    if (rc != 0)
+        return rc;
+    struct mlo_buffer *b = aligned_alloc(64, (sizeof *b + cap + 63) & ~(size_t)63);
+    if (!b)
+        return mlo_fail_nomem(err);
+    b->cap = cap;
+    s->memory_held += cap;
+    *ret = b;
+    return 0;
+}
+
 int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret, struct mlo_err *err)
 {
-    struct mlo_buffer **best = NULL, *b;
+    struct mlo_buffer **best = NULL, *b = NULL;
     for (struct mlo_buffer **p = &s->free_buffers; *p; p = &(*p)->next)
         if ((*p)->cap >= bytes && (!best || (*p)->cap < (*best)->cap))
             best = p;
@@ -25,15 +67,9 @@ int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret
         b = *best;
         *best = b->next;
     } else {
-        if (bytes > s->buffer_max)
-            return mlo_fail(err, MLO_EUNAVAIL, "an array of %zu bytes is larger than allowed", bytes);
-        size_t cap = bytes < BUFFER_LEAST ? BUFFER_LEAST : (bytes + 63) & ~(size_t)63;
-        if (cap < bytes || cap > SIZE_MAX - sizeof *b)
-            return mlo_fail_nomem(err);
-        b = aligned_alloc(64, (sizeof *b + cap + 63) & ~(size_t)63);
-        if (!b)
-            return mlo_fail_nomem(err);
-        b->cap = cap;
+        int rc = new_buffer(s, bytes, &b, err);
+        if (rc != 0)
+            return rc;
     }
     b->refs = 1;
     *ret = b;
@@ -291,15 +327,6 @@ static void forget_run(struct mlo_session *s)
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
-static void free_buffers(struct mlo_session *s)
-{
-    while (s->free_buffers) {
-        struct mlo_buffer *b = s->free_buffers;
-        s->free_buffers = b->next;
-        free(b);
-    }
-}
-
 /* ---- layouts ---- */
 
 static void free_layouts(struct mlo_session *s)
@@ -414,7 +441,7 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
 
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p)
 {
-    *s = (struct mlo_session){.plan = p, .buffer_max = SIZE_MAX};
+    *s = (struct mlo_session){.plan = p, .buffer_max = SIZE_MAX, .memory_max = MLO_SESSION_BYTES_MAX};
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
@@ -446,6 +473,11 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
     }
     *ret = s;
     return 0;
+}
+
+void mlo_session_limit(struct mlo_session *s, size_t bytes)
+{
+    s->memory_max = bytes;
 }
 
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)

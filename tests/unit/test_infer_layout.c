@@ -157,6 +157,46 @@ static void memory_failures_are_errors(void)
     check(each_alloc_failure(first_runs) > 0, "it allocates");
 }
 
+/* ---- models that ask for more than there may be ---- */
+
+static struct mlo_plan *plan_of_expand(void)
+{
+    struct bytes g = {.n = 0}, n = binary("Expand", "x", "shape", "y");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_port(&g, GRAPH_INPUT, "shape");
+    put(&g, GRAPH_NODE, &n);
+    put_port(&g, GRAPH_OUTPUT, "y");
+    return plan_of(&g);
+}
+
+static int expand(struct mlo_session *s, int64_t n, struct mlo_err *err)
+{
+    const struct mlo_value *out = NULL;
+    float x = 1;
+    struct mlo_value in[2] = {
+        {.kind = MLO_KIND_ARRAY, .array = {.dtype = MLO_DT_F32, .rank = 1, .dims = {1}, .n = 1, .data = &x}},
+        {.kind = MLO_KIND_ARRAY, .array = {.dtype = MLO_DT_I64, .rank = 1, .dims = {1}, .n = 1, .data = &n}}};
+    return mlo_session_run(s, in, 2, &out, err);
+}
+
+static void memory_of_a_session_has_a_limit(void)
+{
+    struct mlo_plan *p = plan_of_expand();
+    struct mlo_session *s = session_of(p);
+    struct mlo_err err = MLO_ERR_INIT;
+    check_int(expand(s, (int64_t)1 << 36, &err), MLO_EUNAVAIL);
+    check(strstr(err.msg, "Expand") && strstr(err.msg, "274877906944"), "node and bytes: %s", err.msg);
+    mlo_session_limit(s, 8192);
+    err = (struct mlo_err)MLO_ERR_INIT;
+    check_ok(expand(s, 1000, &err), &err);
+    check_ok(expand(s, 1500, &err), &err); /* what 1000 took makes room */
+    check_int(expand(s, 4000, &err), MLO_EUNAVAIL);
+    err = (struct mlo_err)MLO_ERR_INIT;
+    check_ok(expand(s, 1000, &err), &err); /* goes on working */
+    mlo_session_free(s);
+    mlo_plan_free(p);
+}
+
 /* ---- shapes that depend on values ---- */
 
 static void run_chosen(struct mlo_session *s, int64_t rows)
@@ -269,6 +309,7 @@ int main(void)
     run(shapes_come_and_go);
     run(a_shape_that_was_seen_allocates_nothing);
     run(memory_failures_are_errors);
+    run(memory_of_a_session_has_a_limit);
     run(shapes_that_depend_on_values);
     run(sessions_of_one_plan_run_beside_each_other);
     run(threads_of_a_session);
