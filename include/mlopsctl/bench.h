@@ -96,7 +96,7 @@ struct mlo_url_opts {
     const char *url;   /* with a model: of the server, to which /v2/models/MODEL/infer is added; else where to
                         * post */
     const char *token; /* sent as "Authorization: Bearer"; NULL: none */
-    const struct mlo_http_opts *http; /* NULL: as usual. stop and connections are the target's */
+    const struct mlo_http_opts *http; /* NULL: as usual. stop and direct are the target's */
 };
 /* o is copied, what it points to is borrowed until the target is closed; u is not needed afterwards. */
 int mlo_target_url(const struct mlo_url_opts *u, const struct mlo_target_opts *o, struct mlo_target **ret,

@@ -27,9 +27,11 @@ struct mlo_http_opts {
     const char *proxy;      /* for https and http; NULL: none. Settings and the variables are the caller's */
     const char *no_proxy;   /* hosts, as curl's NOPROXY */
     bool allow_plain;       /* http:// also beyond the loopback */
-    int64_t backoff_ns;     /* first pause's ceiling, doubled up to 30 s; 0: 0.5 s */
-    int64_t patience_ns;    /* of requests that say none; 0: 120 s */
-    int64_t stall_ns;       /* likewise; 0: 30 s */
+    bool direct; /* one connection, whose bytes the asking thread moves itself, with SIGPIPE blocked: for
+                  * those who measure, whom waking another thread would cost more than a server's answer */
+    int64_t backoff_ns;  /* first pause's ceiling, doubled up to 30 s; 0: 0.5 s */
+    int64_t patience_ns; /* of requests that say none; 0: 120 s */
+    int64_t stall_ns;    /* likewise; 0: 30 s */
     /* What a person should know while it goes on: a wait above a minute, a Sunset header (once per host). Any
      * thread, one at a time. May be NULL. */
     void (*notice)(void *ctx, const char *text);

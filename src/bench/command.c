@@ -49,27 +49,6 @@ struct program {
     sigset_t before;    /* of the caller's thread */
 };
 
-/* ---- SIGPIPE: a program that closes its input is a failure, not our end ---- */
-
-static void hold_sigpipe(sigset_t *ret_before)
-{
-    sigset_t pipes;
-    sigemptyset(&pipes);
-    sigaddset(&pipes, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipes, ret_before);
-}
-
-static void restore_signals(const sigset_t *before)
-{
-    static const struct timespec now = {0};
-    sigset_t pipes;
-    sigemptyset(&pipes);
-    sigaddset(&pipes, SIGPIPE);
-    while (!sigismember(before, SIGPIPE) && sigtimedwait(&pipes, NULL, &now) > 0)
-        continue;
-    pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
 /* ---- its end ---- */
 
 static void close_end(int *fd)
@@ -332,11 +311,11 @@ static int program_new(const struct command *c, struct program **ret, struct mlo
         return err->code;
     p->of = c;
     p->in = p->out = p->message = -1;
-    hold_sigpipe(&before);
+    mlo_sigpipe_hold(&before);
     int rc = start(p, err);
     if (rc == 0)
         rc = greet(p, err);
-    restore_signals(&before);
+    mlo_sigpipe_restore(&before);
     if (rc != 0) {
         end_program(p);
         free(p);
@@ -377,7 +356,7 @@ static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
     int rc = p ? 0 : program_new(c, &p, err);
     if (rc != 0)
         return rc;
-    hold_sigpipe(&p->before);
+    mlo_sigpipe_hold(&p->before);
     *ret_caller = p;
     return 0;
 }
@@ -422,7 +401,7 @@ static void leave(void *caller)
     struct program *p = caller;
     sigset_t before = p->before;
     program_free(p);
-    restore_signals(&before);
+    mlo_sigpipe_restore(&before);
 }
 
 static void close_command(struct mlo_target *t)

@@ -2,12 +2,20 @@
 #ifndef MLO_BENCH_INTERNAL_H
 #define MLO_BENCH_INTERNAL_H
 
+#include <signal.h>
+
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/bench.h>
 
 #define MLO_BLOCK_TIMINGS_MAX ((size_t)1 << 20) /* of one block; later ones are counted, not kept */
 
 #define MLO_TARGET_LIMIT (30 * MLO_NS_PER_S) /* for the answer to one request */
+
+/* ---- sigpipe.c ---- */
+
+/* SIGPIPE of this thread is blocked until it is restored, when one that came meanwhile is forgotten. */
+void mlo_sigpipe_hold(sigset_t *ret_before);
+void mlo_sigpipe_restore(const sigset_t *before);
 
 /* ---- machine.c ---- */
 

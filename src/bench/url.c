@@ -20,6 +20,7 @@ struct server {
 struct caller {
     const struct server *of;
     struct mlo_http *http;
+    sigset_t before; /* of its thread */
 };
 
 /* ---- answers ---- */
@@ -87,11 +88,13 @@ static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
         return err->code;
     c->of = (const struct server *)t;
     int rc = mlo_http_new(&c->of->http, &c->http, err);
-    if (rc != 0)
+    if (rc != 0) {
         free(c);
-    else
-        *ret_caller = c;
-    return rc;
+        return rc;
+    }
+    mlo_sigpipe_hold(&c->before);
+    *ret_caller = c;
+    return 0;
 }
 
 static int sign(void *ctx, struct mlo_http_attempt *a, struct mlo_err *err)
@@ -132,6 +135,7 @@ static void leave(void *caller)
 {
     struct caller *c = caller;
     mlo_http_free(c->http);
+    mlo_sigpipe_restore(&c->before);
     free(c);
 }
 
@@ -213,7 +217,7 @@ int mlo_target_url(const struct mlo_url_opts *u, const struct mlo_target_opts *o
     s->opts = *o;
     s->opts.limit_ns = o->limit_ns ? o->limit_ns : MLO_TARGET_LIMIT;
     s->http = u->http ? *u->http : (struct mlo_http_opts){0};
-    s->http.connections = 1;
+    s->http.direct = true;
     s->http.stop = o->stop;
     s->http.ctx = o->stop_ctx;
     s->http.notice = NULL;

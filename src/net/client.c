@@ -53,7 +53,8 @@ void mlo_client_ask(struct mlo_transfer *t, enum mlo_transfer_ask what)
         h->asking = t;
     }
     pthread_mutex_unlock(&h->lock);
-    h->curl->curl_multi_wakeup(h->multi);
+    if (!h->opts.direct)
+        h->curl->curl_multi_wakeup(h->multi);
 }
 
 void mlo_client_forget(struct mlo_transfer *t)
@@ -70,8 +71,9 @@ void mlo_client_forget(struct mlo_transfer *t)
 /* ---- the thread ---- */
 
 /* Once for all that a round brought, rather than for every few kilobytes. */
-static void tell_news(struct mlo_http *h)
+static bool tell_news(struct mlo_http *h)
 {
+    bool any = h->news != NULL;
     while (h->news) {
         struct mlo_transfer *t = h->news;
         h->news = t->next_news;
@@ -80,6 +82,7 @@ static void tell_news(struct mlo_http *h)
         pthread_cond_signal(&t->changed);
         pthread_mutex_unlock(&t->lock);
     }
+    return any;
 }
 
 /* The caller may free the transfer as soon as it sees this. */
@@ -142,10 +145,11 @@ static bool answer_all(struct mlo_http *h)
     return !quit;
 }
 
-static void reap(struct mlo_http *h)
+static bool reap(struct mlo_http *h)
 {
     CURLMsg *m;
     int left;
+    bool any = false;
     while ((m = h->curl->curl_multi_info_read(h->multi, &left))) {
         if (m->msg != CURLMSG_DONE)
             continue;
@@ -155,17 +159,32 @@ static void reap(struct mlo_http *h)
         h->curl->curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
         h->curl->curl_multi_remove_handle(h->multi, easy);
         finish(t, result);
+        any = true;
     }
+    return any;
+}
+
+/* True when there is something to do for a caller. */
+static bool move_bytes(struct mlo_http *h)
+{
+    int running;
+    h->curl->curl_multi_perform(h->multi, &running);
+    bool any = tell_news(h);
+    return reap(h) || any;
+}
+
+void mlo_client_turn(struct mlo_http *h, int wait_ms)
+{
+    (void)answer_all(h);
+    if (!move_bytes(h) && wait_ms > 0)
+        h->curl->curl_multi_poll(h->multi, NULL, 0, wait_ms, NULL);
 }
 
 static void *serve(void *arg)
 {
     struct mlo_http *h = arg;
     while (answer_all(h)) {
-        int running;
-        h->curl->curl_multi_perform(h->multi, &running);
-        tell_news(h);
-        reap(h);
+        (void)move_bytes(h);
         h->curl->curl_multi_poll(h->multi, NULL, 0, POLL_MS, NULL);
     }
     h->curl->curl_multi_cleanup(h->multi);
@@ -197,7 +216,7 @@ static int start_locked(struct mlo_http *h, struct mlo_err *err)
     curl->curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)h->opts.connections);
     h->multi = multi;
     h->curl = curl;
-    if (start_thread(h, err)) {
+    if (!h->opts.direct && start_thread(h, err)) {
         curl->curl_multi_cleanup(multi);
         h->curl = NULL;
         return err->code;
@@ -217,6 +236,10 @@ void mlo_client_stop(struct mlo_http *h)
 {
     if (!h->curl)
         return;
+    if (h->opts.direct) {
+        h->curl->curl_multi_cleanup(h->multi);
+        return;
+    }
     pthread_mutex_lock(&h->lock);
     h->quit = true;
     h->curl->curl_multi_wakeup(h->multi); /* under the lock: once it is seen, the thread frees `multi` */
@@ -308,6 +331,8 @@ static int copy_opts(struct mlo_http *h, const struct mlo_http_opts *opts, struc
         h->opts.user_agent = "mlopsctl/" MLO_VERSION;
     if (!h->opts.connections)
         h->opts.connections = CONNECTIONS_USUAL;
+    if (h->opts.direct)
+        h->opts.connections = 1;
     if (!h->opts.backoff_ns)
         h->opts.backoff_ns = BACKOFF_USUAL;
     if (!h->opts.stall_ns)

@@ -159,6 +159,9 @@ struct mlo_http {
 /* Opens libcurl and starts the thread, once. */
 int mlo_client_start(struct mlo_http *h, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_client_stop(struct mlo_http *h);
+/* Of a direct client, on its caller's thread: does what was asked and moves bytes; waits so long when there
+ * were none. No transfer's lock is held. */
+void mlo_client_turn(struct mlo_http *h, int wait_ms);
 void mlo_client_ask(struct mlo_transfer *t, enum mlo_transfer_ask what);
 /* Waits on it end at times of mlo_time_mono(). */
 void mlo_cond_init(pthread_cond_t *c);

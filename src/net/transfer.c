@@ -235,6 +235,8 @@ static void transfer_release(struct mlo_transfer *t)
 static void cancel(struct mlo_transfer *t)
 {
     mlo_client_ask(t, MLO_ASK_CANCEL);
+    if (t->h->opts.direct)
+        mlo_client_turn(t->h, 0);
     pthread_mutex_lock(&t->lock);
     while (!t->done)
         pthread_cond_wait(&t->changed, &t->lock);
@@ -271,13 +273,25 @@ static unsigned work_at_hand(const struct drive *d)
     return work;
 }
 
+/* Under t->lock: until something changed, a tick at most. */
+static void wait_a_tick(struct mlo_transfer *t, int64_t now)
+{
+    if (!t->h->opts.direct) {
+        mlo_cond_wait_until(&t->changed, &t->lock, now + TICK_NS);
+        return;
+    }
+    pthread_mutex_unlock(&t->lock);
+    mlo_client_turn(t->h, (int)(TICK_NS / 1000000));
+    pthread_mutex_lock(&t->lock);
+}
+
 /* Under t->lock: waits a tick at most and keeps the books of waiting. */
 static unsigned wait_for_work(struct drive *d)
 {
     unsigned work = work_at_hand(d);
     if (!work) {
         int64_t before = mlo_time_mono();
-        mlo_cond_wait_until(&d->t->changed, &d->t->lock, before + TICK_NS);
+        wait_a_tick(d->t, before);
         d->slow += mlo_time_mono() - before;
         work = work_at_hand(d);
     }
