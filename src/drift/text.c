@@ -221,8 +221,8 @@ int mlo_profile_get_double(const cJSON *o, const char *key, double missing, doub
 
 /* ---- lists of numbers ----
  *
- * Nearly all of a file are the edges and counts of its columns. They are read in the pass that looks at the
- * syntax and never become nodes: the member's value becomes its place among the lists. */
+ * Nearly all of a file are the edges, counts and sketches of its columns. They are read in the pass that
+ * looks at the syntax and never become nodes: the member's value becomes its place among the lists. */
 
 struct lists {
     double *numbers; /* of all lists, one after the other */
@@ -255,9 +255,10 @@ static int take_list(struct lists *l, struct mlo_jpull *j, struct mlo_err *err)
     enum mlo_jtok tok;
     int rc = mlo_jpull_next(j, &tok, err);
     if (rc == 0 && tok != MLO_J_ARRAY)
-        rc = mlo_fail(err, MLO_EINVALID, "edges and counts must be lists");
+        rc = mlo_fail(err, MLO_EINVALID, "edges, counts and sketches must be lists");
     while (rc == 0 && (rc = mlo_jpull_next(j, &tok, err)) == 0 && tok != MLO_J_ARRAY_END) {
-        rc = mlo_grow(&l->numbers, &l->cap, l->n + 1, sizeof *l->numbers, err);
+        if (l->n == l->cap)
+            rc = mlo_grow(&l->numbers, &l->cap, l->n + 1, sizeof *l->numbers, err);
         if (rc == 0 &&
             (tok != MLO_J_NUMBER || !mlo_decimal_read(j->text, j->text + j->len, &l->numbers[l->n++])))
             rc = mlo_fail(err, MLO_EINVALID, "a list of numbers holds something else");
@@ -272,8 +273,11 @@ static int take_list(struct lists *l, struct mlo_jpull *j, struct mlo_err *err)
 /* A name in an object of a list of the outermost object: of a column. */
 static bool is_list_name(const struct mlo_jpull *j)
 {
-    return j->depth == COLUMN_DEPTH && ((j->len == 5 && memcmp(j->text, "edges", 5) == 0) ||
-                                        (j->len == 6 && memcmp(j->text, "counts", 6) == 0));
+    static const char *const names[] = {"edges", "counts", "below", "above"};
+    for (size_t i = 0; j->depth == COLUMN_DEPTH && i < MLO_COUNT(names); i++)
+        if (strlen(names[i]) == j->len && memcmp(j->text, names[i], j->len) == 0)
+            return true;
+    return false;
 }
 
 /* `out`: the document with places instead of lists. */
@@ -291,7 +295,7 @@ static int lift_lists(struct lists *l, const char *text, size_t n, struct mlo_st
             break;
         if (tok != MLO_J_KEY)
             continue;
-        if (j.escaped && j.depth == COLUMN_DEPTH) /* could be one of the two after all */
+        if (j.escaped && j.depth == COLUMN_DEPTH) /* could be one of them after all */
             return mlo_fail(err, MLO_EINVALID, "a member of a column has no plain name");
         if (!is_list_name(&j))
             continue;
@@ -308,7 +312,6 @@ static int lift_lists(struct lists *l, const char *text, size_t n, struct mlo_st
 
 static int get_edges(const cJSON *o, const struct lists *l, struct mlo_profile_column *c, struct mlo_err *err)
 {
-    struct mlo_bins bins = {0};
     size_t n = 0;
     double centre = 0;
     const double *edges = list_of(l, o, "edges", &n);
@@ -317,14 +320,13 @@ static int get_edges(const cJSON *o, const struct lists *l, struct mlo_profile_c
         good = isfinite(edges[i]) && (i == 0 || edges[i] > edges[i - 1]);
     if (!good)
         return mlo_fail(err, MLO_EINVALID, "edges do not ascend, or are too many");
-    int rc = edges ? mlo_profile_get_double(o, "centre", 0, &centre, err)
-                   : mlo_fail(err, MLO_EINVALID, "has no edges");
-    if (rc == 0)
-        rc = mlo_bins_from_edges(edges, n, mlo_json_true(o, "each_value"), &bins, err);
-    if (rc == 0)
-        rc = mlo_profile_set_bins(c, &bins, centre, err);
-    mlo_bins_release(&bins);
-    return rc;
+    if (!edges)
+        return mlo_fail(err, MLO_EINVALID, "has no edges");
+    const struct mlo_bins bins = {.edges = (double *)(uintptr_t)edges, /* only read */
+                                  .n_edges = n,
+                                  .each_value = mlo_json_true(o, "each_value")};
+    int rc = mlo_profile_get_double(o, "centre", 0, &centre, err);
+    return rc == 0 ? mlo_profile_set_bins(c, &bins, centre, err) : rc;
 }
 
 static int get_counts(const cJSON *o, const struct lists *l, struct mlo_profile_column *c,
@@ -344,31 +346,27 @@ static int get_counts(const cJSON *o, const struct lists *l, struct mlo_profile_
     return sum == c->n ? 0 : mlo_fail(err, MLO_EINVALID, "counts do not add up");
 }
 
-static bool is_whole(const cJSON *e, double max)
+static bool is_whole(double v, double max)
 {
-    return cJSON_IsNumber(e) && e->valuedouble >= 0 && e->valuedouble <= max &&
-           e->valuedouble == floor(e->valuedouble);
+    return v >= 0 && v <= max && v == floor(v);
 }
 
 /* [level, id, count, id, count, ...]; no member: nothing is known. */
-static int get_sketch(const cJSON *o, const char *key, uint64_t most, struct mlo_sketch *ret,
-                      struct mlo_err *err)
+static int get_sketch(const cJSON *o, const struct lists *l, const char *key, uint64_t most,
+                      struct mlo_sketch *ret, struct mlo_err *err)
 {
     struct mlo_bucket buckets[MLO_SKETCH_BUCKETS];
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(o, key), *level = cJSON_GetArrayItem(list, 0), *e;
-    size_t n = 0;
-    if (!list)
+    size_t length = 0, n = 0;
+    const double *list = list_of(l, o, key, &length);
+    if (!list && !cJSON_GetObjectItemCaseSensitive(o, key))
         return 0;
-    bool valid = is_whole(level, UINT32_MAX);
-    for (e = level ? level->next : NULL; valid && e; e = e->next->next) {
-        valid = n < MLO_SKETCH_BUCKETS && e->next && is_whole(e, UINT32_MAX) &&
-                is_whole(e->next, MLO_PROFILE_COUNT_MAX);
-        if (!valid)
-            break;
-        buckets[n++] = (struct mlo_bucket){.id = (uint32_t)e->valuedouble,
-                                           .count = (uint64_t)e->next->valuedouble};
+    bool valid = list && length % 2 == 1 && length / 2 <= MLO_SKETCH_BUCKETS && is_whole(list[0], UINT32_MAX);
+    for (size_t i = 1; valid && i < length; i += 2) {
+        valid = is_whole(list[i], UINT32_MAX) && is_whole(list[i + 1], MLO_PROFILE_COUNT_MAX);
+        if (valid)
+            buckets[n++] = (struct mlo_bucket){.id = (uint32_t)list[i], .count = (uint64_t)list[i + 1]};
     }
-    int rc = valid ? mlo_sketch_restore(ret, (unsigned)level->valuedouble, buckets, n, err)
+    int rc = valid ? mlo_sketch_restore(ret, (unsigned)list[0], buckets, n, err)
                    : mlo_fail(err, MLO_EINVALID, "the buckets are malformed");
     if (rc == 0 && ret->n > most)
         rc = mlo_fail(err, MLO_EINVALID, "they do not add up");
@@ -382,9 +380,9 @@ static int get_numbers(const cJSON *o, const struct lists *l, struct mlo_profile
     if (rc == 0)
         rc = get_counts(o, l, c, err);
     if (rc == 0)
-        rc = get_sketch(o, "below", c->counts[0], &c->below, err);
+        rc = get_sketch(o, l, "below", c->counts[0], &c->below, err);
     if (rc == 0)
-        rc = get_sketch(o, "above", c->counts[c->bins.n_edges], &c->above, err);
+        rc = get_sketch(o, l, "above", c->counts[c->bins.n_edges], &c->above, err);
     if (rc == 0)
         rc = mlo_profile_get_sum(o, "sum", &c->sum, err);
     if (rc == 0)
