@@ -193,21 +193,49 @@ static int pass_on(struct mlo_recent_text *t, struct mlo_categories *c, struct m
     return mlo_categories_add(c, text, t->length, count, err);
 }
 
+struct recent_key {
+    uint64_t first, last;
+    uint32_t length;
+    uint8_t place; /* of the first of the two that it may be at */
+};
+
+/* s: of at most MLO_RECENT_BYTES. */
+static struct recent_key key_of(struct mlo_slice s)
+{
+    size_t half = half_of(s.len);
+    uint64_t first = pack(s.ptr, half), last = pack(s.ptr + half, s.len - half);
+    uint64_t spread = (first ^ (last + s.len) * 0xd6e8feb86659fd93) * 0x9e3779b97f4a7c15;
+    return (struct recent_key){first, last, (uint32_t)s.len,
+                               (uint8_t)(spread >> 56) & (MLO_RECENT_TEXTS - 2)};
+}
+
+static bool is_of(const struct mlo_recent_text *t, const struct recent_key *k)
+{
+    return t->first == k->first && t->last == k->last && t->length == k->length && t->count < UINT32_MAX;
+}
+
+static int count_key(struct mlo_recent *r, struct mlo_categories *c, const struct recent_key *k,
+                     struct mlo_err *err)
+{
+    struct mlo_recent_text *t = &r->texts[k->place];
+    int rc = 0;
+    if (!is_of(t, k) && is_of(t + 1, k)) {
+        t++;
+    } else if (!is_of(t, k)) {
+        rc = pass_on(t + 1, c, err);
+        t[1] = t[0];
+        *t = (struct mlo_recent_text){.first = k->first, .last = k->last, .length = k->length};
+    }
+    t->count++;
+    return rc;
+}
+
 int mlo_recent_add(struct mlo_recent *r, struct mlo_categories *c, struct mlo_slice s, struct mlo_err *err)
 {
     if (s.len > MLO_RECENT_BYTES)
         return mlo_categories_add(c, s.ptr, s.len, 1, err);
-    size_t half = half_of(s.len);
-    uint64_t first = pack(s.ptr, half), last = pack(s.ptr + half, s.len - half);
-    uint64_t spread = (first ^ (last + s.len) * 0xd6e8feb86659fd93) * 0x9e3779b97f4a7c15;
-    struct mlo_recent_text *t = &r->texts[spread >> 56];
-    int rc = 0;
-    if (t->first != first || t->last != last || t->length != s.len || t->count == UINT32_MAX) {
-        rc = pass_on(t, c, err);
-        *t = (struct mlo_recent_text){.first = first, .last = last, .length = (uint32_t)s.len};
-    }
-    t->count++;
-    return rc;
+    struct recent_key k = key_of(s);
+    return count_key(r, c, &k, err);
 }
 
 int mlo_recent_flush(struct mlo_recent *r, struct mlo_categories *c, struct mlo_err *err)
@@ -235,6 +263,33 @@ static int count_codes(struct mlo_profile_column *c, const struct mlo_batch_colu
     return rc;
 }
 
+#define AHEAD                                                                                                \
+    ((size_t)32) /* texts whose places in memory are asked for at once: of many columns none is near */
+
+static int count_some(struct mlo_profile_column *c, struct mlo_recent *recent,
+                      const struct mlo_batch_column *b, size_t row, size_t n, struct mlo_err *err)
+{
+    struct recent_key keys[AHEAD];
+    size_t n_keys = 0;
+    int rc = 0;
+    for (size_t r = row; rc == 0 && r < row + n; r++) {
+        if (b->cell && b->cell[r] != MLO_CELL_OK)
+            continue;
+        struct mlo_slice s = mlo_batch_text(b, r);
+        c->n++;
+        if (s.len > MLO_RECENT_BYTES) {
+            rc = mlo_categories_add(&c->categories, s.ptr, s.len, 1, err);
+        } else {
+            keys[n_keys] = key_of(s);
+            __builtin_prefetch(&recent->texts[keys[n_keys].place], 1);
+            __builtin_prefetch(&recent->texts[keys[n_keys++].place + 1], 1);
+        }
+    }
+    for (size_t i = 0; rc == 0 && i < n_keys; i++)
+        rc = count_key(recent, &c->categories, &keys[i], err);
+    return rc;
+}
+
 int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, const struct mlo_batch_column *b,
                     size_t rows, struct mlo_err *err)
 {
@@ -242,10 +297,7 @@ int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, con
     mlo_count_states(c, b, rows);
     if (b->codes && b->n_dictionary <= rows)
         return count_codes(c, b, rows, err);
-    for (size_t r = 0; rc == 0 && r < rows; r++)
-        if (!b->cell || b->cell[r] == MLO_CELL_OK) {
-            rc = mlo_recent_add(recent, &c->categories, mlo_batch_text(b, r), err);
-            c->n++;
-        }
+    for (size_t r = 0; rc == 0 && r < rows; r += AHEAD)
+        rc = count_some(c, recent, b, r, rows - r < AHEAD ? rows - r : AHEAD, err);
     return rc;
 }
