@@ -128,12 +128,26 @@ static void read_tile(const struct csv *t, struct csv_worker *w, char *text, siz
                                                                                 rows);
 }
 
+/* A row that begins where the text does: before its first fields there is too little to be read in excess. */
+static void read_early_row(const struct csv *t, struct csv_worker *w, char *text, size_t row)
+{
+    for (size_t i = 0; i < t->n_runs; i++) {
+        const struct csv_run *run = &t->runs[i];
+        if (mlo_field_end(&w->fields, row, run->field) >= MLO_NUMBERS_BEFORE)
+            read_run(t, w, text, run, row, 1);
+        else
+            for (size_t c = 0; c < run->n; c++)
+                read_cell(t, w, text, row, run->columns[c]);
+    }
+    for (size_t c = 0; c < t->n_others; c++)
+        read_cell(t, w, text, row, t->others[c]);
+}
+
 static void read_rows(const struct csv *t, struct csv_worker *w, char *text)
 {
     size_t row = 0, n = w->fields.n_rows;
     for (; row < n && mlo_field_start(&w->fields, row, 0) < MLO_NUMBERS_BEFORE; row++)
-        for (size_t c = 0; c < t->n_want; c++)
-            read_cell(t, w, text, row, c);
+        read_early_row(t, w, text, row);
     size_t fitting = TILE_BYTES * n / (w->block.n + 1);
     size_t tile = fitting < TILE_LEAST ? TILE_LEAST : fitting < TILE ? fitting : TILE;
     for (; row < n; row += tile)
