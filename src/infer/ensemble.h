@@ -19,12 +19,11 @@ struct mlo_ensemble {
 
 /* The attributes of a node of the graph as the source of a forest. */
 struct mlo_ensemble_tables {
-    struct mlo_forest_source source; /* of what follows, all owned */
+    struct mlo_forest_source source; /* of what follows, all in `memory` */
     struct mlo_forest_node *nodes;
     size_t *roots, *first_vote;
     struct mlo_vote *votes;
-    double *numbers[4]; /* attributes as doubles */
-    size_t n_numbers;
+    struct mlo_arena memory;
 };
 /* Versions 1 and 3; the votes are in the attributes "`prefix`_ids" and so on. On failure, too: free it. */
 int mlo_ensemble_read(const struct mlo_node *n, const char *prefix, size_t n_targets,

@@ -8,39 +8,49 @@
 
 #include "ensemble.h"
 
+#define TABLES_MAX ((size_t)64 << 30)
+
 void mlo_ensemble_tables_free(struct mlo_ensemble_tables *t)
 {
-    free(t->nodes);
-    free(t->roots);
-    free(t->first_vote);
-    free(t->votes);
-    for (size_t i = 0; i < t->n_numbers; i++)
-        free(t->numbers[i]);
+    mlo_arena_release(&t->memory);
 }
 
 /* ---- lists ---- */
 
-int mlo_ensemble_numbers(const struct mlo_node *n, const char *name, double **ret, size_t *ret_n,
-                         struct mlo_err *err)
+static struct mlo_array list_of(const struct mlo_node *n, const char *name)
 {
     char tensor[64];
-    struct mlo_array list = {0}, wide;
+    struct mlo_array list = {0};
     snprintf(tensor, sizeof tensor, "%s_as_tensor", name);
     if ((!mlo_ml_list(n, tensor, &list) || list.n == 0) && !mlo_ml_list(n, name, &list))
         list.dtype = MLO_DT_F64;
-    wide = list;
+    return list;
+}
+
+static int as_doubles(const struct mlo_array *list, double *to, struct mlo_err *err)
+{
+    struct mlo_array wide = *list;
     wide.dtype = MLO_DT_F64;
-    wide.data = *ret = mlo_calloc(list.n + 1, sizeof(double), err);
+    wide.data = to;
+    return mlo_cast_numbers(list, &wide, err);
+}
+
+int mlo_ensemble_numbers(const struct mlo_node *n, const char *name, double **ret, size_t *ret_n,
+                         struct mlo_err *err)
+{
+    struct mlo_array list = list_of(n, name);
+    *ret = mlo_calloc(list.n + 1, sizeof **ret, err);
     *ret_n = list.n;
-    return *ret ? mlo_cast_numbers(&list, &wide, err) : err->code;
+    return *ret ? as_doubles(&list, *ret, err) : err->code;
 }
 
 static int table_numbers(struct mlo_ensemble_tables *t, const struct mlo_node *n, const char *name,
                          double **ret, size_t *ret_n, struct mlo_err *err)
 {
-    int rc = mlo_ensemble_numbers(n, name, ret, ret_n, err);
-    t->numbers[t->n_numbers++] = *ret;
-    return rc;
+    struct mlo_array list = list_of(n, name);
+    *ret = mlo_arena_alloc(&t->memory, list.n + 1, sizeof **ret, err);
+    *ret_n = list.n;
+    return *ret ? as_doubles(&list, *ret, err) : err->code;
 }
 
 struct int_list {
@@ -221,7 +231,7 @@ static int order_roots(const void *a, const void *b)
 static int find_roots(struct mlo_ensemble_tables *t, struct node_ids *ids, struct mlo_err *err)
 {
     size_t n = 0;
-    t->roots = mlo_calloc(ids->n + 1, sizeof *t->roots, err);
+    t->roots = mlo_arena_alloc(&t->memory, ids->n + 1, sizeof *t->roots, err);
     if (!t->roots)
         return err->code;
     for (size_t i = 0; i < ids->n; i++) {
@@ -266,9 +276,9 @@ static int read_vote_lists(struct mlo_ensemble_tables *t, const struct mlo_node 
 static int fill_votes(struct mlo_ensemble_tables *t, const struct vote_lists *l, struct node_ids *ids,
                       size_t n_targets, struct mlo_err *err)
 {
-    MLO_AUTOFREE size_t *where = mlo_calloc(l->n + 1, sizeof *where, err);
-    t->first_vote = where ? mlo_calloc(ids->n + 2, sizeof *t->first_vote, err) : NULL;
-    t->votes = t->first_vote ? mlo_calloc(l->n + 1, sizeof *t->votes, err) : NULL;
+    size_t *where = mlo_arena_alloc(&t->memory, l->n + 1, sizeof *where, err);
+    t->first_vote = where ? mlo_arena_alloc(&t->memory, ids->n + 2, sizeof *t->first_vote, err) : NULL;
+    t->votes = t->first_vote ? mlo_arena_alloc(&t->memory, l->n + 1, sizeof *t->votes, err) : NULL;
     if (!t->votes)
         return err->code;
     int rc = 0;
@@ -296,12 +306,13 @@ int mlo_ensemble_read(const struct mlo_node *n, const char *prefix, size_t n_tar
     struct node_lists nodes = {0};
     struct vote_lists votes = {0};
     struct node_ids ids = {0};
+    mlo_arena_init(&t->memory, TABLES_MAX);
     int rc = read_node_lists(t, n, &nodes, err);
     if (rc == 0)
         rc = read_vote_lists(t, n, prefix, &votes, err);
     if (rc == 0)
         rc = index_nodes(nodes.tree, nodes.node, nodes.n, &ids, err);
-    if (rc == 0 && !(t->nodes = mlo_calloc(nodes.n + 1, sizeof *t->nodes, err)))
+    if (rc == 0 && !(t->nodes = mlo_arena_alloc(&t->memory, nodes.n + 1, sizeof *t->nodes, err)))
         rc = err->code;
     if (rc == 0)
         rc = fill_nodes(t, &nodes, &ids, err);
@@ -403,8 +414,8 @@ static int fill_wide_nodes(struct mlo_ensemble_tables *t, const struct wide_list
 static int fill_wide_votes(struct mlo_ensemble_tables *t, const struct wide_lists *l, size_t n_targets,
                            struct mlo_err *err)
 {
-    t->first_vote = mlo_calloc(l->n_leaves + 1, sizeof *t->first_vote, err);
-    t->votes = t->first_vote ? mlo_calloc(l->n_leaves + 1, sizeof *t->votes, err) : NULL;
+    t->first_vote = mlo_arena_alloc(&t->memory, l->n_leaves + 1, sizeof *t->first_vote, err);
+    t->votes = t->first_vote ? mlo_arena_alloc(&t->memory, l->n_leaves + 1, sizeof *t->votes, err) : NULL;
     if (!t->votes)
         return err->code;
     for (size_t i = 0; i < l->n_leaves; i++) {
@@ -419,7 +430,7 @@ static int fill_wide_votes(struct mlo_ensemble_tables *t, const struct wide_list
 
 static int fill_wide_roots(struct mlo_ensemble_tables *t, const struct wide_lists *l, struct mlo_err *err)
 {
-    t->roots = mlo_calloc(l->n_roots + 1, sizeof *t->roots, err);
+    t->roots = mlo_arena_alloc(&t->memory, l->n_roots + 1, sizeof *t->roots, err);
     if (!t->roots)
         return err->code;
     int rc = l->n_roots ? 0 : mlo_fail(err, MLO_EINVALID, "no trees");
@@ -432,8 +443,9 @@ int mlo_ensemble_read_wide(const struct mlo_node *n, size_t n_targets, struct ml
                            struct mlo_err *err)
 {
     struct wide_lists l = {0};
+    mlo_arena_init(&t->memory, TABLES_MAX);
     int rc = read_wide(t, n, &l, err);
-    if (rc == 0 && !(t->nodes = mlo_calloc(l.n + 1, sizeof *t->nodes, err)))
+    if (rc == 0 && !(t->nodes = mlo_arena_alloc(&t->memory, l.n + 1, sizeof *t->nodes, err)))
         rc = err->code;
     if (rc == 0)
         rc = fill_wide_nodes(t, &l, err);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FOREST_MEMORY_MAX ((size_t)64 << 30) /* of the groups */
+#define FOREST_MEMORY_MAX ((size_t)64 << 30)
 
 struct place {     /* a node that is still to be laid */
     size_t what;   /* a node of the source, or a leaf */
@@ -304,8 +304,8 @@ static int lay_tree(struct builder *b, size_t i, struct mlo_err *err)
 static int keep_votes(struct mlo_forest *f, const struct mlo_forest_source *s, struct mlo_err *err)
 {
     size_t n = s->first_vote[s->n_leaves];
-    f->first_vote = mlo_calloc(s->n_leaves + 1, sizeof *f->first_vote, err);
-    f->votes = f->first_vote ? mlo_calloc(n + 1, sizeof *f->votes, err) : NULL;
+    f->first_vote = mlo_arena_alloc(&f->memory, s->n_leaves + 1, sizeof *f->first_vote, err);
+    f->votes = f->first_vote ? mlo_arena_alloc(&f->memory, n + 1, sizeof *f->votes, err) : NULL;
     if (!f->votes)
         return err->code;
     memcpy(f->first_vote, s->first_vote, (s->n_leaves + 1) * sizeof *f->first_vote);
@@ -366,8 +366,8 @@ static int find_plain(struct mlo_forest *f, struct mlo_err *err)
     size_t n = votes_of_a_leaf(f);
     if (n == 0)
         return 0;
-    f->values = mlo_calloc(f->n_leaves, n * sizeof *f->values, err);
-    f->targets = f->values ? mlo_calloc(f->trees.n, n * sizeof *f->targets, err) : NULL;
+    f->values = mlo_arena_alloc(&f->memory, f->n_leaves, n * sizeof *f->values, err);
+    f->targets = f->values ? mlo_arena_alloc(&f->memory, f->trees.n, n * sizeof *f->targets, err) : NULL;
     if (!f->targets)
         return err->code;
     f->plain = true;
@@ -403,8 +403,8 @@ static int lay_trees(struct builder *b, struct mlo_err *err)
 {
     const struct mlo_forest_source *s = b->source;
     struct mlo_forest *f = b->f;
-    f->roots = mlo_calloc(s->n_trees + 1, sizeof *f->roots, err);
-    f->depths = f->roots ? mlo_calloc(s->n_trees + 1, sizeof *f->depths, err) : NULL;
+    f->roots = mlo_arena_alloc(&f->memory, s->n_trees + 1, sizeof *f->roots, err);
+    f->depths = f->roots ? mlo_arena_alloc(&f->memory, s->n_trees + 1, sizeof *f->depths, err) : NULL;
     b->seen = f->depths ? mlo_calloc(s->n_nodes + 1, 1, err) : NULL;
     if (!b->seen)
         return err->code;
@@ -445,13 +445,7 @@ void mlo_forest_release(struct mlo_forest *f)
 {
     free(f->nodes_f32);
     free(f->nodes_f64);
-    free(f->roots);
-    free(f->depths);
-    free(f->targets);
-    free(f->values);
     free(f->leaf);
-    free(f->first_vote);
-    free(f->votes);
     mlo_arena_release(&f->memory);
     *f = (struct mlo_forest){0};
 }

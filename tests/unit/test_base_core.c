@@ -182,6 +182,28 @@ static void an_arena_can_be_filled_to_the_last_byte(void)
     mlo_arena_release(&a);
 }
 
+static void large_arenas_are_as_small_ones(void)
+{
+    enum { PIECES = 60 };
+    static const size_t sizes[] = {40000, 300000, 16, 1016000, 5 << 20, 70001};
+    unsigned char *at[PIECES];
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_arena a;
+    mlo_arena_init(&a, SIZE_MAX);
+    for (int i = 0; i < PIECES; i++) {
+        size_t n = sizes[i % 6];
+        at[i] = mlo_arena_alloc(&a, n, 1, &err);
+        if (!check(at[i] && (uintptr_t)at[i] % 16 == 0 && at[i][0] == 0 &&
+                       memcmp(at[i], at[i] + 1, n - 1) == 0,
+                   "piece %d", i))
+            break;
+        memset(at[i], i + 1, n);
+    }
+    for (int i = 0; err.code == 0 && i < PIECES; i++)
+        check(at[i][0] == i + 1 && at[i][sizes[i % 6] - 1] == i + 1, "piece %d is its own", i);
+    mlo_arena_release(&a);
+}
+
 static void a_string_grows_and_is_always_terminated(void)
 {
     MLO_AUTOSTR struct mlo_str s;
@@ -277,6 +299,7 @@ int main(void)
     run(a_descriptor_is_stolen_once);
     run(arena_memory_is_zeroed_aligned_and_bounded);
     run(an_arena_can_be_filled_to_the_last_byte);
+    run(large_arenas_are_as_small_ones);
     run(a_string_grows_and_is_always_terminated);
     run(a_full_string_stays_failed_until_cleared);
     run(detach_hands_over_even_an_empty_string);
