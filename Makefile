@@ -52,12 +52,20 @@ FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/f
 TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(sort $(wildcard tests/tools/*.c)))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-NVCC := $(shell command -v nvcc 2>/dev/null)
+# The GPU plugin is compiled by nvcc, once, whatever CC is, and put beside each program.
+NVCC := $(if $(filter no,$(CUDA)),,$(shell command -v nvcc 2>/dev/null))
+ifeq ($(CUDA)$(NVCC),yes)
+$(error CUDA=yes, but there is no nvcc)
+endif
+NVFLAGS := -std=c++20 -O2 -Iinclude -shared -cudart static -gencode=arch=compute_80,code=sm_80 \
+           -gencode='arch=compute_90,code=[sm_90,compute_90]' -Xlinker --exclude-libs,ALL \
+           -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(if $(WERROR),-Werror all-warnings)
+PLUGIN := $(if $(NVCC),$(BUILD)/mlopsctl-cuda.so)
 
 .DEFAULT_GOAL := all
-.PHONY: all features units fuzzers tools install dist clean help check demo bench-peers bench-drift man format fuzz
+.PHONY: all features units fuzzers tools gpu-kit install dist clean help check demo bench-peers bench-drift man format fuzz
 
-all: $(BIN) features
+all: $(BIN) $(PLUGIN) features
 
 $(BIN): $(call obj,src/main.c) $(CMDLIB) $(LIB)
 	$(call say,LINK,$@)
@@ -106,17 +114,36 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/obj/t
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(FUZZ_ENGINE) -o $@ $^ $(LDLIBS)
 
+build/cuda/mlopsctl-cuda.so: $(wildcard src/backend/cuda/*) include/mlopsctl/device.h
+	$(call say,NVCC,$@)
+	$(Q)mkdir -p $(@D) && $(NVCC) $(NVFLAGS) -o $@.new src/backend/cuda/plugin.cu -ldl && mv $@.new $@
+%/mlopsctl-cuda.so: build/cuda/mlopsctl-cuda.so
+	$(Q)mkdir -p $(@D) && install -m 755 $< $@.new && mv $@.new $@
+
+# For a GPU machine that has gcc, make and nvcc and nothing else: the plugin, and a program that proves it.
+KIT_SRC := tests/tools/gpu-kit.c $(wildcard src/device/*.c src/backend/cpu/*.c) \
+           $(patsubst %,src/base/%.c,err mem text utf8 str time number decimal powers thread)
+KIT_OBJ := $(patsubst %.c,build/gpu-kit/obj/%.o,$(KIT_SRC))
+gpu-kit: build/gpu-kit/gpu-kit $(if $(NVCC),build/gpu-kit/mlopsctl-cuda.so)
+build/gpu-kit/obj/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -Iinclude -std=gnu11 -pthread -O2 -g -MMD -MP -c -o $@ $<
+build/gpu-kit/gpu-kit: $(KIT_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pthread -o $@ $^ -lm -ldl
+
 features: | $(BIN)
 	@printf 'built %s (%s)\n' '$(BIN)' '$(VERSION)'
 	@for lib in $(LINKED); do printf '  + %-12s %s\n' "$$lib" "$$($(PKG_CONFIG) --modversion $$lib)"; done
 	@for lib in $(OPENED); do printf '  + %-12s %s (opened when needed)\n' "$$lib" "$$($(PKG_CONFIG) --modversion $$lib)"; done
-	@$(if $(NVCC),printf '  + %-12s %s\n' nvcc '$(NVCC)',printf '  - %-12s %s\n' nvcc 'not found: no GPU plugin')
+	@$(if $(NVCC),printf '  + %-12s %s\n' nvcc '$(NVCC)',printf '  - %-12s %s\n' nvcc '$(if $(filter no,$(CUDA)),not wanted,not found): no GPU plugin')
 
-install: $(BIN)
+install: $(BIN) $(PLUGIN)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
 	  $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/mlopsctl
+	$(if $(PLUGIN),install -d $(DESTDIR)$(PREFIX)/lib/mlopsctl && install -m 644 $(PLUGIN) $(DESTDIR)$(PREFIX)/lib/mlopsctl/)
 	for s in 1 5 7; do for p in man/*.$$s; do [ ! -e "$$p" ] || install -m 644 "$$p" $(DESTDIR)$(PREFIX)/share/man/man$$s/; done; done
 	$(BIN) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/mlopsctl
 	$(BIN) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_mlopsctl
@@ -158,8 +185,9 @@ clean:
 help:
 	@printf '%s\n' 'make                 build' 'make demo            install what is needed, build, run the main job' \
 	  'make check           install what the tests need, run them all' 'make install         into PREFIX (DESTDIR respected)' \
+	  'make gpu-kit         GPU plugin and a program that checks it, with gcc and nvcc alone' \
 	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make bench-drift     false alarms and power of drift, write docs/drift-quality.md' \
 	  'make man             refresh generated parts of the man pages' \
 	  'make fuzz            fuzz (TARGET=name SECONDS=600)' 'make format          clang-format' 'make dist            source archive'
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj build/gpu-kit -name '*.d' 2>/dev/null)

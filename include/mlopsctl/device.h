@@ -38,6 +38,89 @@ struct mlo_device_info {
     uint32_t processors;   /* multiprocessors */
     uint64_t memory, free_memory;
 };
+/*
+ * Programs: a plan for one shape, as a plugin takes it: buffers, and steps that read and write them in order.
+ * All is in device memory that is taken when the program is made; a run takes none. Matrices lie row by row.
+ */
+enum mlo_device_type { MLO_DEVICE_F32, MLO_DEVICE_I32, MLO_DEVICE_NODE, MLO_DEVICE_TYPES };
+struct mlo_device_node { /* of a tree; 12 bytes */
+    float number;        /* x[column] <= number: to `child`, else (NaN, too) to child + 1. A leaf: its vote */
+    uint32_t column;     /* MLO_DEVICE_LEAF: a leaf */
+    uint32_t child;      /* in the tree: its root is 0. Greater than the node's own number */
+};
+#define MLO_DEVICE_LEAF UINT32_MAX
+
+struct mlo_device_weight {
+    uint32_t type;
+    uint64_t n; /* elements */
+    const void *data;
+};
+enum mlo_device_role { MLO_DEVICE_INPUT, MLO_DEVICE_OUTPUT, MLO_DEVICE_WEIGHT, MLO_DEVICE_TEMPORARY };
+struct mlo_device_buffer {
+    uint32_t role, type;
+    uint64_t n;      /* elements, not 0 */
+    uint32_t weight; /* WEIGHT: its number */
+};
+enum mlo_device_activation {
+    MLO_DEVICE_LINEAR,
+    MLO_DEVICE_RELU,
+    MLO_DEVICE_SIGMOID,
+    MLO_DEVICE_TANH,
+    MLO_DEVICE_GELU,
+    MLO_DEVICE_GELU_TANH,
+    MLO_DEVICE_ACTIVATIONS,
+};
+/* Buffers and sizes in the order in which they stand here; [..] may be missing (MLO_DEVICE_NO_BUFFER). The
+ * last buffer is the one that is written; it is no other of the step, except where that is said. */
+enum mlo_device_op {
+    /* y = activation(x w' + bias): x[m][k], w[n][k], [bias[n]], y[m][n]; m, n, k */
+    MLO_DEVICE_DENSE,
+    /* y = (x + plus - mean) / sqrt(variance + number) scale + bias of each row: x[rows][n], [plus], scale[n],
+     * bias[n], y, which may be x or plus; rows, n */
+    MLO_DEVICE_NORM,
+    /* The same of word[id] + position[place] + kind[type]: ids[rows], places[rows], [types[rows]],
+     * word[words][n], position[places][n], [kind[types][n]], scale[n], bias[n], y[rows][n]; rows, n, words,
+     * places, types. A number that is outside its table makes the row NaN. */
+    MLO_DEVICE_EMBED,
+    /* y = softmax(number q k') v of each head within each sequence, without padding: first[sequences + 1] (a
+     * row each; the last: all rows), qkv[rows][3][heads][size], y[rows][heads][size]; sequences, rows, heads,
+     * size, longest sequence */
+    MLO_DEVICE_ATTENTION,
+    /* y = activation(x): x[n], y, which may be x; n */
+    MLO_DEVICE_ACTIVATE,
+    /* Of each row: x[rows][n], y, which may be x; rows, n. As mlo_softmax_f32. */
+    MLO_DEVICE_SOFTMAX,
+    /* The mean of the rows of each sequence, to length 1 when number is not 0: first[sequences + 1],
+     * x[rows][n], y[sequences][n]; sequences, rows, n. Of no rows: zeros. */
+    MLO_DEVICE_POOL,
+    /* y = (x - offset) scale: x[rows][n], offset[n], scale[n], y, which may be x; rows, n */
+    MLO_DEVICE_SCALE,
+    /* y = base + votes, tree by tree; tree i votes for target i % targets: x[rows][n], nodes, first[trees +
+     * 1] (the node of each root; the last: all nodes), [base[targets]], y[rows][targets]; rows, n, trees,
+     * targets */
+    MLO_DEVICE_TREES,
+    MLO_DEVICE_OPS,
+};
+#define MLO_DEVICE_STEP_BUFFERS 9
+#define MLO_DEVICE_STEP_SIZES   5
+#define MLO_DEVICE_NO_BUFFER    UINT32_MAX
+#define MLO_DEVICE_SIZE_MAX     (1u << 30)
+#define MLO_DEVICE_NORM_MAX     8192u /* n of NORM and EMBED */
+#define MLO_DEVICE_HEAD_MAX     128u  /* size of ATTENTION */
+struct mlo_device_step {
+    uint32_t op, activation;
+    uint32_t buffer[MLO_DEVICE_STEP_BUFFERS], size[MLO_DEVICE_STEP_SIZES];
+    float number;
+};
+struct mlo_device_program {
+    const struct mlo_device_buffer *buffers;
+    const struct mlo_device_step *steps;
+    uint32_t n_buffers, n_steps;
+    uint32_t tf32; /* not 0: products may round their factors to 10 bits */
+};
+struct mlo_device_weights; /* on a device; any number of programs share them */
+struct mlo_device_run;     /* a program, ready to run; of one caller at a time */
+
 /* Functions return enum mlo_device_status and leave a reason, MLO_DEVICE_REASON bytes at most, unless OK.
  * They never print, exit or throw. */
 struct mlo_device_api {
@@ -45,6 +128,18 @@ struct mlo_device_api {
     const char *name;   /* "cuda" */
     int (*count)(uint32_t *ret, char *reason);
     int (*info)(uint32_t device, struct mlo_device_info *ret, char *reason);
+    /* Weights are copied. They are freed after the programs that use them. */
+    int (*weights_new)(uint32_t device, const struct mlo_device_weight *from, uint32_t n,
+                       struct mlo_device_weights **ret, char *reason);
+    void (*weights_free)(struct mlo_device_weights *w);
+    int (*program_new)(const struct mlo_device_program *from, const struct mlo_device_weights *weights,
+                       struct mlo_device_run **ret, char *reason);
+    /* in and out: one for each buffer of that role, in their order. What `out` holds after a failure is
+     * not said. */
+    int (*program_run)(struct mlo_device_run *p, const void *const *in, void *const *out, char *reason);
+    void (*program_free)(struct mlo_device_run *p);
+    /* What computes dense layers of many rows, in words of MLO_DEVICE_REASON bytes at most. */
+    void (*products)(char *ret);
 };
 /* The only symbol a plugin shows. NULL: it does not know this ABI. */
 typedef const struct mlo_device_api *(*mlo_device_entry)(uint32_t abi);

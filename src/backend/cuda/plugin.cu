@@ -1,0 +1,323 @@
+/*
+ * mlopsctl-cuda.so: programs on an NVIDIA GPU. The plugin shows one symbol; it never prints, exits or throws.
+ *
+ * A program becomes a CUDA graph when it is made: one copy of all inputs from pinned memory, the steps, one
+ * copy of all outputs back. A run then is a copy of the inputs, one launch, one wait. Temporaries share
+ * memory when they do not live at the same time.
+ */
+#include <cuda_runtime_api.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cublaslt.h"
+#include "steps.h"
+
+static int status_of(cudaError_t e)
+{
+    switch (e) {
+    case cudaSuccess:
+        return MLO_DEVICE_OK;
+    case cudaErrorNoDevice:
+    case cudaErrorInsufficientDriver:
+    case cudaErrorInvalidDevice:
+    case cudaErrorInitializationError:
+    case cudaErrorDevicesUnavailable:
+        return MLO_DEVICE_NONE;
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorUnsupportedPtxVersion:
+    case cudaErrorNotSupported:
+        return MLO_DEVICE_UNSUPPORTED;
+    case cudaErrorMemoryAllocation:
+        return MLO_DEVICE_MEMORY;
+    case cudaErrorIllegalAddress: /* after these the context is gone */
+    case cudaErrorLaunchTimeout:
+    case cudaErrorLaunchFailure:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorContained:
+        return MLO_DEVICE_LOST;
+    default:
+        return MLO_DEVICE_FAILED;
+    }
+}
+
+/* What was tried, and what CUDA says. */
+static int tell(cudaError_t e, const char *what, char *reason)
+{
+    if (e != cudaSuccess)
+        snprintf(reason, MLO_DEVICE_REASON, "%s: %s (%s)", what, cudaGetErrorString(e), cudaGetErrorName(e));
+    return status_of(e);
+}
+
+static int count(uint32_t *ret, char *reason)
+{
+    int n = 0;
+    cudaError_t e = cudaGetDeviceCount(&n);
+    if (e == cudaSuccess)
+        *ret = (uint32_t)n;
+    return tell(e, "cannot count the devices", reason);
+}
+
+static int info(uint32_t device, struct mlo_device_info *ret, char *reason)
+{
+    cudaDeviceProp prop;
+    size_t available = 0, total = 0;
+    cudaError_t e = cudaGetDeviceProperties(&prop, (int)device);
+    if (e == cudaSuccess)
+        e = cudaSetDevice((int)device);
+    if (e == cudaSuccess)
+        e = cudaMemGetInfo(&available, &total);
+    if (e != cudaSuccess)
+        return tell(e, "cannot use the device", reason);
+    memset(ret, 0, sizeof *ret);
+    snprintf(ret->name, sizeof ret->name, "%.95s", prop.name);
+    ret->major = (uint32_t)prop.major;
+    ret->minor = (uint32_t)prop.minor;
+    ret->processors = (uint32_t)prop.multiProcessorCount;
+    ret->memory = total;
+    ret->free_memory = available;
+    return MLO_DEVICE_OK;
+}
+
+static int no_memory(char *reason)
+{
+    snprintf(reason, MLO_DEVICE_REASON, "no memory");
+    return MLO_DEVICE_FAILED;
+}
+
+/* ---- weights ---- */
+
+struct mlo_device_weights {
+    int device;
+    uint32_t n;
+    struct mlo_device_weight *facts; /* without data */
+    void **at;
+};
+
+static void weights_free(struct mlo_device_weights *w)
+{
+    if (!w)
+        return;
+    if (cudaSetDevice(w->device) == cudaSuccess)
+        for (uint32_t i = 0; w->at && i < w->n; i++)
+            cudaFree(w->at[i]);
+    free(w->at);
+    free(w->facts);
+    free(w);
+}
+
+static cudaError_t copy_weights(struct mlo_device_weights *w, const struct mlo_device_weight *from)
+{
+    cudaError_t e = cudaSetDevice(w->device);
+    for (uint32_t i = 0; i < w->n && e == cudaSuccess; i++) {
+        size_t bytes = from[i].n * program_type_bytes(from[i].type);
+        e = cudaMalloc(&w->at[i], bytes);
+        if (e == cudaSuccess)
+            e = cudaMemcpy(w->at[i], from[i].data, bytes, cudaMemcpyHostToDevice);
+        w->facts[i] = from[i];
+        w->facts[i].data = NULL;
+    }
+    return e;
+}
+
+static int weights_new(uint32_t device, const struct mlo_device_weight *from, uint32_t n,
+                       struct mlo_device_weights **ret, char *reason)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (from[i].type >= MLO_DEVICE_TYPES || from[i].n == 0 || from[i].n > PROGRAM_ELEMENTS ||
+            !from[i].data) {
+            snprintf(reason, MLO_DEVICE_REASON, "weight %u: type %u, %llu elements", i, from[i].type,
+                     (unsigned long long)from[i].n);
+            return MLO_DEVICE_UNSUPPORTED;
+        }
+    struct mlo_device_weights *w = (struct mlo_device_weights *)calloc(1, sizeof *w);
+    if (!w)
+        return no_memory(reason);
+    w->device = (int)device;
+    w->n = n;
+    w->facts = (struct mlo_device_weight *)calloc(n + 1, sizeof *w->facts);
+    w->at = (void **)calloc(n + 1, sizeof *w->at);
+    int rc = w->facts && w->at ? tell(copy_weights(w, from), "cannot copy the weights", reason)
+                               : no_memory(reason);
+    if (rc != MLO_DEVICE_OK)
+        weights_free(w);
+    else
+        *ret = w;
+    return rc;
+}
+
+/* ---- programs ---- */
+
+struct mlo_device_run {
+    int device;
+    struct mlo_device_buffer *buffers;
+    uint32_t n_buffers;
+    struct program_layout layout;
+    char *memory, *staging; /* on the device; pinned: inputs, then outputs */
+    struct lt lt;
+    cudaStream_t stream;
+    cudaGraphExec_t graph;
+};
+
+static void program_free(struct mlo_device_run *p)
+{
+    if (!p)
+        return;
+    if (cudaSetDevice(p->device) == cudaSuccess) {
+        if (p->graph)
+            cudaGraphExecDestroy(p->graph);
+        if (p->lt.handle)
+            p->lt.api->destroy(p->lt.handle);
+        if (p->stream)
+            cudaStreamDestroy(p->stream);
+        cudaFreeHost(p->staging);
+        cudaFree(p->lt.workspace);
+        cudaFree(p->memory);
+    }
+    free(p->layout.offset);
+    free(p->buffers);
+    free(p);
+}
+
+static bool has_products(const struct mlo_device_program *from)
+{
+    for (uint32_t i = 0; i < from->n_steps; i++)
+        if (from->steps[i].op == MLO_DEVICE_DENSE && from->steps[i].size[0] > FEW_ROWS)
+            return true;
+    return false;
+}
+
+/* Without the library, or without room for it, the plugin's own kernels do the work. */
+static cudaError_t take_library(struct mlo_device_run *p, bool tf32)
+{
+    p->lt.api = lt_open();
+    if (!p->lt.api || p->lt.api->create(&p->lt.handle) != 0)
+        p->lt.handle = NULL;
+    p->lt.tf32 = tf32;
+    p->lt.queue = p->stream;
+    return p->lt.handle ? cudaMalloc(&p->lt.workspace, LT_WORKSPACE) : cudaSuccess;
+}
+
+static cudaError_t take_memory(struct mlo_device_run *p, const struct mlo_device_program *from)
+{
+    size_t staged = p->layout.in_bytes + p->layout.out_bytes;
+    cudaError_t e = cudaSetDevice(p->device);
+    if (e == cudaSuccess)
+        e = cudaStreamCreateWithFlags(&p->stream, cudaStreamNonBlocking);
+    if (e == cudaSuccess)
+        e = cudaMalloc((void **)&p->memory, p->layout.bytes ? p->layout.bytes : 1);
+    if (e == cudaSuccess)
+        e = cudaHostAlloc((void **)&p->staging, staged ? staged : 1, cudaHostAllocDefault);
+    if (e == cudaSuccess && has_products(from))
+        e = take_library(p, from->tf32 != 0);
+    return e;
+}
+
+/* Everything that a run does, in the order of the stream. */
+static cudaError_t enqueue(struct mlo_device_run *p, const struct mlo_device_program *from,
+                           void *const *weights)
+{
+    size_t in = p->layout.in_bytes, out = p->layout.out_bytes;
+    struct gpu_machine m = {p->stream, p->lt.handle ? lt_dense : NULL, &p->lt};
+    cudaError_t e = cudaSuccess;
+    if (in)
+        e = cudaMemcpyAsync(p->memory, p->staging, in, cudaMemcpyHostToDevice, p->stream);
+    if (e == cudaSuccess)
+        e = (cudaError_t)gpu_launch_all(&m, from, &p->layout, p->memory, weights);
+    if (e == cudaSuccess && out)
+        e = cudaMemcpyAsync(p->staging + in, p->memory + in, out, cudaMemcpyDeviceToHost, p->stream);
+    return e;
+}
+
+static cudaError_t record(struct mlo_device_run *p, const struct mlo_device_program *from,
+                          void *const *weights)
+{
+    cudaGraph_t graph = NULL;
+    cudaError_t e = cudaStreamBeginCapture(p->stream, cudaStreamCaptureModeThreadLocal);
+    if (e != cudaSuccess)
+        return e;
+    cudaError_t queued = enqueue(p, from, weights), ended = cudaStreamEndCapture(p->stream, &graph);
+    e = queued != cudaSuccess ? queued : ended;
+    if (e == cudaSuccess)
+        e = cudaGraphInstantiate(&p->graph, graph, 0);
+    if (e == cudaSuccess)
+        e = cudaGraphUpload(p->graph, p->stream);
+    if (e == cudaSuccess)
+        e = cudaStreamSynchronize(p->stream);
+    if (graph)
+        cudaGraphDestroy(graph);
+    return e;
+}
+
+static int build(struct mlo_device_run *p, const struct mlo_device_program *from, void *const *weights,
+                 char *reason)
+{
+    p->buffers = (struct mlo_device_buffer *)malloc((from->n_buffers + 1) * sizeof *p->buffers);
+    if (!p->buffers || !program_lay_out(from, &p->layout))
+        return no_memory(reason);
+    memcpy(p->buffers, from->buffers, from->n_buffers * sizeof *p->buffers);
+    p->n_buffers = from->n_buffers;
+    int rc = tell(take_memory(p, from), "cannot take the memory of a program", reason);
+    return rc != MLO_DEVICE_OK ? rc : tell(record(p, from, weights), "cannot record a program", reason);
+}
+
+static int program_new(const struct mlo_device_program *from, const struct mlo_device_weights *weights,
+                       struct mlo_device_run **ret, char *reason)
+{
+    int rc = program_check(from, weights->facts, weights->n, reason);
+    if (rc != MLO_DEVICE_OK)
+        return rc;
+    struct mlo_device_run *p = (struct mlo_device_run *)calloc(1, sizeof *p);
+    if (!p)
+        return no_memory(reason);
+    p->device = weights->device;
+    rc = build(p, from, weights->at, reason);
+    if (rc != MLO_DEVICE_OK)
+        program_free(p);
+    else
+        *ret = p;
+    return rc;
+}
+
+static int program_run(struct mlo_device_run *p, const void *const *in, void *const *out, char *reason)
+{
+    uint32_t n_in = 0, n_out = 0;
+    cudaError_t e = cudaSetDevice(p->device);
+    for (uint32_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].role == MLO_DEVICE_INPUT)
+            memcpy(p->staging + p->layout.offset[i], in[n_in++],
+                   p->buffers[i].n * program_type_bytes(p->buffers[i].type));
+    if (e == cudaSuccess)
+        e = cudaGraphLaunch(p->graph, p->stream);
+    if (e == cudaSuccess)
+        e = cudaStreamSynchronize(p->stream);
+    if (e != cudaSuccess)
+        return tell(e, "the run failed", reason);
+    for (uint32_t i = 0; i < p->n_buffers; i++)
+        if (p->buffers[i].role == MLO_DEVICE_OUTPUT)
+            memcpy(out[n_out++], p->staging + p->layout.offset[i],
+                   p->buffers[i].n * program_type_bytes(p->buffers[i].type));
+    return MLO_DEVICE_OK;
+}
+
+static void products(char *ret)
+{
+    const struct lt_api *api = lt_open();
+    if (api)
+        snprintf(ret, MLO_DEVICE_REASON, "cuBLASLt %zu", api->version());
+    else
+        snprintf(ret, MLO_DEVICE_REASON, "own kernels: %s is not there", LT_LIBRARY);
+}
+
+extern "C" __attribute__((visibility("default"))) const struct mlo_device_api *mlo_device_plugin(uint32_t abi)
+{
+    static const struct mlo_device_api api = {MLO_DEVICE_ABI, sizeof api,   "cuda",       count,
+                                              info,           weights_new,  weights_free, program_new,
+                                              program_run,    program_free, products};
+    return abi == MLO_DEVICE_ABI ? &api : NULL;
+}

@@ -1,0 +1,272 @@
+/*
+ * A program before it runs: is it sound, and where does each buffer lie? Plain C, without anything of a GPU.
+ */
+#ifndef MLO_BACKEND_CUDA_PROGRAM_H
+#define MLO_BACKEND_CUDA_PROGRAM_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <mlopsctl/device.h>
+
+#define PROGRAM_ALIGN       256u         /* of buffers: as the device's own allocator */
+#define PROGRAM_ELEMENTS    (1ull << 38) /* most of a buffer */
+#define PROGRAM_BUFFERS_MAX (1u << 16)
+#define PROGRAM_GRID_MAX    65535u /* of a grid's second and third side */
+
+/*
+ * What an operator takes. A buffer is `?` when it may be missing, `i` for int32 or `t` for nodes of trees
+ * (else float), and the product of its letters: a to e are the sizes in order, 3 is three, + adds one to the
+ * letter before. Nothing: any number of elements.
+ */
+struct program_op {
+    const char *name;
+    const char *buffers[MLO_DEVICE_STEP_BUFFERS];
+    unsigned n_buffers, n_sizes;
+    unsigned in_place; /* so many of the first buffers may be the last one, too */
+};
+static const struct program_op program_ops[MLO_DEVICE_OPS] = {
+    /* DENSE      */ {"dense", {"ac", "bc", "?b", "ab"}, 4, 3, 0},
+    /* NORM       */ {"norm", {"ab", "?ab", "b", "b", "ab"}, 5, 2, 2},
+    /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "b", "b", "ab"}, 9, 5, 0},
+    /* ATTENTION  */ {"attention", {"ia+", "3bcd", "bcd"}, 3, 5, 0},
+    /* ACTIVATE   */ {"activate", {"a", "a"}, 2, 1, 1},
+    /* SOFTMAX    */ {"softmax", {"ab", "ab"}, 2, 2, 1},
+    /* POOL       */ {"pool", {"ia+", "bc", "ac"}, 3, 3, 0},
+    /* SCALE      */ {"scale", {"ab", "b", "b", "ab"}, 4, 2, 1},
+    /* TREES      */ {"trees", {"ab", "t", "ic+", "?d", "ad"}, 5, 4, 0},
+};
+
+static inline bool program_refuse(char *reason, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(reason, MLO_DEVICE_REASON, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+static inline uint64_t program_type_bytes(uint32_t type)
+{
+    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : 4;
+}
+
+/* The elements of a buffer as its text says; no factor is above 2^30, so that a product above the most of a
+ * buffer is seen before it can wrap. */
+static inline uint64_t program_elements(const char *text, const uint32_t *size)
+{
+    uint64_t n = 1;
+    for (; *text && n <= PROGRAM_ELEMENTS; text++) {
+        if (*text >= 'a' && *text <= 'e')
+            n *= (uint64_t)size[*text - 'a'] + (text[1] == '+');
+        else if (*text == '3')
+            n *= 3;
+    }
+    return n;
+}
+
+static inline uint32_t program_type_of(const char *text)
+{
+    text += *text == '?';
+    return *text == 'i' ? MLO_DEVICE_I32 : *text == 't' ? MLO_DEVICE_NODE : MLO_DEVICE_F32;
+}
+
+static inline bool program_sizes_ok(const struct program_op *op, const struct mlo_device_step *s, unsigned at,
+                                    char *reason)
+{
+    for (unsigned i = 0; i < op->n_sizes; i++)
+        if (s->size[i] == 0 || s->size[i] > MLO_DEVICE_SIZE_MAX)
+            return program_refuse(reason, "step %u (%s): size %u is %u", at, op->name, i, s->size[i]);
+    bool is_norm = s->op == MLO_DEVICE_NORM || s->op == MLO_DEVICE_EMBED;
+    if (is_norm && s->size[1] > MLO_DEVICE_NORM_MAX)
+        return program_refuse(reason, "step %u (%s): rows of %u, at most %u", at, op->name, s->size[1],
+                              MLO_DEVICE_NORM_MAX);
+    if (s->op == MLO_DEVICE_ATTENTION &&
+        (s->size[3] > MLO_DEVICE_HEAD_MAX || s->size[0] > PROGRAM_GRID_MAX || s->size[2] > PROGRAM_GRID_MAX))
+        return program_refuse(reason, "step %u (%s): %u sequences, %u heads of %u are too many", at, op->name,
+                              s->size[0], s->size[2], s->size[3]);
+    if (s->activation >= MLO_DEVICE_ACTIVATIONS)
+        return program_refuse(reason, "step %u (%s): no activation %u", at, op->name, s->activation);
+    return true;
+}
+
+/* is_written: of each buffer, by the steps before. */
+static inline bool program_buffer_ok(const struct mlo_device_program *p, unsigned at, unsigned i,
+                                     const bool *is_written, char *reason)
+{
+    const struct mlo_device_step *s = &p->steps[at];
+    const struct program_op *op = &program_ops[s->op];
+    const char *text = op->buffers[i];
+    uint32_t number = s->buffer[i];
+    bool is_last = i + 1 == op->n_buffers;
+    if (number == MLO_DEVICE_NO_BUFFER && *text == '?')
+        return true;
+    if (number >= p->n_buffers)
+        return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, number);
+    const struct mlo_device_buffer *b = &p->buffers[number];
+    uint64_t want = program_elements(text, s->size);
+    if (b->type != program_type_of(text))
+        return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name, number);
+    if (*text != 't' && b->n != want)
+        return program_refuse(reason, "step %u (%s): buffer %u has %llu elements, not %llu", at, op->name,
+                              number, (unsigned long long)b->n, (unsigned long long)want);
+    if (is_last && (b->role == MLO_DEVICE_INPUT || b->role == MLO_DEVICE_WEIGHT))
+        return program_refuse(reason, "step %u (%s): buffer %u cannot be written", at, op->name, number);
+    if (!is_last && b->role != MLO_DEVICE_INPUT && b->role != MLO_DEVICE_WEIGHT && !is_written[number])
+        return program_refuse(reason, "step %u (%s): buffer %u is read before it is written", at, op->name,
+                              number);
+    if (!is_last && i >= op->in_place && number == s->buffer[op->n_buffers - 1])
+        return program_refuse(reason, "step %u (%s): buffer %u is read and written", at, op->name, number);
+    return true;
+}
+
+static inline bool program_step_ok(const struct mlo_device_program *p, unsigned at, bool *is_written,
+                                   char *reason)
+{
+    const struct mlo_device_step *s = &p->steps[at];
+    if (s->op >= MLO_DEVICE_OPS)
+        return program_refuse(reason, "step %u: no operator %u", at, s->op);
+    const struct program_op *op = &program_ops[s->op];
+    if (!program_sizes_ok(op, s, at, reason))
+        return false;
+    for (unsigned i = 0; i < op->n_buffers; i++)
+        if (!program_buffer_ok(p, at, i, is_written, reason))
+            return false;
+    if (s->op == MLO_DEVICE_EMBED &&
+        (s->buffer[2] == MLO_DEVICE_NO_BUFFER) != (s->buffer[5] == MLO_DEVICE_NO_BUFFER))
+        return program_refuse(reason, "step %u (%s): types without a table of them, or the reverse", at,
+                              op->name);
+    is_written[s->buffer[op->n_buffers - 1]] = true;
+    return true;
+}
+
+static inline bool program_buffers_ok(const struct mlo_device_program *p,
+                                      const struct mlo_device_weight *weights, uint32_t n_weights,
+                                      char *reason)
+{
+    if (p->n_buffers > PROGRAM_BUFFERS_MAX)
+        return program_refuse(reason, "%u buffers, at most %u", p->n_buffers, PROGRAM_BUFFERS_MAX);
+    for (uint32_t i = 0; i < p->n_buffers; i++) {
+        const struct mlo_device_buffer *b = &p->buffers[i];
+        if (b->role > MLO_DEVICE_TEMPORARY || b->type >= MLO_DEVICE_TYPES || b->n == 0 ||
+            b->n > PROGRAM_ELEMENTS)
+            return program_refuse(reason, "buffer %u: role %u, type %u, %llu elements", i, b->role, b->type,
+                                  (unsigned long long)b->n);
+        if (b->role != MLO_DEVICE_WEIGHT)
+            continue;
+        if (b->weight >= n_weights || weights[b->weight].type != b->type || weights[b->weight].n != b->n)
+            return program_refuse(reason, "buffer %u: weight %u is not there or another", i, b->weight);
+    }
+    return true;
+}
+
+/* Where buffers lie in the memory of a program: inputs, outputs, temporaries; those of weights have none. */
+struct program_layout {
+    uint64_t *offset; /* of each buffer; owned */
+    uint64_t in_bytes, out_bytes, bytes;
+};
+
+struct program_life { /* of a temporary: the steps that write it first and use it last */
+    uint32_t first, last;
+};
+
+static inline uint64_t program_bytes(const struct mlo_device_buffer *b)
+{
+    return (b->n * program_type_bytes(b->type) + PROGRAM_ALIGN - 1) / PROGRAM_ALIGN * PROGRAM_ALIGN;
+}
+
+static inline void program_lives(const struct mlo_device_program *p, struct program_life *life)
+{
+    for (uint32_t i = 0; i < p->n_buffers; i++)
+        life[i].first = UINT32_MAX;
+    for (uint32_t s = 0; s < p->n_steps; s++) {
+        const struct mlo_device_step *step = &p->steps[s];
+        for (unsigned i = 0; i < program_ops[step->op].n_buffers; i++) {
+            if (step->buffer[i] == MLO_DEVICE_NO_BUFFER)
+                continue;
+            struct program_life *l = &life[step->buffer[i]];
+            l->first = l->first == UINT32_MAX ? s : l->first;
+            l->last = s;
+        }
+    }
+}
+
+/* The lowest place from `base` on that no temporary before number `i` has while this one lives. */
+static inline uint64_t program_place(const struct mlo_device_program *p, const struct program_life *life,
+                                     uint32_t i, uint64_t base, const uint64_t *offset)
+{
+    uint64_t at = base, size = program_bytes(&p->buffers[i]);
+    for (uint32_t j = 0; j < i;) {
+        const struct mlo_device_buffer *b = &p->buffers[j];
+        bool meets = b->role == MLO_DEVICE_TEMPORARY && life[j].first <= life[i].last &&
+                     life[i].first <= life[j].last && offset[j] < at + size &&
+                     at < offset[j] + program_bytes(b);
+        at = meets ? offset[j] + program_bytes(b) : at;
+        j = meets ? 0 : j + 1;
+    }
+    return at;
+}
+
+static inline uint64_t program_place_role(const struct mlo_device_program *p, uint32_t role, uint64_t at,
+                                          uint64_t *offset)
+{
+    for (uint32_t i = 0; i < p->n_buffers; i++) {
+        if (p->buffers[i].role != role)
+            continue;
+        offset[i] = at;
+        at += program_bytes(&p->buffers[i]);
+    }
+    return at;
+}
+
+/* Of a sound program. False: no memory. */
+static inline bool program_lay_out(const struct mlo_device_program *p, struct program_layout *ret)
+{
+    uint64_t *offset = (uint64_t *)calloc(p->n_buffers + 1, sizeof *offset);
+    struct program_life *life = (struct program_life *)calloc(p->n_buffers + 1, sizeof *life);
+    if (!offset || !life) {
+        free(offset);
+        free(life);
+        return false;
+    }
+    uint64_t inputs = program_place_role(p, MLO_DEVICE_INPUT, 0, offset);
+    uint64_t base = program_place_role(p, MLO_DEVICE_OUTPUT, inputs, offset), end = base;
+    program_lives(p, life);
+    for (uint32_t i = 0; i < p->n_buffers; i++) {
+        if (p->buffers[i].role != MLO_DEVICE_TEMPORARY || life[i].first == UINT32_MAX)
+            continue;
+        offset[i] = program_place(p, life, i, base, offset);
+        uint64_t to = offset[i] + program_bytes(&p->buffers[i]);
+        end = to > end ? to : end;
+    }
+    free(life);
+    ret->offset = offset;
+    ret->in_bytes = inputs;
+    ret->out_bytes = base - inputs;
+    ret->bytes = end;
+    return true;
+}
+
+/* MLO_DEVICE_OK, or why it cannot run. */
+static inline int program_check(const struct mlo_device_program *p, const struct mlo_device_weight *weights,
+                                uint32_t n_weights, char *reason)
+{
+    if (!program_buffers_ok(p, weights, n_weights, reason))
+        return MLO_DEVICE_UNSUPPORTED;
+    bool *is_written = (bool *)calloc(p->n_buffers + 1, sizeof *is_written), is_ok = true;
+    if (!is_written) {
+        program_refuse(reason, "no memory");
+        return MLO_DEVICE_FAILED;
+    }
+    for (uint32_t s = 0; s < p->n_steps && is_ok; s++)
+        is_ok = program_step_ok(p, s, is_written, reason);
+    for (uint32_t i = 0; i < p->n_buffers && is_ok; i++)
+        if (p->buffers[i].role == MLO_DEVICE_OUTPUT && !is_written[i])
+            is_ok = program_refuse(reason, "output %u is never written", i);
+    free(is_written);
+    return is_ok ? MLO_DEVICE_OK : MLO_DEVICE_UNSUPPORTED;
+}
+
+#endif

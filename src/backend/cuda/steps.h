@@ -1,0 +1,186 @@
+/* Steps become kernels: one function for each operator, which knows the grid. */
+#ifndef MLO_BACKEND_CUDA_STEPS_H
+#define MLO_BACKEND_CUDA_STEPS_H
+
+#include "attention.h"
+#include "elements.h"
+#include "product.h"
+#include "program.h"
+#include "rows.h"
+#include "trees.h"
+
+struct gpu_machine {
+    gpu_queue queue;
+    /* A dense layer by a library: false leaves it to the kernels here. What of the activation is left to be
+     * done stays in *p. NULL: none. */
+    bool (*product)(void *ctx, struct gpu_dense *p);
+    void *ctx;
+};
+
+static inline unsigned gpu_parts(size_t n, size_t each)
+{
+    return (unsigned)((n + each - 1) / each);
+}
+
+static inline unsigned gpu_element_blocks(size_t n)
+{
+    unsigned blocks = gpu_parts(n, ELEMENT_THREADS);
+    return blocks < ELEMENT_BLOCKS ? blocks : ELEMENT_BLOCKS;
+}
+
+static int launch_activate(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_elements p = {(const float *)at[0], NULL, NULL, (float *)at[1], s->size[0], 1, s->activation};
+    return GPU_LAUNCH(m->queue, gpu_activate_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_scale(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_elements p = {(const float *)at[0],
+                             (const float *)at[1],
+                             (const float *)at[2],
+                             (float *)at[3],
+                             (size_t)s->size[0] * s->size[1],
+                             s->size[1],
+                             MLO_DEVICE_LINEAR};
+    return GPU_LAUNCH(m->queue, gpu_scale_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_few_rows(const struct gpu_machine *m, const struct gpu_dense *p)
+{
+    unsigned blocks = gpu_parts(p->n, FEW_WARPS);
+    if (p->k % 4 != 0)
+        return GPU_LAUNCH(m->queue, gpu_odd_rows_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
+    if (p->m == 1)
+        return GPU_LAUNCH(m->queue, gpu_one_row_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
+    return GPU_LAUNCH(m->queue, gpu_few_rows_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
+}
+
+static int launch_dense(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_dense p = {(const float *)at[0], (const float *)at[1], (const float *)at[2], (float *)at[3],
+                          s->size[0],           s->size[1],           s->size[2],           s->activation};
+    if (p.m <= FEW_ROWS)
+        return launch_few_rows(m, &p);
+    if (!m->product || !m->product(m->ctx, &p))
+        return GPU_LAUNCH(m->queue, gpu_tiles_kernel, gpu_parts(p.m, TILE), gpu_parts(p.n, TILE), 1,
+                          TILE_THREADS, 0, p);
+    if (p.activation == MLO_DEVICE_LINEAR)
+        return 0;
+    struct gpu_elements rest = {p.y, NULL, NULL, p.y, (size_t)p.m * p.n, 1, p.activation};
+    return GPU_LAUNCH(m->queue, gpu_activate_kernel, gpu_element_blocks(rest.n), 1, 1, ELEMENT_THREADS, 0,
+                      rest);
+}
+
+static int launch_norm(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_norm p = {(const float *)at[0],
+                         (const float *)at[1],
+                         (const float *)at[2],
+                         (const float *)at[3],
+                         (float *)at[4],
+                         s->size[1],
+                         s->number};
+    return GPU_LAUNCH(m->queue, gpu_norm_kernel, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float), p);
+}
+
+static int launch_embed(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_embed p = {(const int32_t *)at[0],
+                          (const int32_t *)at[1],
+                          (const int32_t *)at[2],
+                          (const float *)at[3],
+                          (const float *)at[4],
+                          (const float *)at[5],
+                          (const float *)at[6],
+                          (const float *)at[7],
+                          (float *)at[8],
+                          s->size[1],
+                          s->size[2],
+                          s->size[3],
+                          s->size[4],
+                          s->number};
+    return GPU_LAUNCH(m->queue, gpu_embed_kernel, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float), p);
+}
+
+static int launch_softmax(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_softmax p = {(const float *)at[0], (float *)at[1], s->size[0], s->size[1]};
+    return GPU_LAUNCH(m->queue, gpu_softmax_kernel, gpu_parts(p.rows, ROW_WARPS), 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_pool(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_pool p = {(const int32_t *)at[0], (const float *)at[1], (float *)at[2], s->size[1], s->size[2],
+                         s->number != 0};
+    return GPU_LAUNCH(m->queue, gpu_pool_kernel, s->size[0], 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_attention(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_attention p = {(const int32_t *)at[0],
+                              (const float *)at[1],
+                              (float *)at[2],
+                              s->size[1],
+                              s->size[2],
+                              s->size[3],
+                              s->number};
+    unsigned blocks = gpu_parts(s->size[4], ATTEND_QUERIES), sequences = s->size[0];
+    size_t bytes = ATTEND_ROOM((size_t)p.size) * sizeof(float);
+    if (p.size <= 32)
+        return GPU_LAUNCH(m->queue, gpu_attend_32_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes,
+                          p);
+    if (p.size <= 64)
+        return GPU_LAUNCH(m->queue, gpu_attend_64_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes,
+                          p);
+    return GPU_LAUNCH(m->queue, gpu_attend_128_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes, p);
+}
+
+static int launch_trees(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_trees p = {(const float *)at[0],
+                          (const float *)at[3],
+                          (const struct mlo_device_node *)at[1],
+                          (const int32_t *)at[2],
+                          (float *)at[4],
+                          s->size[0],
+                          s->size[1],
+                          s->size[2],
+                          s->size[3]};
+    return GPU_LAUNCH(m->queue, gpu_trees_kernel, gpu_parts(p.rows, TREE_ROWS), 1, 1, TREE_ROWS, GPU_ROOM, p);
+}
+
+/* at: the address of each buffer of the step, NULL where it is missing. */
+typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at);
+static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
+    /* DENSE      */ launch_dense,
+    /* NORM       */ launch_norm,
+    /* EMBED      */ launch_embed,
+    /* ATTENTION  */ launch_attention,
+    /* ACTIVATE   */ launch_activate,
+    /* SOFTMAX    */ launch_softmax,
+    /* POOL       */ launch_pool,
+    /* SCALE      */ launch_scale,
+    /* TREES      */ launch_trees,
+};
+
+/* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
+static inline int gpu_launch_all(const struct gpu_machine *m, const struct mlo_device_program *p,
+                                 const struct program_layout *layout, char *memory, void *const *weights)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < p->n_steps && rc == 0; i++) {
+        const struct mlo_device_step *s = &p->steps[i];
+        void *at[MLO_DEVICE_STEP_BUFFERS] = {NULL};
+        for (unsigned j = 0; j < program_ops[s->op].n_buffers; j++) {
+            uint32_t b = s->buffer[j];
+            if (b != MLO_DEVICE_NO_BUFFER)
+                at[j] = p->buffers[b].role == MLO_DEVICE_WEIGHT ? weights[p->buffers[b].weight]
+                                                                : memory + layout->offset[b];
+        }
+        rc = gpu_launches[s->op](m, s, at);
+    }
+    return rc;
+}
+
+#endif

@@ -1,0 +1,44 @@
+#!/bin/sh
+# The real GPU plugin: what is in it, what it shows, what it says where there is no GPU. On one, gpu-kit computes.
+. "${0%/*}/lib.sh"
+build=$(dirname "${PLAIN:-$MLOPSCTL}") fakes=$R/tests/fakes
+plugin=$build/mlopsctl-cuda.so kit=$build/tools/gpu-kit
+mkdir driver empty
+command -v cc >/dev/null && cc -shared -fPIC -o driver/libcuda.so.1 "$fakes/libcuda.c"
+
+"$kit" "$build" >out 2>err
+status=$?
+if [ $status -eq 7 ]; then
+    test_expect 'without a GPU gpu-kit ends with 7 and the reason' 'grep -q "^gpu-kit: no GPU can be used: ." err && ! test -s out'
+else
+    test_expect 'the GPU computes what the CPU computes' 'cat out && [ $status -eq 0 ]'
+fi
+test_expect 'gpu-kit without a plugin' '! LD_LIBRARY_PATH="$PWD/driver" "$kit" "$PWD/empty" 2>err && grep -q "not installed" err'
+
+if ! [ -e "$plugin" ]; then
+    test_skip 'the plugin' 'no nvcc'
+    test_done
+    exit
+fi
+if command -v nm >/dev/null; then
+    test_expect 'it shows one symbol' '[ "$(nm -D --defined-only "$plugin" | cut -d" " -f3)" = mlo_device_plugin ]'
+else
+    test_skip 'it shows one symbol' 'no nm'
+fi
+if command -v cuobjdump >/dev/null; then
+    test_expect 'it holds code for 8.0, 9.0 and newer devices' '
+        cuobjdump -lelf -lptx "$plugin" >code && grep -q "sm_80.cubin" code && grep -q "sm_90.cubin" code && grep -q "sm_90.ptx" code
+    '
+    test_expect 'every kernel is there for 9.0, and none spills registers' '
+        cuobjdump -arch sm_90 -res-usage "$plugin" >usage 2>&1 &&
+        [ "$(grep -c "Function.*gpu_" usage)" -eq "$(cat "$R"/src/backend/cuda/*.h | grep -c "^GPU_KERNEL(")" ] &&
+        ! grep "STACK:[1-9]\|LOCAL:[1-9]" usage
+    '
+else
+    test_skip 'it holds code for 8.0, 9.0 and newer devices' 'no cuobjdump'
+fi
+test_expect 'a driver that is none: it is opened, asked, and says why' '
+    LD_LIBRARY_PATH="$PWD/driver" MLOPSCTL_PLUGINS="$build" mlopsctl backends --json >out &&
+    jq -e ".backend == \"cpu\" and ([.steps[] | select(.step == \"plugin\" and .ok == \"no\" and (.detail | contains(\"cannot count the devices\")))] | length == 1)" out
+'
+test_done

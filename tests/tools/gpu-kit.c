@@ -1,0 +1,128 @@
+/*
+ * gpu-kit [FOLDER]: computes every case of tests/unit/gpu_cases.h on the GPU, by the plugin in FOLDER (else
+ * beside this program), and compares with the CPU. TAP. Exit: 0 all is well, 1 something differs, 7 no GPU
+ * can be used.
+ */
+#include <libgen.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../unit/gpu_cases.h"
+
+#define RUNS 20 /* timed, of each case */
+
+static double microseconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+/* A step as a program: its first buffer is put in each time, the last comes out, the others are weights. */
+struct single {
+    struct mlo_device_buffer buffers[MLO_DEVICE_STEP_BUFFERS];
+    struct mlo_device_weight weights[MLO_DEVICE_STEP_BUFFERS];
+    struct mlo_device_step step;
+    struct mlo_device_program program;
+    uint32_t n_weights;
+};
+
+static void single_new(const struct gpu_data *d, struct single *s)
+{
+    const struct program_op *op = &program_ops[d->step.op];
+    *s = (struct single){.step = d->step};
+    s->program = (struct mlo_device_program){s->buffers, &s->step, 0, 1, 0};
+    for (unsigned i = 0; i < d->n_buffers; i++) {
+        if (!d->buffer[i])
+            continue;
+        struct mlo_device_buffer *b = &s->buffers[s->program.n_buffers];
+        uint32_t role = i == 0                  ? MLO_DEVICE_INPUT
+                        : i + 1 == d->n_buffers ? MLO_DEVICE_OUTPUT
+                                                : MLO_DEVICE_WEIGHT;
+        *b = (struct mlo_device_buffer){role, program_type_of(op->buffers[i]), d->n[i], s->n_weights};
+        s->step.buffer[i] = s->program.n_buffers++;
+        if (role == MLO_DEVICE_WEIGHT)
+            s->weights[s->n_weights++] = (struct mlo_device_weight){b->type, b->n, d->buffer[i]};
+    }
+}
+
+static int run_timed(const struct mlo_device_api *api, struct mlo_device_run *run, const struct gpu_data *d,
+                     float *y, double *ret_us, char *reason)
+{
+    const void *in[] = {d->buffer[0]};
+    void *out[] = {y};
+    int rc = MLO_DEVICE_OK;
+    for (int i = 0; i < RUNS && rc == MLO_DEVICE_OK; i++) {
+        double from = microseconds();
+        rc = api->program_run(run, in, out, reason);
+        double us = microseconds() - from;
+        *ret_us = i == 0 || us < *ret_us ? us : *ret_us;
+    }
+    return rc;
+}
+
+static int run_single(const struct mlo_device_api *api, const struct gpu_data *d, float *y, double *ret_us,
+                      char *reason)
+{
+    struct single s;
+    struct mlo_device_weights *weights = NULL;
+    struct mlo_device_run *run = NULL;
+    single_new(d, &s);
+    int rc = api->weights_new(0, s.weights, s.n_weights, &weights, reason);
+    if (rc == MLO_DEVICE_OK)
+        rc = api->program_new(&s.program, weights, &run, reason);
+    if (rc == MLO_DEVICE_OK)
+        rc = run_timed(api, run, d, y, ret_us, reason);
+    api->program_free(run);
+    api->weights_free(weights);
+    return rc;
+}
+
+static bool try_case(const struct mlo_device_api *api, const struct gpu_case *c, unsigned number)
+{
+    struct gpu_data d;
+    char reason[MLO_DEVICE_REASON] = "";
+    double worst = 0, us = 0;
+    gpu_data_new(c, &d);
+    float *y = calloc(d.n[d.n_buffers - 1], sizeof *y);
+    int rc = y ? run_single(api, &d, y, &us, reason) : MLO_DEVICE_FAILED;
+    uint64_t wrong = rc == MLO_DEVICE_OK ? gpu_data_wrong(c, &d, y, &worst) : 1;
+    printf("%sok %u - %s, %s: ", wrong ? "not " : "", number, program_ops[c->op].name, c->name);
+    if (rc == MLO_DEVICE_OK)
+        printf("%llu wrong, worst error %.3g (%.0e + %.0e |y|), %.1f us with copies\n",
+               (unsigned long long)wrong, worst, c->atol, c->rtol, us);
+    else
+        printf("status %d: %s\n", rc, reason);
+    free(y);
+    gpu_data_free(&d);
+    return wrong == 0;
+}
+
+static int try_all(const struct mlo_device_api *api)
+{
+    unsigned n = sizeof gpu_cases / sizeof *gpu_cases, failed = 0;
+    char products[MLO_DEVICE_REASON] = "";
+    api->products(products);
+    printf("# products of many rows: %s\n1..%u\n", products, n);
+    for (unsigned i = 0; i < n; i++)
+        failed += !try_case(api, &gpu_cases[i], i + 1);
+    printf("# %u of %u differ\n", failed, n);
+    return failed ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct mlo_device_probe p;
+    struct mlo_err err = MLO_ERR_INIT;
+    char self[4096] = "";
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *folder = argc > 1 ? argv[1] : n > 0 ? dirname(self) : ".";
+    mlo_device_find(&folder, 1, &p);
+    if (mlo_device_need(&p, &err) != 0) {
+        fprintf(stderr, "gpu-kit: %s\n", err.msg);
+        return 7;
+    }
+    printf("# %s, %s, compute capability %u.%u\n", p.driver.detail, p.devices[0].name, p.devices[0].major,
+           p.devices[0].minor);
+    return try_all(p.api);
+}

@@ -1,0 +1,393 @@
+/*
+ * Single steps of device programs with data, and what the CPU makes of them. Used on the CPU
+ * (test_cuda_kernels.c) and on a device (tests/tools/gpu-kit.c).
+ */
+#ifndef TESTS_UNIT_GPU_CASES_H
+#define TESTS_UNIT_GPU_CASES_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mlopsctl/backend.h>
+
+#include "../../src/backend/cuda/program.h"
+
+/* Tolerances: both sides round differently and sum in another order. Of a sum of k products of numbers up to
+ * 1 the error grows with sqrt(k); trees sum in the same order. NaN fails where a number is wanted. */
+struct gpu_case {
+    const char *name;
+    uint32_t op, activation, size[MLO_DEVICE_STEP_SIZES];
+    float number;
+    unsigned missing; /* bit i: buffer i */
+    double rtol, atol;
+};
+
+#define DENSE(name, act, missing, m, n, k)                                                                   \
+    {                                                                                                        \
+        name, MLO_DEVICE_DENSE, act, {m, n, k}, 0, missing, 2e-6, 4e-6                                       \
+    }
+#define NORM(name, missing, rows, n)                                                                         \
+    {                                                                                                        \
+        name, MLO_DEVICE_NORM, 0, {rows, n}, 1e-5F, missing, 2e-6, 4e-6                                      \
+    }
+#define EMBED(name, missing, rows, n, words)                                                                 \
+    {                                                                                                        \
+        name, MLO_DEVICE_EMBED, 0, {rows, n, words, 40, 2}, 1e-12F, missing, 2e-6, 4e-6                      \
+    }
+#define ATTEND(name, sequences, rows, heads, size)                                                           \
+    {                                                                                                        \
+        name, MLO_DEVICE_ATTENTION, 0, {sequences, rows, heads, size, 1}, 0.25F, 0, 4e-6, 2e-6               \
+    }
+#define ACT(name, act, n)                                                                                    \
+    {                                                                                                        \
+        name, MLO_DEVICE_ACTIVATE, act, {n}, 0, 0, 2e-6, 4e-7                                                \
+    }
+#define SOFTMAX(name, rows, n)                                                                               \
+    {                                                                                                        \
+        name, MLO_DEVICE_SOFTMAX, 0, {rows, n}, 0, 0, 2e-6, 1e-7                                             \
+    }
+#define POOL(name, unit, sequences, rows, n)                                                                 \
+    {                                                                                                        \
+        name, MLO_DEVICE_POOL, 0, {sequences, rows, n}, unit, 0, 2e-6, 1e-6                                  \
+    }
+#define SCALE(name, rows, n)                                                                                 \
+    {                                                                                                        \
+        name, MLO_DEVICE_SCALE, 0, {rows, n}, 0, 0, 2e-7, 1e-7                                               \
+    }
+#define TREES(name, missing, rows, n, trees, targets)                                                        \
+    {                                                                                                        \
+        name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets}, 0, missing, 0, 0                               \
+    }
+
+/* Sizes that fill no warp, tile or block, and those that fill them exactly. */
+static const struct gpu_case gpu_cases[] = {
+    DENSE("one row", MLO_DEVICE_LINEAR, 0, 1, 9, 132),
+    DENSE("one row, one of k", MLO_DEVICE_RELU, 4, 1, 3, 1),
+    DENSE("few rows", MLO_DEVICE_GELU, 0, 5, 6, 260),
+    DENSE("as many as few rows can be", MLO_DEVICE_TANH, 4, 8, 4, 64),
+    DENSE("few rows of an odd k", MLO_DEVICE_SIGMOID, 0, 3, 7, 45),
+    DENSE("tiles, filled", MLO_DEVICE_LINEAR, 0, 64, 64, 32),
+    DENSE("tiles, not filled", MLO_DEVICE_GELU_TANH, 0, 67, 70, 19),
+    DENSE("tiles of few columns", MLO_DEVICE_RELU, 4, 9, 1, 5),
+    NORM("rows of 384", 0, 3, 384),
+    NORM("rows of 5 without residual", 2, 2, 5),
+    EMBED("with types", 0, 4, 40, 50),
+    EMBED("without types", 36, 3, 130, 7),
+    ATTEND("heads of 32", 3, 41, 2, 32),
+    ATTEND("heads of 20, sequences of one", 5, 5, 1, 20),
+    ATTEND("heads of 64", 2, 70, 1, 64),
+    ATTEND("heads of 128", 1, 33, 1, 128),
+    ACT("relu", MLO_DEVICE_RELU, 300),
+    ACT("sigmoid", MLO_DEVICE_SIGMOID, 300),
+    ACT("tanh", MLO_DEVICE_TANH, 300),
+    ACT("gelu", MLO_DEVICE_GELU, 300),
+    ACT("gelu by tanh", MLO_DEVICE_GELU_TANH, 300),
+    SOFTMAX("rows of 70", 5, 70),
+    SOFTMAX("rows of one", 3, 1),
+    POOL("mean", 0, 4, 30, 130),
+    POOL("mean to length 1", 1, 3, 7, 20),
+    SCALE("columns", 33, 17),
+    TREES("one target", 0, 130, 5, 9, 1),
+    TREES("three targets, no base", 8, 40, 60, 7, 3),
+    TREES("more than fit at once", 0, 20, 8, 90, 1),
+};
+
+struct gpu_data {
+    struct mlo_device_step step;
+    void *buffer[MLO_DEVICE_STEP_BUFFERS]; /* the last: what the CPU makes */
+    uint64_t n[MLO_DEVICE_STEP_BUFFERS];
+    unsigned n_buffers;
+    uint32_t seed;
+};
+
+static uint32_t gpu_random(struct gpu_data *d, uint32_t below)
+{
+    d->seed = d->seed * 1664525 + 1013904223;
+    return (uint32_t)((uint64_t)d->seed * below >> 32);
+}
+
+static float gpu_uniform(struct gpu_data *d)
+{
+    return (float)((double)gpu_random(d, 1u << 24) / (1 << 23) - 1);
+}
+
+/* Sequences of growing length. */
+static void gpu_fill_first(struct gpu_data *d, int32_t *first, uint32_t sequences, uint32_t rows)
+{
+    uint64_t all = (uint64_t)sequences * sequences;
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i <= sequences; i++) {
+        first[i] = (int32_t)((uint64_t)rows * i * i / all);
+        if (i > 0 && (uint32_t)(first[i] - first[i - 1]) > longest)
+            longest = (uint32_t)(first[i] - first[i - 1]);
+    }
+    if (d->step.op == MLO_DEVICE_ATTENTION)
+        d->step.size[4] = longest;
+}
+
+#define TREE_NODES_EACH 63 /* most of a tree here */
+
+/* Nodes after their parents; some trees are single leaves. */
+static uint32_t gpu_grow_tree(struct gpu_data *d, struct mlo_device_node *tree)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        struct mlo_device_node leaf = {gpu_uniform(d), MLO_DEVICE_LEAF, 0};
+        tree[i] = leaf;
+        if (n + 2 > TREE_NODES_EACH || gpu_random(d, 8) == 0)
+            continue;
+        tree[i].column = gpu_random(d, d->step.size[1]);
+        tree[i].child = n;
+        n += 2;
+    }
+    return n;
+}
+
+static void gpu_fill_trees(struct gpu_data *d)
+{
+    uint32_t trees = d->step.size[2];
+    int32_t *first = calloc(trees + 1, sizeof *first);
+    struct mlo_device_node *nodes = calloc((size_t)trees * TREE_NODES_EACH, sizeof *nodes);
+    for (uint32_t i = 0; i < trees; i++)
+        first[i + 1] = first[i] + (int32_t)gpu_grow_tree(d, nodes + first[i]);
+    d->n[1] = (uint64_t)first[trees];
+    d->buffer[1] = realloc(nodes, d->n[1] * sizeof *nodes);
+    d->buffer[2] = first;
+    ((float *)d->buffer[0])[0] = NAN; /* goes to the second child everywhere */
+}
+
+static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
+{
+    uint32_t type = program_type_of(text), *size = d->step.size;
+    d->n[i] = program_elements(text, size);
+    if (d->step.op == MLO_DEVICE_TREES && (i == 1 || i == 2))
+        return;
+    d->buffer[i] = calloc(d->n[i], program_type_bytes(type));
+    for (uint64_t j = 0; type == MLO_DEVICE_F32 && j < d->n[i]; j++)
+        ((float *)d->buffer[i])[j] = gpu_uniform(d);
+    for (uint64_t j = 0; d->step.op == MLO_DEVICE_EMBED && i < 3 && j < d->n[i]; j++)
+        ((int32_t *)d->buffer[i])[j] = (int32_t)gpu_random(d, size[2 + i]);
+    if (i == 0 && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
+        gpu_fill_first(d, d->buffer[0], size[0], size[1]);
+}
+
+/* ---- what the CPU makes of it ---- */
+
+static void gpu_cpu_activate(uint32_t activation, float *y, size_t n)
+{
+    static const enum mlo_activation_kind kinds[] = {
+        [MLO_DEVICE_LINEAR] = MLO_ACTIVATION_NONE,     [MLO_DEVICE_RELU] = MLO_ACTIVATION_RELU,
+        [MLO_DEVICE_SIGMOID] = MLO_ACTIVATION_SIGMOID, [MLO_DEVICE_TANH] = MLO_ACTIVATION_TANH,
+        [MLO_DEVICE_GELU] = MLO_ACTIVATION_GELU,       [MLO_DEVICE_GELU_TANH] = MLO_ACTIVATION_GELU_TANH};
+    struct mlo_activation a = {.kind = kinds[activation]};
+    mlo_activate_f32(&a, y, n);
+}
+
+static void gpu_cpu_dense(struct gpu_data *d, float *y)
+{
+    const float *bias = d->buffer[2];
+    size_t m = d->step.size[0], n = d->step.size[1], k = d->step.size[2];
+    mlo_matmul_f32(&(struct mlo_matmul){.m = m,
+                                        .n = n,
+                                        .k = k,
+                                        .a = d->buffer[0],
+                                        .a_row = k,
+                                        .a_col = 1,
+                                        .b = d->buffer[1],
+                                        .b_row = 1,
+                                        .b_col = k,
+                                        .c = y,
+                                        .c_row = n});
+    for (size_t i = 0; bias && i < m * n; i++)
+        y[i] += bias[i % n];
+    gpu_cpu_activate(d->step.activation, y, m * n);
+}
+
+static void gpu_cpu_norm(struct gpu_data *d, const float *x, const float *plus, unsigned scale, float *y)
+{
+    mlo_normalize_f32(&(struct mlo_normalize){.rows = d->step.size[0],
+                                              .n = d->step.size[1],
+                                              .x = x,
+                                              .plus = plus,
+                                              .scale = d->buffer[scale],
+                                              .bias = d->buffer[scale + 1],
+                                              .epsilon = d->step.number,
+                                              .centred = true,
+                                              .y = y});
+}
+
+static void gpu_cpu_embed(struct gpu_data *d, float *y)
+{
+    size_t n = d->step.size[1];
+    for (size_t i = 0; i < d->step.size[0] * n; i++) {
+        y[i] = 0;
+        for (unsigned t = 0; t < 3; t++) {
+            const int32_t *ids = d->buffer[t];
+            const float *table = d->buffer[3 + t];
+            y[i] += ids ? table[(size_t)ids[i / n] * n + i % n] : 0;
+        }
+    }
+    gpu_cpu_norm(d, y, NULL, 6, y);
+}
+
+static void gpu_cpu_attend(struct gpu_data *d, float *y)
+{
+    size_t heads = d->step.size[2], size = d->step.size[3], floats;
+    const int32_t *first = d->buffer[0];
+    for (uint32_t s = 0; s < d->step.size[0]; s++) {
+        size_t rows = (size_t)(first[s + 1] - first[s]), from = (size_t)first[s];
+        const float *q = (const float *)d->buffer[1] + from * 3 * heads * size;
+        struct mlo_attention_step step = {0, size, 3 * heads * size}, y_step = {0, size, heads * size};
+        struct mlo_attention p = {.batch = 1,
+                                  .heads = heads,
+                                  .rows = rows,
+                                  .keys = rows,
+                                  .size = size,
+                                  .v_size = size,
+                                  .q = q,
+                                  .k = q + heads * size,
+                                  .v = q + 2 * heads * size,
+                                  .q_step = step,
+                                  .k_step = step,
+                                  .v_step = step,
+                                  .y_step = y_step,
+                                  .scale = d->step.number,
+                                  .y = y + from * heads * size};
+        if (rows == 0 || !mlo_attention_scratch(&p, &floats))
+            continue;
+        p.scratch = aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64 + 64);
+        mlo_attention_f32(&p);
+        free(p.scratch);
+    }
+}
+
+static void gpu_cpu_pool(struct gpu_data *d, float *y)
+{
+    const int32_t *first = d->buffer[0];
+    const float *x = d->buffer[1];
+    size_t n = d->step.size[2];
+    for (uint32_t s = 0; s < d->step.size[0]; s++, y += n) {
+        double squares = 0;
+        for (size_t i = 0; i < n; i++) {
+            double sum = 0;
+            for (size_t row = (size_t)first[s]; row < (size_t)first[s + 1]; row++)
+                sum += (double)x[row * n + i];
+            y[i] = first[s + 1] > first[s] ? (float)(sum / (first[s + 1] - first[s])) : 0;
+            squares += (double)y[i] * (double)y[i];
+        }
+        for (size_t i = 0; d->step.number != 0 && i < n; i++)
+            y[i] = (float)((double)y[i] / fmax(sqrt(squares), 1e-12));
+    }
+}
+
+static void gpu_cpu_trees(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *base = d->buffer[3];
+    const int32_t *first = d->buffer[2];
+    uint32_t targets = d->step.size[3];
+    for (uint32_t row = 0; row < d->step.size[0]; row++, x += d->step.size[1], y += targets) {
+        for (uint32_t t = 0; t < targets; t++)
+            y[t] = base ? base[t] : 0;
+        for (uint32_t t = 0; t < d->step.size[2]; t++) {
+            const struct mlo_device_node *tree = (const struct mlo_device_node *)d->buffer[1] + first[t],
+                                         *at = tree;
+            while (at->column != MLO_DEVICE_LEAF)
+                at = tree + at->child + (x[at->column] <= at->number ? 0 : 1);
+            y[t % targets] += at->number;
+        }
+    }
+}
+
+static void gpu_cpu_elements(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *offset = d->buffer[1], *scale = d->buffer[2];
+    size_t n = d->n[d->n_buffers - 1], columns = d->step.size[1];
+    for (size_t i = 0; d->step.op == MLO_DEVICE_SCALE && i < n; i++)
+        y[i] = (x[i] - offset[i % columns]) * scale[i % columns];
+    if (d->step.op == MLO_DEVICE_ACTIVATE) {
+        memcpy(y, x, n * sizeof *y);
+        gpu_cpu_activate(d->step.activation, y, n);
+    }
+}
+
+static void gpu_on_this_cpu(struct gpu_data *d, float *y)
+{
+    switch ((enum mlo_device_op)d->step.op) {
+    case MLO_DEVICE_DENSE:
+        gpu_cpu_dense(d, y);
+        break;
+    case MLO_DEVICE_NORM:
+        gpu_cpu_norm(d, d->buffer[0], d->buffer[1], 2, y);
+        break;
+    case MLO_DEVICE_EMBED:
+        gpu_cpu_embed(d, y);
+        break;
+    case MLO_DEVICE_ATTENTION:
+        gpu_cpu_attend(d, y);
+        break;
+    case MLO_DEVICE_SOFTMAX:
+        mlo_softmax_f32(d->buffer[0], y, d->step.size[0], d->step.size[1]);
+        break;
+    case MLO_DEVICE_POOL:
+        gpu_cpu_pool(d, y);
+        break;
+    case MLO_DEVICE_TREES:
+        gpu_cpu_trees(d, y);
+        break;
+    case MLO_DEVICE_ACTIVATE:
+    case MLO_DEVICE_SCALE:
+    case MLO_DEVICE_OPS:
+        gpu_cpu_elements(d, y);
+        break;
+    }
+}
+
+/* ---- */
+
+static void gpu_data_new(const struct gpu_case *c, struct gpu_data *d)
+{
+    const struct program_op *op = &program_ops[c->op];
+    memset(d, 0, sizeof *d);
+    d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
+    d->n_buffers = op->n_buffers;
+    d->step.op = c->op;
+    d->step.activation = c->activation;
+    d->step.number = c->number;
+    memcpy(d->step.size, c->size, sizeof c->size);
+    for (unsigned i = 0; i < op->n_buffers; i++) {
+        bool is_missing = c->missing >> i & 1;
+        d->step.buffer[i] = is_missing ? MLO_DEVICE_NO_BUFFER : i;
+        if (!is_missing)
+            gpu_fill(d, i, op->buffers[i]);
+    }
+    if (c->op == MLO_DEVICE_TREES)
+        gpu_fill_trees(d);
+    for (uint64_t i = 0; c->op == MLO_DEVICE_ACTIVATE && i < d->n[0]; i++)
+        ((float *)d->buffer[0])[i] *= 12;
+    gpu_on_this_cpu(d, d->buffer[op->n_buffers - 1]);
+}
+
+static void gpu_data_free(struct gpu_data *d)
+{
+    for (unsigned i = 0; i < d->n_buffers; i++)
+        free(d->buffer[i]);
+}
+
+/* How many results are out of tolerance; *ret_worst: the greatest error. */
+static uint64_t gpu_data_wrong(const struct gpu_case *c, const struct gpu_data *d, const float *got,
+                               double *ret_worst)
+{
+    const float *want = d->buffer[d->n_buffers - 1];
+    uint64_t wrong = 0;
+    *ret_worst = 0;
+    for (uint64_t i = 0; i < d->n[d->n_buffers - 1]; i++) {
+        double error = fabs((double)got[i] - (double)want[i]);
+        wrong += !(error <= c->atol + c->rtol * fabs((double)want[i]));
+        *ret_worst = error > *ret_worst || isnan(error) ? error : *ret_worst;
+    }
+    return wrong;
+}
+
+#endif

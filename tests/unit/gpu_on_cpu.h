@@ -1,0 +1,171 @@
+/*
+ * A GPU's block on one core: each of its threads is a context of its own, which runs until it waits for the
+ * others. Blocks run one after another. The order of the threads can be turned: where a kernel lacks a
+ * barrier, the two orders differ. Shared memory begins as NaN, and is as large as the launch says, so that
+ * AddressSanitizer sees what reaches beyond.
+ */
+#ifndef TESTS_UNIT_GPU_ON_CPU_H
+#define TESTS_UNIT_GPU_ON_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define MLO_GPU_ON_CPU
+#define GPU_FN                    static inline
+#define GPU_SHARED(type, name, n) static type name[n]
+#define GPU_UNROLL
+#define GPU_KERNEL(name, type, threads)                                                                      \
+    static void name##_body(const struct type *p);                                                           \
+    static void name(const void *p)                                                                          \
+    {                                                                                                        \
+        name##_body(p);                                                                                      \
+    }                                                                                                        \
+    static void name##_body(const struct type *p)
+#define GPU_LAUNCH(queue, name, x, y, z, threads, bytes, p)                                                  \
+    ((void)(queue), gpu_on_cpu(name, (struct gpu_grid){x, y, z}, threads, bytes, &(p)))
+
+typedef int gpu_queue;
+typedef struct {
+    _Alignas(16) float x;
+    float y, z, w;
+} float4;
+struct gpu_grid {
+    unsigned x, y, z;
+};
+
+#define CONTEXTS 256
+#define STACK    65536
+
+enum gpu_wait { GPU_RUNS, GPU_WAITS_WARP, GPU_WAITS_BLOCK, GPU_ENDED };
+static struct {
+    ucontext_t home, context[CONTEXTS];
+    enum gpu_wait wait[CONTEXTS];
+    float lane[CONTEXTS]; /* what each passes to the others of its warp */
+    unsigned n, now;
+    bool turned;
+    void (*kernel)(const void *);
+    const void *params;
+    char *stacks;
+} gpu_block;
+static struct gpu_grid threadIdx, blockIdx, gridDim;
+static float4 *gpu_room;
+
+static void gpu_wait(enum gpu_wait wait)
+{
+    gpu_block.wait[gpu_block.now] = wait;
+    swapcontext(&gpu_block.context[gpu_block.now], &gpu_block.home);
+}
+
+static inline void __syncthreads(void)
+{
+    gpu_wait(GPU_WAITS_BLOCK);
+}
+
+static inline void __syncwarp(void)
+{
+    gpu_wait(GPU_WAITS_WARP);
+}
+
+static inline float __shfl_xor_sync(unsigned lanes, float v, int other)
+{
+    (void)lanes;
+    gpu_block.lane[gpu_block.now] = v;
+    __syncwarp();
+    float got = gpu_block.lane[gpu_block.now ^ (unsigned)other];
+    __syncwarp();
+    return got;
+}
+
+static void gpu_thread(void)
+{
+    gpu_block.kernel(gpu_block.params);
+    gpu_wait(GPU_ENDED);
+}
+
+/* Have all threads from..to that have not ended come to this wait? */
+static bool gpu_all_wait(unsigned from, unsigned to, enum gpu_wait wait)
+{
+    for (unsigned i = from; i < to; i++)
+        if (gpu_block.wait[i] != wait && gpu_block.wait[i] != GPU_ENDED)
+            return false;
+    return true;
+}
+
+static void gpu_let_go(unsigned from, unsigned to, enum gpu_wait wait)
+{
+    for (unsigned i = from; i < to; i++)
+        gpu_block.wait[i] = gpu_block.wait[i] == wait ? GPU_RUNS : gpu_block.wait[i];
+}
+
+/* The warp goes on as long as it can, its threads in turn: false: none could. */
+static bool gpu_turn(unsigned from)
+{
+    bool some = false;
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned t = gpu_block.turned ? from + 31 - i : from + i;
+        if (gpu_block.wait[t] != GPU_RUNS)
+            continue;
+        gpu_block.now = threadIdx.x = t;
+        swapcontext(&gpu_block.home, &gpu_block.context[t]);
+        some = true;
+    }
+    if (gpu_all_wait(from, from + 32, GPU_WAITS_WARP))
+        gpu_let_go(from, from + 32, GPU_WAITS_WARP);
+    return some;
+}
+
+/* All warps up to the next wait of the block; the one that is first is far ahead of the last. */
+static bool gpu_turns(void)
+{
+    bool some = false;
+    for (unsigned i = 0; i < gpu_block.n; i += 32)
+        while (gpu_turn(gpu_block.turned ? gpu_block.n - 32 - i : i))
+            some = true;
+    if (gpu_all_wait(0, gpu_block.n, GPU_WAITS_BLOCK))
+        gpu_let_go(0, gpu_block.n, GPU_WAITS_BLOCK);
+    return some;
+}
+
+static void gpu_run_block(void)
+{
+    for (unsigned i = 0; i < gpu_block.n; i++) {
+        getcontext(&gpu_block.context[i]);
+        gpu_block.context[i].uc_stack.ss_sp = gpu_block.stacks + (size_t)i * STACK;
+        gpu_block.context[i].uc_stack.ss_size = STACK;
+        makecontext(&gpu_block.context[i], gpu_thread, 0);
+        gpu_block.wait[i] = GPU_RUNS;
+    }
+    while (gpu_turns())
+        ;
+    if (!gpu_all_wait(0, gpu_block.n, GPU_ENDED)) {
+        printf("# threads of a block wait for each other for ever\n");
+        exit(1);
+    }
+}
+
+/* A whole number of warps; 0 as from a launch that went well. */
+static int gpu_on_cpu(void (*kernel)(const void *), struct gpu_grid grid, unsigned threads, size_t bytes,
+                      const void *params)
+{
+    if (!gpu_block.stacks)
+        gpu_block.stacks = malloc((size_t)CONTEXTS * STACK);
+    gpu_block.n = threads;
+    gpu_block.kernel = kernel;
+    gpu_block.params = params;
+    gridDim = grid;
+    gpu_room = malloc(bytes + 1);
+    for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {
+                memset(gpu_room, 0xff, bytes);
+                gpu_run_block();
+            }
+    free(gpu_room);
+    return 0;
+}
+
+#endif

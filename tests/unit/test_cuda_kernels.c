@@ -1,0 +1,290 @@
+/*
+ * The kernels of the GPU plugin, run by the CPU: beside the CPU's own, with threads in both orders, in place,
+ * and as a whole program in one piece of memory. What only a device can show, how it orders memory and how
+ * fast it is, this cannot.
+ */
+#include "tap.h"
+
+#include "gpu_on_cpu.h"
+
+#include "../../src/backend/cuda/steps.h"
+#include "gpu_cases.h"
+
+static const struct gpu_machine machine = {0};
+
+/* The result of the step; the input that it may overwrite is a copy. Owner: the caller. */
+static float *result_of(const struct gpu_data *d, bool turned, unsigned in_place)
+{
+    void *at[MLO_DEVICE_STEP_BUFFERS];
+    unsigned last = d->n_buffers - 1;
+    size_t bytes = d->n[last] * sizeof(float);
+    memcpy(at, d->buffer, sizeof at);
+    at[last] = malloc(bytes);
+    memset(at[last], 0xff, bytes);
+    if (in_place) {
+        memcpy(at[last], d->buffer[in_place - 1], bytes);
+        at[in_place - 1] = at[last];
+    }
+    gpu_block.turned = turned;
+    check_int(gpu_launches[d->step.op](&machine, &d->step, at), 0);
+    return at[last];
+}
+
+static void steps_are_those_of_the_cpu(void)
+{
+    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++) {
+        const struct gpu_case *c = &gpu_cases[i];
+        struct gpu_data d;
+        double worst;
+        gpu_data_new(c, &d);
+        float *got = result_of(&d, false, 0), *turned = result_of(&d, true, 0);
+        uint64_t wrong = gpu_data_wrong(c, &d, got, &worst);
+        check(wrong == 0, "%s, %s: %llu wrong, by up to %g", program_ops[c->op].name, c->name,
+              (unsigned long long)wrong, worst);
+        check(memcmp(got, turned, d.n[d.n_buffers - 1] * sizeof *got) == 0,
+              "%s, %s: the order of threads matters", program_ops[c->op].name, c->name);
+        free(got);
+        free(turned);
+        gpu_data_free(&d);
+    }
+}
+
+static void a_step_may_overwrite_what_it_reads(void)
+{
+    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++) {
+        const struct gpu_case *c = &gpu_cases[i];
+        for (unsigned j = 1; j <= program_ops[c->op].in_place; j++) {
+            struct gpu_data d;
+            gpu_data_new(c, &d);
+            if (d.buffer[j - 1]) {
+                float *apart = result_of(&d, false, 0), *in_place = result_of(&d, true, j);
+                check(memcmp(apart, in_place, d.n[d.n_buffers - 1] * sizeof *apart) == 0, "%s, %s",
+                      program_ops[c->op].name, c->name);
+                free(apart);
+                free(in_place);
+            }
+            gpu_data_free(&d);
+        }
+    }
+}
+
+static void numbers_outside_their_table_show(void)
+{
+    const struct gpu_case c = EMBED("", 0, 4, 40, 50);
+    for (unsigned which = 0; which < 3; which++)
+        for (int32_t bad = -1; bad <= 50; bad += 51) {
+            struct gpu_data d;
+            gpu_data_new(&c, &d);
+            ((int32_t *)d.buffer[which])[2] = bad;
+            float *y = result_of(&d, false, 0);
+            check(!isnan(y[1 * 40]) && isnan(y[2 * 40]) && isnan(y[2 * 40 + 39]) && !isnan(y[3 * 40]));
+            free(y);
+            gpu_data_free(&d);
+        }
+}
+
+static void softmax_of_what_is_no_number(void)
+{
+    const struct gpu_case c = SOFTMAX("", 3, 70);
+    struct gpu_data d;
+    gpu_data_new(&c, &d);
+    float *x = d.buffer[0];
+    x[5] = NAN;
+    x[70 + 33] = INFINITY;
+    for (unsigned i = 0; i < 70; i++)
+        x[140 + i] = i == 3 ? 2 : -INFINITY;
+    float *y = result_of(&d, false, 0);
+    check(isnan(y[0]) && isnan(y[69]) && isnan(y[70]) && isnan(y[139]));
+    check(y[143] == 1 && y[140] == 0 && y[209] == 0);
+    free(y);
+    gpu_data_free(&d);
+}
+
+/* ---- programs ---- */
+
+#define WIDTH 12u
+#define ROWS  11u
+#define INNER 20u
+#define NONE  MLO_DEVICE_NO_BUFFER
+enum {
+    FIRST,
+    X,
+    QKV_W,
+    QKV,
+    MIXED,
+    OUT_W,
+    OUT,
+    SCALE_W,
+    BIAS_W,
+    NORMED,
+    UP_W,
+    UP,
+    DOWN_W,
+    DOWN,
+    AGAIN,
+    POOLED,
+    BUFFERS
+};
+
+static struct mlo_device_buffer layer_buffers[BUFFERS] = {
+    [FIRST] = {MLO_DEVICE_INPUT, MLO_DEVICE_I32, 3, 0},
+    [X] = {MLO_DEVICE_INPUT, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [QKV_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, 3 * WIDTH *WIDTH, 0},
+    [QKV] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS * 3 * WIDTH, 0},
+    [MIXED] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [OUT_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, WIDTH *WIDTH, 1},
+    [OUT] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [SCALE_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, WIDTH, 2},
+    [BIAS_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, WIDTH, 3},
+    [NORMED] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [UP_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, INNER *WIDTH, 4},
+    [UP] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *INNER, 0},
+    [DOWN_W] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, INNER *WIDTH, 5},
+    [DOWN] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [AGAIN] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [POOLED] = {MLO_DEVICE_OUTPUT, MLO_DEVICE_F32, 2 * WIDTH, 0},
+};
+static struct mlo_device_step layer_steps[] = {
+    {MLO_DEVICE_DENSE, 0, {X, QKV_W, NONE, QKV}, {ROWS, 3 * WIDTH, WIDTH}, 0},
+    {MLO_DEVICE_ATTENTION, 0, {FIRST, QKV, MIXED}, {2, ROWS, 3, 4, ROWS}, 0.5F},
+    {MLO_DEVICE_DENSE, 0, {MIXED, OUT_W, NONE, OUT}, {ROWS, WIDTH, WIDTH}, 0},
+    {MLO_DEVICE_NORM, 0, {OUT, X, SCALE_W, BIAS_W, NORMED}, {ROWS, WIDTH}, 1e-5F},
+    {MLO_DEVICE_DENSE, MLO_DEVICE_GELU, {NORMED, UP_W, NONE, UP}, {ROWS, INNER, WIDTH}, 0},
+    {MLO_DEVICE_DENSE, 0, {UP, DOWN_W, NONE, DOWN}, {ROWS, WIDTH, INNER}, 0},
+    {MLO_DEVICE_NORM, 0, {DOWN, NORMED, SCALE_W, BIAS_W, AGAIN}, {ROWS, WIDTH}, 1e-5F},
+    {MLO_DEVICE_POOL, 0, {FIRST, AGAIN, POOLED}, {2, ROWS, WIDTH}, 0},
+};
+#define STEPS (sizeof layer_steps / sizeof *layer_steps)
+static const struct mlo_device_program layer = {layer_buffers, layer_steps, BUFFERS, STEPS, 0};
+
+static float weight_data[6][3 * WIDTH * WIDTH], layer_x[ROWS * WIDTH];
+static const int32_t layer_first[] = {0, 4, ROWS};
+static struct mlo_device_weight layer_weights[6];
+
+static void fill_layer(void)
+{
+    struct gpu_data d = {.seed = 7};
+    for (unsigned i = 0; i < ROWS * WIDTH; i++)
+        layer_x[i] = gpu_uniform(&d);
+    for (unsigned i = 0; i < 6; i++)
+        for (unsigned j = 0; j < 3 * WIDTH * WIDTH; j++)
+            weight_data[i][j] = gpu_uniform(&d);
+    for (unsigned i = 0; i < BUFFERS; i++)
+        if (layer_buffers[i].role == MLO_DEVICE_WEIGHT && layer_buffers[i].weight < 6)
+            layer_weights[layer_buffers[i].weight] = (struct mlo_device_weight){layer_buffers[i].type,
+                                                                                layer_buffers[i].n, NULL};
+}
+
+static void run_layer(const struct program_layout *l, float pooled[2 * WIDTH])
+{
+    void *weights[6];
+    char *memory = aligned_alloc(PROGRAM_ALIGN, l->bytes);
+    memset(memory, 0xff, l->bytes);
+    for (unsigned i = 0; i < 6; i++)
+        weights[i] = weight_data[i];
+    memcpy(memory + l->offset[FIRST], layer_first, sizeof layer_first);
+    memcpy(memory + l->offset[X], layer_x, sizeof layer_x);
+    check_int(gpu_launch_all(&machine, &layer, l, memory, weights), 0);
+    memcpy(pooled, memory + l->offset[POOLED], 2 * WIDTH * sizeof *pooled);
+    free(memory);
+}
+
+static void temporaries_share_memory_and_nothing_else_changes(void)
+{
+    struct program_layout shared = {0}, apart = {0};
+    float one[2 * WIDTH], two[2 * WIDTH];
+    char reason[MLO_DEVICE_REASON] = "";
+    fill_layer();
+    check_int(program_check(&layer, layer_weights, 6, reason), MLO_DEVICE_OK);
+    check_str(reason, "");
+    check(program_lay_out(&layer, &shared) && program_lay_out(&layer, &apart));
+    for (unsigned i = 0; i < BUFFERS; i++)
+        if (layer_buffers[i].role == MLO_DEVICE_TEMPORARY) {
+            apart.offset[i] = apart.bytes;
+            apart.bytes += program_bytes(&layer_buffers[i]);
+        }
+    run_layer(&shared, one);
+    run_layer(&apart, two);
+    check(memcmp(one, two, sizeof one) == 0 && !isnan(one[0]) && one[0] != 0);
+    check(shared.in_bytes == program_bytes(&layer_buffers[FIRST]) + program_bytes(&layer_buffers[X]));
+    check(shared.out_bytes == program_bytes(&layer_buffers[POOLED]));
+    uint64_t temporaries = shared.bytes - shared.in_bytes - shared.out_bytes;
+    check(temporaries < 5 * program_bytes(&layer_buffers[X]), "%llu bytes", (unsigned long long)temporaries);
+    free(shared.offset);
+    free(apart.offset);
+}
+
+static void refuse(const char *why)
+{
+    char reason[MLO_DEVICE_REASON] = "";
+    fill_layer();
+    check_int(program_check(&layer, layer_weights, 6, reason), MLO_DEVICE_UNSUPPORTED);
+    check(strstr(reason, why) != NULL, "%s, not %s", reason, why);
+}
+
+/* `place` holds `value` while the program is checked. */
+#define REFUSED(place, value, why)                                                                           \
+    do {                                                                                                     \
+        uint32_t kept_ = (uint32_t)(place);                                                                  \
+        (place) = (value);                                                                                   \
+        refuse(why);                                                                                         \
+        (place) = kept_;                                                                                     \
+    } while (0)
+
+static void unsound_programs_are_refused(void)
+{
+    REFUSED(layer_steps[0].op, MLO_DEVICE_OPS, "no operator");
+    REFUSED(layer_steps[0].activation, 99, "no activation 99");
+    REFUSED(layer_steps[0].size[2], 0, "size 2 is 0");
+    REFUSED(layer_steps[0].size[2], MLO_DEVICE_SIZE_MAX + 1, "step 0 (dense): size 2 is 1073741825");
+    REFUSED(layer_steps[0].size[0], ROWS + 1, "buffer 1 has 132 elements, not 144");
+    REFUSED(layer_steps[0].buffer[0], BUFFERS, "there is no buffer 16");
+    REFUSED(layer_steps[0].buffer[1], NONE, "there is no buffer");
+    REFUSED(layer_steps[0].buffer[0], FIRST, "another type");
+    REFUSED(layer_steps[0].buffer[0], MIXED, "read before it is written");
+    REFUSED(layer_steps[2].buffer[3], X, "cannot be written");
+    REFUSED(layer_steps[2].buffer[3], MIXED, "buffer 4 is read and written");
+    REFUSED(layer_steps[1].size[3], MLO_DEVICE_HEAD_MAX + 1, "too many");
+    REFUSED(layer_steps[1].size[0], 65536, "too many");
+    REFUSED(layer_steps[3].size[1], MLO_DEVICE_NORM_MAX + 1, "at most 8192");
+    REFUSED(layer_buffers[X].role, 9, "role 9");
+    REFUSED(layer_buffers[X].n, 0, "0 elements");
+    REFUSED(layer_buffers[QKV_W].weight, 6, "weight 6");
+}
+
+static void an_output_has_to_be_written(void)
+{
+    struct mlo_device_buffer b = {MLO_DEVICE_OUTPUT, MLO_DEVICE_F32, 4, 0};
+    struct mlo_device_program p = {&b, NULL, 1, 0, 0};
+    char reason[MLO_DEVICE_REASON] = "";
+    check_int(program_check(&p, NULL, 0, reason), MLO_DEVICE_UNSUPPORTED);
+    check_str(reason, "output 0 is never written");
+}
+
+static int without_memory(void)
+{
+    struct program_layout l = {0};
+    char reason[MLO_DEVICE_REASON];
+    bool ok = program_check(&layer, layer_weights, 6, reason) == MLO_DEVICE_OK && program_lay_out(&layer, &l);
+    free(l.offset);
+    return ok ? 0 : MLO_EIO;
+}
+
+static void memory_may_be_missing(void)
+{
+    fill_layer();
+    check_int(each_alloc_failure(without_memory), 3);
+}
+
+int main(void)
+{
+    run(steps_are_those_of_the_cpu);
+    run(a_step_may_overwrite_what_it_reads);
+    run(numbers_outside_their_table_show);
+    run(softmax_of_what_is_no_number);
+    run(temporaries_share_memory_and_nothing_else_changes);
+    run(unsound_programs_are_refused);
+    run(an_output_has_to_be_written);
+    run(memory_may_be_missing);
+    return done_testing();
+}
