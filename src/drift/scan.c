@@ -12,10 +12,13 @@
 #include <math.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/thread.h>
 
 #define SAMPLE_BATCHES ((uint64_t)64)
+#define HUGE_FROM      ((size_t)4 << 20) /* bytes that are worth large pages */
 
 struct sample { /* numbers of one column in the first batches */
     double *values;
@@ -254,13 +257,25 @@ static int scan_rows(struct scan *s, struct mlo_table *t, struct mlo_scan_result
              : mlo_table_scan(t, count_batch, s, ret, err);
 }
 
+/* Of many columns every batch goes through all of it: with small pages each step is also a miss of the TLB.
+ */
+static union mlo_waiting *new_waiting(size_t n, struct mlo_err *err)
+{
+    union mlo_waiting *w = mlo_calloc(n, sizeof *w, err);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end = (uintptr_t)(w + n);
+    uintptr_t from = ((uintptr_t)w + page - 1) & ~(page - 1);
+    if (w && end - from >= HUGE_FROM)
+        (void)madvise((void *)from, end - from, MADV_HUGEPAGE); /* a wish */
+    return w;
+}
+
 static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
 {
     struct mlo_scan_result st = {0};
     int rc = 0;
     for (unsigned w = 0; rc == 0 && w < s->workers; w++) {
         rc = make_part(s, t, &s->parts[w], err);
-        s->waiting[w] = rc == 0 ? mlo_calloc(s->parts[w]->n_columns + 1, sizeof *s->waiting[w], err) : NULL;
+        s->waiting[w] = rc == 0 ? new_waiting(s->parts[w]->n_columns + 1, err) : NULL;
         if (rc == 0 && !s->waiting[w])
             rc = MLO_EIO;
     }
