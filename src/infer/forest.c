@@ -30,19 +30,32 @@ struct builder {
 
 /* ---- memory ---- */
 
+/* Larger in the forest's memory; what it was stays there, unused. */
+static int move(struct mlo_forest *f, void *parray, size_t n, size_t cap, size_t size, struct mlo_err *err)
+{
+    void *old, *p = mlo_arena_alloc(&f->memory, cap, size, err);
+    if (!p)
+        return err->code;
+    memcpy(&old, parray, sizeof old);
+    if (n > 0)
+        memcpy(p, old, n * size);
+    memcpy(parray, &p, sizeof p);
+    return 0;
+}
+
 static int grow_nodes(struct builder *b, size_t need, struct mlo_err *err)
 {
-    size_t caps[3] = {b->cap, b->cap, b->cap};
     struct mlo_forest *f = b->f;
+    size_t n = f->n_nodes, cap = need > 2 * b->cap ? need : 2 * b->cap;
     if (need > MLO_FOREST_NODES_MAX)
         return mlo_fail(err, MLO_EUNAVAIL, "more than %zu questions", MLO_FOREST_NODES_MAX);
-    int rc = mlo_grow(&f->nodes_f32, &caps[0], need, sizeof *f->nodes_f32, err);
+    int rc = move(f, &f->nodes_f32, n, cap, sizeof *f->nodes_f32, err);
     if (rc == 0)
-        rc = mlo_grow(&f->nodes_f64, &caps[1], need, sizeof *f->nodes_f64, err);
+        rc = move(f, &f->nodes_f64, n, cap, sizeof *f->nodes_f64, err);
     if (rc == 0)
-        rc = mlo_grow(&f->leaf, &caps[2], need, sizeof *f->leaf, err);
+        rc = move(f, &f->leaf, n, cap, sizeof *f->leaf, err);
     if (rc == 0)
-        b->cap = caps[0];
+        b->cap = cap;
     return rc;
 }
 
@@ -443,9 +456,6 @@ int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret, 
 
 void mlo_forest_release(struct mlo_forest *f)
 {
-    free(f->nodes_f32);
-    free(f->nodes_f64);
-    free(f->leaf);
     mlo_arena_release(&f->memory);
     *f = (struct mlo_forest){0};
 }

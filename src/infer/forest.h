@@ -64,7 +64,7 @@ struct mlo_forest {
     size_t *first_vote;
     struct mlo_vote *votes;
     size_t n_targets, n_leaves, n_votes;
-    struct mlo_arena memory; /* of all but the nodes and `leaf` */
+    struct mlo_arena memory; /* of all of it */
 };
 /* MLO_EINVALID for cycles, shared nodes, features out of range. On failure, too: release it. */
 int mlo_forest_build(const struct mlo_forest_source *s, struct mlo_forest *ret,
