@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <mlopsctl/base/secret.h>
-#include <mlopsctl/base/time.h>
 
 #define ALNUM20 "4Kd9sLq2XvB7mTz1RfWc"
 #define ALNUM40 ALNUM20 "Yh8nPj3GuEa6QiVo5ZtS"
@@ -205,6 +205,14 @@ static void a_text_may_end_anywhere_and_hold_any_byte(void)
     }
 }
 
+/* Of this thread, in seconds: a busy machine does not matter. */
+static double cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void no_text_makes_the_scan_slow(void)
 {
     static const char *const units[] = {"token:",
@@ -227,9 +235,9 @@ static void no_text_makes_the_scan_slow(void)
         size_t unit = strlen(units[i]);
         for (size_t at = 0; at < n; at++)
             text[at] = units[i][at % unit];
-        int64_t begun = mlo_time_mono();
+        double begun = cpu_seconds();
         mlo_secret_find(text, n, 0, &hit);
-        check((mlo_time_mono() - begun) / MLO_NS_PER_S < 4, "1 MiB of '%s'", units[i]);
+        check(cpu_seconds() - begun < 4, "1 MiB of '%s'", units[i]);
     }
 }
 
