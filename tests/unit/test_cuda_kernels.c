@@ -189,6 +189,33 @@ static void run_layer(const struct program_layout *l, float pooled[2 * WIDTH])
     free(memory);
 }
 
+/* Does a step from number `from` on read it? */
+static bool is_read_later(uint32_t buffer, size_t from)
+{
+    for (size_t s = from; s < STEPS; s++)
+        for (unsigned i = 0; i + 1 < program_ops[layer_steps[s].op].n_buffers; i++)
+            if (layer_steps[s].buffer[i] == buffer)
+                return true;
+    return false;
+}
+
+/* What a step writes lies on nothing that it or a later one reads, except what they write before. */
+static void check_layout(const struct program_layout *l)
+{
+    bool is_written[BUFFERS] = {false};
+    for (size_t s = 0; s < STEPS; s++) {
+        uint32_t to = layer_steps[s].buffer[program_ops[layer_steps[s].op].n_buffers - 1];
+        uint64_t from = l->offset[to], end = from + program_bytes(&layer_buffers[to]);
+        for (uint32_t b = 0; b < BUFFERS; b++) {
+            bool is_full = layer_buffers[b].role == MLO_DEVICE_INPUT || is_written[b];
+            bool meets = l->offset[b] < end && from < l->offset[b] + program_bytes(&layer_buffers[b]);
+            check(b == to || !is_full || !meets || !is_read_later(b, s), "step %zu overwrites buffer %u", s,
+                  b);
+        }
+        is_written[to] = true;
+    }
+}
+
 static void temporaries_share_memory_and_nothing_else_changes(void)
 {
     struct program_layout shared = {0}, apart = {0};
@@ -203,6 +230,8 @@ static void temporaries_share_memory_and_nothing_else_changes(void)
             apart.offset[i] = apart.bytes;
             apart.bytes += program_bytes(&layer_buffers[i]);
         }
+    check_layout(&shared);
+    check_layout(&apart);
     run_layer(&shared, one);
     run_layer(&apart, two);
     check(memcmp(one, two, sizeof one) == 0 && !isnan(one[0]) && one[0] != 0);
