@@ -52,6 +52,13 @@ static const struct mlo_opt opts_table[] = {
      .arg = "N",
      .help = "for what is drawn at random",
      .offset = offsetof(struct mlo_bench_args, seed)},
+    {.name = "target",
+     .type = MLO_OPT_STRING,
+     .arg = "WHAT",
+     .help = "what answers instead of our engine: command:LINE, a program that speaks the line protocol, or "
+             "the URL "
+             "of a server",
+     .offset = offsetof(struct mlo_bench_args, target)},
     {.name = "against",
      .type = MLO_OPT_STRING,
      .arg = "WHAT",
@@ -107,12 +114,13 @@ static int keep_case(struct mlo_bench *b, size_t batch, struct mlo_measured *m, 
     return 0;
 }
 
-static int measure_alone(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch, struct mlo_err *err)
+static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
+                         struct mlo_err *err)
 {
     struct mlo_measure_opts how = {(double)b->args->duration / 1e9, (double)b->args->warmup / 1e9, 0};
     struct mlo_bench_side side;
     struct mlo_measured m = {0};
-    int rc = mlo_bench_side_open(b, plan, batch, &side, err);
+    int rc = mlo_bench_side_open(b, who, batch, &side, err);
     if (rc != 0)
         return rc;
     rc = mlo_measure(side.runner, &b->load, &how, &m, err);
@@ -120,8 +128,9 @@ static int measure_alone(struct mlo_bench *b, const struct mlo_plan *plan, size_
     return rc == 0 ? keep_case(b, batch, &m, err) : rc;
 }
 
-static int measure_beside(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_plan *other,
-                          size_t batch, struct mlo_compared *ret, struct mlo_err *err)
+static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
+                          const struct mlo_bench_who *other, size_t batch, struct mlo_compared *ret,
+                          struct mlo_err *err)
 {
     struct mlo_compare_opts how = {.tolerance = b->args->tolerance,
                                    .seconds = (double)b->args->duration / 1e9,
@@ -130,7 +139,7 @@ static int measure_beside(struct mlo_bench *b, const struct mlo_plan *plan, cons
     struct mlo_bench_side from = {0}, to = {0};
     int rc = mlo_bench_side_open(b, other, batch, &from, err);
     if (rc == 0)
-        rc = mlo_bench_side_open(b, plan, batch, &to, err);
+        rc = mlo_bench_side_open(b, who, batch, &to, err);
     if (rc == 0)
         rc = mlo_compare(from.runner, to.runner, &b->load, &how, ret, err);
     mlo_bench_side_release(&from);
@@ -152,16 +161,16 @@ static int compare_kept(struct mlo_bench *b, size_t batch, struct mlo_compared *
 
 /* ---- all of them ---- */
 
-static int bench_batches(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_plan *other,
-                         struct mlo_err *err)
+static int bench_batches(struct mlo_bench *b, const struct mlo_bench_who *who,
+                         const struct mlo_bench_who *other, struct mlo_err *err)
 {
     struct mlo_compared c[MLO_BENCH_BATCHES] = {0};
     size_t n = 0;
     int rc = 0;
     mlo_bench_put_header(b);
     for (size_t i = 0; rc == 0 && i < b->n_batches && !b->stopped; i++) {
-        rc = other ? measure_beside(b, plan, other, b->batches[i], &c[i], err)
-                   : measure_alone(b, plan, b->batches[i], err);
+        rc = other ? measure_beside(b, who, other, b->batches[i], &c[i], err)
+                   : measure_alone(b, who, b->batches[i], err);
         if (rc == 0 && b->has_kept && !b->stopped)
             rc = compare_kept(b, b->batches[i], &c[i], err);
         if (rc == 0 && (other || (b->has_kept && !b->stopped)))
@@ -176,23 +185,32 @@ static int bench_batches(struct mlo_bench *b, const struct mlo_plan *plan, const
     return rc;
 }
 
-static int against(struct mlo_bench *b, const struct mlo_plan *plan, struct mlo_err *err)
+/* Something that is measured in turns with ours: a program or server with the same inputs, or another model.
+ */
+static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct mlo_err *err)
 {
     struct mlo_model other = {0};
-    bool found = false;
-    if (!b->args->against)
-        return bench_batches(b, plan, NULL, err);
-    int rc = mlo_bench_find_kept(b, &found, err);
-    if (rc == 0 && !found) {
-        rc = mlo_model_open(b->ctx, b->args->against, NULL, &other, err);
-        if (rc == MLO_ENOTFOUND)
-            mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one",
-                     b->args->against);
-    }
+    const char *word = b->args->against;
+    struct mlo_bench_who them = {who->plan, word};
+    if (mlo_bench_is_foreign(word))
+        return bench_batches(b, who, &them, err);
+    int rc = mlo_model_open(b->ctx, word, NULL, &other, err);
+    if (rc == MLO_ENOTFOUND)
+        mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one", word);
+    them = (struct mlo_bench_who){other.plan, NULL};
     if (rc == 0)
-        rc = bench_batches(b, plan, other.plan, err);
+        rc = bench_batches(b, who, &them, err);
     mlo_model_release(&other);
     return rc;
+}
+
+static int against(struct mlo_bench *b, const struct mlo_bench_who *who, struct mlo_err *err)
+{
+    bool found = false;
+    int rc = b->args->against ? mlo_bench_find_kept(b, &found, err) : 0;
+    if (rc != 0)
+        return rc;
+    return b->args->against && !found ? beside(b, who, err) : bench_batches(b, who, NULL, err);
 }
 
 static int describe(struct mlo_bench *b, const struct mlo_model *m, struct mlo_err *err)
@@ -228,8 +246,9 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
     int rc = mlo_model_open(b->ctx, b->ctx->args[0], b->args->model_file, &m, err);
     if (rc == 0)
         rc = describe(b, &m, err);
+    struct mlo_bench_who who = {m.plan, b->args->target};
     if (rc == 0)
-        rc = against(b, m.plan, err);
+        rc = against(b, &who, err);
     mlo_model_release(&m);
     return rc;
 }

@@ -10,7 +10,7 @@
 #define MLO_BENCH_BATCH_MAX 1048576
 
 struct mlo_bench_args {
-    const char *batch, *scenario, *model_file, *save_baseline, *against;
+    const char *batch, *scenario, *model_file, *save_baseline, *against, *target;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
     bool no_record, force;
@@ -37,15 +37,21 @@ int mlo_bench_dims(const struct mlo_strings *words, struct mlo_dim_value *ret,
 /* "multi 4": what results must have in common to be compared. Owner: the caller. */
 int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
-/* ---- bench_side.c: a model made ready to be asked for one batch ---- */
+/* ---- bench_side.c: what answers, made ready to be asked for one batch ---- */
 
-struct mlo_bench_side { /* release with mlo_bench_side_release */
+struct mlo_bench_who {
+    const struct mlo_plan *plan; /* whose inputs are sent */
+    const char *what;            /* "command:LINE" or a URL; NULL: our engine runs the plan */
+};
+bool mlo_bench_is_foreign(const char *word); /* one of the two */
+struct mlo_bench_side {                      /* release with mlo_bench_side_release */
     struct mlo_inputs *inputs;
     const struct mlo_value *set;
+    char *body; /* the inputs as text, for others */
     struct mlo_target *target;
     struct mlo_runner *runner;
 };
-int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
+int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                         struct mlo_bench_side *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bench_side_release(struct mlo_bench_side *s);
 

@@ -72,11 +72,12 @@ static int read_load(struct mlo_bench *b, struct mlo_err *err)
 int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *err)
 {
     char text[96];
+    const char *what = b->args->target, *to = !what ? "engine" : *what == 'c' ? "command" : "url";
     const char *scenario = scenario_of(b->args);
     if (b->load.rate > 0)
-        snprintf(text, sizeof text, "%s %g/s, callers %u", scenario, b->load.rate, b->load.callers);
+        snprintf(text, sizeof text, "%s %g/s, callers %u, %s", scenario, b->load.rate, b->load.callers, to);
     else
-        snprintf(text, sizeof text, "%s, callers %u", scenario, b->load.callers);
+        snprintf(text, sizeof text, "%s, callers %u, %s", scenario, b->load.callers, to);
     *ret = mlo_strdup(text, err);
     return *ret ? 0 : err->code;
 }
@@ -88,6 +89,8 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
     if (b->args->no_record && b->args->save_baseline)
         return mlo_fail(err, MLO_EUSAGE,
                         "a baseline is recorded: --save-baseline does not go with --no-record");
+    if (b->args->target && !mlo_bench_is_foreign(b->args->target))
+        return mlo_fail(err, MLO_EUSAGE, "--target '%s' is neither command:LINE nor a URL", b->args->target);
     int rc = read_batches(b, err);
     if (rc == 0)
         rc = read_dims(b, err);

@@ -1,17 +1,60 @@
-/* A model made ready to be asked for one batch. */
-#include "bench.h"
+/* What answers, made ready to be asked for one batch: our engine, a program, a server. */
+#include <string.h>
 
-int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
+#include "bench.h"
+#include "network.h"
+
+#define COMMAND "command:"
+
+bool mlo_bench_is_foreign(const char *word)
+{
+    return strncmp(word, COMMAND, strlen(COMMAND)) == 0 || strncmp(word, "http://", 7) == 0 ||
+           strncmp(word, "https://", 8) == 0;
+}
+
+static int open_command(const struct mlo_bench *b, const char *line, const struct mlo_target_opts *o,
+                        struct mlo_target **ret, struct mlo_err *err)
+{
+    struct mlo_command_opts c = {.line = line, .env = b->ctx->env};
+    return mlo_target_command(&c, o, ret, err);
+}
+
+/* Keys for servers are not taken from anywhere: who needs one runs the server beside it. */
+static int open_url(const char *url, const struct mlo_target_opts *o, struct mlo_target **ret,
+                    struct mlo_err *err)
+{
+    struct mlo_url_opts u = {.url = url};
+    return mlo_target_url(&u, o, ret, err);
+}
+
+static int open_foreign(const struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
+                        struct mlo_bench_side *s, struct mlo_err *err)
+{
+    size_t n;
+    const struct mlo_port_type *ports = mlo_plan_inputs(who->plan, &n);
+    struct mlo_target_opts o = {.n_bodies = 1, .rows = batch, .stop = b->load.stop};
+    int rc = mlo_infer_request(ports, s->set, n, &s->body, err);
+    o.bodies = (const char *const *)&s->body;
+    if (rc != 0)
+        return rc;
+    bool is_command = strncmp(who->what, COMMAND, strlen(COMMAND)) == 0;
+    o.model = is_command ? b->ctx->args[0] : NULL;
+    return is_command ? open_command(b, who->what + strlen(COMMAND), &o, &s->target, err)
+                      : open_url(who->what, &o, &s->target, err);
+}
+
+int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                         struct mlo_bench_side *ret, struct mlo_err *err)
 {
     struct mlo_inputs_opts o = b->inputs;
     *ret = (struct mlo_bench_side){0};
     o.rows = batch;
-    int rc = mlo_inputs_new(plan, &o, &ret->inputs, err);
+    int rc = mlo_inputs_new(who->plan, &o, &ret->inputs, err);
     if (rc != 0)
         return rc;
     ret->set = mlo_inputs_values(ret->inputs);
-    rc = mlo_target_engine(plan, &ret->set, 1, batch, &ret->target, err);
+    rc = who->what ? open_foreign(b, who, batch, ret, err)
+                   : mlo_target_engine(who->plan, &ret->set, 1, batch, &ret->target, err);
     if (rc == 0)
         rc = mlo_runner_new(ret->target, &b->load, &ret->runner, err);
     if (rc != 0)
@@ -24,5 +67,6 @@ void mlo_bench_side_release(struct mlo_bench_side *s)
     mlo_runner_free(s->runner);
     mlo_target_close(s->target);
     mlo_inputs_free(s->inputs);
+    free(s->body);
     *s = (struct mlo_bench_side){0};
 }

@@ -35,10 +35,17 @@ test_expect 'another load or batch is not compared, unless forced' '
     bench "$model" --save-baseline native && expect_code 6 bench "$model" --rate 200 --against native && expect_code 3 bench "$model" --batch 2 --against native &&
     { bench "$model" --rate 500 --against native --force --tolerance 10 2>err || [ $? -le 7 ]; } && grep -q "load differs" err
 '
+test_expect 'a program that speaks lines, alone and in turns with the engine' '
+    bench "$model" --target "command:sh $R/examples/bench/target.sh" --json >out && jq -e ".batches[0].p50_ns > 0" out &&
+    mlopsctl bench "$model" --against "command:sh $R/examples/bench/target.sh" --duration 2s --warmup 500ms --json >out && jq -e ".verdicts[0].ratio < 1" out
+'
+test_expect 'one that does not speak, and a server that is not there' '
+    ! bench "$model" --target "command:echo hello" 2>err && grep -q hello err && expect_code 5 bench "$model" --target http://127.0.0.1:9/
+'
 test_expect 'misuse is exit 2' '
     expect_code 2 bench "$model" --batch 0 && expect_code 2 bench "$model" --batch 1,x && expect_code 2 bench "$model" --scenario server &&
     expect_code 2 bench "$model" --scenario single --callers 2 && expect_code 2 bench "$model" --dim seq && expect_code 2 bench "$model" --rate 5 --scenario multi &&
-    expect_code 2 bench "$model" --tolerance 11 && expect_code 2 bench "$model" --no-record --save-baseline x
+    expect_code 2 bench "$model" --tolerance 11 && expect_code 2 bench "$model" --no-record --save-baseline x && expect_code 2 bench "$model" --target foo
 '
 test_expect 'what cannot be made up is said by name' '
     expect_code 2 bench "$G/onnx/pipelines/columns-forest/model.onnx" 2>err && grep -q "input .c. cannot be made up: it holds text" err
