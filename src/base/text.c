@@ -154,8 +154,14 @@ char *mlo_human_duration(uint64_t ns, char *buf)
     uint64_t s = ns / 1000000000;
     if (ns == 0)
         snprintf(buf, MLO_HUMAN_MAX, "0 s");
-    else if (ns < 1000000) /* cut, not rounded: nobody wants to read "1000 ms" or "60.0 s" */
+    else if (ns < 1000) /* all cut, not rounded: nobody wants to read "1000 ms" or "60.0 s" */
+        snprintf(buf, MLO_HUMAN_MAX, "%u ns", (unsigned)ns);
+    else if (ns < 10000)
+        snprintf(buf, MLO_HUMAN_MAX, "%.2f us", (double)(ns / 10) / 100);
+    else if (ns < 1000000)
         snprintf(buf, MLO_HUMAN_MAX, "%.1f us", (double)(ns / 100) / 10);
+    else if (ns < 10000000)
+        snprintf(buf, MLO_HUMAN_MAX, "%.2f ms", (double)(ns / 10000) / 100);
     else if (ns < 1000000000)
         snprintf(buf, MLO_HUMAN_MAX, "%u ms", (unsigned)(ns / 1000000));
     else if (s < 60)

@@ -75,6 +75,10 @@ static const struct mlo_opt opts_table[] = {
      .arg = "NAME",
      .help = "keep the result under this name, which a rollback of the run takes back",
      .offset = offsetof(struct mlo_bench_args, save_baseline)},
+    {.name = "history",
+     .type = MLO_OPT_FLAG,
+     .help = "measure nothing: show what earlier runs found for this model, and where it changed",
+     .offset = offsetof(struct mlo_bench_args, history)},
     {.name = "force",
      .type = MLO_OPT_FLAG,
      .help = "compare with a baseline of another model, machine or load, too, and say so",
@@ -248,7 +252,7 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = describe(b, &m, err);
     struct mlo_bench_who who = {m.plan, b->args->target};
     if (rc == 0)
-        rc = against(b, &who, err);
+        rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     mlo_model_release(&m);
     return rc;
 }
@@ -273,7 +277,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     int rc = mlo_bench_options(&b, err);
     mlo_interrupt_arm();
     if (rc == 0)
-        rc = b.args->no_record ? bench(&b, err) : bench_recorded(&b, err);
+        rc = b.args->no_record || b.args->history ? bench(&b, err) : bench_recorded(&b, err);
     if (rc == 0)
         rc = verdict(&b, err);
     mlo_bench_result_release(&b.result);

@@ -13,7 +13,7 @@ struct mlo_bench_args {
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
-    bool no_record, force;
+    bool no_record, force, history;
     struct mlo_strings dims;
 };
 struct mlo_bench {
@@ -68,7 +68,16 @@ void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, s
 /* --against names a baseline of this model, or a run: into b->kept. *ret_found false: it is something else.
  */
 int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
+/* The result that a run of bench left; *ret_found false: none. */
+int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_result *ret, bool *ret_found,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_bench_same_model(const char *a, const char *b); /* of whatever version */
 /* The result as an artifact of the run, and as the baseline when asked for. */
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_history.c ---- */
+
+/* What earlier runs found for this model, machine, load and these batches, and where it changed. */
+int mlo_bench_history(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

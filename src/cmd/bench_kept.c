@@ -25,16 +25,13 @@ static void baseline_name(const char *model, const char *name, char *ret, size_t
 
 /* ---- reading ---- */
 
-static int read_kept(struct mlo_bench *b, struct mlo_workspace *ws, const struct mlo_digest *d,
+static int read_kept(struct mlo_workspace *ws, const struct mlo_digest *d, struct mlo_bench_result *ret,
                      struct mlo_err *err)
 {
     MLO_AUTOFREE char *text = NULL;
     size_t n;
     int rc = mlo_store_read(ws->store, d, RESULT_MAX, &text, &n, err);
-    if (rc == 0)
-        rc = mlo_bench_result_read(text, n, &b->kept, err);
-    b->has_kept = rc == 0;
-    return rc;
+    return rc == 0 ? mlo_bench_result_read(text, n, ret, err) : rc;
 }
 
 struct found {
@@ -51,6 +48,17 @@ static int take_artifact(void *ctx, const char *kind, const struct mlo_digest *d
     if (strcmp(kind, "bench") == 0)
         *f = (struct found){*d, true};
     return 0;
+}
+
+int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_result *ret, bool *ret_found,
+                       struct mlo_err *err)
+{
+    struct found f = {.yes = false};
+    int rc = mlo_artifact_each(ws->ledger, run, take_artifact, &f, err);
+    if (rc == 0 && f.yes)
+        rc = read_kept(ws, &f.digest, ret, err);
+    *ret_found = f.yes;
+    return rc;
 }
 
 static int find_digest(struct mlo_bench *b, struct mlo_workspace *ws, struct found *f, struct mlo_err *err)
@@ -80,11 +88,17 @@ static int differs(const struct mlo_bench *b, const char *what, const char *then
     return mlo_hint(err, "save a baseline here and now, or --force");
 }
 
+bool mlo_bench_same_model(const char *a, const char *b)
+{
+    size_t n = model_length(a);
+    return n == model_length(b) && strncmp(a, b, n) == 0;
+}
+
 static int check_kept(struct mlo_bench *b, struct mlo_err *err)
 {
-    size_t n = model_length(b->kept.model);
-    bool same = n == model_length(b->result.model) && strncmp(b->kept.model, b->result.model, n) == 0;
-    int rc = same ? 0 : differs(b, "model", b->kept.model, b->result.model, err);
+    int rc = mlo_bench_same_model(b->kept.model, b->result.model)
+                 ? 0
+                 : differs(b, "model", b->kept.model, b->result.model, err);
     if (rc == 0)
         rc = differs(b, "machine", b->kept.machine, b->result.machine, err);
     if (rc == 0)
@@ -105,8 +119,9 @@ int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *er
     if (ws.ledger)
         rc = find_digest(b, &ws, &f, err);
     if (rc == 0 && f.yes)
-        rc = read_kept(b, &ws, &f.digest, err);
-    if (rc == 0 && f.yes)
+        rc = read_kept(&ws, &f.digest, &b->kept, err);
+    b->has_kept = rc == 0 && f.yes;
+    if (b->has_kept)
         rc = check_kept(b, err);
     mlo_workspace_close(&ws);
     *ret_found = f.yes;

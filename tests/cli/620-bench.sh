@@ -42,6 +42,10 @@ test_expect 'a program that speaks lines, alone and in turns with the engine' '
 test_expect 'one that does not speak, and a server that is not there' '
     ! bench "$model" --target "command:echo hello" 2>err && grep -q hello err && expect_code 5 bench "$model" --target http://127.0.0.1:9/
 '
+test_expect 'the history of a model has its runs, and no others' '
+    mlopsctl bench "$slow" --history --json >none && jq -e ".history | all(.batch == 1)" none && bench "$model" --batch 2,4 && bench "$model" --batch 4 &&
+    mlopsctl bench "$model" --batch 4 --history --json >out && jq -e "(.history | length) == 2 and all(.history[]; .batch == 4 and .p50_ns > 0 and .change == null)" out
+'
 test_expect 'misuse is exit 2' '
     expect_code 2 bench "$model" --batch 0 && expect_code 2 bench "$model" --batch 1,x && expect_code 2 bench "$model" --scenario server &&
     expect_code 2 bench "$model" --scenario single --callers 2 && expect_code 2 bench "$model" --dim seq && expect_code 2 bench "$model" --rate 5 --scenario multi &&

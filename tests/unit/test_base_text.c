@@ -189,6 +189,10 @@ static void numbers_for_people_never_round_into_the_next_unit(void)
     check_str(mlo_human_count(999999, b), "1.0M");
     check_str(mlo_human_count(110000000, b), "110M");
     check_str(mlo_human_duration(0, b), "0 s");
+    check_str(mlo_human_duration(999, b), "999 ns");
+    check_str(mlo_human_duration(1239, b), "1.23 us");
+    check_str(mlo_human_duration(12390, b), "12.3 us");
+    check_str(mlo_human_duration(9999999, b), "9.99 ms");
     check_str(mlo_human_duration(12000000, b), "12 ms");
     check_str(mlo_human_duration(999999999, b), "999 ms");
     check_str(mlo_human_duration(3400000000, b), "3.4 s");
