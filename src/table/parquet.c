@@ -12,6 +12,7 @@
 #include <mlopsctl/base/io.h>
 
 #define SPAN_ROWS   ((uint64_t)1 << 15) /* at least */
+#define COLUMNS_FEW ((size_t)128)
 #define SAMPLE_ROWS ((uint64_t)640)     /* of one place that is looked at ahead */
 #define PLACE_ROWS  ((uint64_t)1 << 19) /* of the file for each group of such places */
 #define PLACES_MIN  ((uint64_t)4)
@@ -88,6 +89,13 @@ static int cut_group(struct parquet *t, size_t group, struct mlo_err *err)
     return t->starts ? 0 : MLO_EIO;
 }
 
+/* Many rows, so that a column's dictionary is used well while it is in the cache; few where columns are many,
+ * whose cells all wait in memory. */
+static size_t batch_rows(const struct parquet *t)
+{
+    return t->n_want <= COLUMNS_FEW ? MLO_PARQUET_BATCH : MLO_PARQUET_BATCH / 4;
+}
+
 static int take_span(struct parquet *t, struct span *ret, struct mlo_err *err)
 {
     while (t->at == t->n_starts) {
@@ -102,7 +110,8 @@ static int take_span(struct parquet *t, struct span *ret, struct mlo_err *err)
     }
     uint64_t to = t->at + 1 < t->n_starts ? t->starts[t->at + 1] : t->file.groups[t->group].rows;
     *ret = (struct span){t->group, t->starts[t->at++], to, t->sequence};
-    t->sequence += (ret->to - ret->from + MLO_PARQUET_BATCH - 1) / MLO_PARQUET_BATCH;
+    size_t most = batch_rows(t);
+    t->sequence += (ret->to - ret->from + most - 1) / most;
     return 0;
 }
 
@@ -196,8 +205,7 @@ static int parquet_next(void *self, unsigned worker, const struct mlo_batch **re
         if (rc != 0 || span->from == span->to)
             return rc;
     }
-    size_t n = span->to - span->from < MLO_PARQUET_BATCH ? (size_t)(span->to - span->from)
-                                                         : MLO_PARQUET_BATCH;
+    size_t most = batch_rows(t), n = span->to - span->from < most ? (size_t)(span->to - span->from) : most;
     int rc = read_batch(t, w, span->group, span->from, n, err);
     if (rc == 0)
         rc = count(t, w, n, err);

@@ -17,7 +17,7 @@
 #define MLO_PARQUET_PAGE_MAX   ((size_t)1 << 30)
 #define MLO_PARQUET_DEPTH_MAX  64
 #define MLO_PARQUET_WIDTH_MAX  ((int64_t)1 << 20) /* bytes of a value of fixed length */
-#define MLO_PARQUET_BATCH      2048               /* rows, at most */
+#define MLO_PARQUET_BATCH      8192               /* rows, at most */
 
 enum mlo_parquet_type {
     MLO_PARQUET_BOOLEAN = 0,
