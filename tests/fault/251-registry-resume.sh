@@ -9,10 +9,18 @@ mlopsctl pack model -t m:1 >"$T/log" 2>&1 || skip_all "pack does not work: $(cat
 DIGEST=$(mlopsctl show m:1 --json | jq -r .digest)
 # Until what arrived before the stall has been written: nothing grows any more. What a pull has begun is known to be half of
 # the 24 MB: $fills names its folder.
+# The file has its whole length from the start: its bytes tell how far it is.
+half_is_there()
+{
+    for part in $(find "$fills" -path "*partial*" -type f 2>/dev/null); do
+        [ "$(dd if="$part" bs=1000 skip=11500 count=1 2>/dev/null | tr -d '\0' | wc -c)" -gt 0 ] && return 0
+    done
+    return 1
+}
 settled()
 {
     was= i=0
-    while [ -n "$fills" ] && [ "$(du -sk "$fills" | cut -f1)" -lt 10000 ] && [ $i -lt 300 ]; do i=$((i + 1)) && sleep 0.1; done
+    while [ -n "$fills" ] && ! half_is_there && [ $i -lt 300 ]; do i=$((i + 1)) && sleep 0.1; done
     while now=$(du -sk "$T" | cut -f1) && [ "$now" != "$was" ]; do was=$now && sleep 0.8; done
 }
 # killed COMMAND...: started, and killed when the double has stalled.
