@@ -152,10 +152,8 @@ struct mlo_timer {
 };
 void mlo_timer_measure(const struct mlo_clock *clock, struct mlo_timer *ret);
 
-struct mlo_machine {                           /* counters so far; 0 where the system does not tell */
-    uint64_t cpu_ticks, stolen_ticks;          /* of all processors */
-    uint64_t periods, throttled, throttled_ns; /* of this cgroup's quota */
-    uint64_t switches;                         /* involuntary, of this process */
+struct mlo_machine { /* counters so far, of all processors; 0 where the system does not tell */
+    uint64_t cpu_ticks, stolen_ticks;
 };
 void mlo_machine_read(struct mlo_machine *ret);
 

@@ -61,6 +61,12 @@ unsigned mlo_dtype_bits(enum mlo_dtype t)
     return known(t) ? dtypes[t].bits : 0;
 }
 
+bool mlo_dtype_is_float(enum mlo_dtype t)
+{
+    return t == MLO_DT_F16 || t == MLO_DT_BF16 || t == MLO_DT_F32 || t == MLO_DT_F64 ||
+           (t >= MLO_DT_F8_E4M3 && t <= MLO_DT_F6_E3M2);
+}
+
 /* ---- values ---- */
 
 enum small_kind {

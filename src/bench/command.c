@@ -24,7 +24,7 @@
 #define SAID_MAX     512  /* of its messages: the end is kept */
 #define START_LIMIT  (120 * MLO_NS_PER_S)
 #define GRACE        (2 * MLO_NS_PER_S) /* from the end of its input until it is killed */
-#define STATUS_LIMIT (MLO_NS_PER_S)     /* from the end of its output until its status */
+#define STATUS_LIMIT (MLO_NS_PER_S)     /* from the end of its input or output until its status */
 #define TICK_MS      100                /* between looks whether all stops */
 #define PIECE        65536
 
@@ -125,12 +125,12 @@ static int give_up(struct program *p, struct mlo_err *err)
     return err->code;
 }
 
-/* It closed a stream: as a rule because it ended. */
-static int has_ended(struct program *p, const char *stream, const char *when, struct mlo_err *err)
+/* It closed its output: as a rule because it ended. */
+static int has_ended(struct program *p, const char *when, struct mlo_err *err)
 {
     int status = 0;
     if (!mlo_process_wait(p->pid, mlo_time_mono() + STATUS_LIMIT, NULL, &status)) {
-        mlo_fail(err, MLO_EREMOTE, "closed its %s %s", stream, when);
+        mlo_fail(err, MLO_EREMOTE, "closed its output %s", when);
         return give_up(p, err);
     }
     kill(-p->pid, SIGKILL); /* what it left running */
@@ -165,16 +165,19 @@ struct exchange {
     int64_t limit, deadline;
 };
 
-static int send_some(struct program *p, struct exchange *x, struct mlo_err *err)
+static void send_some(struct program *p, struct exchange *x)
 {
     ssize_t n = write(p->in, x->text, x->left < PIECE ? x->left : PIECE);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (n < 0)
-        return has_ended(p, "input", x->when, err);
+        return;
+    if (n < 0) { /* it reads no more: what it says, or its end, tells why, and soon */
+        x->left = 0;
+        x->limit = STATUS_LIMIT;
+        x->deadline = mlo_time_mono() + STATUS_LIMIT;
+        return;
+    }
     x->text += n;
     x->left -= (size_t)n;
-    return 0;
 }
 
 static int hear_answer(struct program *p, const struct exchange *x, struct mlo_err *err)
@@ -183,7 +186,7 @@ static int hear_answer(struct program *p, const struct exchange *x, struct mlo_e
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
-        return has_ended(p, "output", x->when, err);
+        return has_ended(p, x->when, err);
     p->n += (size_t)n;
     const char *end = memchr(p->line, '\n', p->n);
     if (end && end + 1 < p->line + p->n)
@@ -229,9 +232,8 @@ static int converse(struct program *p, struct exchange *x, struct mlo_err *err)
     x->deadline = mlo_time_mono() + x->limit;
     while (rc == 0 && (x->left > 0 || !is_answered(p))) {
         if (fds[0].revents && x->left > 0)
-            rc = send_some(p, x, err);
-        if (rc == 0)
-            rc = wait_for(p, x, fds, err);
+            send_some(p, x);
+        rc = wait_for(p, x, fds, err);
         if (rc == 0 && fds[2].revents)
             hear_messages(p);
         if (rc == 0 && fds[1].revents)

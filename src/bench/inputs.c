@@ -67,17 +67,12 @@ static double normal(uint64_t *seed)
     return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
 
-static bool is_float(enum mlo_dtype t)
-{
-    return strstr(mlo_dtype_name(t), "float") != NULL;
-}
-
 static double choose_number(const struct mlo_port_type *p, uint64_t rows, uint64_t *seed)
 {
     bool is_mask = strstr(p->name, "mask") != NULL;
     if (rows > 0)
         return floor(mlo_random_unit(seed) * (double)rows);
-    if (is_float(p->dtype))
+    if (mlo_dtype_is_float(p->dtype))
         return normal(seed);
     return is_mask ? 1 : (double)(mlo_random_next(seed) & 1);
 }

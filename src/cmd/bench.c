@@ -104,7 +104,8 @@ static void note_gate(struct mlo_bench *b, const struct mlo_compared *c)
 }
 
 /* Takes m. */
-static int keep_case(struct mlo_bench *b, size_t batch, struct mlo_measured *m, struct mlo_err *err)
+static int keep_case(struct mlo_bench *b, size_t batch, const struct mlo_bench_side *side,
+                     struct mlo_measured *m, struct mlo_err *err)
 {
     struct mlo_bench_result *r = &b->result;
     int rc = mlo_grow(&r->cases, &r->cap, r->n + 1, sizeof *r->cases, err);
@@ -112,7 +113,7 @@ static int keep_case(struct mlo_bench *b, size_t batch, struct mlo_measured *m, 
         mlo_measured_release(m);
         return rc;
     }
-    mlo_bench_put_row(b, batch, m);
+    mlo_bench_put_row(b, batch, m, mlo_runner_failure(side->runner));
     b->stopped = b->stopped || m->stopped;
     r->cases[r->n++] = (struct mlo_bench_case){batch, *m};
     return 0;
@@ -128,8 +129,10 @@ static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, s
     if (rc != 0)
         return rc;
     rc = mlo_measure(side.runner, &b->load, &how, &m, err);
+    if (rc == 0)
+        rc = keep_case(b, batch, &side, &m, err);
     mlo_bench_side_release(&side);
-    return rc == 0 ? keep_case(b, batch, &m, err) : rc;
+    return rc;
 }
 
 static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
@@ -146,12 +149,12 @@ static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
         rc = mlo_bench_side_open(b, who, batch, &to, err);
     if (rc == 0)
         rc = mlo_compare(from.runner, to.runner, &b->load, &how, ret, err);
+    if (rc == 0) {
+        rc = keep_case(b, batch, &to, &ret->b, err);
+        ret->b = (struct mlo_measured){0};
+    }
     mlo_bench_side_release(&from);
     mlo_bench_side_release(&to);
-    if (rc != 0)
-        return rc;
-    rc = keep_case(b, batch, &ret->b, err);
-    ret->b = (struct mlo_measured){0};
     return rc;
 }
 

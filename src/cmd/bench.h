@@ -58,7 +58,8 @@ void mlo_bench_side_release(struct mlo_bench_side *s);
 /* ---- bench_report.c ---- */
 
 void mlo_bench_put_header(struct mlo_bench *b);
-void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m);
+/* failure: of the first request that failed; NULL. */
+void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure);
 /* c: NULL when nothing is compared. */
 void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n);
 

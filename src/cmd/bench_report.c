@@ -24,7 +24,7 @@ static void put_quantile(struct mlo_report *r, const struct mlo_times *t, double
         mlo_cell_u64(r, mlo_times_quantile(t, q));
 }
 
-void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m)
+void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure)
 {
     static const double quantiles[] = {0.5, 0.9, 0.95, 0.99};
     struct mlo_report *r = b->ctx->report;
@@ -37,8 +37,8 @@ void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measu
     if (!m->steady)
         mlo_warn(b->ctx, "times of batch %zu did not become steady while warming up", batch);
     if (m->failures > 0)
-        mlo_warn(b->ctx, "%llu of %llu requests of batch %zu failed", (unsigned long long)m->failures,
-                 (unsigned long long)m->requests, batch);
+        mlo_warn(b->ctx, "%llu of %llu requests of batch %zu failed, the first: %s",
+                 (unsigned long long)m->failures, (unsigned long long)m->requests, batch, failure);
 }
 
 /* ---- verdicts ---- */

@@ -9,12 +9,6 @@
 
 #include "op.h"
 
-static bool is_real(enum mlo_dtype t)
-{
-    return t == MLO_DT_F32 || t == MLO_DT_F64 || t == MLO_DT_F16 || t == MLO_DT_BF16 ||
-           (t >= MLO_DT_F8_E4M3 && t <= MLO_DT_F6_E3M2);
-}
-
 static uint64_t whole_at(enum mlo_dtype t, const void *p, size_t i)
 {
     double v = 0;
@@ -79,7 +73,7 @@ static void put_whole(void *to, unsigned bits, size_t i, uint64_t v)
 static void to_whole(const struct mlo_array *from, struct mlo_array *to)
 {
     const struct whole_type *w = &whole_types[to->dtype];
-    bool real = is_real(from->dtype);
+    bool real = mlo_dtype_is_float(from->dtype);
     for (size_t i = 0; i < from->n; i++) {
         double v = 0;
         if (real)

@@ -8,15 +8,13 @@ static int (*const passes[])(struct mlo_fuse *f, size_t at, struct mlo_err *err)
 
 /* ---- the maps ---- */
 
-static int grow_maps(struct mlo_fuse *f, struct mlo_err *err)
+static int make_maps(struct mlo_fuse *f, struct mlo_err *err)
 {
-    size_t n = f->g->n_values;
-    int rc = mlo_grow(&f->maker, &f->maker_cap, n + 1, sizeof *f->maker, err);
-    if (rc == 0)
-        rc = mlo_grow(&f->uses, &f->uses_cap, n + 1, sizeof *f->uses, err);
-    if (rc == 0)
-        rc = mlo_grow(&f->user, &f->user_cap, n + 1, sizeof *f->user, err);
-    return rc;
+    size_t n = f->g->graph->n_values + 1;
+    f->maker = mlo_calloc(n, sizeof *f->maker, err);
+    f->uses = f->maker ? mlo_calloc(n, sizeof *f->uses, err) : NULL;
+    f->user = f->uses ? mlo_calloc(n, sizeof *f->user, err) : NULL;
+    return f->user ? 0 : err->code;
 }
 
 struct noting {
@@ -45,7 +43,7 @@ static void note_step(struct mlo_fuse *f, size_t at, bool add)
 static void draw_maps(struct mlo_fuse *f)
 {
     const struct mlo_graph *g = f->g->graph;
-    for (size_t i = 0; i < f->g->n_values; i++) {
+    for (size_t i = 0; i < f->g->graph->n_values; i++) {
         f->maker[i] = MLO_NO_STEP;
         f->uses[i] = f->user[i] = 0;
     }
@@ -284,20 +282,6 @@ int mlo_fuse_replace(struct mlo_fuse *f, const size_t *steps, size_t n, const st
     return 0;
 }
 
-int mlo_fuse_add_constant(struct mlo_fuse *f, enum mlo_dtype t, const int64_t *dims, unsigned rank,
-                          size_t *ret_value, struct mlo_array **ret_array, struct mlo_err *err)
-{
-    int rc = mlo_plan_add_constant(f->g, t, dims, rank, ret_value, err);
-    if (rc == 0)
-        rc = grow_maps(f, err);
-    if (rc != 0)
-        return rc;
-    f->maker[*ret_value] = MLO_NO_STEP;
-    f->uses[*ret_value] = f->user[*ret_value] = 0;
-    *ret_array = &f->g->constants[*ret_value].array;
-    return 0;
-}
-
 /* ---- all passes ---- */
 
 static void close_gaps(struct mlo_fuse *f)
@@ -323,7 +307,7 @@ int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err)
 {
     struct mlo_fuse f = {.g = g};
     f.gone = mlo_calloc(g->n_steps + 1, 1, err);
-    int rc = f.gone ? grow_maps(&f, err) : err->code;
+    int rc = f.gone ? make_maps(&f, err) : err->code;
     if (rc == 0) {
         draw_maps(&f);
         rc = run_passes(&f, err);

@@ -22,7 +22,6 @@ struct mlo_fuse { /* a graph while it is fused; numbers of steps stay while pass
     size_t *maker; /* of each value: the step that makes it; MLO_NO_STEP */
     size_t *uses;  /* of each value: by steps, their subgraphs, and as an output of the graph */
     size_t *user;  /* of each value: its users, one XOR the other: of one use that step, or MLO_NO_STEP */
-    size_t maker_cap, uses_cap, user_cap;
     unsigned char *gone; /* steps that are replaced */
 };
 
@@ -46,7 +45,7 @@ size_t mlo_fuse_maker(const struct mlo_fuse *f, size_t at, size_t i);
 size_t mlo_fuse_only_user(const struct mlo_fuse *f, size_t at);
 /* Value of input i; MLO_NO_VALUE when it is not given. */
 size_t mlo_fuse_input(const struct mlo_fuse *f, size_t at, size_t i);
-/* The constant array that input i is, or NULL. Good until a constant is added. */
+/* The constant array that input i is, or NULL. */
 const struct mlo_array *mlo_fuse_constant(const struct mlo_fuse *f, size_t at, size_t i);
 /* Input i is a constant of one real number (any rank). */
 bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret);
@@ -75,9 +74,4 @@ struct mlo_fused {
  */
 int mlo_fuse_replace(struct mlo_fuse *f, const size_t *steps, size_t n, const struct mlo_fused *with,
                      bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
-/* A constant of the plan's own, to be filled: (*ret_array)->data. */
-int mlo_fuse_add_constant(struct mlo_fuse *f, enum mlo_dtype t, const int64_t *dims, unsigned rank,
-                          size_t *ret_value, struct mlo_array **ret_array,
-                          struct mlo_err *err) MLO_MUST_CHECK;
-
 #endif

@@ -34,12 +34,10 @@ struct mlo_plan_graph {
     const struct mlo_graph *graph;
     struct mlo_step *steps;
     size_t n_steps;
-    size_t n_values;             /* of the graph, then those that fusing added */
     struct mlo_value *constants; /* of each value; kind UNKNOWN: not constant */
     unsigned char *folded;       /* constants whose data the plan owns */
-    size_t constants_cap, folded_cap;
-    struct mlo_frame *frame; /* while constants are folded */
-    struct mlo_arena memory; /* nodes, lists and parameters of fused steps */
+    struct mlo_frame *frame;     /* while constants are folded */
+    struct mlo_arena memory;     /* nodes, lists and parameters of fused steps */
 };
 struct mlo_plan {
     struct mlo_onnx_model *model;
@@ -52,9 +50,6 @@ struct mlo_plan {
 void mlo_step_each_use(const struct mlo_step *s, void (*fn)(void *ctx, size_t value), void *ctx);
 /* Names the node in front of what went wrong; returns the code. */
 int mlo_step_fail(const struct mlo_step *s, struct mlo_err *err);
-/* A new value of the graph: an array that the plan owns, not cleared. */
-int mlo_plan_add_constant(struct mlo_plan_graph *g, enum mlo_dtype t, const int64_t *dims, unsigned rank,
-                          size_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- session.c ---- */
 

@@ -274,13 +274,13 @@ static int new_layout(struct mlo_session *s, const struct mlo_frame *f, struct m
         return err->code;
     l->graph = g;
     l->inputs = mlo_calloc(g->graph->n_inputs + 1, sizeof *l->inputs, err);
-    l->values = l->inputs ? mlo_calloc(g->n_values + 1, sizeof *l->values, err) : NULL;
-    l->home = l->values ? mlo_calloc(g->n_values + 1, sizeof *l->home, err) : NULL;
-    l->shift = l->home ? mlo_calloc(g->n_values + 1, sizeof *l->shift, err) : NULL;
+    l->values = l->inputs ? mlo_calloc(g->graph->n_values + 1, sizeof *l->values, err) : NULL;
+    l->home = l->values ? mlo_calloc(g->graph->n_values + 1, sizeof *l->home, err) : NULL;
+    l->shift = l->home ? mlo_calloc(g->graph->n_values + 1, sizeof *l->shift, err) : NULL;
     l->results = l->shift ? mlo_calloc(g->graph->n_outputs + 1, sizeof *l->results, err) : NULL;
     if (!l->results)
         return err->code;
-    for (size_t i = 0; i < g->n_values; i++) {
+    for (size_t i = 0; i < g->graph->n_values; i++) {
         l->values[i] = g->constants[i];
         l->home[i] = OUTSIDE;
     }
@@ -296,7 +296,7 @@ bool mlo_layout_possible(const struct mlo_plan_graph *g)
     for (size_t i = 0; i < g->n_steps; i++)
         if (g->steps[i].graphs)
             return false;
-    return g->n_values <= VALUES_MAX;
+    return g->graph->n_values <= VALUES_MAX;
 }
 
 int mlo_layout_watch(struct mlo_session *s, struct mlo_frame *f, struct mlo_layout **ret, struct mlo_err *err)

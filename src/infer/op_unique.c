@@ -99,7 +99,7 @@ static size_t find_unique(struct slices *s, bool sorted)
         bool same = n > 0 && order_values(s, s->order[n - 1], s->order[i]) == 0;
         n += !same;
         s->order[n - 1] = same ? s->order[n - 1] : s->order[i];
-        s->which[s->order[i]] = s->order[n - 1]; /* the first of its kind, for now */
+        s->which[s->order[i]] = s->order[n - 1]; /* the first of its kind; number() makes it a place */
     }
     if (!sorted)
         qsort(s->order, n, sizeof *s->order, order_places);

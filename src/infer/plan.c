@@ -42,7 +42,7 @@ static void free_graph(struct mlo_plan_graph *g)
         return;
     for (size_t i = 0; i < g->n_steps; i++)
         free_step(&g->steps[i]);
-    for (size_t i = 0; g->folded && i < g->n_values; i++)
+    for (size_t i = 0; g->folded && i < g->graph->n_values; i++)
         if (g->folded[i])
             free(g->constants[i].array.data);
     free(g->steps);
@@ -57,31 +57,6 @@ static void free_graph(struct mlo_plan_graph *g)
 static bool is_constant(const struct mlo_plan_graph *g, size_t value)
 {
     return value != MLO_NO_VALUE && g->constants[value].kind != MLO_KIND_UNKNOWN;
-}
-
-int mlo_plan_add_constant(struct mlo_plan_graph *g, enum mlo_dtype t, const int64_t *dims, unsigned rank,
-                          size_t *ret, struct mlo_err *err)
-{
-    struct mlo_array a = {.dtype = t, .rank = rank};
-    size_t bytes = 0;
-    if (rank > 0)
-        memcpy(a.dims, dims, rank * sizeof *dims);
-    int rc = mlo_array_count(a.dims, rank, &a.n, err);
-    if (rc == 0)
-        rc = mlo_grow(&g->constants, &g->constants_cap, g->n_values + 1, sizeof *g->constants, err);
-    if (rc == 0)
-        rc = mlo_grow(&g->folded, &g->folded_cap, g->n_values + 1, 1, err);
-    if (rc != 0)
-        return rc;
-    if (!mlo_array_bytes(t, a.n, &bytes) || bytes > SIZE_MAX - 64)
-        return mlo_fail_nomem(err);
-    a.data = aligned_alloc(64, (bytes + 64) & ~(size_t)63);
-    if (!a.data)
-        return mlo_fail_nomem(err);
-    g->constants[g->n_values] = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = a};
-    g->folded[g->n_values] = 1;
-    *ret = g->n_values++;
-    return 0;
 }
 
 static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_t value)
@@ -321,10 +296,10 @@ static int find_lives(struct mlo_plan_graph *g, unsigned char *seen, struct mlo_
 {
     struct last_uses l = {.seen = seen};
     int rc = 0;
-    memset(seen, 0, g->n_values);
+    memset(seen, 0, g->graph->n_values);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
         seen[g->graph->outputs[i]] = 1;
-    for (size_t i = 0; i < g->n_values; i++)
+    for (size_t i = 0; i < g->graph->n_values; i++)
         seen[i] = seen[i] || is_constant(g, i);
     for (size_t i = g->n_steps; rc == 0 && i-- > 0;)
         rc = find_dead(&l, &g->steps[i], err);
@@ -337,7 +312,7 @@ static int fuse(struct mlo_plan_graph *g, struct mlo_err *err)
     int rc = mlo_fuse_graph(g, err);
     if (rc != 0)
         return rc;
-    needed = mlo_calloc(g->n_values + 1, 1, err);
+    needed = mlo_calloc(g->graph->n_values + 1, 1, err);
     if (!needed)
         return err->code;
     drop_idle(g, needed);
@@ -376,11 +351,11 @@ static void count_uses(const struct mlo_plan_graph *g, size_t *uses)
 /* What is packed, and what was only folded, gives its memory back at once: a model is not in memory twice. */
 static int prepare_all(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err)
 {
-    MLO_AUTOFREE size_t *uses = mlo_calloc(g->n_values + 1, sizeof *uses, err);
+    MLO_AUTOFREE size_t *uses = mlo_calloc(g->graph->n_values + 1, sizeof *uses, err);
     if (!uses)
         return err->code;
     count_uses(g, uses);
-    for (size_t i = 0; i < g->n_values && !m->opts->plain; i++)
+    for (size_t i = 0; i < g->graph->n_values && !m->opts->plain; i++)
         if (uses[i] == 0)
             forget(m, g, i);
     for (size_t i = 0; i < g->n_steps; i++) {
@@ -400,7 +375,7 @@ static int finish(struct maker *m, struct mlo_plan_graph *g, struct mlo_err *err
     int rc = prepare_all(m, g, err);
     if (rc != 0)
         return rc;
-    seen = mlo_calloc(g->n_values + 1, 1, err);
+    seen = mlo_calloc(g->graph->n_values + 1, 1, err);
     return seen ? find_lives(g, seen, err) : err->code;
 }
 
@@ -413,12 +388,10 @@ static int new_graph(const struct mlo_graph *graph, const struct mlo_plan_graph 
     if (!g)
         return err->code;
     g->graph = graph;
-    g->n_values = graph->n_values;
-    g->constants_cap = g->folded_cap = graph->n_values + 1;
     mlo_arena_init(&g->memory, FUSED_BYTES_MAX);
     g->steps = mlo_calloc(graph->n_nodes + 1, sizeof *g->steps, err);
-    g->constants = g->steps ? mlo_calloc(g->constants_cap, sizeof *g->constants, err) : NULL;
-    g->folded = g->constants ? mlo_calloc(g->folded_cap, 1, err) : NULL;
+    g->constants = g->steps ? mlo_calloc(graph->n_values + 1, sizeof *g->constants, err) : NULL;
+    g->folded = g->constants ? mlo_calloc(graph->n_values + 1, 1, err) : NULL;
     if (!g->folded)
         return err->code;
     for (size_t i = 0; i < graph->n_values; i++)

@@ -148,12 +148,12 @@ int mlo_frame_take(struct mlo_session *s, const struct mlo_plan_graph *g, struct
         if (!f)
             return err->code;
         f->graph = g;
-        f->values = mlo_calloc(g->n_values + 1, sizeof *f->values, err);
+        f->values = mlo_calloc(g->graph->n_values + 1, sizeof *f->values, err);
         if (!f->values) {
             free(f);
             return err->code;
         }
-        memcpy(f->values, g->constants, g->n_values * sizeof *f->values);
+        memcpy(f->values, g->constants, g->graph->n_values * sizeof *f->values);
     }
     *ret = f;
     return 0;
@@ -163,7 +163,7 @@ void mlo_frame_give(struct mlo_session *s, struct mlo_frame *f)
 {
     if (!f)
         return;
-    for (size_t i = 0; i < f->graph->n_values; i++)
+    for (size_t i = 0; i < f->graph->graph->n_values; i++)
         if (f->graph->constants[i].kind == MLO_KIND_UNKNOWN && f->values[i].kind != MLO_KIND_UNKNOWN)
             mlo_value_drop(s, &f->values[i]);
     f->next = s->free_frames;

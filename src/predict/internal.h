@@ -22,6 +22,8 @@ bool mlo_element_put(enum mlo_dtype t, void *data, size_t at, double v);
 /* The element as text, without quotes; returns its length. Types: mlo_element_is_number. */
 unsigned mlo_element_digits(enum mlo_dtype t, const void *data, size_t at, char *to);
 bool mlo_element_is_number(enum mlo_dtype t);
+/* A float that may differ a little elsewhere; those of 8 bits and fewer have to be the same. */
+bool mlo_element_is_inexact(enum mlo_dtype t);
 bool mlo_element_is_finite(enum mlo_dtype t, const void *data, size_t at);
 
 #endif

@@ -93,6 +93,11 @@ static double double_at(enum mlo_dtype t, const void *data, size_t at)
     return v;
 }
 
+bool mlo_element_is_inexact(enum mlo_dtype t)
+{
+    return mlo_dtype_is_float(t) && mlo_dtype_bits(t) >= 16;
+}
+
 bool mlo_element_is_finite(enum mlo_dtype t, const void *data, size_t at)
 {
     return t == MLO_DT_F32 ? isfinite(((const float *)data)[at]) : isfinite(double_at(t, data, at));

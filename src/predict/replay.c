@@ -12,11 +12,6 @@ struct pair { /* one output, as it was and as it is */
     struct mlo_sample_result *r;
 };
 
-static bool is_float(enum mlo_dtype t)
-{
-    return t == MLO_DT_F32 || t == MLO_DT_F64 || t == MLO_DT_F16 || t == MLO_DT_BF16;
-}
-
 static void compare_floats(struct pair *p, double was, double is)
 {
     double off = fabs(is - was);
@@ -44,7 +39,7 @@ static void compare_elements(struct pair *p, const struct mlo_array *is, size_t 
     const struct mlo_array *was = &p->was->array;
     size_t bytes = mlo_dtype_bits(was->dtype) / 8;
     for (size_t i = 0; i < n; i++) {
-        if (is_float(was->dtype)) {
+        if (mlo_element_is_inexact(was->dtype)) {
             double a = 0, b = 0;
             (void)mlo_dtype_to_double(was->dtype, was->data, from + i, &a);
             (void)mlo_dtype_to_double(is->dtype, is->data, i, &b);

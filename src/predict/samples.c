@@ -111,11 +111,6 @@ static struct mlo_tolerance choose(const struct mlo_tolerance *given, struct mlo
                                   given && !isnan(given->atol) ? given->atol : otherwise.atol};
 }
 
-static bool is_float(enum mlo_dtype t)
-{
-    return t == MLO_DT_F32 || t == MLO_DT_F64 || t == MLO_DT_F16 || t == MLO_DT_BF16;
-}
-
 static int add_value(cJSON *list, const char *name, const struct mlo_value *v, const struct mlo_tolerance *t,
                      struct mlo_err *err)
 {
@@ -125,7 +120,7 @@ static int add_value(cJSON *list, const char *name, const struct mlo_value *v, c
     if (v->kind != MLO_KIND_ARRAY && v->kind != MLO_KIND_SEQUENCE)
         return refuse(name, "is neither an array nor maps", err);
     enum mlo_dtype type = v->kind == MLO_KIND_ARRAY ? v->array.dtype : MLO_DT_F32;
-    if (t && is_float(type)) {
+    if (t && mlo_element_is_inexact(type)) {
         struct mlo_tolerance as = choose(t, usual(type));
         if (!mlo_json_add_double(o, "rtol", as.rtol) || !mlo_json_add_double(o, "atol", as.atol))
             return mlo_fail_nomem(err);

@@ -48,6 +48,7 @@ enum mlo_dtype {
 /* "float32", "bfloat16", ... as ModelPack spells precision where it has a word. */
 const char *mlo_dtype_name(enum mlo_dtype t);
 unsigned mlo_dtype_bits(enum mlo_dtype t); /* 0 when not fixed */
+bool mlo_dtype_is_float(enum mlo_dtype t); /* real, of any width */
 
 /* One element of canonical bytes as double, for statistics; false for types without a number (strings,
  * blocks). */

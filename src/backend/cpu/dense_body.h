@@ -3,7 +3,7 @@
  *
  *     DENSE         name of the table
  *     TILE_ROWS     4, 6 or 12: so that 2 TILE_ROWS sums, 2 vectors of weights and an element fit the
- * registers
+ * registers OWN_FIND_NONZERO  when it has a find_nonzero of its own
  */
 #include "dense.h"
 
@@ -130,6 +130,18 @@ TARGET static void row_of_list(const struct mlo_dense_tile *t, unsigned vectors,
     else
         run_row(t, 1, 1, list, n);
 }
+
+#ifndef OWN_FIND_NONZERO
+static inline size_t find_nonzero(const float *x, size_t k, uint16_t *list)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < k; i++) {
+        list[n] = (uint16_t)i;
+        n += x[i] != 0;
+    }
+    return n;
+}
+#endif
 
 TARGET static size_t nonzero(const float *x, size_t k, uint16_t *list)
 {

@@ -88,16 +88,6 @@ HELPER float largest(real v)
 
 #include "vector_body.h"
 
-static inline size_t find_nonzero(const float *x, size_t k, uint16_t *list)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < k; i++) {
-        list[n] = (uint16_t)i;
-        n += x[i] != 0;
-    }
-    return n;
-}
-
 #define DENSE     mlo_dense_avx2
 #define TILE_ROWS 6
 #include "dense_body.h"

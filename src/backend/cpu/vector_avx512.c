@@ -73,6 +73,7 @@ HELPER float largest(real v)
 
 #include "vector_body.h"
 
+#define OWN_FIND_NONZERO
 HELPER size_t find_nonzero(const float *x, size_t k, uint16_t *list)
 {
     __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
