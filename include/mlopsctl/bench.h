@@ -157,6 +157,30 @@ struct mlo_machine { /* counters so far, of all processors; 0 where the system d
 };
 void mlo_machine_read(struct mlo_machine *ret);
 
+/* ---- what the machine can do ---- */
+
+enum mlo_level { MLO_LEVEL_L1, MLO_LEVEL_L2, MLO_LEVEL_L3, MLO_LEVEL_MEMORY, MLO_LEVELS };
+const char *mlo_level_name(enum mlo_level level); /* "first cache" */
+struct mlo_limits {                               /* of one core */
+    char cpu[128];
+    unsigned cpus;               /* that this process may use, by affinity and quota */
+    double quota;                /* CPUs that the cgroup grants; 0: as many as there are */
+    double f32, f64, int8, bf16; /* operations a second, two for a product and its sum; 0: no instruction */
+    double read[MLO_LEVELS];     /* bytes a second */
+    size_t bytes[MLO_LEVELS];    /* sizes of the caches; of memory 0 */
+    double step_ns;              /* a step of a plan with nothing to do */
+    double wake_ns, clock_ns;    /* until a sleeping thread runs; reading the clock once */
+    int64_t measured_ns;
+};
+/* About a second. clock NULL: monotonic. */
+int mlo_calibrate(const struct mlo_clock *clock, struct mlo_limits *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* cpu, cpus and quota alone: what can be told at once. */
+void mlo_limits_identify(struct mlo_limits *l);
+/* A JSON document, to be kept. Reading one of another CPU, number of them or version of this program is
+ * MLO_ENOTFOUND. */
+int mlo_limits_write(const struct mlo_limits *l, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_limits_read(const char *text, size_t n, struct mlo_limits *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- one side ---- */
 
 struct mlo_measure_opts {

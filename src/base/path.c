@@ -248,20 +248,31 @@ int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err)
 
 /* ---- the user's own ---- */
 
-int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err)
+static int user_path(char *const *env, const char *variable, const char *usual, const char *name, char **ret,
+                     struct mlo_err *err)
 {
-    const char *xdg = mlo_env_get(env, "XDG_CONFIG_HOME"), *home = mlo_env_get(env, "HOME");
+    const char *xdg = mlo_env_get(env, variable), *home = mlo_env_get(env, "HOME");
     MLO_AUTOSTR struct mlo_str path;
     mlo_str_init(&path, MLO_PATH_MAX);
     *ret = NULL;
     if (xdg && xdg[0] == '/')
         mlo_str_addf(&path, "%s/mlopsctl/%s", xdg, name);
     else if (home && home[0] == '/')
-        mlo_str_addf(&path, "%s/.config/mlopsctl/%s", home, name);
+        mlo_str_addf(&path, "%s/%s/mlopsctl/%s", home, usual, name);
     else
         return 0;
     int rc = mlo_str_check(&path, err);
     if (rc == 0)
         *ret = mlo_str_detach(&path, NULL);
     return rc;
+}
+
+int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err)
+{
+    return user_path(env, "XDG_CONFIG_HOME", ".config", name, ret, err);
+}
+
+int mlo_user_cache(char *const *env, const char *name, char **ret, struct mlo_err *err)
+{
+    return user_path(env, "XDG_CACHE_HOME", ".cache", name, ret, err);
 }

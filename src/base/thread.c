@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -24,31 +25,31 @@ static bool read_line(const char *path, char *buf, size_t size)
     return true;
 }
 
-static unsigned quota_cpus(long long quota, long long period)
+static double quota_cpus(long long quota, long long period)
 {
-    return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : THREADS_MAX;
+    return quota > 0 && period > 0 ? (double)quota / (double)period : 0;
 }
 
 /* The quota of the container's own cgroup as it is mounted there: v2, else v1. */
-static unsigned cgroup_cpus(void)
+double mlo_cpu_quota(void)
 {
     char line[128], period[64];
     long long q, p;
     if (read_line("/sys/fs/cgroup/cpu.max", line, sizeof line))
-        return sscanf(line, "%lld %lld", &q, &p) == 2 ? quota_cpus(q, p) : THREADS_MAX;
+        return sscanf(line, "%lld %lld", &q, &p) == 2 ? quota_cpus(q, p) : 0;
     if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", line, sizeof line) &&
         read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
         return quota_cpus(strtoll(line, NULL, 10), strtoll(period, NULL, 10));
-    return THREADS_MAX;
+    return 0;
 }
 
 unsigned mlo_cpu_count(void)
 {
     cpu_set_t set;
     unsigned n = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-    unsigned quota = cgroup_cpus();
-    if (n > quota)
-        n = quota;
+    double quota = mlo_cpu_quota();
+    if (quota > 0 && ceil(quota) < n)
+        n = (unsigned)ceil(quota);
     return n ? n : 1;
 }
 

@@ -72,7 +72,7 @@ def ours(b, path, columns, rows, threads):
 def limits(b):
     """GFLOP/s and GB/s of the second cache, of one core."""
     text = output([os.path.join(os.path.dirname(b.MLO), "tools", "machine-limits")])
-    return float(re.search(r"([0-9.]+) GFLOP/s", text).group(1)), float(re.search(r"([0-9.]+) GB/s of 256 KiB", text).group(1)), text.strip()
+    return float(re.search(r"([0-9.]+) GFLOP/s", text).group(1)), float(re.search(r"GB/s of \d+ KiB, ([0-9.]+) GB/s of", text).group(1)), text.strip()
 
 
 def row(b, peer, name, path, rows, threads, limit):

@@ -36,6 +36,8 @@ int mlo_slurp_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
  * says), else ~/.config, then /mlopsctl/<name>. *ret NULL without a home. Owner: the caller.
  */
 int mlo_user_file(char *const *env, const char *name, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* The same for what may be deleted at any time: $XDG_CACHE_HOME, else ~/.cache. */
+int mlo_user_cache(char *const *env, const char *name, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* A file without a name in `folder` (NULL: /tmp), so that nothing stays of it whatever happens. */
 int mlo_open_temporary(const char *folder, int *ret_fd, struct mlo_err *err) MLO_MUST_CHECK;

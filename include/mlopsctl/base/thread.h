@@ -6,6 +6,8 @@
 
 /* CPUs this process may use: affinity mask and cgroup v1/v2 quota (rounded up), at least 1. */
 unsigned mlo_cpu_count(void);
+/* CPUs that the cgroup's quota grants, 1.5 say; 0: there is no quota. */
+double mlo_cpu_quota(void);
 /*
  * Calls fn(ctx, i) for i in [0, n) on up to `threads` threads, in no order. The first failure stops the rest
  * from starting and is returned in err. fn must be safe to run beside itself.
