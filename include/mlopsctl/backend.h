@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <mlopsctl/base/err.h>
+#include <mlopsctl/base/mem.h>
 
 /* c[m][n] = a[m][k] b[k][n]; c is dense in its rows. Nothing may overlap. */
 struct mlo_matmul {
@@ -101,9 +101,10 @@ struct mlo_dense_weights { /* k rows and n columns, neither 0 */
     size_t bias_step;  /* 1; 0: one number for all columns */
     float beta;
     struct mlo_activation activation;
+    struct mlo_arena *memory; /* where packed weights go, beside those that run before; NULL: their own */
 };
 struct mlo_dense;
-/* Borrows the weights for the call. Owner of *ret: the caller. */
+/* Borrows the weights for the call. Owner of *ret: the caller; `memory` has to outlive it. */
 int mlo_dense_new(const struct mlo_dense_weights *from, struct mlo_dense **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_dense_free(struct mlo_dense *d);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define ARENA_ALIGN ((size_t)16)
 #define ARENA_BLOCK ((size_t)64 << 10)
 #define ARENA_LARGE ((size_t)512 << 10) /* from there on in huge pages */
 #define ARENA_STEP  ((size_t)64 << 20)  /* a block is not made larger for what may come */
@@ -125,28 +126,51 @@ static struct mlo_arena_block *arena_block(struct mlo_arena *a, size_t bytes, st
     return b;
 }
 
-void *mlo_arena_alloc(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err)
+/* Bytes in front of the next that are aligned. */
+static size_t gap_of(const struct mlo_arena_block *b, size_t align)
 {
-    size_t bytes;
-    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - 15) {
-        mlo_fail_nomem(err);
-        return NULL;
-    }
-    bytes = (bytes + 15) & ~(size_t)15;
-    if (bytes > a->max || a->used > a->max - bytes) {
+    return -((uintptr_t)b->data + b->used) & (align - 1);
+}
+
+static void *take(struct mlo_arena *a, size_t bytes, size_t align, struct mlo_err *err)
+{
+    size_t most = bytes + align - ARENA_ALIGN; /* with a gap in front */
+    if (most > a->max || a->used > a->max - most) {
         mlo_fail(err, MLO_EINVALID, "needs more than %zu bytes of memory", a->max);
         return NULL;
     }
     struct mlo_arena_block *b = a->head;
-    if (!b || b->size - b->used < bytes) {
-        b = arena_block(a, bytes, err);
+    if (!b || b->size - b->used < gap_of(b, align) + bytes) {
+        b = arena_block(a, most, err);
         if (!b)
             return NULL;
     }
-    void *p = (char *)b->data + b->used;
-    b->used += bytes;
-    a->used += bytes;
-    return memset(p, 0, bytes);
+    size_t gap = gap_of(b, align);
+    void *p = (char *)b->data + b->used + gap;
+    b->used += gap + bytes;
+    a->used += gap + bytes;
+    return p;
+}
+
+void *mlo_arena_alloc(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    bytes = (bytes + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
+    void *p = take(a, bytes, ARENA_ALIGN, err);
+    return p ? memset(p, 0, bytes) : NULL;
+}
+
+void *mlo_arena_bytes(struct mlo_arena *a, size_t bytes, struct mlo_err *err)
+{
+    if (bytes > SIZE_MAX / 2) {
+        mlo_fail_nomem(err);
+        return NULL;
+    }
+    return take(a, (bytes + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1), 64, err);
 }
 
 char *mlo_arena_strndup(struct mlo_arena *a, const char *s, size_t n, struct mlo_err *err)

@@ -32,13 +32,23 @@ static int read_zeros(const struct mlo_array *w, const struct mlo_array *zero, s
     return 0;
 }
 
-static int fill(struct mlo_int8_weights *w, const struct mlo_array *from, const struct mlo_array *zero,
-                struct mlo_err *err)
+static int take_memory(struct mlo_int8_weights *w, struct mlo_arena *memory, struct mlo_err *err)
 {
     size_t bytes = mlo_int8_packed_bytes(w->k, w->n);
-    w->packed = bytes ? aligned_alloc(64, (bytes + 63) & ~(size_t)63) : NULL;
-    if (!w->packed)
-        return mlo_fail_nomem(err);
+    if (bytes && memory) {
+        w->packed = mlo_arena_bytes(memory, bytes, err);
+        return w->packed ? 0 : err->code;
+    }
+    w->packed = w->own = bytes ? aligned_alloc(64, (bytes + 63) & ~(size_t)63) : NULL;
+    return w->packed ? 0 : mlo_fail_nomem(err);
+}
+
+static int fill(struct mlo_int8_weights *w, const struct mlo_array *from, const struct mlo_array *zero,
+                struct mlo_arena *memory, struct mlo_err *err)
+{
+    int rc = take_memory(w, memory, err);
+    if (rc != 0)
+        return rc;
     w->sums = mlo_calloc(w->n, sizeof *w->sums, err);
     if (!w->sums)
         return err->code;
@@ -46,7 +56,7 @@ static int fill(struct mlo_int8_weights *w, const struct mlo_array *from, const 
     return read_zeros(from, zero, w->n, &w->zeros, err);
 }
 
-int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero,
+int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, struct mlo_arena *memory,
                          struct mlo_int8_weights **ret, struct mlo_err *err)
 {
     struct mlo_int8_weights *made = mlo_calloc(1, sizeof *made, err);
@@ -54,7 +64,7 @@ int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero
         return err->code;
     made->k = (size_t)w->dims[0];
     made->n = (size_t)w->dims[1];
-    int rc = fill(made, w, zero, err);
+    int rc = fill(made, w, zero, memory, err);
     if (rc != 0)
         mlo_int8_weights_free(made);
     else
@@ -67,7 +77,7 @@ void mlo_int8_weights_free(void *weights)
     struct mlo_int8_weights *w = weights;
     if (!w)
         return;
-    free(w->packed);
+    free(w->own);
     free(w->sums);
     free(w->zeros);
     free(w->scales);

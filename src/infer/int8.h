@@ -12,12 +12,14 @@
 struct mlo_int8_weights {
     size_t k, n;
     void *packed;
+    void *own;             /* that it lies in; NULL: an arena */
     int32_t *sums, *zeros; /* of each column; zeros NULL: all 0 */
     float *scales, *bias;  /* of each column; NULL: none */
 };
 /* w a matrix of bytes, and zero (NULL: none) one byte, or one for each column? */
 bool mlo_int8_fits(const struct mlo_array *w, const struct mlo_array *zero);
-int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero,
+/* memory: where packed weights go, which has to outlive them; NULL: their own. */
+int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, struct mlo_arena *memory,
                          struct mlo_int8_weights **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_int8_weights_free(void *w);
 

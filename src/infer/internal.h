@@ -44,6 +44,7 @@ struct mlo_plan {
     struct mlo_plan_graph *graph;
     struct mlo_port_type *inputs, *outputs;
     size_t n_inputs, n_outputs;
+    struct mlo_arena weights; /* packed ones, in the order of the steps */
 };
 
 /* Each value that a step uses, its subgraphs' captures among them. */

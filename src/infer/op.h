@@ -31,8 +31,9 @@ struct mlo_op_prepare {
     const struct mlo_node *node;
     const struct mlo_array *const *constant; /* of each input that is known already; NULL */
     size_t n_in;
-    const void *params; /* of a fused step: what the pass said */
-    bool *packed;       /* of each input: to be set for a constant that runs will not look at */
+    const void *params;       /* of a fused step: what the pass said */
+    bool *packed;             /* of each input: to be set for a constant that runs will not look at */
+    struct mlo_arena *memory; /* for packed weights: outlives the state; NULL: there is none */
 };
 struct mlo_op {
     const char *name;

@@ -17,7 +17,8 @@ static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
                                      .bias = b ? b->data : NULL,
                                      .bias_step = b && b->n > 1,
                                      .beta = d->beta,
-                                     .activation = d->activation};
+                                     .activation = d->activation,
+                                     .memory = p->memory};
     struct mlo_dense *made = NULL;
     int rc = mlo_dense_new(&from, &made, err);
     p->packed[1] = true;

@@ -17,7 +17,7 @@ static int spread(const struct mlo_array *from, size_t n, float **ret, struct ml
 static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
 {
     struct mlo_int8_weights *w = NULL;
-    int rc = mlo_int8_weights_new(p->constant[WEIGHTS], p->constant[ZEROS], &w, err);
+    int rc = mlo_int8_weights_new(p->constant[WEIGHTS], p->constant[ZEROS], p->memory, &w, err);
     if (rc == 0)
         rc = spread(p->constant[SCALES], w->n, &w->scales, err);
     if (rc == 0 && p->constant[BIAS])

@@ -262,7 +262,7 @@ static int prepare_matmul_integer(const struct mlo_op_prepare *p, void **ret, st
     const struct mlo_array *w = p->constant[1], *zero = p->n_in > 3 ? p->constant[3] : NULL;
     struct mlo_int8_weights *made = NULL;
     int rc = mlo_int8_fits(w, zero) && (p->n_in < 4 || zero || p->node->inputs[3] == MLO_NO_VALUE)
-                 ? mlo_int8_weights_new(w, zero, &made, err)
+                 ? mlo_int8_weights_new(w, zero, p->memory, &made, err)
                  : 0;
     *ret = made;
     return rc;

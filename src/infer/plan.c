@@ -14,6 +14,7 @@
 struct maker { /* while a plan is made */
     const struct mlo_plan_opts *opts;
     struct mlo_session session; /* folding runs here */
+    struct mlo_arena *weights;
 };
 
 static void free_graph(struct mlo_plan_graph *g);
@@ -66,7 +67,8 @@ static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_
 }
 
 /* *ret_packed: owner the caller; of each input whether runs will not look at it. */
-static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, bool **ret_packed, struct mlo_err *err)
+static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, struct mlo_arena *weights,
+                   bool **ret_packed, struct mlo_err *err)
 {
     MLO_AUTOFREE const struct mlo_array **constant = mlo_calloc(s->n_in + 1, sizeof *constant, err);
     MLO_AUTOFREE bool *packed = mlo_calloc(s->n_in + 1, sizeof *packed, err);
@@ -74,7 +76,7 @@ static int prepare(const struct mlo_plan_graph *g, struct mlo_step *s, bool **re
         return err->code;
     for (size_t i = 0; i < s->n_in; i++)
         constant[i] = constant_of(g, s->in[i]);
-    struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params, packed};
+    struct mlo_op_prepare p = {s->node, constant, s->n_in, s->params, packed, weights};
     int rc = s->op->prepare ? s->op->prepare(&p, &s->state, err) : 0;
     if (rc == 0)
         *ret_packed = mlo_steal(&packed);
@@ -139,7 +141,7 @@ static int fold(struct maker *m, struct mlo_plan_graph *g, struct mlo_step *s, b
 {
     struct mlo_err ignored = MLO_ERR_INIT;
     MLO_AUTOFREE bool *packed = NULL;
-    int rc = prepare(g, s, &packed, err);
+    int rc = prepare(g, s, NULL, &packed, err);
     if (rc == 0 && !g->frame)
         rc = mlo_frame_take(&m->session, g, &g->frame, err);
     if (rc != 0)
@@ -360,7 +362,7 @@ static int prepare_all(struct maker *m, struct mlo_plan_graph *g, struct mlo_err
             forget(m, g, i);
     for (size_t i = 0; i < g->n_steps; i++) {
         MLO_AUTOFREE bool *packed = NULL;
-        if (prepare(g, &g->steps[i], &packed, err) != 0)
+        if (prepare(g, &g->steps[i], m->weights, &packed, err) != 0)
             return mlo_step_fail(&g->steps[i], err);
         for (size_t k = 0; k < g->steps[i].n_in && !m->opts->plain; k++)
             if (packed[k] && --uses[g->steps[i].in[k]] == 0)
@@ -433,7 +435,7 @@ static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, st
 
 static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struct mlo_err *err)
 {
-    struct maker m = {.opts = opts};
+    struct maker m = {.opts = opts, .weights = &p->weights};
     const struct mlo_graph *g = p->model->graph;
     mlo_session_init(&m.session, p);
     m.session.buffer_max = MLO_FOLD_BYTES_MAX;
@@ -458,6 +460,7 @@ int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts,
         return err->code;
     }
     p->model = model;
+    mlo_arena_init(&p->weights, SIZE_MAX / 2);
     int rc = make_plan(p, opts ? opts : &usual, err);
     if (rc != 0)
         mlo_plan_free(p);
@@ -473,6 +476,7 @@ void mlo_plan_free(struct mlo_plan *p)
     free_graph(p->graph);
     free(p->inputs);
     free(p->outputs);
+    mlo_arena_release(&p->weights);
     mlo_onnx_close(p->model);
     free(p);
 }

@@ -75,6 +75,8 @@ void mlo_arena_init(struct mlo_arena *a, size_t max);
 void mlo_arena_release(struct mlo_arena *a);
 /* Zeroed, aligned to 16 bytes. */
 void *mlo_arena_alloc(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err) MLO_MUST_CHECK;
+/* Not zeroed, aligned to 64 bytes. */
+void *mlo_arena_bytes(struct mlo_arena *a, size_t bytes, struct mlo_err *err) MLO_MUST_CHECK;
 char *mlo_arena_strndup(struct mlo_arena *a, const char *s, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

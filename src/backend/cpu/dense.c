@@ -14,6 +14,7 @@ struct mlo_dense {
     size_t block;       /* rows that stay in the second cache while panels pass */
     float *bias;        /* of all panels, then the weights; aligned to 64 */
     float *weights;
+    void *own;  /* what both lie in; NULL: an arena */
     bool skips; /* zeros of a row need not be multiplied: all weights are finite */
     struct mlo_activation activation;
 };
@@ -143,6 +144,16 @@ static void pack(struct mlo_dense *d, const struct mlo_dense_weights *from, size
         d->bias[j] = from->beta * from->bias[j * from->bias_step];
 }
 
+static int take_memory(struct mlo_dense *d, size_t bytes, struct mlo_arena *memory, struct mlo_err *err)
+{
+    if (memory) {
+        d->bias = mlo_arena_bytes(memory, bytes, err);
+        return d->bias ? 0 : err->code;
+    }
+    d->bias = d->own = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+    return d->bias ? 0 : mlo_fail_nomem(err);
+}
+
 int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_kernels *kernels,
                    struct mlo_dense **ret, struct mlo_err *err)
 {
@@ -158,11 +169,12 @@ int mlo_dense_make(const struct mlo_dense_weights *from, const struct mlo_dense_
                             .activation = from->activation};
     d->block = d->block ? d->block : kernels->rows;
     size_t bias = (up_to_lanes(d, d->n) * sizeof *d->bias + 63) & ~(size_t)63;
-    if (count_weights(d, &n_weights))
-        d->bias = aligned_alloc(64, (bias + n_weights * sizeof *d->weights + 63) & ~(size_t)63);
-    if (!d->bias) {
+    int rc = count_weights(d, &n_weights)
+                 ? take_memory(d, bias + n_weights * sizeof *d->weights, from->memory, err)
+                 : mlo_fail_nomem(err);
+    if (rc != 0) {
         mlo_dense_free(d);
-        return mlo_fail_nomem(err);
+        return rc;
     }
     d->weights = d->bias + bias / sizeof *d->bias;
     pack(d, from, n_weights);
@@ -179,7 +191,7 @@ void mlo_dense_free(struct mlo_dense *d)
 {
     if (!d)
         return;
-    free(d->bias);
+    free(d->own);
     free(d);
 }
 
@@ -222,12 +234,14 @@ void mlo_activate_f32(const struct mlo_activation *a, float *y, size_t n)
     activate(mlo_dense_widest(), a, y, n);
 }
 
-/* Tiles of nearly the same height. Rows that lie a multiple of 4096 bytes apart fall into one set of the
- * first cache, which holds eight. */
+/* Tiles of nearly the same height; the first two have the next panel brought, each one half of it. Rows that
+ * lie a multiple of 4096 bytes apart fall into one set of the first cache, which holds eight. */
 void mlo_dense_panel(const struct mlo_dense_kernels *kernels, struct mlo_dense_tile t, bool narrow, size_t m)
 {
     void (*const *tile)(const struct mlo_dense_tile *t) = narrow ? kernels->tile_narrow : kernels->tile;
     size_t most = t.a_row % 1024 == 0 && kernels->rows > 8 ? 8 : kernels->rows;
+    size_t half = t.k * kernels->lanes / (narrow ? 2 : 1);
+    t.ahead = t.b + 2 * half;
     if (m <= most) {
         tile[m - 1](&t);
         return;
@@ -237,6 +251,7 @@ void mlo_dense_panel(const struct mlo_dense_kernels *kernels, struct mlo_dense_t
         tile[rows - 1](&t);
         t.a += rows * t.a_row;
         t.c += rows * t.c_row;
+        t.ahead = t.ahead == t.b + 2 * half ? t.ahead + half : t.b;
         m -= rows;
     }
 }

@@ -14,6 +14,7 @@ struct mlo_dense_tile { /* c = bias + a b: some rows, the columns of one panel *
     const float *a;
     size_t a_row;
     const float *b, *bias; /* of the panel; aligned to 64 */
+    const float *ahead;    /* half as long as the panel: what is read next, perhaps not there */
     size_t k, n;           /* n: columns that count */
     float *c;
     size_t c_row;

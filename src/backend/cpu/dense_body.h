@@ -15,6 +15,8 @@ INLINE void add_products(const struct mlo_dense_tile *t, size_t k, unsigned rows
                          real sum[][2])
 {
     real b[2];
+    if (rows > 3) /* fewer are no faster than what they read */
+        __builtin_prefetch(t->ahead + k * vectors * LANES / 2, 0, 2);
     UNROLL for (unsigned v = 0; v < vectors; v++) b[v] = load(t->b + (k * vectors + v) * LANES);
     UNROLL for (unsigned r = 0; r < rows; r++)
     {

@@ -13,6 +13,12 @@
 #define MLO_INT8_GROUP ((size_t)4)
 #define MLO_INT8_ROWS  ((size_t)8) /* most of a tile */
 
+struct mlo_int8_tile {
+    const uint8_t *a;
+    size_t a_row, rows, k; /* rows: at most MLO_INT8_ROWS */
+    const int8_t *panel;
+    const int8_t *ahead; /* half as long as the panel: what is read next, perhaps not there */
+};
 typedef void mlo_int8_fn(const struct mlo_int8_product *p);
 
 enum mlo_int8_kind { MLO_INT8_PLAIN, MLO_INT8_AVX2, MLO_INT8_VNNI, MLO_INT8_KINDS };

@@ -47,18 +47,18 @@ HELPER void tile_of(const uint8_t *a, size_t a_row, size_t rows, size_t k, const
     }
 }
 
-TARGET static void tile(const uint8_t *a, size_t a_row, size_t rows, size_t k, const int8_t *panel,
-                        int32_t *sums)
+TARGET static void tile(const struct mlo_int8_tile *t, int32_t *sums)
 {
+    const int8_t *panel = t->panel;
     for (size_t j = 0; j < MLO_INT8_PANEL; j += 8, panel += 8 * MLO_INT8_GROUP)
-        for (size_t r = 0; r < rows; r += 4) {
-            const uint8_t *from = a + r * a_row;
+        for (size_t r = 0; r < t->rows; r += 4) {
+            const uint8_t *from = t->a + r * t->a_row;
             int32_t *to = sums + r * MLO_INT8_PANEL + j;
-            if (rows - r >= 4)
-                tile_of(from, a_row, 4, k, panel, to);
+            if (t->rows - r >= 4)
+                tile_of(from, t->a_row, 4, t->k, panel, to);
             else
-                for (size_t one = 0; one < rows - r; one++)
-                    tile_of(from + one * a_row, a_row, 1, k, panel, to + one * MLO_INT8_PANEL);
+                for (size_t one = 0; one < t->rows - r; one++)
+                    tile_of(from + one * t->a_row, t->a_row, 1, t->k, panel, to + one * MLO_INT8_PANEL);
         }
 }
 

@@ -60,64 +60,81 @@ INLINE floats take_floats(const float *p)
     return v;
 }
 
-/* Of one row: sums of the columns from `first` on become results. Arrays are looked up once: what is written
- * could be them, for all the compiler knows. */
-INLINE void finish_ints(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
-                        int32_t *to, size_t first, size_t n)
+struct columns { /* what sums of some columns become results with; NULL: none of it */
+    const int32_t *sums, *zeros;
+    const float *scales, *bias;
+};
+
+INLINE struct columns columns_at(const struct mlo_int8_product *p, size_t first)
 {
-    const int32_t *column = p->sums + first, *zeros = p->zeros ? p->zeros + first : NULL;
-    int32_t zero = r->zero, rest = r->rest;
-    size_t j = 0;
-    for (; j + LANES <= n; j += LANES) {
-        ints v = take_ints(sums + j) - take_ints(column + j) * zero;
-        if (zeros)
-            v -= take_ints(zeros + j) * rest;
-        memcpy(to + j, &v, sizeof v);
-    }
-    for (; j < n; j++)
-        to[j] = sums[j] - column[j] * zero - (zeros ? zeros[j] * rest : 0);
+    return (struct columns){p->sums + first, p->zeros ? p->zeros + first : NULL,
+                            p->c ? NULL : p->scales + first, p->bias && !p->c ? p->bias + first : NULL};
 }
 
-INLINE void finish_floats(const struct mlo_int8_product *p, const struct tile_row *r, const int32_t *sums,
-                          float *to, size_t first, size_t n)
+/* One vector of columns of all rows of a tile; what the columns have is looked up once. */
+INLINE void finish_vector(const struct columns *c, const struct tile_row *rows, size_t n_rows,
+                          const int32_t *sums, void *to, size_t to_row)
 {
-    const int32_t *column = p->sums + first, *zeros = p->zeros ? p->zeros + first : NULL;
-    const float *scales = p->scales + first, *bias = p->bias ? p->bias + first : NULL;
-    int32_t zero = r->zero, rest = r->rest;
-    float scale = r->scale;
-    size_t j = 0;
+    ints column = take_ints(c->sums), zeros = c->zeros ? take_ints(c->zeros) : column - column;
+    floats scales = {0}, bias = {0};
+    if (c->scales)
+        scales = take_floats(c->scales);
+    if (c->bias)
+        bias = take_floats(c->bias);
+    for (size_t r = 0; r < n_rows; r++, sums += MLO_INT8_PANEL, to = (char *)to + to_row) {
+        ints v = take_ints(sums) - column * rows[r].zero - zeros * rows[r].rest;
+        if (c->scales) {
+            floats y = __builtin_convertvector(v, floats) * (scales * rows[r].scale);
+            if (c->bias)
+                y += bias;
+            memcpy(to, &y, sizeof y);
+        } else {
+            memcpy(to, &v, sizeof v);
+        }
+    }
+}
+
+INLINE void finish_column(const struct columns *c, const struct tile_row *rows, size_t n_rows,
+                          const int32_t *sums, void *to, size_t to_row)
+{
+    for (size_t r = 0; r < n_rows; r++, sums += MLO_INT8_PANEL, to = (char *)to + to_row) {
+        int32_t v = *sums - *c->sums * rows[r].zero - (c->zeros ? *c->zeros * rows[r].rest : 0);
+        float y = c->scales ? (float)v * (*c->scales * rows[r].scale) + (c->bias ? *c->bias : 0) : 0;
+        memcpy(to, c->scales ? (void *)&y : (void *)&v, sizeof v);
+    }
+}
+
+INLINE void finish_tile(const struct mlo_int8_product *p, const struct tile_row *rows, size_t n_rows,
+                        const int32_t *sums, size_t top, size_t first)
+{
+    size_t n = p->n - first < MLO_INT8_PANEL ? p->n - first : MLO_INT8_PANEL, j = 0;
+    size_t at = top * p->n + first, to_row = p->n * sizeof(float);
+    char *to = p->c ? (char *)(p->c + at) : (char *)(p->y + at);
     for (; j + LANES <= n; j += LANES) {
-        ints v = take_ints(sums + j) - take_ints(column + j) * zero;
-        if (zeros)
-            v -= take_ints(zeros + j) * rest;
-        floats y = __builtin_convertvector(v, floats) * (take_floats(scales + j) * scale);
-        if (bias)
-            y += take_floats(bias + j);
-        memcpy(to + j, &y, sizeof y);
+        struct columns c = columns_at(p, first + j);
+        finish_vector(&c, rows, n_rows, sums + j, to + j * sizeof(float), to_row);
     }
     for (; j < n; j++) {
-        int32_t v = sums[j] - column[j] * zero - (zeros ? zeros[j] * rest : 0);
-        to[j] = (float)v * (scales[j] * scale) + (bias ? bias[j] : 0);
+        struct columns c = columns_at(p, first + j);
+        finish_column(&c, rows, n_rows, sums + j, to + j * sizeof(float), to_row);
     }
 }
 
 #define BAND ((size_t)64) /* rows that go through a panel while it is near */
 
+/* Tiles of nearly the same height; the first two have the next panel brought, each one half of it. */
 INLINE void multiply_panel(const struct mlo_int8_product *p, const struct tile_row *rows, size_t top,
-                           size_t m, size_t first, const int8_t *panel)
+                           size_t m, size_t first, const int8_t *panel, size_t panel_bytes)
 {
     _Alignas(64) int32_t sums[MLO_INT8_ROWS * MLO_INT8_PANEL];
-    size_t n = p->n - first < MLO_INT8_PANEL ? p->n - first : MLO_INT8_PANEL;
-    for (size_t i = 0; i < m; i += MLO_INT8_ROWS) {
-        size_t some = m - i < MLO_INT8_ROWS ? m - i : MLO_INT8_ROWS;
-        tile(p->a + (top + i) * p->a_row, p->a_row, some, p->k, panel, sums);
-        for (size_t r = 0; r < some; r++) {
-            size_t at = (top + i + r) * p->n + first;
-            if (p->c)
-                finish_ints(p, &rows[i + r], sums + r * MLO_INT8_PANEL, p->c + at, first, n);
-            else
-                finish_floats(p, &rows[i + r], sums + r * MLO_INT8_PANEL, p->y + at, first, n);
-        }
+    struct mlo_int8_tile t = {.a_row = p->a_row, .k = p->k, .panel = panel, .ahead = panel + panel_bytes};
+    size_t tiles = (m + MLO_INT8_ROWS - 1) / MLO_INT8_ROWS;
+    for (size_t i = 0, at = 0; i < tiles; i++, at += t.rows) {
+        t.a = p->a + (top + at) * p->a_row;
+        t.rows = (m - at + tiles - i - 1) / (tiles - i);
+        tile(&t, sums);
+        finish_tile(p, rows + at, t.rows, sums, top + at, first);
+        t.ahead = i == 0 ? t.ahead + panel_bytes / 2 : panel;
     }
 }
 
@@ -131,6 +148,6 @@ TARGET void MULTIPLY(const struct mlo_int8_product *p)
         for (size_t i = 0; i < m; i++)
             rows[i] = row_of(p, top + i);
         for (size_t first = 0; first < p->n; first += MLO_INT8_PANEL, panel += panel_bytes)
-            multiply_panel(p, rows, top, m, first, panel);
+            multiply_panel(p, rows, top, m, first, panel, panel_bytes);
     }
 }
