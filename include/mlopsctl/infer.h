@@ -90,6 +90,11 @@ void mlo_session_limit(struct mlo_session *s, size_t bytes);
  * only costs. */
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /*
+ * fn(ctx, 0) is called when a run begins with its first step, fn(ctx, i) after i of the plan's steps are
+ * done; but not in a run that is the first of its shapes. NULL: no longer.
+ */
+void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done), void *ctx);
+/*
  * Runs the model. in: one value for each input, borrowed for the call. *ret_out: one for each output, which
  * live until the next run of this session. An input that does not fit is MLO_EUSAGE and named.
  */
@@ -128,9 +133,14 @@ int mlo_embed(struct mlo_embedder *e, const struct mlo_slice *texts, size_t n, s
  */
 struct mlo_node_cost {
     const char *domain, *op, *node;
-    char shape[MLO_ARRAY_TEXT]; /* of its first output; "" when it is no array */
-    uint64_t flops;      /* products exactly, two for each; others one an element of the output; moving: 0 */
-    uint64_t bytes;      /* of its inputs and outputs */
+    char shape[MLO_ARRAY_TEXT];  /* of its first output; "" when it is no array */
+    uint64_t products;           /* exactly, two operations for each */
+    enum mlo_dtype product_type; /* F32, F64 or I8 */
+    uint64_t
+        flops; /* these, and for each element of the output what its function takes, roughly; moving: 0 */
+    uint64_t bytes;      /* of its inputs and outputs; of a table what is taken out of it; of views 0 */
+    uint64_t weights;    /* of these: constants that are read as a whole */
+    uint64_t reads;      /* of kernels that read the same again and again (trees): bytes in all; else 0 */
     uint64_t parameters; /* elements of its constant inputs */
 };
 int mlo_plan_costs(const struct mlo_plan *p, const struct mlo_value *in, size_t n, struct mlo_node_cost **ret,

@@ -81,7 +81,14 @@ struct mlo_session {
     struct mlo_arena texts;
     struct mlo_buffer *scratch; /* of the step that runs */
     struct mlo_value *out;
+    void (*watch)(void *ctx, size_t done); /* of the main graph's steps; NULL */
+    void *watch_ctx;
 };
+static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
+{
+    if (s->watch)
+        s->watch(s->watch_ctx, done);
+}
 /* Without memory for outputs: of a plan that is being made. */
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p);
 void mlo_session_release(struct mlo_session *s);
@@ -114,9 +121,10 @@ int mlo_layout_watch(struct mlo_session *s, struct mlo_frame *f, struct mlo_layo
                      struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_layout_fits(const struct mlo_layout *l, const struct mlo_value *in);
 size_t mlo_layout_bytes(const struct mlo_layout *l);
-/* base: that many bytes, aligned to 64. *ret_strayed: nothing is given, and the layout is to be freed. */
-int mlo_layout_run(struct mlo_layout *l, unsigned char *base, const struct mlo_value *in, bool *ret_strayed,
-                   const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+/* s: the layout's session, whose arena is that large, aligned to 64. *ret_strayed: nothing is given, and the
+ * layout is to be freed. */
+int mlo_layout_run(struct mlo_layout *l, const struct mlo_session *s, const struct mlo_value *in,
+                   bool *ret_strayed, const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_layout_free(struct mlo_layout *l);
 
 #endif

@@ -361,15 +361,16 @@ static void stray(const struct mlo_op_call *c)
             mlo_value_drop(c->session, c->out[i]);
 }
 
-int mlo_layout_run(struct mlo_layout *l, unsigned char *base, const struct mlo_value *in, bool *ret_strayed,
-                   const struct mlo_value **ret_out, struct mlo_err *err)
+int mlo_layout_run(struct mlo_layout *l, const struct mlo_session *s, const struct mlo_value *in,
+                   bool *ret_strayed, const struct mlo_value **ret_out, struct mlo_err *err)
 {
     const struct mlo_graph *g = l->graph->graph;
     void *const *place = l->place;
-    if (l->base != base)
-        settle(l, base);
+    if (l->base != s->arena)
+        settle(l, s->arena);
     for (size_t i = 0; i < g->n_inputs; i++)
         l->values[g->inputs[i]].array.data = in[i].array.data;
+    mlo_session_tell(s, 0);
     for (size_t i = 0; i < l->graph->n_steps; i++) {
         struct mlo_op_call *c = &l->calls[i];
         int rc = mlo_call_run(c, err);
@@ -381,6 +382,7 @@ int mlo_layout_run(struct mlo_layout *l, unsigned char *base, const struct mlo_v
         if (*ret_strayed)
             return 0;
         place += c->n_out;
+        mlo_session_tell(s, i + 1);
     }
     for (size_t i = 0; i < g->n_outputs; i++) {
         l->results[i].kind = MLO_KIND_ARRAY;

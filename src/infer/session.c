@@ -238,12 +238,17 @@ void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct
 
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
 {
+    bool is_main = f->graph == s->plan->graph;
+    if (is_main)
+        mlo_session_tell(s, 0);
     for (size_t i = 0; i < f->graph->n_steps; i++) {
         const struct mlo_step *step = &f->graph->steps[i];
         int rc = mlo_step_run(s, f, step, err);
         if (rc != 0)
             return rc;
         mlo_step_drop_dead(s, f, step);
+        if (is_main)
+            mlo_session_tell(s, i + 1);
     }
     return 0;
 }
@@ -427,7 +432,7 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
         forget_run(s);
     s->held = !l;
     if (l) {
-        int rc = mlo_layout_run(l, s->arena, in, &strayed, ret_out, err);
+        int rc = mlo_layout_run(l, s, in, &strayed, ret_out, err);
         if (!strayed)
             return rc;
         free_layouts(s);
@@ -478,6 +483,12 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
 void mlo_session_limit(struct mlo_session *s, size_t bytes)
 {
     s->memory_max = bytes;
+}
+
+void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done), void *ctx)
+{
+    s->watch = fn;
+    s->watch_ctx = ctx;
 }
 
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)
