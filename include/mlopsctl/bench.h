@@ -230,6 +230,61 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
                 struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_compared_release(struct mlo_compared *c);
 
+/* ---- what holds a model back ---- */
+
+enum mlo_bound { /* what a step cannot be faster than */
+                 MLO_BOUND_COMPUTE,
+                 MLO_BOUND_L1, /* the levels in their order */
+                 MLO_BOUND_L2,
+                 MLO_BOUND_L3,
+                 MLO_BOUND_MEMORY,
+                 MLO_BOUND_STEP, /* beginning a step at all */
+                 MLO_BOUND_WAKE, /* waking the threads that share it */
+                 MLO_BOUNDS
+};
+const char *mlo_bound_name(enum mlo_bound b); /* "compute", "second cache", "step" */
+struct mlo_explained_step {
+    struct mlo_node_cost cost;
+    double ns, limit_ns; /* as it is; at what binds it */
+    enum mlo_bound bound;
+};
+struct mlo_explained_bound { /* of all steps that it binds */
+    size_t n;
+    double ns, limit_ns;
+};
+#define MLO_EXPLAINED_TEXT 512
+struct mlo_explained {                /* release with mlo_explained_release */
+    struct mlo_explained_step *steps; /* in the order of the plan; texts are the plan's */
+    size_t n;
+    double run_ns;     /* a run; what steps take adds up to that and rest_ns */
+    double rest_ns;    /* between steps */
+    double timing_ns;  /* what timing a step took; it is taken off */
+    double request_ns; /* as requests were answered under the load; 0: the same */
+    uint64_t runs;     /* that were looked at */
+    double run_bytes;  /* what a run goes through: all weights, and the most that one step has of values */
+    unsigned threads;
+    struct mlo_explained_bound bounds[MLO_BOUNDS];
+    char sentence[MLO_EXPLAINED_TEXT]; /* what holds it back, and what would help */
+};
+struct mlo_explain_opts {
+    double seconds;    /* 0: 1 */
+    double request_ns; /* as in mlo_explained */
+    unsigned threads;  /* of the session; 0: 1 */
+    const struct mlo_clock *clock;
+    bool (*stop)(void *ctx); /* may be NULL */
+    void *stop_ctx;
+};
+/* Runs the plan with these inputs for a while, every other time with a look at the clock after each step. */
+int mlo_explain(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_limits *limits,
+                const struct mlo_explain_opts *o, struct mlo_explained *ret,
+                struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_explained_release(struct mlo_explained *e);
+/* The arithmetic of it: steps have costs and ns, and run_ns, threads and request_ns are set; the rest is
+ * found. */
+void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e);
+/* How much faster a run were if what takes `ns` of it took limit_ns. */
+double mlo_explained_gain(const struct mlo_explained *e, double ns, double limit_ns);
+
 /* ---- results that are kept ---- */
 
 struct mlo_bench_case {

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SPLIT_FLOPS ((uint64_t)4 << 20) /* some 40 us: several times what waking a thread takes */
-
 /* ---- attributes ---- */
 
 static const struct mlo_attr *typed(const struct mlo_node *n, const char *name, enum mlo_attr_kind kind)
@@ -207,7 +205,7 @@ void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
                   void (*fn)(void *ctx, size_t part, size_t parts), void *ctx)
 {
     struct mlo_team *t = c->session->team;
-    size_t parts = t && flops >= SPLIT_FLOPS ? mlo_team_threads(t) : 1;
+    size_t parts = t && flops >= MLO_SPLIT_FLOPS ? mlo_team_threads(t) : 1;
     parts = parts < most ? parts : most;
     if (parts > 1)
         mlo_team_run(t, parts, fn, ctx);
