@@ -24,6 +24,7 @@ struct watching {
     double *scratch;
     size_t runs, cap;
     unsigned repeat;
+    double clock_ns; /* of one reading, which is part of every time */
 };
 
 static void look(void *ctx, size_t done)
@@ -39,7 +40,7 @@ static int run_times(struct watching *w, unsigned times, double *ret_ns, struct 
     int rc = 0;
     for (unsigned i = 0; rc == 0 && i < times; i++)
         rc = mlo_session_run(w->session, w->in, w->n_in, &out, err);
-    *ret_ns = fmax((double)(mlo_clock_now(w->clock) - from) / times, 0);
+    *ret_ns = fmax((double)(mlo_clock_now(w->clock) - from) - w->clock_ns, 0) / times;
     return rc;
 }
 
@@ -81,16 +82,16 @@ static double middle(struct watching *w, double *x)
 }
 
 /* Nothing that the noise of two medians makes of it: around what reading the clock takes alone. */
-static double cost_of_look(const struct watching *w, double plain, double looked, double clock_ns)
+static double cost_of_look(const struct watching *w, double plain, double looked)
 {
-    return fmin(fmax((looked - plain) / (double)(w->n + 1), clock_ns / 2), 2 * clock_ns);
+    return fmin(fmax((looked - plain) / (double)(w->n + 1), w->clock_ns / 2), 2 * w->clock_ns);
 }
 
-static void read_times(struct watching *w, double clock_ns, struct mlo_explained *e)
+static void read_times(struct watching *w, struct mlo_explained *e)
 {
     double sum = 0;
     e->run_ns = middle(w, w->plain);
-    e->timing_ns = cost_of_look(w, e->run_ns, middle(w, w->looked), clock_ns);
+    e->timing_ns = cost_of_look(w, e->run_ns, middle(w, w->looked));
     e->runs = w->runs;
     for (size_t i = 0; i < w->n; i++)
         sum += e->steps[i].ns = fmax(middle(w, w->steps + i * w->cap) - e->timing_ns, 0);
@@ -119,11 +120,11 @@ static int prepare(struct watching *w, const struct mlo_plan *plan, unsigned thr
     return rc;
 }
 
-static int choose_repeat(struct watching *w, double clock_ns, struct mlo_err *err)
+static int choose_repeat(struct watching *w, struct mlo_err *err)
 {
-    double ns = 0, least = OVERHEADS * clock_ns;
+    double ns = 0;
     int rc = run_times(w, 1, &ns, err);
-    double repeat = ceil(least / fmax(ns - clock_ns, 1));
+    double repeat = ceil(OVERHEADS * w->clock_ns / fmax(ns, 1));
     w->repeat = repeat < 1 ? 1 : repeat > REPEAT_MAX ? REPEAT_MAX : (unsigned)repeat;
     return rc;
 }
@@ -133,13 +134,14 @@ static int watch_steps(struct watching *w, const struct mlo_plan *plan, const st
 {
     struct mlo_timer t;
     mlo_timer_measure(o->clock, &t);
+    w->clock_ns = t.overhead;
     int rc = prepare(w, plan, e->threads, err);
     if (rc == 0)
-        rc = choose_repeat(w, t.overhead, err);
+        rc = choose_repeat(w, err);
     if (rc == 0)
         rc = run_pairs(w, o, err);
     if (rc == 0)
-        read_times(w, t.overhead, e);
+        read_times(w, e);
     mlo_session_free(w->session);
     free(w->at);
     free(w->steps);

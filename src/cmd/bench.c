@@ -70,6 +70,15 @@ static const struct mlo_opt opts_table[] = {
      .arg = "SHARE",
      .help = "how much slower is no failure yet; as a rule 0.05",
      .offset = offsetof(struct mlo_bench_args, tolerance)},
+    {.name = "explain",
+     .type = MLO_OPT_FLAG,
+     .help = "show how long each step takes, which limit of the machine it runs into, and what removing that "
+             "would give",
+     .offset = offsetof(struct mlo_bench_args, explain)},
+    {.name = "calibrate",
+     .type = MLO_OPT_FLAG,
+     .help = "measure the machine's limits again for --explain, instead of those kept from the first time",
+     .offset = offsetof(struct mlo_bench_args, calibrate)},
     {.name = "save-baseline",
      .type = MLO_OPT_STRING,
      .arg = "NAME",
@@ -129,8 +138,12 @@ static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, s
     if (rc != 0)
         return rc;
     rc = mlo_measure(side.runner, &b->load, &how, &m, err);
+    if (rc == 0 && b->args->explain && !m.stopped)
+        rc = mlo_bench_explain(b, who, &side, &m, err);
     if (rc == 0)
         rc = keep_case(b, batch, &side, &m, err);
+    else
+        mlo_measured_release(&m);
     mlo_bench_side_release(&side);
     return rc;
 }
@@ -149,6 +162,8 @@ static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
         rc = mlo_bench_side_open(b, who, batch, &to, err);
     if (rc == 0)
         rc = mlo_compare(from.runner, to.runner, &b->load, &how, ret, err);
+    if (rc == 0 && b->args->explain && !ret->stopped)
+        rc = mlo_bench_explain(b, who, &to, &ret->b, err);
     if (rc == 0) {
         rc = keep_case(b, batch, &to, &ret->b, err);
         ret->b = (struct mlo_measured){0};
@@ -185,6 +200,8 @@ static int bench_batches(struct mlo_bench *b, const struct mlo_bench_who *who,
     }
     if (rc == 0)
         mlo_bench_put_verdicts(b, c, n);
+    if (rc == 0)
+        rc = mlo_bench_put_explained(b, err);
     for (size_t i = 0; i < b->n_batches; i++)
         mlo_compared_release(&c[i]);
     if (rc == 0 && b->stopped)
@@ -254,6 +271,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
     if (rc == 0)
         rc = describe(b, &m, err);
     struct mlo_bench_who who = {m.plan, b->args->target};
+    if (rc == 0 && b->args->explain)
+        rc = mlo_bench_limits(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     mlo_model_release(&m);
@@ -283,6 +302,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = b.args->no_record || b.args->history ? bench(&b, err) : bench_recorded(&b, err);
     if (rc == 0)
         rc = verdict(&b, err);
+    for (size_t i = 0; i < b.n_explained; i++)
+        mlo_explained_release(&b.explained[i]);
     mlo_bench_result_release(&b.result);
     mlo_bench_result_release(&b.kept);
     free(b.dims);
@@ -292,6 +313,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"how fast is it", "mlopsctl bench model.onnx --batch 1,8,64"},
     {"keep that as what later runs are held against", "mlopsctl bench model.onnx --save-baseline native"},
+    {"what holds it back", "mlopsctl bench model.onnx --explain"},
     {0},
 };
 

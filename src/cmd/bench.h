@@ -13,7 +13,7 @@ struct mlo_bench_args {
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
-    bool no_record, force, history;
+    bool no_record, force, history, explain, calibrate;
     struct mlo_strings dims;
 };
 struct mlo_bench {
@@ -25,7 +25,10 @@ struct mlo_bench {
     size_t batches[MLO_BENCH_BATCHES], n_batches;
     struct mlo_bench_result result, kept; /* what is measured; what it is held against, when that is kept */
     bool has_kept, stopped;
-    enum mlo_gate gate; /* the worst so far */
+    enum mlo_gate gate;                                /* the worst so far */
+    struct mlo_limits limits;                          /* of the machine, for --explain */
+    struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
+    size_t n_explained;
 };
 
 /* ---- bench_options.c ---- */
@@ -75,6 +78,15 @@ int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_r
 bool mlo_bench_same_model(const char *a, const char *b); /* of whatever version */
 /* The result as an artifact of the run, and as the baseline when asked for. */
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_explain.c ---- */
+
+/* What the machine can do, kept or measured: into b->limits. */
+int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+/* Where the time of the plan goes that was measured just now: into b->explained. */
+int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
+                      const struct mlo_measured *m, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_history.c ---- */
 

@@ -91,6 +91,11 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
                         "a baseline is recorded: --save-baseline does not go with --no-record");
     if (b->args->target && !mlo_bench_is_foreign(b->args->target))
         return mlo_fail(err, MLO_EUSAGE, "--target '%s' is neither command:LINE nor a URL", b->args->target);
+    if (b->args->explain && (b->args->target || b->args->history))
+        return mlo_fail(err, MLO_EUSAGE,
+                        "--explain looks into our engine while it runs: not with --target or --history");
+    if (b->args->calibrate && !b->args->explain)
+        return mlo_fail(err, MLO_EUSAGE, "--calibrate goes with --explain");
     int rc = read_batches(b, err);
     if (rc == 0)
         rc = read_dims(b, err);

@@ -1,0 +1,284 @@
+/* bench --explain: the machine's limits, kept in the user's cache, and what each step of a model makes of
+ * them. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mlopsctl/base/io.h>
+#include <mlopsctl/base/text.h>
+
+#include "bench.h"
+
+#define LIMITS_FILE  "limits.json"
+#define LIMITS_BYTES ((size_t)64 << 10)
+#define SHOWN_STEPS  ((size_t)20) /* in the text */
+#define SHOWN_NODE   ((size_t)32) /* bytes of a name */
+
+/* ---- the machine ---- */
+
+static bool read_kept(const char *path, struct mlo_limits *ret)
+{
+    struct mlo_err ignored = MLO_ERR_INIT;
+    MLO_AUTOFREE char *text = NULL;
+    size_t n = 0;
+    return path && mlo_slurp_at(AT_FDCWD, path, LIMITS_BYTES, &text, &n, &ignored) == 0 &&
+           mlo_limits_read(text, n, ret, &ignored) == 0;
+}
+
+/* What cannot be kept is measured again the next time. */
+static void keep(struct mlo_bench *b, char *path)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, LIMITS_BYTES);
+    char *slash = strrchr(path, '/');
+    int rc = mlo_limits_write(&b->limits, &text, &err);
+    *slash = '\0';
+    if (rc == 0)
+        rc = mlo_mkdirs_at(AT_FDCWD, path, 0700, &err);
+    *slash = '/';
+    if (rc == 0)
+        rc = mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0600, &err);
+    if (rc != 0)
+        mlo_warn(b->ctx, "the machine's limits are not kept: %s", err.msg);
+}
+
+int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *path = NULL;
+    int rc = mlo_user_cache(b->ctx->env, LIMITS_FILE, &path, err);
+    if (rc != 0 || (!b->args->calibrate && read_kept(path, &b->limits)))
+        return rc;
+    mlo_note(b->ctx, "measuring what the machine can do, once");
+    rc = mlo_calibrate(NULL, &b->limits, err);
+    if (rc == 0 && path)
+        keep(b, path);
+    return rc;
+}
+
+/* ---- the model ---- */
+
+int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
+                      const struct mlo_measured *m, struct mlo_err *err)
+{
+    bool waits = b->load.rate > 0 || b->load.callers > 1;
+    struct mlo_explain_opts how = {.request_ns = waits ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
+                                   .stop = b->load.stop,
+                                   .stop_ctx = b->load.stop_ctx};
+    if (b->n_explained == MLO_BENCH_BATCHES)
+        return 0;
+    int rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
+    b->n_explained += rc == 0;
+    return rc;
+}
+
+/* ---- what is shown ---- */
+
+static void put_limits(struct mlo_bench *b)
+{
+    const struct mlo_limits *l = &b->limits;
+    struct mlo_report *r = b->ctx->report;
+    char text[256], wake[MLO_HUMAN_MAX], step[MLO_HUMAN_MAX], quota[48] = "no quota";
+    if (l->quota > 0)
+        snprintf(quota, sizeof quota, "a quota of %.2f", l->quota);
+    snprintf(text, sizeof text, "%u CPUs, %s; of one core %.1f GFLOP/s of float32, %.1f of float64", l->cpus,
+             quota, 1e-9 * l->f32, 1e-9 * l->f64);
+    if (l->int8 > 0)
+        snprintf(text + strlen(text), sizeof text - strlen(text), ", %.1f GOP/s of int8", 1e-9 * l->int8);
+    mlo_report_text(r, "machine", "machine", text);
+    snprintf(text, sizeof text,
+             "%.0f GB/s from the first cache, %.0f from the second, %.0f from the third, %.1f from memory; a "
+             "step %s, waking a thread %s",
+             1e-9 * l->read[MLO_LEVEL_L1], 1e-9 * l->read[MLO_LEVEL_L2], 1e-9 * l->read[MLO_LEVEL_L3],
+             1e-9 * l->read[MLO_LEVEL_MEMORY], mlo_human_duration((uint64_t)l->step_ns, step),
+             mlo_human_duration((uint64_t)l->wake_ns, wake));
+    mlo_report_text(r, "machine_reads", "reads", text);
+}
+
+static void add_limits(struct mlo_report *r, const struct mlo_limits *l)
+{
+    cJSON *o = cJSON_CreateObject(), *read = cJSON_AddObjectToObject(o, "bytes_per_s");
+    static const char *const levels[MLO_LEVELS] = {"first_cache", "second_cache", "third_cache", "memory"};
+    cJSON_AddStringToObject(o, "cpu", l->cpu);
+    mlo_json_add_u64(o, "cpus", l->cpus);
+    mlo_json_add_double(o, "quota_cpus", l->quota);
+    mlo_json_add_double(o, "float32_per_s", l->f32);
+    mlo_json_add_double(o, "float64_per_s", l->f64);
+    mlo_json_add_double(o, "int8_per_s", l->int8);
+    mlo_json_add_double(o, "bfloat16_per_s", l->bf16);
+    for (size_t i = 0; i < MLO_LEVELS; i++)
+        mlo_json_add_double(read, levels[i], l->read[i]);
+    mlo_json_add_double(o, "step_ns", l->step_ns);
+    mlo_json_add_double(o, "wake_ns", l->wake_ns);
+    mlo_json_add_double(o, "clock_ns", l->clock_ns);
+    mlo_report_json(r, "limits", o);
+}
+
+static const struct mlo_column answer_columns[] = {{"batch", "BATCH", MLO_CELL_U64},
+                                                   {"run_ns", "RUN", MLO_CELL_DURATION},
+                                                   {"rest_ns", "BETWEEN", MLO_CELL_DURATION},
+                                                   {"timing_ns", "A LOOK", MLO_CELL_DURATION},
+                                                   {"runs", "RUNS", MLO_CELL_U64},
+                                                   {"answer", "WHAT HOLDS IT BACK", MLO_CELL_TEXT}};
+
+static void put_answers(struct mlo_bench *b)
+{
+    struct mlo_report *r = b->ctx->report;
+    mlo_report_table(r, "explained", NULL, answer_columns, MLO_COUNT(answer_columns), NULL);
+    for (size_t i = 0; i < b->n_explained; i++) {
+        const struct mlo_explained *e = &b->explained[i];
+        mlo_cell_u64(r, b->batches[i]);
+        mlo_cell_u64(r, (uint64_t)e->run_ns);
+        mlo_cell_u64(r, (uint64_t)e->rest_ns);
+        mlo_cell_u64(r, (uint64_t)e->timing_ns);
+        mlo_cell_u64(r, e->runs);
+        mlo_cell_text(r, e->sentence);
+    }
+}
+
+static double rounded(const struct mlo_bench *b, double v)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.3g", v);
+    return b->ctx->json ? v : strtod(text, NULL);
+}
+
+/* ---- limits ---- */
+
+static const struct mlo_column bound_columns[] = {
+    {"batch", "BATCH", MLO_CELL_U64},       {"limit", "LIMIT", MLO_CELL_TEXT},
+    {"steps", "STEPS", MLO_CELL_U64},       {"ns", "TIME", MLO_CELL_DURATION},
+    {"share", "OF ALL", MLO_CELL_DOUBLE},   {"of_limit", "OF LIMIT", MLO_CELL_DOUBLE},
+    {"gain", "IF REACHED", MLO_CELL_DOUBLE}};
+
+static void put_bounds(struct mlo_bench *b, size_t i)
+{
+    const struct mlo_explained *e = &b->explained[i];
+    struct mlo_report *r = b->ctx->report;
+    for (int k = 0; k < MLO_BOUNDS; k++) {
+        const struct mlo_explained_bound *bound = &e->bounds[k];
+        if (bound->n == 0)
+            continue;
+        mlo_cell_u64(r, b->batches[i]);
+        mlo_cell_text(r, mlo_bound_name((enum mlo_bound)k));
+        mlo_cell_u64(r, bound->n);
+        mlo_cell_u64(r, (uint64_t)bound->ns);
+        mlo_cell_double(r, rounded(b, bound->ns / e->run_ns));
+        mlo_cell_double(r, rounded(b, bound->ns > 0 ? bound->limit_ns / bound->ns : 0));
+        mlo_cell_double(r, rounded(b, mlo_explained_gain(e, bound->ns, bound->limit_ns)));
+    }
+}
+
+/* ---- steps ---- */
+
+static const struct mlo_column step_columns[] = {{"batch", "BATCH", MLO_CELL_U64},
+                                                 {"step", "STEP", MLO_CELL_TEXT},
+                                                 {"node", "NODE", MLO_CELL_TEXT},
+                                                 {"shape", "OUTPUT", MLO_CELL_TEXT},
+                                                 {"ns", "TIME", MLO_CELL_DURATION},
+                                                 {"share", "OF ALL", MLO_CELL_DOUBLE},
+                                                 {"gflop_per_s", "GFLOP/S", MLO_CELL_DOUBLE},
+                                                 {"gb_per_s", "GB/S", MLO_CELL_DOUBLE},
+                                                 {"limit", "LIMIT", MLO_CELL_TEXT},
+                                                 {"of_limit", "OF LIMIT", MLO_CELL_DOUBLE},
+                                                 {"gain", "IF REACHED", MLO_CELL_DOUBLE}};
+static const struct mlo_column more_columns[] = {{"flops", "", MLO_CELL_U64},
+                                                 {"bytes", "", MLO_CELL_U64},
+                                                 {"weights", "", MLO_CELL_U64},
+                                                 {"limit_ns", "", MLO_CELL_U64}};
+
+static void put_node(struct mlo_bench *b, const char *name)
+{
+    char text[SHOWN_NODE + 4];
+    size_t n = strlen(name);
+    if (b->ctx->json || n <= SHOWN_NODE) {
+        mlo_cell_text(b->ctx->report, name);
+        return;
+    }
+    snprintf(text, sizeof text, "%.*s...", (int)mlo_utf8_cut(name, SHOWN_NODE), name);
+    mlo_cell_text(b->ctx->report, text);
+}
+
+static void put_rate(struct mlo_bench *b, uint64_t work, double ns)
+{
+    if (ns > 0)
+        mlo_cell_double(b->ctx->report, rounded(b, (double)work / ns));
+    else
+        mlo_cell_none(b->ctx->report);
+}
+
+static void put_step(struct mlo_bench *b, size_t batch, const struct mlo_explained *e,
+                     const struct mlo_explained_step *s)
+{
+    struct mlo_report *r = b->ctx->report;
+    mlo_cell_u64(r, batch);
+    mlo_cell_text(r, s->cost.op);
+    put_node(b, s->cost.node);
+    mlo_cell_text(r, s->cost.shape);
+    mlo_cell_u64(r, (uint64_t)s->ns);
+    mlo_cell_double(r, rounded(b, s->ns / e->run_ns));
+    put_rate(b, s->cost.flops, s->ns);
+    put_rate(b, s->cost.reads > s->cost.bytes ? s->cost.reads : s->cost.bytes, s->ns);
+    mlo_cell_text(r, mlo_bound_name(s->bound));
+    mlo_cell_double(r, rounded(b, s->ns > 0 ? s->limit_ns / s->ns : 0));
+    mlo_cell_double(r, rounded(b, mlo_explained_gain(e, s->ns, s->limit_ns)));
+    if (!b->ctx->json)
+        return;
+    mlo_cell_u64(r, s->cost.flops);
+    mlo_cell_u64(r, s->cost.bytes);
+    mlo_cell_u64(r, s->cost.weights);
+    mlo_cell_u64(r, (uint64_t)s->limit_ns);
+}
+
+static int longest_first(const void *x, const void *y)
+{
+    const struct mlo_explained_step *const *a = x, *const *b = y;
+    return (*a)->ns != (*b)->ns ? ((*a)->ns < (*b)->ns ? 1 : -1) : (*a > *b) - (*a < *b);
+}
+
+static int put_steps(struct mlo_bench *b, size_t i, struct mlo_err *err)
+{
+    const struct mlo_explained *e = &b->explained[i];
+    MLO_AUTOFREE const struct mlo_explained_step **order = mlo_calloc(
+        e->n + 1, sizeof(struct mlo_explained_step *), err);
+    size_t shown = b->ctx->json || e->n <= SHOWN_STEPS ? e->n : SHOWN_STEPS;
+    double left = 0;
+    if (!order)
+        return err->code;
+    for (size_t k = 0; k < e->n; k++)
+        order[k] = &e->steps[k];
+    qsort(order, e->n, sizeof(struct mlo_explained_step *), longest_first);
+    for (size_t k = 0; k < e->n; k++)
+        if (k < shown)
+            put_step(b, b->batches[i], e, order[k]);
+        else
+            left += order[k]->ns;
+    if (shown < e->n)
+        mlo_report_note(b->ctx->report, "%zu more steps take %.1f %% of the time: --json has them",
+                        e->n - shown, 100 * left / e->run_ns);
+    return 0;
+}
+
+int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
+{
+    struct mlo_report *r = b->ctx->report;
+    struct mlo_column steps[MLO_COUNT(step_columns) + MLO_COUNT(more_columns)];
+    int rc = 0;
+    if (b->n_explained == 0)
+        return 0;
+    put_answers(b);
+    if (b->ctx->json)
+        add_limits(r, &b->limits);
+    else
+        put_limits(b);
+    mlo_report_table(r, "bounds", NULL, bound_columns, MLO_COUNT(bound_columns), NULL);
+    for (size_t i = 0; i < b->n_explained; i++)
+        put_bounds(b, i);
+    memcpy(steps, step_columns, sizeof step_columns);
+    memcpy(steps + MLO_COUNT(step_columns), more_columns, sizeof more_columns);
+    mlo_report_table(r, "steps", NULL, steps,
+                     MLO_COUNT(step_columns) + (b->ctx->json ? MLO_COUNT(more_columns) : 0), "no steps");
+    for (size_t i = 0; rc == 0 && i < b->n_explained; i++)
+        rc = put_steps(b, i, err);
+    return rc;
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# bench --explain: figures that hang together, kept limits, hostile names. How long anything takes is nobody's business here.
+. "${0%/*}/lib.sh"
+model=$G/onnx/pipelines/mlp/model.onnx trees=$G/onnx/pipelines/forest/model.onnx
+export XDG_CACHE_HOME="$T/cache"
+kept=$XDG_CACHE_HOME/mlopsctl/limits.json
+explain() { mlopsctl bench "$@" --explain --no-record --duration 200ms --warmup 200ms; }
+
+test_expect 'each step has its time, its rates and its limit; they add up to the run' '
+    explain "$model" --batch 1,64 --json >out && jq -e "
+        (.explained | map(.batch)) == [1, 64] and all(.explained[]; .run_ns > 0 and .runs >= 5 and (.answer | length) > 20)" out &&
+    jq -e ". as \$d | all(.explained[]; . as \$e | ([\$d.steps[] | select(.batch == \$e.batch).ns] | add) <= \$e.run_ns)" out &&
+    jq -e "all(.steps[]; .share >= 0 and .share <= 1 and .gain >= 1 and .of_limit <= 2 and .limit_ns >= 0 and .bytes >= .weights)" out &&
+    jq -e "([.bounds[].steps] | add) == (.steps | length) and all(.bounds[]; .limit | IN(\"compute\", \"first cache\", \"second cache\", \"third cache\", \"memory\", \"step\"))" out
+'
+test_expect 'dense layers are counted by rows, columns and weights' '
+    jq -e "[.steps[] | select(.step == \"Dense\" and .batch == 64) | .flops] | length >= 2 and all(. > 0)" out &&
+    jq -e "[.steps[] | select(.step == \"Dense\")] | group_by(.node) | all(.[0].weights == .[1].weights and ([.[].flops] | max / min | round) == 64)" out
+'
+test_expect 'text: a sentence, the machine, limits, steps' '
+    explain "$model" >out && grep -q "WHAT HOLDS IT BACK" out && grep -q "% of the time" out && grep -q "^machine .*GFLOP/s of float32" out && grep -q "IF REACHED" out
+'
+test_expect 'trees: what they read again and again is counted' '
+    explain "$trees" --batch 64 --json >out && jq -e ".steps[] | select(.step | startswith(\"TreeEnsemble\")) | .gb_per_s > 0 and .bytes > 0" out
+'
+test_expect 'limits are measured once and kept; --calibrate measures again; another machine is measured' '
+    [ -f "$kept" ] && jq ".f32 = 1.5e30 | .step_ns = 0" "$kept" >edited && cp edited "$kept" && explain "$model" --json 2>err | jq -e ".limits.float32_per_s == 1.5e30" && ! grep -q measuring err &&
+    explain "$model" --calibrate --json | jq -e ".limits.float32_per_s < 1e15" && jq -e ".f32 < 1e15" "$kept" &&
+    jq ".cpu = \"another\"" "$kept" >edited && cp edited "$kept" && explain "$model" 2>err && grep -q "measuring what the machine can do" err && ! grep -q another "$kept"
+'
+test_expect 'damage is measured again; a folder that cannot be written to only costs the next time' '
+    echo "{\"schema\":1" >"$kept" && explain "$model" && jq -e .f32 "$kept" && : >file &&
+    XDG_CACHE_HOME=$PWD/file explain "$model" 2>err && grep -q "limits are not kept" err
+'
+test_expect 'requests that come by themselves and several callers are explained, too' '
+    explain "$model" --rate 500 --json | jq -e ".explained[0].run_ns > 0" && explain "$model" --scenario multi --callers 3 --json | jq -e ".explained[0].run_ns > 0" &&
+    mlopsctl bench "$trees" --against "$model" --explain --batch 64 --duration 1s --warmup 200ms --json >out; jq -e ".explained[0].batch == 64 and (.steps[0].step | length) > 0" out
+'
+test_expect 'only our engine can be looked into' '
+    expect_code 2 mlopsctl bench "$model" --explain --target http://127.0.0.1:9/ && expect_code 2 mlopsctl bench "$model" --explain --history &&
+    expect_code 2 mlopsctl bench "$model" --calibrate
+'
+test_done
