@@ -43,6 +43,7 @@ struct mlo_exact_sum {
     double special; /* what Inf and NaN add up to */
 };
 void mlo_exact_sum_add(struct mlo_exact_sum *s, double x);
+void mlo_exact_sum_add_times(struct mlo_exact_sum *s, double x, uint32_t times); /* from 1 on */
 /* The same to the last bit, some times faster. */
 void mlo_exact_sum_add_all(struct mlo_exact_sum *s, const double *x, size_t n);
 void mlo_exact_sum_merge(struct mlo_exact_sum *s, const struct mlo_exact_sum *other);
@@ -80,7 +81,7 @@ struct mlo_bucket { /* low <= v < high */
     uint64_t count;
 };
 void mlo_sketch_release(struct mlo_sketch *s);
-void mlo_sketch_add(struct mlo_sketch *s, double v); /* finite */
+void mlo_sketch_add(struct mlo_sketch *s, double v, uint64_t times); /* finite */
 void mlo_sketch_merge(struct mlo_sketch *s, const struct mlo_sketch *other);
 int mlo_sketch_check(const struct mlo_sketch *s, struct mlo_err *err) MLO_MUST_CHECK;
 /* The value of this rank, 0 the smallest; 0 when there are none. */

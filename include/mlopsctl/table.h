@@ -148,6 +148,24 @@ int mlo_table_scan_in_order(struct mlo_table *t, const struct mlo_batch_writer *
  */
 int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* Cells of one column, of any rows: for what is counted whatever row it stands in. */
+struct mlo_column_cells {
+    size_t column; /* of the table's */
+    size_t n;
+    struct mlo_batch_column cells;
+    const uint32_t *times; /* how often each stands, which may be never; NULL: once */
+};
+typedef int (*mlo_cells_fn)(void *ctx, unsigned worker, const struct mlo_column_cells *c,
+                            struct mlo_err *err);
+/*
+ * The same cells, column by column: where a file keeps its columns apart (Parquet) several times as fast, as
+ * what a column needs stays in the cache, and each value of a dictionary is given once. Any other file is
+ * read by rows.
+ */
+int mlo_table_scan_columns(struct mlo_table *t, mlo_cells_fn fn, void *ctx, struct mlo_scan_result *ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_table_sample_columns(struct mlo_table *t, size_t parts, mlo_cells_fn fn, void *ctx, bool *ret_given,
+                             struct mlo_err *err) MLO_MUST_CHECK;
 /* How many workers fn may hear of. */
 unsigned mlo_table_workers(const struct mlo_table *t);
 

@@ -33,9 +33,9 @@ static void count_tails(struct mlo_profile_column *c, const double *v, size_t n)
     double first = c->bins.edges[0], last = c->bins.edges[c->bins.n_edges - 1];
     for (size_t i = 0; i < n; i++)
         if (v[i] < first)
-            mlo_sketch_add(&c->below, v[i]);
+            mlo_sketch_add(&c->below, v[i], 1);
         else if (v[i] >= last)
-            mlo_sketch_add(&c->above, v[i]);
+            mlo_sketch_add(&c->above, v[i], 1);
 }
 
 struct chunk { /* what is made of each value */
@@ -137,8 +137,10 @@ void mlo_count_pending(struct mlo_profile_column *c, struct mlo_pending *p)
 void mlo_count_numbers(struct mlo_profile_column *c, struct mlo_pending *p, const struct mlo_batch_column *b,
                        size_t rows)
 {
+    size_t whole = b->numbers && !b->cell ? rows / CHUNK * CHUNK : 0;
     mlo_count_states(c, b, rows);
-    for (size_t r = 0, n; r < rows; r += n) {
+    mlo_count_values(c, b->numbers, whole); /* where they are */
+    for (size_t r = whole, n; r < rows; r += n) {
         n = MLO_PENDING_VALUES - p->n < rows - r ? MLO_PENDING_VALUES - p->n : rows - r;
         p->n += mlo_batch_values(b, r, n, p->values + p->n);
         if (p->n == MLO_PENDING_VALUES)
@@ -300,4 +302,80 @@ int mlo_count_texts(struct mlo_profile_column *c, struct mlo_recent *recent, con
     for (size_t r = 0; rc == 0 && r < rows; r += AHEAD)
         rc = count_some(c, recent, b, r, rows - r < AHEAD ? rows - r : AHEAD, err);
     return rc;
+}
+
+/* ---- values that stand several times ---- */
+
+#define TIMES_FEW 4 /* then they are so many values: many at once are faster than one several times */
+
+static void count_value(struct mlo_profile_column *c, double v, uint32_t times)
+{
+    size_t bin = mlo_bins_find(&c->bins, v);
+    double d = v - c->centre;
+    c->counts[bin] += times;
+    if (c->type == MLO_COLUMN_NUMBER && c->bins.n_edges > 0 && (bin == 0 || bin == c->bins.n_edges))
+        mlo_sketch_add(bin == 0 ? &c->below : &c->above, v, times);
+    mlo_exact_sum_add_times(&c->sum, d, times);
+    mlo_exact_sum_add_times(&c->squares, d * d, times);
+    c->min = v < c->min ? v : c->min;
+    c->max = v > c->max ? v : c->max;
+    c->n += times;
+}
+
+static void count_state(struct mlo_profile_column *c, uint8_t cell, uint32_t times)
+{
+    c->missing += cell == MLO_CELL_MISSING ? times : 0;
+    c->nan += cell == MLO_CELL_NAN ? times : 0;
+    c->bad += cell == MLO_CELL_BAD ? times : 0;
+}
+
+static void count_number_times(struct mlo_profile_column *c, struct mlo_pending *p,
+                               const struct mlo_column_cells *cells)
+{
+    const struct mlo_batch_column *b = &cells->cells;
+    for (size_t i = 0; i < cells->n; i++) {
+        uint32_t times = cells->times[i];
+        if (b->cell && b->cell[i] != MLO_CELL_OK) {
+            count_state(c, b->cell[i], times);
+        } else if (times > TIMES_FEW) {
+            count_value(c, b->numbers[i], times);
+        } else { /* all of them, though fewer may stay: no branch */
+            if (p->n > MLO_PENDING_VALUES - TIMES_FEW)
+                mlo_count_pending(c, p);
+            for (size_t k = 0; k < TIMES_FEW; k++)
+                p->values[p->n + k] = b->numbers[i];
+            p->n += times;
+        }
+    }
+}
+
+static int count_text_times(struct mlo_profile_column *c, const struct mlo_column_cells *cells,
+                            struct mlo_err *err)
+{
+    const struct mlo_batch_column *b = &cells->cells;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < cells->n; i++) {
+        if (b->cell && b->cell[i] != MLO_CELL_OK) {
+            count_state(c, b->cell[i], cells->times[i]);
+        } else if (cells->times[i] > 0) {
+            struct mlo_slice s = mlo_batch_text(b, i);
+            rc = mlo_categories_add(&c->categories, s.ptr, s.len, cells->times[i], err);
+            c->n += cells->times[i];
+        }
+    }
+    return rc;
+}
+
+int mlo_count_cells(struct mlo_profile_column *c, union mlo_waiting *w, const struct mlo_column_cells *cells,
+                    struct mlo_err *err)
+{
+    bool text = c->type == MLO_COLUMN_TEXT;
+    if (text)
+        return cells->times ? count_text_times(c, cells, err)
+                            : mlo_count_texts(c, &w->recent, &cells->cells, cells->n, err);
+    if (cells->times)
+        count_number_times(c, &w->pending, cells);
+    else
+        mlo_count_numbers(c, &w->pending, &cells->cells, cells->n);
+    return 0;
 }

@@ -172,6 +172,9 @@ union mlo_waiting { /* of one column */
     struct mlo_pending pending;
     struct mlo_recent recent; /* TEXT */
 };
+/* Any of these. */
+int mlo_count_cells(struct mlo_profile_column *c, union mlo_waiting *w, const struct mlo_column_cells *cells,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- calendar.c ---- */
 

@@ -41,10 +41,15 @@ struct scan {
 
 /* ---- the sample ---- */
 
-static int keep_numbers(struct sample *s, const struct mlo_batch_column *b, size_t rows, struct mlo_err *err)
+static int keep_numbers(struct scan *s, size_t column, const struct mlo_batch_column *b, size_t rows,
+                        struct mlo_err *err)
 {
-    int rc = mlo_grow(&s->values, &s->cap, s->n + rows, sizeof *s->values, err);
-    s->n += rc == 0 ? mlo_batch_values(b, 0, rows, s->values + s->n) : 0;
+    struct sample *to = &s->samples[column];
+    const struct mlo_profile_column *c = &s->parts[0]->columns[column];
+    if (c->type == MLO_COLUMN_TEXT || c->role == MLO_ROLE_IGNORE)
+        return 0;
+    int rc = mlo_grow(&to->values, &to->cap, to->n + rows, sizeof *to->values, err);
+    to->n += rc == 0 ? mlo_batch_values(b, 0, rows, to->values + to->n) : 0;
     return rc;
 }
 
@@ -109,8 +114,7 @@ static int keep_values(struct scan *s, const struct mlo_batch *b, struct mlo_err
     const struct mlo_profile *p = s->parts[0];
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++)
-        if (p->columns[i].type != MLO_COLUMN_TEXT && p->columns[i].role != MLO_ROLE_IGNORE)
-            rc = keep_numbers(&s->samples[i], &b->columns[i], b->n_rows, err);
+        rc = keep_numbers(s, i, &b->columns[i], b->n_rows, err);
     return rc == 0 && mlo_outcome_is_wanted(p) ? mlo_kept_add(&s->kept, p, b, err) : rc;
 }
 
@@ -120,6 +124,16 @@ static int look_ahead(void *ctx, unsigned worker, const struct mlo_batch *b, str
     (void)worker;
     pthread_mutex_lock(&s->lock);
     int rc = keep_values(s, b, err);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static int look_ahead_at(void *ctx, unsigned worker, const struct mlo_column_cells *c, struct mlo_err *err)
+{
+    struct scan *s = ctx;
+    (void)worker;
+    pthread_mutex_lock(&s->lock);
+    int rc = keep_numbers(s, c->column, &c->cells, c->n, err);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -153,6 +167,14 @@ static int wait_for_edges(struct scan *s, struct mlo_err *err)
 
 /* ---- a batch ---- */
 
+static int count_cells(void *ctx, unsigned worker, const struct mlo_column_cells *cells, struct mlo_err *err)
+{
+    struct scan *s = ctx;
+    struct mlo_profile_column *c = &s->parts[worker]->columns[cells->column];
+    return c->role == MLO_ROLE_IGNORE ? 0
+                                      : mlo_count_cells(c, &s->waiting[worker][cells->column], cells, err);
+}
+
 static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
 {
     struct scan *s = ctx;
@@ -160,13 +182,9 @@ static int count_batch(void *ctx, unsigned worker, const struct mlo_batch *b, st
     bool first = !s->ready_made && b->sequence < SAMPLE_BATCHES;
     int rc = s->ready_made ? 0 : first ? keep_batch(s, worker, b, err) : wait_for_edges(s, err);
     for (size_t i = 0; rc == 0 && i < p->n_columns; i++) {
-        struct mlo_profile_column *c = &p->columns[i];
-        if (c->role == MLO_ROLE_IGNORE)
-            continue;
-        if (c->type == MLO_COLUMN_TEXT)
-            rc = mlo_count_texts(c, &s->waiting[worker][i].recent, &b->columns[i], b->n_rows, err);
-        else if (!first)
-            mlo_count_numbers(c, &s->waiting[worker][i].pending, &b->columns[i], b->n_rows);
+        const struct mlo_column_cells cells = {.column = i, .n = b->n_rows, .cells = b->columns[i]};
+        if (!first || p->columns[i].type == MLO_COLUMN_TEXT)
+            rc = count_cells(s, worker, &cells, err);
     }
     if (rc == 0 && s->parts[0]->exact)
         rc = mlo_exact_add(s->parts[0]->exact, worker, b, err);
@@ -250,9 +268,26 @@ static int add_up(struct scan *s, const struct mlo_scan_result *st, struct mlo_e
     return rc;
 }
 
-static int scan_rows(struct scan *s, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
+/* Is there anything that the cells of a column alone do not tell? */
+static bool needs_rows(const struct scan *s)
+{
+    const struct mlo_profile_opts *o = s->opts;
+    return o->exact || o->sample || o->windows || s->parts[0]->outcome || mlo_outcome_is_wanted(s->parts[0]);
+}
+
+static int look(struct scan *s, struct mlo_table *t, struct mlo_err *err)
+{
+    int rc = needs_rows(s)
+                 ? mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err)
+                 : mlo_table_sample_columns(t, SAMPLE_BATCHES, look_ahead_at, s, &s->ready_made, err);
+    return rc == 0 && s->ready_made ? make_edges(s, false, err) : rc;
+}
+
+static int scan_all(struct scan *s, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
 {
     struct mlo_windows *w = s->opts->windows;
+    if (s->ready_made && !needs_rows(s))
+        return mlo_table_scan_columns(t, count_cells, s, ret, err);
     return w ? mlo_windows_scan(w, t, s->opts, count_batch, s, ret, err)
              : mlo_table_scan(t, count_batch, s, ret, err);
 }
@@ -288,11 +323,9 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
     s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
     s->ready_made = s->opts->like;
     if (rc == 0 && !s->ready_made)
-        rc = mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err);
-    if (rc == 0 && s->ready_made && !s->opts->like)
-        rc = make_edges(s, false, err);
+        rc = look(s, t, err);
     if (rc == 0)
-        rc = scan_rows(s, t, &st, err);
+        rc = scan_all(s, t, &st, err);
     if (rc == 0 && !s->ready_made && !s->edges)
         rc = make_edges(s, true, err);
     return rc != 0 ? rc : add_up(s, &st, err);

@@ -73,9 +73,9 @@ static void add_bucket(struct mlo_sketch *s, uint32_t id, unsigned level, uint64
         collapse(s);
 }
 
-void mlo_sketch_add(struct mlo_sketch *s, double v)
+void mlo_sketch_add(struct mlo_sketch *s, double v, uint64_t times)
 {
-    add_bucket(s, (uint32_t)(mlo_order_key(v) >> DROPPED_BITS), 0, 1);
+    add_bucket(s, (uint32_t)(mlo_order_key(v) >> DROPPED_BITS), 0, times);
 }
 
 void mlo_sketch_merge(struct mlo_sketch *s, const struct mlo_sketch *other)

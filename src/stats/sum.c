@@ -31,6 +31,11 @@ static void normalise(struct mlo_exact_sum *s)
 
 void mlo_exact_sum_add(struct mlo_exact_sum *s, double x)
 {
+    mlo_exact_sum_add_times(s, x, 1);
+}
+
+void mlo_exact_sum_add_times(struct mlo_exact_sum *s, double x, uint32_t times)
+{
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     uint64_t mantissa = bits & (((uint64_t)1 << MANTISSA_BITS) - 1);
@@ -43,9 +48,9 @@ void mlo_exact_sum_add(struct mlo_exact_sum *s, double x)
         mantissa |= (uint64_t)1 << MANTISSA_BITS;
     unsigned place = exponent ? exponent - 1 : 0;
     size_t at = place / LIMB_BITS;
-    unsigned __int128 wide = (unsigned __int128)mantissa << (place % LIMB_BITS);
+    unsigned __int128 wide = (unsigned __int128)mantissa * times << (place % LIMB_BITS); /* 116 bits */
     uint64_t sign = bits >> 63 ? UINT64_MAX : 0; /* two's complement by hand: (v ^ sign) - sign */
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         uint64_t part = (uint64_t)(wide >> (i * LIMB_BITS)) & UINT32_MAX;
         s->limb[at + i] += (part ^ sign) - sign;
     }

@@ -2,6 +2,10 @@
  * Parquet as a form of table. Each row group is cut into spans that begin where a page of its largest column
  * begins, so that as few pages as possible are decompressed twice; each thread takes the next span and gives
  * its rows in batches. Spans and batches depend on the file and the columns alone, never on the threads.
+ *
+ * Read by columns, a span is one column of a row group, or some pages of it where there are few columns for
+ * the threads. Then a thread needs no more memory than one page and one dictionary, and both stay in its
+ * cache.
  */
 #include "parquet.h"
 
@@ -16,14 +20,26 @@
 #define SAMPLE_ROWS ((uint64_t)640)     /* of one place that is looked at ahead */
 #define PLACE_ROWS  ((uint64_t)1 << 19) /* of the file for each group of such places */
 #define PLACES_MIN  ((uint64_t)4)
+#define SPANS_LEAST ((uint64_t)4)  /* a thread, by columns: so that they end together */
+#define CELLS       ((size_t)2048) /* given at a time, by columns: in the first cache */
 
 struct span {
-    size_t group;
+    size_t group, column; /* column: of those wanted, when read by columns */
     uint64_t from, to;
     uint64_t sequence; /* of its first batch */
 };
+struct alone { /* one column at a time, whichever it is */
+    struct mlo_parquet_cursor cursor;
+    struct mlo_rows rows, given;
+    uint32_t codes[CELLS];
+    size_t column; /* of those wanted; SIZE_MAX: none yet */
+    bool telling;  /* counts, before it goes on */
+    size_t told;
+    struct mlo_column_cells cells;
+};
 struct parquet_worker {
     struct mlo_parquet_scratch scratch;
+    struct alone alone;
     struct mlo_parquet_cursor *cursors; /* of each wanted column */
     struct mlo_rows rows;               /* cells as the file has them */
     struct mlo_rows given;              /* columns that the caller wants as another type */
@@ -44,8 +60,8 @@ struct parquet {
     struct parquet_worker *workers;
     unsigned n_workers;
     pthread_mutex_t lock; /* all below */
-    size_t next_group;
-    size_t group; /* being cut: starts[at] is where the next span begins */
+    size_t next_group, next_column;
+    size_t group, column; /* being cut: starts[at] is where the next span begins */
     uint64_t *starts;
     size_t n_starts, at;
     uint64_t sequence;
@@ -72,21 +88,42 @@ static size_t largest_leaf(const struct parquet *t, size_t group)
     return best;
 }
 
-static int cut_group(struct parquet *t, size_t group, struct mlo_err *err)
+/* Where spans of these rows or more begin, at pages of this leaf. */
+static int cut(struct parquet *t, size_t leaf, uint64_t apart, struct mlo_err *err)
 {
     free(t->starts);
     t->starts = NULL;
     t->n_starts = t->at = 0;
-    t->group = group;
-    if (t->n_want > 0) {
-        int rc = mlo_parquet_page_starts(&t->file, group, largest_leaf(t, group), SPAN_ROWS, &t->starts,
-                                         &t->n_starts, err);
+    if (apart < t->file.groups[t->group].rows) {
+        int rc = mlo_parquet_page_starts(&t->file, t->group, leaf, apart, &t->starts, &t->n_starts, err);
         if (rc != 0 || t->n_starts > 0)
             return rc;
     }
     t->starts = mlo_calloc(1, sizeof *t->starts, err); /* the whole */
     t->n_starts = t->starts ? 1 : 0;
     return t->starts ? 0 : MLO_EIO;
+}
+
+static int cut_group(struct parquet *t, struct mlo_err *err)
+{
+    t->group = t->next_group++;
+    if (t->file.groups[t->group].rows == 0)
+        return 0;
+    return t->n_want > 0 ? cut(t, largest_leaf(t, t->group), SPAN_ROWS, err) : cut(t, 0, UINT64_MAX, err);
+}
+
+static int cut_column(struct parquet *t, struct mlo_err *err)
+{
+    t->group = t->next_group;
+    t->column = t->next_column;
+    uint64_t rows = t->file.groups[t->group].rows, chunks = (uint64_t)t->file.n_groups * t->n_want;
+    uint64_t parts = (SPANS_LEAST * t->n_workers + chunks - 1) / chunks, apart = UINT64_MAX;
+    t->counted.rows += t->column == 0 ? rows : 0;
+    t->next_column = (t->column + 1) % t->n_want;
+    t->next_group += t->next_column == 0;
+    if (parts > 1)
+        apart = rows / parts > SPAN_ROWS ? rows / parts : SPAN_ROWS;
+    return rows > 0 ? cut(t, t->file.leaf_of[t->want[t->column]], apart, err) : 0;
 }
 
 /* Many rows, so that a column's dictionary is used well while it is in the cache; few where columns are many,
@@ -96,37 +133,51 @@ static size_t batch_rows(const struct parquet *t)
     return t->n_want <= COLUMNS_FEW ? MLO_PARQUET_BATCH : MLO_PARQUET_BATCH / 4;
 }
 
-static int take_span(struct parquet *t, struct span *ret, struct mlo_err *err)
+/* None is left: its rows are none. */
+static int take_span(struct parquet *t, bool by_column, struct span *ret, struct mlo_err *err)
 {
     while (t->at == t->n_starts) {
         if (t->next_group == t->file.n_groups) {
             *ret = (struct span){0};
             return 0;
         }
-        size_t group = t->next_group++;
-        int rc = t->file.groups[group].rows > 0 ? cut_group(t, group, err) : 0;
+        int rc = by_column ? cut_column(t, err) : cut_group(t, err);
         if (rc != 0)
             return rc;
     }
     uint64_t to = t->at + 1 < t->n_starts ? t->starts[t->at + 1] : t->file.groups[t->group].rows;
-    *ret = (struct span){t->group, t->starts[t->at++], to, t->sequence};
+    *ret = (struct span){t->group, t->column, t->starts[t->at++], to, t->sequence};
     size_t most = batch_rows(t);
     t->sequence += (ret->to - ret->from + most - 1) / most;
     return 0;
 }
 
+static int next_span(struct parquet *t, bool by_column, struct span *ret, struct mlo_err *err)
+{
+    pthread_mutex_lock(&t->lock);
+    int rc = take_span(t, by_column, ret, err);
+    pthread_mutex_unlock(&t->lock);
+    return rc;
+}
+
 /* ---- a batch ---- */
 
-static int convert_column(struct parquet *t, struct parquet_worker *w, size_t c, size_t n)
+struct place { /* where cells of a column are made */
+    size_t column;
+    struct mlo_parquet_cursor *cursor;
+    struct mlo_rows *rows, *given;
+    size_t at; /* which column of these it is */
+    uint32_t *codes;
+};
+
+static void convert(const struct parquet *t, const struct place *p, size_t n)
 {
-    const struct mlo_slice *texts = w->rows.texts[c];
-    const uint8_t *cell = w->rows.cell[c];
+    const struct mlo_slice *texts = p->rows->texts[p->at];
+    const uint8_t *cell = p->rows->cell[p->at];
     for (size_t r = 0; r < n; r++) {
         const struct mlo_slice s = cell[r] == MLO_CELL_OK ? texts[r] : (struct mlo_slice){"", 0};
-        mlo_rows_text(&w->given, t->as[c].type, c, r, s.ptr, s.len);
+        mlo_rows_text(p->given, t->as[p->column].type, p->at, r, s.ptr, s.len);
     }
-    w->columns[c] = w->given.columns[c];
-    return 0;
 }
 
 static bool is_given(const struct parquet *t, size_t c)
@@ -134,37 +185,45 @@ static bool is_given(const struct parquet *t, size_t c)
     return mlo_parquet_is_given(t->read_as[c].type, t->as[c].type);
 }
 
-static int read_column(struct parquet *t, struct parquet_worker *w, size_t c, size_t group, uint64_t from,
-                       size_t n, struct mlo_err *err)
+static int read_cells(const struct parquet *t, struct mlo_parquet_scratch *s, const struct place *p,
+                      size_t group, uint64_t from, size_t n, struct mlo_batch_column *ret,
+                      struct mlo_err *err)
 {
-    struct mlo_parquet_cursor *cursor = &w->cursors[c];
-    struct mlo_parquet_out out = {w->rows.cell[c],  w->rows.numbers[c], w->rows.times[c],
-                                  w->rows.texts[c], w->codes[c],        false};
-    int rc = mlo_parquet_read(cursor, &w->scratch, group, from, n, &out, err);
+    const struct mlo_parquet_dictionary *d = &p->cursor->dictionary;
+    struct mlo_parquet_out out = {p->rows->cell[p->at],
+                                  p->rows->numbers[p->at],
+                                  p->rows->times[p->at],
+                                  p->rows->texts[p->at],
+                                  p->codes,
+                                  false};
+    int rc = mlo_parquet_read(p->cursor, s, group, from, n, &out, err);
     if (rc != 0)
         return rc;
-    struct mlo_batch_column *column = &w->columns[c];
-    *column = w->rows.columns[c];
-    for (size_t r = 0; out.coded && is_given(t, c) && r < n; r++)
-        out.texts[r] = out.cell[r] == MLO_CELL_OK ? cursor->dictionary.texts[out.codes[r]]
-                                                  : (struct mlo_slice){0};
-    if (is_given(t, c))
-        return convert_column(t, w, c, n);
+    *ret = p->rows->columns[p->at];
+    for (size_t r = 0; out.coded && is_given(t, p->column) && r < n; r++)
+        out.texts[r] = out.cell[r] == MLO_CELL_OK ? d->texts[out.codes[r]] : (struct mlo_slice){0};
+    if (is_given(t, p->column)) {
+        convert(t, p, n);
+        *ret = p->given->columns[p->at];
+        return 0;
+    }
     if (out.coded) {
-        column->texts = NULL;
-        column->codes = out.codes;
-        column->dictionary = cursor->dictionary.texts;
-        column->n_dictionary = cursor->dictionary.n;
+        ret->texts = NULL;
+        ret->codes = out.codes;
+        ret->dictionary = d->texts;
+        ret->n_dictionary = d->n;
     }
     bool all_ok = !memchr(out.cell, MLO_CELL_MISSING, n) && !memchr(out.cell, MLO_CELL_NAN, n) &&
                   !memchr(out.cell, MLO_CELL_BAD, n);
-    column->cell = all_ok ? NULL : out.cell;
+    ret->cell = all_ok ? NULL : out.cell;
     return 0;
 }
 
 /* What the worker has decompressed counts against the limit of the whole. */
 static int count(struct parquet *t, struct parquet_worker *w, size_t rows, struct mlo_err *err)
 {
+    if (rows == 0 && w->scratch.bytes == w->counted)
+        return 0;
     pthread_mutex_lock(&t->lock);
     t->counted.rows += rows;
     t->counted.bytes += w->scratch.bytes - w->counted;
@@ -184,8 +243,10 @@ static int read_batch(struct parquet *t, struct parquet_worker *w, size_t group,
     if (rc == 0 && t->any_given)
         rc = mlo_rows_reserve(&w->given, t->as, t->n_want, n, err);
     mlo_hold_clear(&w->scratch.hold);
-    for (size_t c = 0; rc == 0 && c < t->n_want; c++)
-        rc = read_column(t, w, c, group, from, n, err);
+    for (size_t c = 0; rc == 0 && c < t->n_want; c++) {
+        const struct place p = {c, &w->cursors[c], &w->rows, &w->given, c, w->codes[c]};
+        rc = read_cells(t, &w->scratch, &p, group, from, n, &w->columns[c], err);
+    }
     uint64_t row = t->file.groups[group].first_row + from;
     w->batch = (struct mlo_batch){
         .first_row = row, .first_line = row + 1, .n_rows = n, .n_columns = t->n_want, .columns = w->columns};
@@ -199,9 +260,7 @@ static int parquet_next(void *self, unsigned worker, const struct mlo_batch **re
     struct span *span = &w->span;
     *ret = NULL;
     if (span->from == span->to) {
-        pthread_mutex_lock(&t->lock);
-        int rc = take_span(t, span, err);
-        pthread_mutex_unlock(&t->lock);
+        int rc = next_span(t, false, span, err);
         if (rc != 0 || span->from == span->to)
             return rc;
     }
@@ -244,23 +303,125 @@ static size_t group_of(const struct parquet *t, uint64_t row)
     return low;
 }
 
+/* No rows: the first batches of the file are the whole. */
+static struct span place_of(const struct parquet *t, size_t part, size_t parts)
+{
+    if (t->file.rows < 2 * parts * SAMPLE_ROWS)
+        return (struct span){0};
+    uint64_t row = place_row(t, part, parts);
+    size_t group = group_of(t, row);
+    const struct mlo_parquet_group *g = &t->file.groups[group];
+    uint64_t from = row - g->first_row, left = g->rows - from;
+    return (struct span){
+        .group = group, .from = from, .to = from + (left < SAMPLE_ROWS ? left : SAMPLE_ROWS)};
+}
+
 static int parquet_sample(void *self, unsigned worker, size_t part, size_t parts,
                           const struct mlo_batch **ret, struct mlo_err *err)
 {
     struct parquet *t = self;
     struct parquet_worker *w = &t->workers[worker];
+    const struct span place = place_of(t, part, parts);
     *ret = NULL;
-    if (t->file.rows < 2 * parts * SAMPLE_ROWS) /* its first batches are the whole */
+    if (place.from == place.to)
         return 0;
-    uint64_t row = place_row(t, part, parts);
-    size_t group = group_of(t, row);
-    const struct mlo_parquet_group *g = &t->file.groups[group];
-    uint64_t from = row - g->first_row;
-    size_t n = g->rows - from < SAMPLE_ROWS ? (size_t)(g->rows - from) : SAMPLE_ROWS;
-    int rc = read_batch(t, w, group, from, n, err);
+    int rc = read_batch(t, w, place.group, place.from, (size_t)(place.to - place.from), err);
     w->counted = w->scratch.bytes; /* the scan reads them again */
     if (rc == 0)
         *ret = &w->batch;
+    return rc;
+}
+
+/* ---- by columns ---- */
+
+static void turn_to(const struct parquet *t, struct alone *a, size_t c)
+{
+    if (a->column != SIZE_MAX && t->read_as[a->column].type != t->read_as[c].type)
+        mlo_rows_release(&a->rows);
+    mlo_rows_release(&a->given); /* seldom there */
+    a->column = c;
+    a->cursor.leaf = leaf_of(t, c);
+    a->cursor.column = t->file.columns[t->want[c]].name;
+    a->cursor.cells = t->read_as[c].type;
+    a->cursor.group = SIZE_MAX; /* its pages and dictionary are another column's */
+}
+
+static int read_alone(struct parquet *t, struct parquet_worker *w, const struct span *s, size_t n,
+                      struct mlo_err *err)
+{
+    struct alone *a = &w->alone;
+    const struct place p = {a->column, &a->cursor, &a->rows, &a->given, 0, a->codes};
+    a->cells = (struct mlo_column_cells){.column = a->column, .n = n};
+    int rc = mlo_rows_reserve(&a->rows, &t->read_as[a->column], 1, n, err);
+    if (rc == 0 && is_given(t, a->column))
+        rc = mlo_rows_reserve(&a->given, &t->as[a->column], 1, n, err);
+    mlo_hold_clear(&w->scratch.hold);
+    return rc == 0 ? read_cells(t, &w->scratch, &p, s->group, s->from, n, &a->cells.cells, err) : rc;
+}
+
+/* The next rows of the span; none when they were counted. */
+static int go_on(struct parquet *t, struct parquet_worker *w, struct span *s, bool *ret_read,
+                 struct mlo_err *err)
+{
+    struct alone *a = &w->alone;
+    uint64_t n = 0;
+    int rc = 0;
+    if (!is_given(t, a->column))
+        rc = mlo_parquet_count(&a->cursor, &w->scratch, s->group, s->from, s->to - s->from, &n, err);
+    *ret_read = n == 0;
+    a->telling = n > 0;
+    a->told = 0;
+    if (rc == 0 && n == 0) {
+        n = s->to - s->from < CELLS ? s->to - s->from : CELLS;
+        rc = read_alone(t, w, s, (size_t)n, err);
+    }
+    s->from += n;
+    return rc == 0 ? count(t, w, 0, err) : rc;
+}
+
+static int parquet_next_cells(void *self, unsigned worker, const struct mlo_column_cells **ret,
+                              struct mlo_err *err)
+{
+    struct parquet *t = self;
+    struct parquet_worker *w = &t->workers[worker];
+    struct alone *a = &w->alone;
+    bool given = false;
+    *ret = NULL;
+    while (!given) {
+        a->cells.column = a->column;
+        if (a->telling && mlo_parquet_counted(&a->cursor, &w->scratch, &a->told, &a->cells))
+            break;
+        a->telling = false;
+        int rc = 0;
+        if (w->span.from == w->span.to) {
+            rc = next_span(t, true, &w->span, err);
+            if (rc != 0 || w->span.from == w->span.to)
+                return rc;
+            turn_to(t, a, w->span.column);
+        }
+        rc = go_on(t, w, &w->span, &given, err);
+        if (rc != 0)
+            return rc;
+    }
+    *ret = &a->cells;
+    return 0;
+}
+
+static int parquet_sample_cells(void *self, unsigned worker, size_t column, size_t part, size_t parts,
+                                const struct mlo_column_cells **ret, struct mlo_err *err)
+{
+    struct parquet *t = self;
+    struct parquet_worker *w = &t->workers[worker];
+    const struct span place = place_of(t, part, parts);
+    *ret = NULL;
+    if (place.from == place.to)
+        return 0;
+    if (w->alone.column != column)
+        turn_to(t, &w->alone, column);
+    int rc = read_alone(t, w, &place, (size_t)(place.to - place.from), err);
+    w->counted = w->scratch.bytes; /* the scan reads them again */
+    if (rc == 0)
+        *ret = &w->alone.cells;
     return rc;
 }
 
@@ -273,6 +434,9 @@ static void release_worker(struct parquet *t, struct parquet_worker *w)
             mlo_parquet_cursor_release(&w->cursors[c]);
         free(w->codes ? w->codes[c] : NULL);
     }
+    mlo_parquet_cursor_release(&w->alone.cursor);
+    mlo_rows_release(&w->alone.rows);
+    mlo_rows_release(&w->alone.given);
     mlo_parquet_scratch_release(&w->scratch);
     mlo_rows_release(&w->rows);
     mlo_rows_release(&w->given);
@@ -302,6 +466,8 @@ static int make_worker(struct parquet *t, struct parquet_worker *w, struct mlo_e
     w->cursors = mlo_calloc(t->n_want + 1, sizeof *w->cursors, err);
     w->codes = mlo_calloc(t->n_want + 1, sizeof *w->codes, err);
     w->columns = mlo_calloc(t->n_want + 1, sizeof *w->columns, err);
+    w->alone.column = SIZE_MAX;
+    w->alone.cursor.file = &t->file;
     if (!w->cursors || !w->codes || !w->columns)
         return MLO_EIO;
     for (size_t c = 0; c < t->n_want; c++) {
@@ -400,4 +566,6 @@ const struct mlo_form mlo_form_parquet = {.name = "parquet",
                                           .want = parquet_want,
                                           .next = parquet_next,
                                           .sample = parquet_sample,
+                                          .next_cells = parquet_next_cells,
+                                          .sample_cells = parquet_sample_cells,
                                           .close = parquet_close};

@@ -124,6 +124,9 @@ struct mlo_parquet_dictionary {
     struct mlo_slice *texts; /* also of times that are bad */
     size_t cap_numbers, cap_times, cap_texts;
     bool bad;
+    uint32_t *met; /* how often each value stands in the rows that were counted; owned */
+    size_t cap_met;
+    uint32_t missing; /* of those rows */
 };
 struct mlo_parquet_cursor {
     const struct mlo_parquet_file *file;
@@ -170,6 +173,15 @@ struct mlo_parquet_out {
  * group. */
 int mlo_parquet_read(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t group, uint64_t from,
                      size_t n, struct mlo_parquet_out *out, struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * Counts in place of cells: of at most n rows from row `from` on, up to the first page that is not of codes,
+ * how often each value of the dictionary stands. *ret: how many rows that were; 0: they are to be read. Then
+ * the counts are told, piece by piece from *at = 0 on, until this is false.
+ */
+int mlo_parquet_count(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t group,
+                      uint64_t from, uint64_t n, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
+bool mlo_parquet_counted(const struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t *at,
+                         struct mlo_column_cells *ret);
 void mlo_parquet_cursor_release(struct mlo_parquet_cursor *c);
 void mlo_parquet_scratch_release(struct mlo_parquet_scratch *s);
 /* In which rows of the group the pages of a leaf begin, each `apart` rows or more after the one before.

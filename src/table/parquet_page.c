@@ -570,7 +570,7 @@ static int seek_row(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s,
 }
 
 /* Infinite and undefined numbers. */
-static void find_nan(uint8_t *cell, double *numbers, size_t n)
+static void find_nan(uint8_t *cell, const double *numbers, size_t n)
 {
     double any[4] = {0};
     size_t i = 0;
@@ -605,22 +605,137 @@ static int read_batch(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *
     return 0;
 }
 
-int mlo_parquet_read(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t group, uint64_t from,
-                     size_t n, struct mlo_parquet_out *out, struct mlo_err *err)
+static int begin_read(struct mlo_parquet_cursor *c, size_t group, uint64_t from, struct mlo_err *err)
 {
     if (group != c->group || from < c->row)
         begin_chunk(c, group);
     c->lent = false;
-    out->coded = false;
-    int rc = mlo_unpack_check(c->packing, err);
-    if (rc == 0)
-        rc = read_batch(c, s, from, n, out, err);
+    return mlo_unpack_check(c->packing, err);
+}
+
+static int named(const struct mlo_parquet_cursor *c, int rc, struct mlo_err *err)
+{
     if (rc == MLO_EINVALID || rc == MLO_EUNAVAIL)
         mlo_wrap(err, "'%s' column '%s', page at byte %llu", c->file->name, c->column,
                  (unsigned long long)c->page_at);
-    if (rc == 0 && (c->cells == MLO_COLUMN_NUMBER || c->cells == MLO_COLUMN_BOOL))
-        find_nan(out->cell, out->numbers, n);
     return rc;
+}
+
+static bool holds_numbers(const struct mlo_parquet_cursor *c)
+{
+    return c->cells == MLO_COLUMN_NUMBER || c->cells == MLO_COLUMN_BOOL;
+}
+
+int mlo_parquet_read(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t group, uint64_t from,
+                     size_t n, struct mlo_parquet_out *out, struct mlo_err *err)
+{
+    int rc = begin_read(c, group, from, err);
+    out->coded = false;
+    if (rc == 0)
+        rc = read_batch(c, s, from, n, out, err);
+    if (rc == 0 && holds_numbers(c))
+        find_nan(out->cell, out->numbers, n);
+    return named(c, rc, err);
+}
+
+/* ---- counts of a dictionary's values ---- */
+
+static int begin_counts(struct mlo_parquet_dictionary *d, struct mlo_err *err)
+{
+    int rc = mlo_grow(&d->met, &d->cap_met, d->n + 1, sizeof *d->met, err);
+    if (rc == 0)
+        memset(d->met, 0, d->n * sizeof *d->met);
+    d->missing = 0;
+    return rc;
+}
+
+/* n rows of this page. */
+static int count_rows(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t n,
+                      struct mlo_err *err)
+{
+    struct mlo_parquet_dictionary *d = &c->dictionary;
+    for (size_t k, present; n > 0; n -= k) {
+        k = n < MLO_PARQUET_BATCH ? n : MLO_PARQUET_BATCH;
+        if (!mlo_levels_read(&c->levels, s->cell, k, &present))
+            return mlo_fail(err, MLO_EINVALID, "its levels end too early");
+        int rc = read_codes(c, s->codes, present, err);
+        if (rc != 0)
+            return rc;
+        for (size_t i = 0; i < present; i++)
+            d->met[s->codes[i]]++;
+        d->missing += (uint32_t)(k - present);
+        c->row += k;
+        c->page_left -= k;
+    }
+    return 0;
+}
+
+/* A dictionary that is many times as long as the rows is not worth a walk through all of it. */
+static bool is_counted(const struct mlo_parquet_cursor *c, uint64_t n)
+{
+    return mlo_values_are_codes(&c->values) && c->dictionary.n / 4 <= n;
+}
+
+static int count_pages(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, uint64_t from, uint64_t n,
+                       uint64_t *ret, struct mlo_err *err)
+{
+    for (*ret = 0; *ret < n;) {
+        int rc = seek_row(c, s, from + *ret, err);
+        if (rc != 0 || !is_counted(c, n))
+            return rc;
+        if (*ret == 0)
+            rc = begin_counts(&c->dictionary, err);
+        size_t k = n - *ret < c->page_left ? (size_t)(n - *ret) : c->page_left;
+        if (rc == 0)
+            rc = count_rows(c, s, k, err);
+        if (rc != 0)
+            return rc;
+        *ret += k;
+    }
+    return 0;
+}
+
+int mlo_parquet_count(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t group,
+                      uint64_t from, uint64_t n, uint64_t *ret, struct mlo_err *err)
+{
+    uint64_t rows = 0;
+    int rc = begin_read(c, group, from, err);
+    if (rc == 0 && c->cells != MLO_COLUMN_TIME) /* their texts may be bad: row by row */
+        rc = count_pages(c, s, from, n < UINT32_MAX ? n : UINT32_MAX, &rows, err);
+    if (rc == 0)
+        *ret = rows;
+    return named(c, rc, err);
+}
+
+static struct mlo_batch_column dictionary_cells(const struct mlo_parquet_cursor *c,
+                                                struct mlo_parquet_scratch *s, size_t at, size_t n)
+{
+    const struct mlo_parquet_dictionary *d = &c->dictionary;
+    if (!holds_numbers(c))
+        return (struct mlo_batch_column){.texts = d->texts + at};
+    memset(s->cell, MLO_CELL_OK, n);
+    find_nan(s->cell, d->values + at, n);
+    return (struct mlo_batch_column){.cell = s->cell, .numbers = d->values + at};
+}
+
+bool mlo_parquet_counted(const struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t *at,
+                         struct mlo_column_cells *ret)
+{
+    static const uint8_t missing = MLO_CELL_MISSING;
+    const struct mlo_parquet_dictionary *d = &c->dictionary;
+    if (*at > d->n)
+        return false;
+    if (*at == d->n) {
+        ret->n = 1;
+        ret->times = &d->missing;
+        ret->cells = (struct mlo_batch_column){.cell = &missing};
+    } else {
+        ret->n = d->n - *at < MLO_PARQUET_BATCH ? d->n - *at : MLO_PARQUET_BATCH;
+        ret->times = d->met + *at;
+        ret->cells = dictionary_cells(c, s, *at, ret->n);
+    }
+    *at += ret->n;
+    return true;
 }
 
 void mlo_parquet_cursor_release(struct mlo_parquet_cursor *c)
@@ -633,6 +748,7 @@ void mlo_parquet_cursor_release(struct mlo_parquet_cursor *c)
     free(d->numbers);
     free(d->times);
     free(d->texts);
+    free(d->met);
     *c = (struct mlo_parquet_cursor){0};
 }
 

@@ -530,7 +530,8 @@ struct scan {
     struct mlo_table *t;
     struct mlo_form_file file;
     const char *path;
-    mlo_batch_fn fn;
+    mlo_batch_fn fn;    /* or: */
+    mlo_cells_fn cells; /* gets columns, not rows */
     void *ctx;
     void (*stopped)(void *ctx); /* told when a worker gives up; NULL: nobody */
     uint64_t sequence;          /* of the file's first batch */
@@ -539,6 +540,16 @@ struct scan {
     bool begun;                        /* the first batch was given */
     atomic_bool failed;                /* one worker gave up: the others need not go on */
 };
+
+static int give_columns(struct scan *s, size_t worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->t->n_columns; i++) {
+        const struct mlo_column_cells c = {.column = i, .n = b->n_rows, .cells = b->columns[i]};
+        rc = s->cells(s->ctx, (unsigned)worker, &c, err);
+    }
+    return rc;
+}
 
 /* The rows of the batch that are within the window go to fn. */
 static int give(struct scan *s, size_t worker, const struct mlo_batch *b, struct mlo_err *err)
@@ -555,7 +566,13 @@ static int give(struct scan *s, size_t worker, const struct mlo_batch *b, struct
     s->begun = true;
     given.sequence = b->sequence + s->sequence;
     given.path = s->path;
-    return s->fn(s->ctx, (unsigned)worker, &given, err);
+    return s->cells ? give_columns(s, worker, &given, err) : s->fn(s->ctx, (unsigned)worker, &given, err);
+}
+
+/* A window needs the time of each row. */
+static bool is_by_column(const struct scan *s)
+{
+    return s->cells && !s->windows && s->t->n_columns > 0 && s->file.form->next_cells;
 }
 
 /* Batches before the window are none of the scan, which begins with rows: its first batches are those that
@@ -572,17 +589,30 @@ static int reach_window(struct scan *s, struct mlo_err *err)
     return rc;
 }
 
+static int next_batch(struct scan *s, size_t worker, bool *ret_more, struct mlo_err *err)
+{
+    const struct mlo_batch *b = NULL;
+    int rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
+    *ret_more = b;
+    return rc == 0 && b ? give(s, worker, b, err) : rc;
+}
+
+static int next_cells(struct scan *s, size_t worker, bool *ret_more, struct mlo_err *err)
+{
+    const struct mlo_column_cells *c = NULL;
+    int rc = s->file.form->next_cells(s->file.self, (unsigned)worker, &c, err);
+    *ret_more = c;
+    return rc == 0 && c ? s->cells(s->ctx, (unsigned)worker, c, err) : rc;
+}
+
 static int work(void *ctx, size_t worker, struct mlo_err *err)
 {
     struct scan *s = ctx;
-    const struct mlo_batch *b = NULL;
+    bool more = false, by_column = is_by_column(s);
     int rc = 0;
-    do {
-        b = NULL;
-        rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
-        if (rc == 0 && b)
-            rc = give(s, worker, b, err);
-    } while (rc == 0 && b && !s->failed);
+    do
+        rc = by_column ? next_cells(s, worker, &more, err) : next_batch(s, worker, &more, err);
+    while (rc == 0 && more && !s->failed);
     if (rc != 0)
         s->failed = true;
     if (rc != 0 && s->stopped)
@@ -633,6 +663,24 @@ static int check_times(const struct mlo_table *t, const struct mlo_scan_result *
     return mlo_hint(err, "times look like 2026-11-21T09:30:00Z, or are seconds since 1970");
 }
 
+static int scan_all(struct scan *s, struct mlo_scan_result *ret, struct mlo_err *err)
+{
+    struct mlo_table *t = s->t;
+    struct mlo_scan_result st = {0};
+    s->begun = !t->has_window;
+    int rc = make_windows(s, err);
+    for (size_t i = 0; rc == 0 && i < t->n_paths; i++) {
+        struct reading other = {0};
+        rc = scan_file(s, i, i == t->at_first ? &t->first : &other, &st, err);
+    }
+    release_windows(s, &st);
+    if (rc == 0)
+        rc = check_times(t, &st, err);
+    if (rc == 0)
+        *ret = st;
+    return rc;
+}
+
 int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_scan_result *ret,
                    struct mlo_err *err)
 {
@@ -642,34 +690,31 @@ int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_s
 int mlo_table_scan_told(struct mlo_table *t, mlo_batch_fn fn, void (*stopped)(void *ctx), void *ctx,
                         struct mlo_scan_result *ret, struct mlo_err *err)
 {
-    struct scan s = {.t = t, .fn = fn, .ctx = ctx, .stopped = stopped, .begun = !t->has_window};
-    struct mlo_scan_result st = {0};
-    int rc = 0;
-    rc = make_windows(&s, err);
-    for (size_t i = 0; rc == 0 && i < t->n_paths; i++) {
-        struct reading other = {0};
-        rc = scan_file(&s, i, i == t->at_first ? &t->first : &other, &st, err);
-    }
-    release_windows(&s, &st);
-    if (rc == 0)
-        rc = check_times(t, &st, err);
-    if (rc == 0)
-        *ret = st;
-    return rc;
+    struct scan s = {.t = t, .fn = fn, .ctx = ctx, .stopped = stopped};
+    return scan_all(&s, ret, err);
+}
+
+int mlo_table_scan_columns(struct mlo_table *t, mlo_cells_fn fn, void *ctx, struct mlo_scan_result *ret,
+                           struct mlo_err *err)
+{
+    struct scan s = {.t = t, .cells = fn, .ctx = ctx};
+    return scan_all(&s, ret, err);
 }
 
 /* ---- looking ahead ---- */
 
 struct look {
     struct scan scan;
-    size_t parts; /* of this file */
+    size_t parts;              /* of this file */
+    atomic_size_t next_column; /* when each is looked at by itself */
 };
 
 static int look_work(void *ctx, size_t worker, struct mlo_err *err)
 {
     struct look *l = ctx;
     struct scan *s = &l->scan;
-    for (size_t part = worker; part < l->parts; part += s->t->workers) {
+    size_t workers = s->t->workers; /* each has places that lie together: they may be in one page */
+    for (size_t part = worker * l->parts / workers; part < (worker + 1) * l->parts / workers; part++) {
         const struct mlo_batch *b = NULL;
         int rc = s->file.form->sample(s->file.self, (unsigned)worker, part, l->parts, &b, err);
         if (rc == 0 && b)
@@ -680,6 +725,29 @@ static int look_work(void *ctx, size_t worker, struct mlo_err *err)
     return 0;
 }
 
+static int look_at_column(struct look *l, size_t worker, size_t column, struct mlo_err *err)
+{
+    struct scan *s = &l->scan;
+    int rc = 0;
+    for (size_t part = 0; rc == 0 && part < l->parts; part++) {
+        const struct mlo_column_cells *c = NULL;
+        rc = s->file.form->sample_cells(s->file.self, (unsigned)worker, column, part, l->parts, &c, err);
+        if (rc == 0 && c)
+            rc = s->cells(s->ctx, (unsigned)worker, c, err);
+        s->batches += c ? 1 : 0;
+    }
+    return rc;
+}
+
+static int look_work_columns(void *ctx, size_t worker, struct mlo_err *err)
+{
+    struct look *l = ctx;
+    int rc = 0;
+    for (size_t c; rc == 0 && (c = l->next_column++) < l->scan.t->n_columns;)
+        rc = look_at_column(l, worker, c, err);
+    return rc;
+}
+
 /* Places in one file. */
 static int look_at(struct look *l, size_t i, struct reading *r, struct mlo_err *err)
 {
@@ -687,8 +755,10 @@ static int look_at(struct look *l, size_t i, struct reading *r, struct mlo_err *
     int rc = start(t, i, r, err);
     l->scan.file = r->file;
     l->scan.path = t->paths[i];
+    l->next_column = 0;
     if (rc == 0 && r->file.form && r->file.form->sample)
-        rc = mlo_parallel(t->workers, t->workers, look_work, l, err);
+        rc = mlo_parallel(t->workers, t->workers, is_by_column(&l->scan) ? look_work_columns : look_work, l,
+                          err);
     if (r != &t->first)
         finish(r, NULL);
     return rc;
@@ -707,22 +777,36 @@ static uint64_t total_size(const struct mlo_table *t)
     return total;
 }
 
-int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
-                     struct mlo_err *err)
+static int look_ahead(struct look *l, size_t parts, bool *ret_given, struct mlo_err *err)
 {
-    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx, .begun = true}};
+    struct mlo_table *t = l->scan.t;
     size_t files = t->n_paths < parts ? t->n_paths : parts;
     int rc = 0;
     *ret_given = false;
     size_t block = t->opts.block_bytes ? t->opts.block_bytes : t->first.file.form->block;
     if (t->has_window || total_size(t) <= parts * block)
         return 0;
-    l.parts = parts / files;
+    l->scan.begun = true;
+    l->parts = parts / files;
     for (size_t i = 0; rc == 0 && i < files; i++) {
         struct reading other = {0};
         size_t file = i * t->n_paths / files;
-        rc = look_at(&l, file, file == t->at_first ? &t->first : &other, err);
+        rc = look_at(l, file, file == t->at_first ? &t->first : &other, err);
     }
-    *ret_given = rc == 0 && l.scan.batches > 0;
+    *ret_given = rc == 0 && l->scan.batches > 0;
     return rc;
+}
+
+int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
+                     struct mlo_err *err)
+{
+    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx}};
+    return look_ahead(&l, parts, ret_given, err);
+}
+
+int mlo_table_sample_columns(struct mlo_table *t, size_t parts, mlo_cells_fn fn, void *ctx, bool *ret_given,
+                             struct mlo_err *err)
+{
+    struct look l = {.scan = {.t = t, .cells = fn, .ctx = ctx}};
+    return look_ahead(&l, parts, ret_given, err);
 }

@@ -29,13 +29,22 @@ static int look(void *ctx, unsigned worker, const struct mlo_batch *b, struct ml
     return 0;
 }
 
-static void read_table(const char *path, const struct mlo_table_opts *o)
+static int look_cells(void *ctx, unsigned worker, const struct mlo_column_cells *c, struct mlo_err *err)
+{
+    const struct mlo_batch b = {.n_rows = c->n, .n_columns = 1, .columns = &c->cells};
+    return look(ctx, worker, &b, err);
+}
+
+static void read_table(const char *path, const struct mlo_table_opts *o, bool by_column)
 {
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_scan_result st;
     struct mlo_table *t = NULL;
-    if (mlo_table_open(&path, 1, o, &t, &err) == 0 && mlo_table_scan(t, look, NULL, &st, &err) != 0 &&
-        err.code != MLO_EINVALID && err.code != MLO_EUNAVAIL)
+    int rc = mlo_table_open(&path, 1, o, &t, &err);
+    if (rc == 0)
+        rc = by_column ? mlo_table_scan_columns(t, look_cells, NULL, &st, &err)
+                       : mlo_table_scan(t, look, NULL, &st, &err);
+    if (rc != 0 && err.code != MLO_EINVALID && err.code != MLO_EUNAVAIL && t)
         __builtin_trap();
     mlo_table_close(t);
 }
@@ -52,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     struct mlo_table_opts o = {.format = "parquet", .threads = 1, .max_bytes = 1 << 20};
-    read_table(path, &o);
+    read_table(path, &o, false);
+    read_table(path, &o, true);
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_table *t = NULL;
     const char *one = path;
@@ -64,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             types[i] = (struct mlo_table_column){.name = found[i].name, .type = MLO_COLUMN_TEXT};
         o.types = types;
         o.threads = 2;
-        read_table(path, &o);
+        read_table(path, &o, false);
+        read_table(path, &o, true);
     }
     mlo_table_close(t);
     close(fd);

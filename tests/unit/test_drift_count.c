@@ -62,6 +62,23 @@ static void sums_of_many_are_those_of_each(void)
     }
 }
 
+/* 65535 times 65537 is the most that there is. */
+static void a_number_is_added_many_times(void)
+{
+    for (int round = 0; round < 30; round++) {
+        struct mlo_exact_sum each = {0}, often = {0};
+        double x = random_value(round % 6);
+        for (int i = 0; i < 65537; i++)
+            mlo_exact_sum_add_times(&each, x, 65535);
+        mlo_exact_sum_add_times(&often, x, UINT32_MAX);
+        check(same_sum(&each, &often), "%a", x);
+        for (int i = 0; i < 300; i++)
+            mlo_exact_sum_add(&each, -x);
+        mlo_exact_sum_add_times(&often, -x, 300);
+        check(same_sum(&each, &often), "%a", -x);
+    }
+}
+
 static void extremes_hold_all(void)
 {
     double x[100];
@@ -195,6 +212,40 @@ static void numbers_are_counted_as_one_by_one(void)
     release_column(&got);
 }
 
+static void a_value_counts_as_often_as_it_stands(void)
+{
+    static double v[ROWS], all[ROWS * 8];
+    static uint8_t cell[ROWS];
+    static uint32_t times[ROWS];
+    struct mlo_profile_column want, got;
+    union mlo_waiting waiting = {0}, ignored = {0};
+    size_t n = 0;
+    make_column(&want);
+    make_column(&got);
+    for (size_t r = 0; r < ROWS; r++) {
+        v[r] = random_value(5);
+        times[r] = (uint32_t)random_below(8);
+        cell[r] = random_below(9) ? MLO_CELL_OK : (uint8_t)random_below(MLO_CELL_BAD + 1);
+        want.missing += cell[r] == MLO_CELL_MISSING ? times[r] : 0;
+        want.nan += cell[r] == MLO_CELL_NAN ? times[r] : 0;
+        want.bad += cell[r] == MLO_CELL_BAD ? times[r] : 0;
+        for (uint32_t k = 0; k < times[r] && cell[r] == MLO_CELL_OK; k++)
+            all[n++] = v[r];
+    }
+    const struct mlo_column_cells plain = {.n = n, .cells = {.numbers = all}};
+    const struct mlo_column_cells some = {.n = ROWS, .cells = {.numbers = v, .cell = cell}, .times = times};
+    check_ok(mlo_count_cells(&want, &ignored, &plain, &err), &err);
+    mlo_count_pending(&want, &ignored.pending);
+    check_ok(mlo_count_cells(&got, &waiting, &some, &err), &err);
+    mlo_count_pending(&got, &waiting.pending);
+    check_same_column(&got, &want);
+    check(got.below.n == want.below.n && got.above.n == want.above.n && got.below.n > 0 && got.above.n > 0);
+    for (double q = 0.5; q < (double)want.above.n; q += 7)
+        check(mlo_sketch_at(&got.above, q) == mlo_sketch_at(&want.above, q));
+    release_column(&want);
+    release_column(&got);
+}
+
 /* ---- texts ---- */
 
 static size_t random_word(char *to)
@@ -260,6 +311,20 @@ static void codes_count_as_their_texts(void)
     check(coded.n == plain.n && coded.missing == plain.missing && coded.n + coded.missing == ROWS);
     check_same_categories(&coded.categories, &plain.categories);
     check_same_categories(&plain.categories, &coded.categories);
+    uint32_t times[MLO_COUNT(words)] = {0}, missing = 0;
+    for (size_t r = 0; r < ROWS; r++)
+        *(cell[r] == MLO_CELL_OK ? &times[codes[r]] : &missing) += 1;
+    struct mlo_profile_column counted = {.type = MLO_COLUMN_TEXT};
+    mlo_categories_init(&counted.categories);
+    const struct mlo_column_cells met = {.n = MLO_COUNT(words), .cells = {.texts = words}, .times = times};
+    const struct mlo_column_cells none = {
+        .n = 1, .cells = {.cell = &(uint8_t){MLO_CELL_MISSING}}, .times = &missing};
+    check_ok(mlo_count_cells(&counted, NULL, &met, &err), &err);
+    check_ok(mlo_count_cells(&counted, NULL, &none, &err), &err);
+    check(counted.n == plain.n && counted.missing == plain.missing);
+    check_same_categories(&counted.categories, &plain.categories);
+    check_same_categories(&plain.categories, &counted.categories);
+    mlo_categories_release(&counted.categories);
     mlo_categories_release(&coded.categories);
     mlo_categories_release(&plain.categories);
 }
@@ -304,9 +369,11 @@ static void a_sample_may_begin_within_quotes(void)
 int main(void)
 {
     run(sums_of_many_are_those_of_each);
+    run(a_number_is_added_many_times);
     run(extremes_hold_all);
     run(bins_are_found_however_edges_lie);
     run(numbers_are_counted_as_one_by_one);
+    run(a_value_counts_as_often_as_it_stands);
     run(recent_texts_are_counted_as_all_are);
     run(codes_count_as_their_texts);
     run(a_sample_may_begin_within_quotes);

@@ -40,7 +40,7 @@ static void quantiles_are_near(void)
         uint64_t seed = 7;
         for (int i = 0; i < N; i++) {
             x[i] = value(&seed, kind);
-            mlo_sketch_add(&s, x[i]);
+            mlo_sketch_add(&s, x[i], 1);
         }
         mlo_sort_doubles(x, N, x + N);
         check_int(s.n, N);
@@ -75,11 +75,11 @@ static void merges_to_the_same(void)
         uint64_t seed = 99;
         for (int i = 0; i < N; i++) {
             x[i] = value(&seed, kind) * (i < N / 2 ? 1 : 1e-9);
-            mlo_sketch_add(&whole, x[i]);
-            mlo_sketch_add(&part[i * PARTS / N], x[i]);
+            mlo_sketch_add(&whole, x[i], 1);
+            mlo_sketch_add(&part[i * PARTS / N], x[i], 1);
         }
         for (int i = N; i-- > 0;)
-            mlo_sketch_add(&back, x[i]);
+            mlo_sketch_add(&back, x[i], 1);
         for (int i = 0; i < PARTS; i++) {
             mlo_sketch_merge(&up, &part[i]);
             mlo_sketch_merge(&down, &part[PARTS - 1 - i]);
@@ -101,7 +101,7 @@ static void extremes_have_buckets(void)
     struct mlo_sketch s = {0};
     static struct mlo_bucket b[MLO_SKETCH_BUCKETS];
     for (size_t i = 0; i < MLO_COUNT(v); i++)
-        mlo_sketch_add(&s, v[i]);
+        mlo_sketch_add(&s, v[i], 1);
     size_t n = mlo_sketch_buckets(&s, b);
     check_int(n, 6); /* both zeros and the smallest number share one */
     check(b[0].low <= -DBL_MAX && b[n - 1].high >= DBL_MAX);
@@ -127,7 +127,7 @@ static int fill(void)
 {
     struct mlo_sketch s = {0};
     for (int i = 1; i < 3000; i++)
-        mlo_sketch_add(&s, i * i);
+        mlo_sketch_add(&s, i * i, 1);
     int rc = mlo_sketch_check(&s, &err);
     mlo_sketch_release(&s);
     return rc;

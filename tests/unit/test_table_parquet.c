@@ -355,12 +355,141 @@ static void looks_ahead_and_reads_it_again(void)
     mlo_table_close(t);
 }
 
+/* ---- by columns ---- */
+
+#define BAGS 64
+struct bags { /* cells of each column, whatever their order */
+    const struct mlo_table_column *columns;
+    pthread_mutex_t lock;
+    uint64_t cells[BAGS], sum[BAGS];
+};
+
+static int put_in_bag(void *ctx, unsigned worker, const struct mlo_column_cells *c, struct mlo_err *err)
+{
+    struct bags *b = ctx;
+    uint64_t sum = 0, n = 0;
+    (void)worker;
+    for (size_t i = 0; i < c->n; i++) {
+        uint64_t times = c->times ? c->times[i] : 1, hash = 0xcbf29ce484222325;
+        MLO_AUTOSTR struct mlo_str text;
+        mlo_str_init(&text, MLO_STR_MAX);
+        dump_cell(&text, b->columns[c->column].type, &c->cells, i);
+        for (size_t k = 0; k < text.len; k++)
+            hash = (hash ^ (unsigned char)text.ptr[k]) * 0x100000001b3;
+        sum += times * hash;
+        n += times;
+        if (mlo_str_check(&text, err) != 0)
+            return err->code;
+    }
+    pthread_mutex_lock(&b->lock);
+    b->sum[c->column] += sum;
+    b->cells[c->column] += n;
+    pthread_mutex_unlock(&b->lock);
+    return 0;
+}
+
+static int put_rows(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < b->n_columns; i++) {
+        const struct mlo_column_cells c = {.column = i, .n = b->n_rows, .cells = b->columns[i]};
+        rc = put_in_bag(ctx, worker, &c, err);
+    }
+    return rc;
+}
+
+static int fill_bags(const char *path, const struct mlo_table_opts *o, bool by_column, struct bags *ret,
+                     struct mlo_scan_result *st, struct mlo_err *err)
+{
+    struct mlo_table *t = NULL;
+    size_t n = 0;
+    int rc = mlo_table_open(&path, 1, o, &t, err);
+    *ret = (struct bags){.lock = PTHREAD_MUTEX_INITIALIZER};
+    if (rc == 0) {
+        ret->columns = mlo_table_columns(t, &n);
+        rc = n > BAGS    ? MLO_EINTERNAL
+             : by_column ? mlo_table_scan_columns(t, put_in_bag, ret, st, err)
+                         : mlo_table_scan(t, put_rows, ret, st, err);
+    }
+    mlo_table_close(t);
+    return rc;
+}
+
+static void has_the_same_cells_by_column(const char *path)
+{
+    static char coded[] = "i32_c_r", numbers[] = "d_c_r", words[] = "s", whole[] = "i";
+    const struct mlo_table_column texts[] = {{.name = coded, .type = MLO_COLUMN_TEXT},
+                                             {.name = numbers, .type = MLO_COLUMN_TEXT},
+                                             {.name = words, .type = MLO_COLUMN_NUMBER},
+                                             {.name = whole, .type = MLO_COLUMN_TEXT}};
+    for (unsigned threads = 1; threads <= 9; threads += 2) {
+        struct mlo_table_opts o = {
+            .threads = threads, .types = texts, .n_types = threads == 3 ? MLO_COUNT(texts) : 0};
+        struct mlo_err err = MLO_ERR_INIT;
+        struct bags want, got;
+        struct mlo_scan_result rows, cells;
+        check_ok(fill_bags(path, &o, false, &want, &rows, &err), &err);
+        check_ok(fill_bags(path, &o, true, &got, &cells, &err), &err);
+        check(memcmp(want.cells, got.cells, sizeof got.cells) == 0 &&
+                  memcmp(want.sum, got.sum, sizeof got.sum) == 0,
+              "%s by column, %u threads", path, threads);
+        check_int(cells.rows, rows.rows);
+    }
+}
+
+static void gives_the_same_by_columns(void)
+{
+    check(each_file(GOLDEN, has_the_same_cells_by_column) > 40);
+}
+
+static void is_refused_by_column(const char *path)
+{
+    struct mlo_table_opts o = {.threads = 1};
+    struct mlo_err rows = MLO_ERR_INIT, columns = MLO_ERR_INIT;
+    struct bags ignored;
+    struct mlo_scan_result st;
+    int rc = fill_bags(path, &o, false, &ignored, &st, &rows);
+    check_int(fill_bags(path, &o, true, &ignored, &st, &columns), rc);
+    check(rc != 0 && strcmp(rows.msg, columns.msg) == 0, "%s:\n%s\n%s", path, rows.msg, columns.msg);
+}
+
+static void refuses_the_same_by_columns(void)
+{
+    check(each_file(GOLDEN "/bad", is_refused_by_column) > 20);
+    check(each_file(GOLDEN "/refused", is_refused_by_column) > 4);
+}
+
+static void looks_ahead_by_columns(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_table_opts o = {.threads = 2};
+    const char *path = GOLDEN "/long.v1.parquet";
+    struct mlo_table *t = NULL;
+    struct bags rows = {.lock = PTHREAD_MUTEX_INITIALIZER}, cells = rows;
+    size_t n = 0;
+    bool given = false;
+    check_ok(mlo_table_open(&path, 1, &o, &t, &err), &err);
+    rows.columns = cells.columns = mlo_table_columns(t, &n);
+    check_ok(mlo_table_sample(t, 1, put_rows, &rows, &given, &err), &err);
+    check(given);
+    check_ok(mlo_table_sample_columns(t, 1, put_in_bag, &cells, &given, &err), &err);
+    check(given && cells.cells[0] == 640 && memcmp(rows.sum, cells.sum, sizeof rows.sum) == 0);
+    check_ok(mlo_table_sample_columns(t, 64, put_in_bag, &cells, &given, &err), &err);
+    check(!given);
+    mlo_table_close(t);
+}
+
 static void bounds_what_it_decompresses(void)
 {
     struct mlo_table_opts o = {.threads = 1, .max_bytes = 9000};
     char *got = outcome(GOLDEN "/long.v1.parquet", &o);
     check(strstr(got, "error -4") && strstr(got, "holds more than 9000 bytes"), "%s", got);
     free(got);
+    struct mlo_err err = MLO_ERR_INIT;
+    struct bags ignored;
+    struct mlo_scan_result st;
+    check_int(fill_bags(GOLDEN "/long.v1.parquet", &o, true, &ignored, &st, &err), MLO_EINVALID);
+    check(strstr(err.msg, "holds more than 9000 bytes"), "%s", err.msg);
     o.max_bytes = 5000;
     got = outcome(GOLDEN "/long.v1.parquet", &o);
     check(strstr(got, "error -4") && strstr(got, "says that it has 2500 rows"), "%s", got);
@@ -410,8 +539,18 @@ static int read_far(void)
     return read_everything(GOLDEN "/far.int96-dictionary.parquet");
 }
 
+static int read_columns(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_table_opts o = {.threads = 1};
+    struct mlo_scan_result st;
+    struct bags ignored;
+    return fill_bags(GOLDEN "/fallback.pages.parquet", &o, true, &ignored, &st, &err);
+}
+
 static void survives_failing_memory(void)
 {
+    check(each_alloc_failure(read_columns) > 20);
     check(each_alloc_failure(read_nested) > 30);
     check(each_alloc_failure(read_wide) > 20);
     check(each_alloc_failure(read_far) > 20);
@@ -429,6 +568,9 @@ int main(void)
     run(says_what_is_left_out);
     run(gives_codes);
     run(looks_ahead_and_reads_it_again);
+    run(gives_the_same_by_columns);
+    run(refuses_the_same_by_columns);
+    run(looks_ahead_by_columns);
     run(bounds_what_it_decompresses);
     run(reads_by_content_and_through_gzip);
     run(survives_failing_memory);
