@@ -77,8 +77,8 @@ $(LIB) $(CMDLIB):
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-# No multiplication and addition become one rounding where the machine could: statistics are the same on all.
-$(call obj,$(wildcard src/stats/*.c src/drift/*.c src/table/*.c src/backend/cpu/int8*.c) src/infer/op_booster.c src/booster/xgboost.c): ALL_CFLAGS += -ffp-contract=off
+# No multiplication and addition become one rounding where the machine could: statistics and models give the same on all.
+$(call obj,$(wildcard $(patsubst %,src/%/*.c,stats drift table infer booster) src/backend/cpu/int8*.c)): ALL_CFLAGS += -ffp-contract=off
 
 # Checks of undefined behaviour in code that is inlined whole into vector loops cost compilers minutes; these see the plain loops' checks.
 $(call obj,$(filter-out %_plain.c,$(wildcard src/backend/cpu/vector_*.c))): ALL_CFLAGS += $(if $(SANITIZE),-fno-sanitize=undefined)

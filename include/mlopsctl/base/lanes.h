@@ -20,8 +20,9 @@ typedef int32_t mlo_lane_ints __attribute__((vector_size(32)));
 #define MLO_LANES_OF(x) ((mlo_lanes){0} + (x)) /* the number in every lane */
 
 /* The function is compiled for each, and the best taken when the program starts. It must be static: clang 14
- * gives it a name that no other file finds. */
-#if defined(__x86_64__) && defined(__GNUC__) && defined(__gnu_linux__)
+ * gives it a name that no other file finds. Not under ThreadSanitizer: what chooses runs before that is
+ * ready. */
+#if defined(__x86_64__) && defined(__GNUC__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
 #define MLO_FOR_LANES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define MLO_FOR_LANES
