@@ -182,6 +182,23 @@ static void an_arena_can_be_filled_to_the_last_byte(void)
     mlo_arena_release(&a);
 }
 
+static void arena_bytes_lie_on_lines_of_the_cache(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_arena a;
+    mlo_arena_init(&a, 4 << 20);
+    for (size_t n = 1; n < (1 << 20); n = 3 * n + 5) {
+        char *p = mlo_arena_bytes(&a, n, &err);
+        check(p && (uintptr_t)p % 64 == 0, "%zu bytes", n);
+        if (p)
+            memset(p, 1, n);
+        check(mlo_arena_alloc(&a, 3, 1, &err) != NULL);
+    }
+    check(mlo_arena_bytes(&a, 4 << 20, &err) == NULL);
+    check(mlo_arena_bytes(&a, SIZE_MAX, &err) == NULL);
+    mlo_arena_release(&a);
+}
+
 static void large_arenas_are_as_small_ones(void)
 {
     enum { PIECES = 60 };
@@ -299,6 +316,7 @@ int main(void)
     run(a_descriptor_is_stolen_once);
     run(arena_memory_is_zeroed_aligned_and_bounded);
     run(an_arena_can_be_filled_to_the_last_byte);
+    run(arena_bytes_lie_on_lines_of_the_cache);
     run(large_arenas_are_as_small_ones);
     run(a_string_grows_and_is_always_terminated);
     run(a_full_string_stays_failed_until_cleared);

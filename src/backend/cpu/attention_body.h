@@ -4,8 +4,9 @@
  * Keys are transposed once, so that scores of ATTEND_ROWS queries and ATTEND_TILE keys stay in registers; the
  * scores of these queries lie in scratch, the weights are divided by their sum when the result is written.
  */
-#define ATTEND_ROWS 4
-#define ATTEND_COLS 2 /* vectors */
+#define ATTEND_ROWS (LANES == 16 ? 8 : 4) /* there are twice as many registers, too */
+#define ATTEND_COLS 2                     /* vectors */
+#define ATTEND_EACH _Pragma("GCC unroll 8")
 #define ATTEND_TILE ((size_t)ATTEND_COLS * LANES)
 
 struct head {
@@ -61,30 +62,39 @@ INLINE void score_tile(const struct head *h, size_t row, size_t rows, size_t fir
     size_t step = h->p->q_step.row, size = h->p->size;
     const float *q = h->q + row * step, *k = h->turned + first;
     real sum[ATTEND_ROWS][ATTEND_COLS];
-    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
-        _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) sum[r][c] = splat(0);
+    ATTEND_EACH for (size_t r = 0; r < rows; r++) _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++)
+        sum[r][c] = splat(0);
     for (size_t d = 0; d < size; d++, k += h->room) {
         real x[ATTEND_COLS];
         _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) x[c] = load(k + c * LANES);
-        _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+        ATTEND_EACH for (size_t r = 0; r < rows; r++)
         {
             real y = splat(q[r * step + d]);
             _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++) sum[r][c] = mul_add(y, x[c], sum[r][c]);
         }
     }
-    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
-        _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++)
-            store(h->scores + r * h->room + first + c * LANES, sum[r][c] * h->p->scale);
+    ATTEND_EACH for (size_t r = 0; r < rows; r++) _Pragma("GCC unroll 2") for (size_t c = 0; c < cols; c++)
+        store(h->scores + r * h->room + first + c * LANES, sum[r][c] * h->p->scale);
+}
+
+/* Vector by vector: a vector is not read soon after parts of it were written. */
+INLINE void add_mask(const struct head *h, const float *mask, float *s)
+{
+    size_t j = 0;
+    for (; mask && h->p->mask_key == 1 && j + LANES <= h->keys; j += LANES)
+        store(s + j, load(s + j) + load(mask + j));
+    for (; mask && j < h->keys; j++)
+        s[j] += mask[j * h->p->mask_key];
+    if (h->keys < h->room) {
+        float *last = s + h->room - LANES;
+        store(last, load_some(last, h->keys % LANES, -INFINITY));
+    }
 }
 
 /* Scores become e^(score + mask - greatest); returns their sum. */
 INLINE float weigh_row(const struct head *h, size_t row, float *s)
 {
-    const float *mask = h->mask ? h->mask + row * h->p->mask_step.row : NULL;
-    for (size_t j = 0; mask && j < h->keys; j++)
-        s[j] += mask[j * h->p->mask_key];
-    for (size_t j = h->keys; j < h->room; j++)
-        s[j] = -INFINITY;
+    add_mask(h, h->mask ? h->mask + row * h->p->mask_step.row : NULL, s);
     float most = row_largest(s, h->room);
     real sum = splat(0);
     for (size_t j = 0; j < h->room; j += LANES) {
@@ -98,14 +108,14 @@ INLINE float weigh_row(const struct head *h, size_t row, float *s)
 INLINE void mix_columns(const struct head *h, size_t row, size_t rows, size_t d, size_t n, const float *by)
 {
     real sum[ATTEND_ROWS];
-    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++) sum[r] = splat(0);
+    ATTEND_EACH for (size_t r = 0; r < rows; r++) sum[r] = splat(0);
     for (size_t j = 0; j < h->keys; j++) {
         const float *v = h->v + j * h->p->v_step.row + d;
         real x = n < LANES ? load_some(v, n, 0) : load(v);
-        _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+        ATTEND_EACH for (size_t r = 0; r < rows; r++)
             sum[r] = mul_add(splat(h->scores[r * h->room + j]), x, sum[r]);
     }
-    _Pragma("GCC unroll 4") for (size_t r = 0; r < rows; r++)
+    ATTEND_EACH for (size_t r = 0; r < rows; r++)
     {
         float *y = h->y + (row + r) * h->p->y_step.row + d;
         if (n < LANES)
