@@ -127,6 +127,7 @@ static void gelu_errs_by_little_of_its_input(void)
             for (unsigned i = 0; i < 2; i++)
                 worst[i] = fmax(worst[i], x == 0 ? 0 : off[i] / fabs((double)x));
         }
+        printf("# kind %d: %.3g and %.3g of |x|\n", k, worst[0], worst[1]);
         check(worst[0] <= 1.3e-7 && worst[1] <= 1.3e-7, "kind %d: %g and %g of |x|", k, worst[0], worst[1]);
     }
 }

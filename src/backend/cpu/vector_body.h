@@ -13,7 +13,7 @@
  *     add_up(v), largest(v)         over the lanes; a NaN wins or loses
  *
  * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r). erf: x + x p(x^2) near
- * 0, else 1 - e^(-t + t p(t)).
+ * 0, else 1 - e^(-t + t p(t)). The tail of the normal distribution: 2^(-1 + t p(t)).
  */
 #include <math.h>
 #include <string.h>
@@ -98,13 +98,26 @@ INLINE real erf_of(real x)
     return when_less(t, splat(ERF_NEAR), erf_near(x), with_sign(1 - erfc_far(at_most(t, ERF_FAR)), x));
 }
 
-/* x/2 (1 + erf(x / sqrt 2)); for negative x nothing cancels. */
+/* 2^z for z from -100 to 100. */
+INLINE real power_of_two(real z)
+{
+    static const float c[] = {0x1.62e430p-1F, 0x1.ebfbdcp-3F,  0x1.c6af7cp-5F,
+                              0x1.3b2de0p-7F, 0x1.5f082ep-10F, 0x1.416b52p-13F};
+    real n = z + ROUNDING - ROUNDING, r = z - n;
+    return times_power(mul_add(polynomial(r, c, 6), r, splat(1)), n);
+}
+
+#define NORMAL_FAR 5.75F /* from here on the tail of the normal distribution is 0 */
+
+/* x times the share of the normal distribution below x: of its tail, which is 1/2 at 0, or the rest. */
 INLINE real gelu_of(real x)
 {
-    real h = x * (float)M_SQRT1_2, t = magnitude(h), zero = splat(0);
-    real rest = when_less(splat(ERF_FAR), t, zero, erfc_far(at_most(t, ERF_FAR)));
-    real twice = when_less(h, zero, rest, 2 - rest);
-    return 0.5F * x * when_less(t, splat(ERF_NEAR), 1 + erf_near(h), twice);
+    static const float c[] = {-0x1.26aed4p+0F,  -0x1.d63ac2p-2F,  -0x1.ae0a82p-5F, 0x1.ced296p-8F,
+                              -0x1.1d1fe2p-13F, -0x1.87485cp-13F, 0x1.4b041ep-15F, -0x1.7d6870p-19F};
+    real t = magnitude(x), near = at_most(t, NORMAL_FAR);
+    real tail = power_of_two(mul_add(polynomial(near, c, 8), near, splat(-1)));
+    tail = when_less(splat(NORMAL_FAR), t, splat(0), tail);
+    return x * when_less(splat(0), x, 1 - tail, tail);
 }
 
 INLINE real tanh_of(real x)
