@@ -92,8 +92,10 @@ static void try_size(const struct mlo_vector *kernel, size_t rows, size_t keys, 
         p.v_step = steps(keys, v_size, how & 1);
         p.y_step = steps(rows, v_size, true);
         take_mask(&p, how / 2);
-        check(mlo_attention_scratch(&p, &room) && room <= sizeof scratch / sizeof *scratch, "room");
+        check(mlo_attention_scratch(&p, &room) && room < sizeof scratch / sizeof *scratch, "room");
+        scratch[room] = 77;
         kernel->attend(&p);
+        check(scratch[room] == 77, "%zu rows, %zu keys of %zu: no more scratch is used", rows, keys, size);
         double worst = worst_of(&p);
         if (!check(worst < 2e-6, "%zu rows, %zu keys of %zu, values of %zu, how %u: %g", rows, keys, size,
                    v_size, how, worst))
@@ -103,8 +105,8 @@ static void try_size(const struct mlo_vector *kernel, size_t rows, size_t keys, 
 
 static void heads_are_right(void)
 {
-    static const size_t sizes[][4] = {{1, 1, 1, 1},    {5, 7, 3, 2},        {4, 32, 16, 16},
-                                      {9, 33, 32, 17}, {MOST, MOST, 8, 40}, {2, 65, 64, 64}};
+    static const size_t sizes[][4] = {{1, 1, 1, 1},        {5, 7, 3, 2},    {4, 32, 16, 16}, {9, 33, 32, 17},
+                                      {MOST, MOST, 8, 40}, {2, 65, 64, 64}, {8, 64, 8, 8}};
     fill(q, 1);
     fill(k, 2);
     fill(v, 3);

@@ -4,8 +4,8 @@
  * Keys are transposed once, so that scores of ATTEND_ROWS queries and ATTEND_TILE keys stay in registers; the
  * scores of these queries lie in scratch, the weights are divided by their sum when the result is written.
  */
-#define ATTEND_ROWS (LANES == 16 ? 8 : 4) /* there are twice as many registers, too */
-#define ATTEND_COLS 2                     /* vectors */
+#define ATTEND_ROWS (LANES == 16 ? MLO_ATTEND_ROWS : 4) /* there are twice as many registers, too */
+#define ATTEND_COLS 2                                   /* vectors */
 #define ATTEND_EACH _Pragma("GCC unroll 8")
 #define ATTEND_TILE ((size_t)ATTEND_COLS * LANES)
 

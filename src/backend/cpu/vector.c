@@ -79,13 +79,12 @@ void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float z
     widest()->quantize(x, y, n, scale, zero);
 }
 
-#define SCORED_ROWS 4  /* whose scores are in scratch: ATTEND_ROWS */
-#define ROUNDED_TO  16 /* the widest vector */
+#define ROUNDED_TO 16 /* the widest vector */
 
 bool mlo_attention_scratch(const struct mlo_attention *p, size_t *ret_floats)
 {
-    size_t room = p->keys + ROUNDED_TO, rows = p->size + SCORED_ROWS;
-    return room >= ROUNDED_TO && rows >= SCORED_ROWS && !__builtin_mul_overflow(room, rows, ret_floats);
+    size_t room = p->keys + ROUNDED_TO, rows = p->size + MLO_ATTEND_ROWS;
+    return room >= ROUNDED_TO && rows >= MLO_ATTEND_ROWS && !__builtin_mul_overflow(room, rows, ret_floats);
 }
 
 void mlo_attention_f32(const struct mlo_attention *p)

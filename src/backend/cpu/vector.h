@@ -20,6 +20,8 @@ struct mlo_vector {
     void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, float zero);
     void (*attend)(const struct mlo_attention *p);
 };
+#define MLO_ATTEND_ROWS 8 /* most whose scores are in scratch together */
+
 enum mlo_vector_kind { MLO_VECTOR_PLAIN, MLO_VECTOR_AVX2, MLO_VECTOR_AVX512, MLO_VECTOR_KINDS };
 
 /* NULL: not for this machine. */
