@@ -8,6 +8,9 @@
 #ifndef MLOPSCTL_BENCH_H
 #define MLOPSCTL_BENCH_H
 
+#include <mlopsctl/base/json.h>
+#include <mlopsctl/device.h>
+#include <mlopsctl/host.h>
 #include <mlopsctl/infer.h>
 #include <mlopsctl/net.h>
 #include <mlopsctl/stats.h>
@@ -27,8 +30,11 @@ struct mlo_target {
     bool (*usable)(void *caller);
     void (*leave)(void *caller);
     void (*close)(struct mlo_target *t);
-    size_t rows;      /* of one request */
-    uint64_t load_ns; /* what opening took */
+    /* The processes that answer, `max` at most; NULL: not known here. Asked while no call is under way. */
+    size_t (*processes)(struct mlo_target *t, pid_t *ret, size_t max);
+    size_t rows;        /* of one request */
+    uint64_t load_ns;   /* what opening took; 0: not known */
+    uint64_t load_peak; /* bytes, the most memory of its processes meanwhile; 0: not known */
 };
 void mlo_target_close(struct mlo_target *t); /* NULL: nothing */
 
@@ -116,7 +122,8 @@ struct mlo_load {
     uint64_t seed;
     bool (*stop)(void *ctx); /* asked between requests; may be NULL */
     void *stop_ctx;
-    const struct mlo_clock *clock; /* NULL: monotonic */
+    const struct mlo_clock *clock;   /* NULL: monotonic */
+    const struct mlo_gpu_meter *gpu; /* read after each block; NULL: none */
 };
 struct mlo_block {
     double *ns; /* of each timing: a request, or the mean of `repeat` of them */
@@ -152,10 +159,31 @@ struct mlo_timer {
 };
 void mlo_timer_measure(const struct mlo_clock *clock, struct mlo_timer *ret);
 
-struct mlo_machine { /* counters so far, of all processors; 0 where the system does not tell */
-    uint64_t cpu_ticks, stolen_ticks;
+struct mlo_gpu_used { /* NaN: the driver does not tell */
+    char name[96];
+    uint64_t readings;                      /* one after each block; 0: there is no GPU */
+    double busy, memory_busy, power_w, mhz; /* means; per cent, watts */
+    double power_limit_w, mhz_max, memory;  /* memory: the most in use, by all programs, bytes */
+    double joules;                          /* its counter lags by up to a tenth of a second */
+    uint64_t reasons[MLO_GPU_REASONS];      /* readings with lower clocks for it */
 };
-void mlo_machine_read(struct mlo_machine *ret);
+/* What the machine gave and took during the blocks; 0 where it does not tell. */
+struct mlo_used {
+    struct mlo_host_throttle groups[MLO_HOST_GROUPS]; /* of whoever answers */
+    uint64_t cpu_ticks, stolen_ticks;                 /* of all processors */
+    uint64_t waits, preempted; /* switches of this process, when it answers: it waited; others came */
+    double cpu_joules;         /* of all processors; NaN: not known */
+    struct mlo_gpu_used gpu;
+};
+/* The group that held it back most: its share of periods. NULL: no quota. */
+const struct mlo_host_throttle *mlo_used_quota(const struct mlo_used *u, double *ret_share);
+double mlo_used_stolen(const struct mlo_used *u); /* share of the machine's time that other guests took */
+double mlo_used_joules(const struct mlo_used *u); /* of processors and GPU; NaN: neither is known */
+
+struct mlo_footprint {            /* bytes of the processes that answer; 0: not known */
+    uint64_t load_peak, run_peak; /* the most, while it was loaded; from then on */
+    uint64_t rss, pss;            /* at the end */
+};
 
 /* ---- what the machine can do ---- */
 
@@ -193,11 +221,19 @@ struct mlo_measured {
     double *controls;       /* a fixed loop right after each: how fast the machine was then */
     size_t n_blocks, cap, cap_controls;
     uint64_t requests, failures, first_ns;
+    uint64_t load_ns; /* 0: not known */
     unsigned repeat;
     double seconds;
     bool steady, stopped; /* warmed up; ended early on demand */
-    struct mlo_machine before, after;
+    struct mlo_timer timer;
+    struct mlo_used used;
+    struct mlo_footprint memory;
 };
+/* The part of a timing that reading the clock takes; 0 when nothing was timed. */
+double mlo_measured_overhead(const struct mlo_measured *m);
+/* How it was loaded and timed and what it used, as members of a JSON object, of which those that are not
+ * known are null. */
+void mlo_measured_json(const struct mlo_measured *m, cJSON *to);
 int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
                 struct mlo_measured *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_measured_release(struct mlo_measured *m);

@@ -111,6 +111,7 @@ struct mlo_ctx { /* what a command sees; built by main */
     const char *token_file;                   /* --token-file, or NULL */
     const char *note;                         /* -m */
     struct mlo_report *report;                /* never NULL */
+    bool reported;                            /* the report is printed although the command fails */
     struct mlo_config *config;                /* NULL until mlo_ctx_config (src/cmd/context.h) */
     void (*config_free)(struct mlo_config *); /* set with config */
     struct mlo_network *network;              /* NULL until first used (src/cmd/network.h) */
@@ -179,6 +180,7 @@ enum mlo_cell_type {
     MLO_CELL_COUNT,
     MLO_CELL_TIME,
     MLO_CELL_DURATION,
+    MLO_CELL_NS, /* a duration that is nanoseconds in JSON, too */
     MLO_CELL_DIGEST,
     MLO_CELL_BOOL
 };

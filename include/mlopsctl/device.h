@@ -180,5 +180,31 @@ void mlo_device_find(const char *const *folders, size_t n, struct mlo_device_pro
 /* The same as an error: MLO_EUNAVAIL with the reason and what to do. 0 when there is a device. */
 int mlo_device_need(const struct mlo_device_probe *p, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- what a GPU does meanwhile, by NVML ---- */
+
+struct mlo_gpu_reading {                    /* -1: the driver does not tell */
+    int64_t memory_used, memory_total;      /* bytes, of all programs */
+    int64_t energy_mj;                      /* a counter */
+    int64_t power_mw, power_limit_mw;       /* drawn, over about the last second; allowed */
+    int64_t sm_mhz, sm_mhz_max, memory_mhz; /* clocks */
+    int64_t busy, memory_busy;              /* per cent of the last moments in which any kernel ran; in which
+                                             * memory was read or written */
+    int64_t celsius;
+    int64_t reasons; /* why clocks are lower than they could be: bits of mlo_gpu_reason */
+};
+struct mlo_gpu_meter;
+/*
+ * libnvidia-ml.so.1 is opened at run time and stays open. which: "0" (NVML's order), "GPU-..." (its name for
+ * ever) or "0000:65:00.0"; NULL: the first. MLO_EUNAVAIL with the reason.
+ */
+int mlo_gpu_meter_open(const char *which, struct mlo_gpu_meter **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_gpu_meter_close(struct mlo_gpu_meter *m); /* NULL: nothing */
+const char *mlo_gpu_meter_name(const struct mlo_gpu_meter *m);
+void mlo_gpu_meter_read(const struct mlo_gpu_meter *m, struct mlo_gpu_reading *ret);
+int64_t mlo_gpu_meter_energy(const struct mlo_gpu_meter *m); /* that member alone */
+/* In words of bit `i` of reasons, "its power limit"; NULL: no fault (it is idle), or none that is known. */
+#define MLO_GPU_REASONS 9
+const char *mlo_gpu_reason(unsigned i);
+
 #endif
 #endif

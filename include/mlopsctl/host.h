@@ -3,6 +3,8 @@
 #ifndef MLOPSCTL_HOST_H
 #define MLOPSCTL_HOST_H
 
+#include <sys/types.h>
+
 #include <mlopsctl/base/mem.h>
 
 struct mlo_host_fs {
@@ -32,6 +34,55 @@ struct mlo_host_clock {
     bool plausible;    /* not before this program was written */
 };
 void mlo_host_clock(struct mlo_host_clock *ret);
+
+/* ---- what processes use, and what they are kept from ---- */
+
+#define MLO_HOST_FAMILY 4096 /* processes looked at, at most */
+/* The roots and all that they started: their process groups and descendants. Returns how many,
+ * MLO_HOST_FAMILY at most; 0 when /proc cannot be read. */
+size_t mlo_host_family(const pid_t *roots, size_t n, pid_t ret[MLO_HOST_FAMILY]);
+
+struct mlo_host_memory { /* bytes of all of them; 0 where the kernel does not tell */
+    uint64_t rss, peak;  /* resident now; sum of the most that each had */
+    uint64_t pss;        /* pages that are shared count by their share */
+};
+/* Processes that have ended count nothing. */
+void mlo_host_memory(const pid_t *pids, size_t n, struct mlo_host_memory *ret);
+/* From here on `peak` is of what follows, where the kernel lets us. */
+void mlo_host_memory_reset(const pid_t *pids, size_t n);
+
+/*
+ * CPU quotas: the control groups of a process, from its own to the topmost that can be seen. Quotas are per
+ * period (as a rule 100 ms); who has used up his share waits for the next one.
+ */
+#define MLO_HOST_GROUPS 16
+struct mlo_host_groups { /* close with mlo_host_groups_close */
+    int files[MLO_HOST_GROUPS];
+    size_t n;
+};
+struct mlo_host_throttle { /* counters of one group */
+    uint64_t periods, throttled, throttled_ns;
+};
+/* n 0: none that tells. cgroup v2, v1 and both mixed. */
+void mlo_host_groups_open(pid_t pid, struct mlo_host_groups *ret);
+void mlo_host_groups_close(struct mlo_host_groups *g);
+void mlo_host_groups_read(const struct mlo_host_groups *g, struct mlo_host_throttle ret[MLO_HOST_GROUPS]);
+
+/* Energy of the processor packages by the counters of powercap (RAPL), which as a rule only root may read. */
+#define MLO_HOST_PACKAGES 16
+struct mlo_host_energy { /* close with mlo_host_energy_close */
+    int files[MLO_HOST_PACKAGES];
+    uint64_t range[MLO_HOST_PACKAGES]; /* microjoules after which it starts again at 0 */
+    size_t n;                          /* 0: there is none that can be read */
+};
+void mlo_host_energy_open(struct mlo_host_energy *ret);
+void mlo_host_energy_close(struct mlo_host_energy *e);
+void mlo_host_energy_read(const struct mlo_host_energy *e, uint64_t ret[MLO_HOST_PACKAGES]);
+/* Microjoules of all packages from one reading to a later one, at most one turn of each counter apart. */
+uint64_t mlo_host_energy_between(const struct mlo_host_energy *e, const uint64_t from[MLO_HOST_PACKAGES],
+                                 const uint64_t to[MLO_HOST_PACKAGES]);
+
+/* ---- libraries ---- */
 
 /* The libraries this program uses, linked or opened when needed. */
 #define MLO_LIBRARY_VERSION 64

@@ -6,6 +6,7 @@
 #include "internal.h"
 
 #define READINGS 2000
+#define LOOK     (MLO_NS_PER_S / 50) /* between looks whether all stops */
 #define SLEEP_UNTIL                                                                                          \
     60000 /* ns before the time: from then on the clock is watched, for sleepers wake late                   \
            */
@@ -15,24 +16,31 @@ int64_t mlo_clock_now(const struct mlo_clock *clock)
     return clock ? clock->now(clock->ctx) : mlo_time_mono();
 }
 
-static void wait_mono(int64_t until)
+static void sleep_until(int64_t wake)
 {
-    if (until - mlo_time_mono() > SLEEP_UNTIL) {
-        int64_t wake = until - SLEEP_UNTIL;
-        struct timespec t = {wake / MLO_NS_PER_S, wake % MLO_NS_PER_S};
-        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
-            ;
-    }
-    while (mlo_time_mono() < until)
+    struct timespec t = {wake / MLO_NS_PER_S, wake % MLO_NS_PER_S};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
         ;
 }
 
-void mlo_clock_wait(const struct mlo_clock *clock, int64_t until)
+static bool wait_mono(const struct mlo_load *load, int64_t until)
 {
-    if (clock)
-        clock->wait(clock->ctx, until);
-    else
-        wait_mono(until);
+    for (int64_t left; (left = until - SLEEP_UNTIL - mlo_time_mono()) > 0;) {
+        if (load->stop && load->stop(load->stop_ctx))
+            return false;
+        sleep_until(until - SLEEP_UNTIL - (load->stop && left > LOOK ? left - LOOK : 0));
+    }
+    while (mlo_time_mono() < until)
+        ;
+    return true;
+}
+
+bool mlo_clock_wait(const struct mlo_load *load, int64_t until)
+{
+    if (!load->clock)
+        return wait_mono(load, until);
+    load->clock->wait(load->clock->ctx, until);
+    return true;
 }
 
 void mlo_timer_measure(const struct mlo_clock *clock, struct mlo_timer *ret)

@@ -34,11 +34,13 @@ struct command {
     struct mlo_target_opts opts;
     char *hello; /* the first line that each process is sent */
     size_t n_hello;
-    pthread_mutex_t lock;
-    struct program *first; /* started when the target was opened; the first caller's. Under lock */
+    pthread_mutex_t lock;  /* of what follows */
+    struct program *first; /* started when the target was opened; the first caller's */
+    struct program *all;   /* by next */
 };
 struct program {
-    const struct command *of;
+    struct command *of;
+    struct program *next;
     pid_t pid;                 /* 0: ended, its status taken */
     int in, out, message;      /* our ends of its standard streams */
     char line[ANSWER_MAX + 1]; /* of its answer so far */
@@ -305,7 +307,28 @@ static int greet(struct program *p, struct mlo_err *err)
     return rc;
 }
 
-static int program_new(const struct command *c, struct program **ret, struct mlo_err *err)
+static void enter(struct program *p)
+{
+    struct command *c = p->of;
+    pthread_mutex_lock(&c->lock);
+    p->next = c->all;
+    c->all = p;
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void strike(struct program *p)
+{
+    struct command *c = p->of;
+    pthread_mutex_lock(&c->lock);
+    for (struct program **at = &c->all; *at; at = &(*at)->next)
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    pthread_mutex_unlock(&c->lock);
+}
+
+static int program_new(struct command *c, struct program **ret, struct mlo_err *err)
 {
     sigset_t before;
     struct program *p = mlo_calloc(1, sizeof *p, err);
@@ -322,6 +345,7 @@ static int program_new(const struct command *c, struct program **ret, struct mlo
         end_program(p);
         free(p);
     } else {
+        enter(p);
         *ret = p;
     }
     return rc;
@@ -333,6 +357,7 @@ static void program_free(struct program *p)
     int64_t until = mlo_time_mono() + GRACE, left;
     if (!p)
         return;
+    strike(p);
     close_end(&p->in);
     while (p->out >= 0 && (left = until - mlo_time_mono()) > 0) {
         struct pollfd fds[2] = {{.fd = p->out, .events = POLLIN}, {.fd = p->message, .events = POLLIN}};
@@ -406,6 +431,18 @@ static void leave(void *caller)
     mlo_sigpipe_restore(&before);
 }
 
+static size_t processes(struct mlo_target *t, pid_t *ret, size_t max)
+{
+    struct command *c = (struct command *)t;
+    size_t n = 0;
+    pthread_mutex_lock(&c->lock);
+    for (const struct program *p = c->all; p && n < max; p = p->next)
+        if (p->pid > 0)
+            ret[n++] = p->pid;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
 static void close_command(struct mlo_target *t)
 {
     struct command *c = (struct command *)t;
@@ -460,6 +497,7 @@ int mlo_target_command(const struct mlo_command_opts *how, const struct mlo_targ
                                     .usable = usable,
                                     .leave = leave,
                                     .close = close_command,
+                                    .processes = processes,
                                     .rows = o->rows};
     pthread_mutex_init(&c->lock, NULL);
     c->how = *how;
@@ -472,7 +510,10 @@ int mlo_target_command(const struct mlo_command_opts *how, const struct mlo_targ
         close_command(&c->target);
         return rc;
     }
+    struct mlo_footprint memory;
     c->target.load_ns = (uint64_t)(mlo_time_mono() - from);
+    mlo_footprint_end(&c->target, &memory);
+    c->target.load_peak = memory.run_peak;
     *ret = &c->target;
     return 0;
 }

@@ -7,14 +7,15 @@
 
 #include "internal.h"
 
-#define PAIRS_MAX     5000
-#define ROUNDS        10000
-#define P99_ROUNDS    1000
-#define WRONG         0.05
-#define STOLEN_MAX    0.1 /* share of the machine's time */
-#define KEPT_BLOCKS   10  /* of each side, when they were not measured together */
-#define P99_NEEDS     838 /* timings: two may be above */
-#define KEPT_OF_BLOCK 100 /* timings for the ratio of p99 */
+#define PAIRS_MAX      5000
+#define ROUNDS         10000
+#define P99_ROUNDS     1000
+#define WRONG          0.05
+#define STOLEN_MAX     0.1 /* share of the machine's time */
+#define THROTTLE_APART 0.05
+#define KEPT_BLOCKS    10  /* of each side, when they were not measured together */
+#define P99_NEEDS      838 /* timings: two may be above */
+#define KEPT_OF_BLOCK  100 /* timings for the ratio of p99 */
 
 struct contest {
     struct mlo_runner *a, *b;
@@ -23,6 +24,7 @@ struct contest {
     struct mlo_compared *ret;
     double *kept_a, *kept_b; /* of each block at most KEPT_OF_BLOCK timings */
     size_t *starts_a, *starts_b;
+    struct mlo_meter meter_a, meter_b;
     struct mlo_block block;
     uint64_t seed;
 };
@@ -38,9 +40,8 @@ static int side(struct contest *c, bool second, size_t pair, struct mlo_err *err
     struct mlo_measured *m = second ? &c->ret->b : &c->ret->a;
     double *kept = second ? c->kept_b : c->kept_a;
     size_t *starts = second ? c->starts_b : c->starts_a;
-    int rc = mlo_runner_block(second ? c->b : c->a, c->o.block, &c->block, err);
-    if (rc == 0)
-        rc = mlo_measured_add(m, &c->block, mlo_control_loop(c->load->clock), err);
+    int rc = mlo_measured_block(m, second ? c->b : c->a, c->load, second ? &c->meter_b : &c->meter_a,
+                                c->o.block, &c->block, err);
     if (rc != 0)
         return rc;
     if (m->n_blocks != pair + 1)
@@ -62,16 +63,30 @@ static int one_pair(struct contest *c, size_t pair, struct mlo_err *err)
 
 /* ---- the verdict ---- */
 
+/* Whether the shares of periods in which they were held back differ by more than chance, and enough to
+ * matter. Who has no quota was held back in none of any number. */
+static bool differ_in_quota(const struct mlo_used *a, const struct mlo_used *b)
+{
+    double of_a, of_b;
+    const struct mlo_host_throttle *x = mlo_used_quota(a, &of_a), *y = mlo_used_quota(b, &of_b);
+    double n = x ? (double)x->periods : INFINITY, m = y ? (double)y->periods : INFINITY;
+    double all = x && y ? (of_a * n + of_b * m) / (n + m) : (of_a + of_b) / 2;
+    return fabs(of_a - of_b) > fmax(THROTTLE_APART, 3 * sqrt(all * (1 - all) * (1 / n + 1 / m)));
+}
+
+static const char *taken(const struct mlo_used *a, const struct mlo_used *b)
+{
+    if (fmax(mlo_used_stolen(a), mlo_used_stolen(b)) > STOLEN_MAX)
+        return "other guests took more than a tenth of the machine's time";
+    return differ_in_quota(a, b) ? "a CPU quota held one side back more than the other" : NULL;
+}
+
 static const char *noise(const struct mlo_compared *c)
 {
-    double ticks = (double)(c->b.after.cpu_ticks - c->b.before.cpu_ticks);
-    double stolen = (double)(c->b.after.stolen_ticks - c->b.before.stolen_ticks);
-    if (ticks > 0 && stolen / ticks > STOLEN_MAX)
-        return "other guests took more than a tenth of the machine's time";
-    if (c->control.low > 1 || c->control.high < 1)
-        if (fabs(log(c->control.ratio)) > 0.01)
-            return "the machine was faster beside one side than beside the other";
-    return NULL;
+    const char *why = taken(&c->a.used, &c->b.used);
+    if (!why && (c->control.low > 1 || c->control.high < 1) && fabs(log(c->control.ratio)) > 0.01)
+        why = "the machine was faster beside one side than beside the other";
+    return why;
 }
 
 static double share_above(const double *a, const double *b, size_t n)
@@ -95,8 +110,6 @@ static int judge(struct contest *c, size_t pairs, double confidence, struct mlo_
         rc = mlo_wilcoxon(r->a.medians, r->b.medians, pairs, &t, err);
     if (rc != 0)
         return rc;
-    mlo_machine_read(&r->a.after);
-    r->b.after = r->a.after;
     r->pairs = pairs;
     r->p = t.p;
     r->b_above_a = share_above(r->a.medians, r->b.medians, pairs);
@@ -129,7 +142,8 @@ static int contest(struct contest *c, struct mlo_err *err)
             rc = one_pair(c, pair, err);
             c->ret->stopped = c->load->stop && c->load->stop(c->load->stop_ctx);
             over = c->ret->stopped || pair + 1 == PAIRS_MAX ||
-                   (pair + 1 >= c->o.pairs && mlo_clock_now(c->load->clock) >= until);
+                   (pair + 1 >= c->o.pairs && (mlo_clock_now(c->load->clock) >= until ||
+                                               c->ret->a.seconds + c->ret->b.seconds >= c->o.seconds));
         }
         if (rc == 0)
             rc = judge(c, pair, confidence, err);
@@ -155,13 +169,15 @@ static int prepare(struct contest *c, struct mlo_err *err)
 {
     bool steady[2] = {false, false};
     size_t kept = (size_t)PAIRS_MAX * KEPT_OF_BLOCK;
+    mlo_footprint_begin(mlo_runner_target(c->a));
+    mlo_footprint_begin(mlo_runner_target(c->b));
     int rc = mlo_runner_warm(c->a, c->o.warmup, &steady[0], err);
     if (rc == 0)
         rc = mlo_runner_warm(c->b, c->o.warmup, &steady[1], err);
     if (rc == 0)
-        rc = mlo_measured_begin(&c->ret->a, c->a, err);
+        rc = mlo_measured_begin(&c->ret->a, c->a, c->load, err);
     if (rc == 0)
-        rc = mlo_measured_begin(&c->ret->b, c->b, err);
+        rc = mlo_measured_begin(&c->ret->b, c->b, c->load, err);
     double **parts[] = {&c->kept_a, &c->kept_b};
     for (size_t i = 0; rc == 0 && i < MLO_COUNT(parts); i++)
         rc = reserve(parts[i], kept, err);
@@ -169,6 +185,8 @@ static int prepare(struct contest *c, struct mlo_err *err)
     c->starts_b = c->starts_a ? mlo_calloc(PAIRS_MAX + 1, sizeof *c->starts_b, err) : NULL;
     c->ret->a.steady = steady[0];
     c->ret->b.steady = steady[1];
+    mlo_meter_open(mlo_runner_target(c->a), c->load->gpu, &c->meter_a);
+    mlo_meter_open(mlo_runner_target(c->b), c->load->gpu, &c->meter_b);
     return c->starts_b ? 0 : err->code;
 }
 
@@ -181,6 +199,12 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
     int rc = prepare(&c, err);
     if (rc == 0)
         rc = contest(&c, err);
+    if (rc == 0) {
+        mlo_footprint_end(mlo_runner_target(a), &r.a.memory);
+        mlo_footprint_end(mlo_runner_target(b), &r.b.memory);
+    }
+    mlo_meter_close(&c.meter_a);
+    mlo_meter_close(&c.meter_b);
     free(c.kept_a);
     free(c.kept_b);
     free(c.starts_a);
@@ -248,9 +272,13 @@ int mlo_compare_kept(const struct mlo_measured *a, const struct mlo_measured *b,
         rc = over_control(b, &y, err);
     if (rc == 0)
         rc = compare_sorted(x, y, a, b, &how, &r, err);
-    if (rc == 0)
-        *ret = r;
-    return rc;
+    if (rc != 0)
+        return rc;
+    r.noisy = taken(&a->used, &b->used);
+    if (r.noisy)
+        r.gate = MLO_GATE_INCONCLUSIVE;
+    *ret = r;
+    return 0;
 }
 
 void mlo_compared_release(struct mlo_compared *c)

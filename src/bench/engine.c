@@ -1,4 +1,6 @@
 /* Our engine as a target: one plan for all, a session for each caller. */
+#include <unistd.h>
+
 #include <mlopsctl/bench.h>
 
 struct engine {
@@ -41,6 +43,14 @@ static void leave(void *caller)
     free(c);
 }
 
+static size_t processes(struct mlo_target *t, pid_t *ret, size_t max)
+{
+    (void)t;
+    if (max > 0)
+        ret[0] = getpid();
+    return max > 0;
+}
+
 static void close_engine(struct mlo_target *t)
 {
     free(t);
@@ -52,12 +62,17 @@ int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const
     struct engine *e = mlo_calloc(1, sizeof *e, err);
     if (!e)
         return err->code;
-    *e = (struct engine){
-        {.kind = "engine", .join = join, .call = call, .leave = leave, .close = close_engine, .rows = rows},
-        plan,
-        sets,
-        n_sets,
-        0};
+    *e = (struct engine){{.kind = "engine",
+                          .join = join,
+                          .call = call,
+                          .leave = leave,
+                          .close = close_engine,
+                          .processes = processes,
+                          .rows = rows},
+                         plan,
+                         sets,
+                         n_sets,
+                         0};
     mlo_plan_inputs(plan, &e->n_inputs);
     *ret = &e->target;
     return 0;

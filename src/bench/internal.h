@@ -17,7 +17,7 @@
 void mlo_sigpipe_hold(sigset_t *ret_before);
 void mlo_sigpipe_restore(const sigset_t *before);
 
-/* ---- machine.c ---- */
+/* ---- control.c ---- */
 
 /* A dependent chain of integer operations, some milliseconds; how long it took. */
 #define MLO_CONTROL_STEPS 400000
@@ -26,18 +26,55 @@ double mlo_control_loop(const struct mlo_clock *clock);
 /* ---- clock.c ---- */
 
 int64_t mlo_clock_now(const struct mlo_clock *clock);
-void mlo_clock_wait(const struct mlo_clock *clock, int64_t until);
+/* By the load's clock. False: it was told to stop meanwhile. */
+bool mlo_clock_wait(const struct mlo_load *load, int64_t until);
 static inline int64_t mlo_clock_after(const struct mlo_clock *clock, double seconds)
 {
     return mlo_clock_now(clock) + (int64_t)(seconds * 1e9);
 }
 
+/* ---- runner.c ---- */
+
+struct mlo_target *mlo_runner_target(const struct mlo_runner *r);
+
+/* ---- meter.c: what a target uses ---- */
+
+struct mlo_meter_reading {
+    struct mlo_host_throttle groups[MLO_HOST_GROUPS];
+    uint64_t packages[MLO_HOST_PACKAGES];
+    uint64_t cpu_ticks, stolen_ticks, waits, preempted;
+};
+struct mlo_meter { /* close with mlo_meter_close */
+    struct mlo_host_groups groups;
+    struct mlo_host_energy energy;
+    const struct mlo_gpu_meter *gpu;
+    bool is_self, begun; /* this process answers; before is set */
+    struct mlo_meter_reading before;
+    int64_t before_gpu; /* its energy */
+};
+/* The processes of the target are looked up now. */
+void mlo_meter_open(struct mlo_target *t, const struct mlo_gpu_meter *gpu, struct mlo_meter *ret);
+void mlo_meter_close(struct mlo_meter *m);
+/* Between the two is what counts; it is added to u, which began with mlo_used_init. */
+void mlo_used_init(struct mlo_used *u);
+void mlo_meter_start(struct mlo_meter *m);
+void mlo_meter_stop(struct mlo_meter *m, struct mlo_used *u);
+/* The most memory is that from here on. */
+void mlo_footprint_begin(struct mlo_target *t);
+void mlo_footprint_end(struct mlo_target *t, struct mlo_footprint *ret);
+
+/* ---- used.c ---- */
+
+/* What mlo_measured_json wrote; members that are missing stay unknown. */
+void mlo_measured_from_json(const cJSON *from, struct mlo_measured *m);
+
 /* ---- measure.c ---- */
 
-/* Adds a block to what was measured, with the control loop beside it; b is sorted. */
-int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, double control,
-                     struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r,
+/* A block of the runner, with the control loop and what was used beside it; b is sorted. */
+int mlo_measured_block(struct mlo_measured *m, struct mlo_runner *r, const struct mlo_load *load,
+                       struct mlo_meter *meter, double seconds, struct mlo_block *b,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r, const struct mlo_load *load,
                        struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -9,10 +9,14 @@ static double or_usual(double v, double usual)
     return v > 0 ? v : usual;
 }
 
-int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r, struct mlo_err *err)
+int mlo_measured_begin(struct mlo_measured *m, const struct mlo_runner *r, const struct mlo_load *load,
+                       struct mlo_err *err)
 {
-    *m = (struct mlo_measured){.first_ns = mlo_runner_first(r), .repeat = mlo_runner_repeat(r)};
-    mlo_machine_read(&m->before);
+    *m = (struct mlo_measured){.first_ns = mlo_runner_first(r),
+                               .repeat = mlo_runner_repeat(r),
+                               .load_ns = mlo_runner_target(r)->load_ns};
+    mlo_used_init(&m->used);
+    mlo_timer_measure(load->clock, &m->timer);
     return mlo_times_init(&m->times, err);
 }
 
@@ -24,7 +28,7 @@ void mlo_measured_release(struct mlo_measured *m)
     *m = (struct mlo_measured){0};
 }
 
-int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, double control, struct mlo_err *err)
+static int add_block(struct mlo_measured *m, struct mlo_block *b, double control, struct mlo_err *err)
 {
     m->requests += b->requests;
     m->failures += b->failures;
@@ -43,19 +47,30 @@ int mlo_measured_add(struct mlo_measured *m, struct mlo_block *b, double control
     return 0;
 }
 
+int mlo_measured_block(struct mlo_measured *m, struct mlo_runner *r, const struct mlo_load *load,
+                       struct mlo_meter *meter, double seconds, struct mlo_block *b, struct mlo_err *err)
+{
+    mlo_meter_start(meter);
+    int rc = mlo_runner_block(r, seconds, b, err);
+    mlo_meter_stop(meter, &m->used);
+    return rc == 0 ? add_block(m, b, mlo_control_loop(load->clock), err) : rc;
+}
+
+/* A clock that is set back must not make it longer: the blocks' own lengths count, too. */
 static int measure_blocks(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
                           struct mlo_measured *m, struct mlo_err *err)
 {
     struct mlo_block b = {0};
-    double block = or_usual(o->block, 0.1);
-    int64_t until = mlo_clock_after(load->clock, or_usual(o->seconds, 5));
+    struct mlo_meter meter;
+    double block = or_usual(o->block, 0.1), seconds = or_usual(o->seconds, 5);
+    int64_t until = mlo_clock_after(load->clock, seconds);
     int rc = 0;
+    mlo_meter_open(mlo_runner_target(r), load->gpu, &meter);
     do {
-        rc = mlo_runner_block(r, block, &b, err);
-        if (rc == 0)
-            rc = mlo_measured_add(m, &b, mlo_control_loop(load->clock), err);
+        rc = mlo_measured_block(m, r, load, &meter, block, &b, err);
         m->stopped = load->stop && load->stop(load->stop_ctx);
-    } while (rc == 0 && !m->stopped && mlo_clock_now(load->clock) < until);
+    } while (rc == 0 && !m->stopped && m->seconds < seconds && mlo_clock_now(load->clock) < until);
+    mlo_meter_close(&meter);
     mlo_block_release(&b);
     return rc;
 }
@@ -65,9 +80,10 @@ int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct 
 {
     struct mlo_measured m = {0};
     bool steady = false;
+    mlo_footprint_begin(mlo_runner_target(r));
     int rc = mlo_runner_warm(r, or_usual(o->warmup, 5), &steady, err);
     if (rc == 0)
-        rc = mlo_measured_begin(&m, r, err);
+        rc = mlo_measured_begin(&m, r, load, err);
     if (rc == 0)
         rc = measure_blocks(r, load, o, &m, err);
     if (rc != 0) {
@@ -75,7 +91,7 @@ int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct 
         return rc;
     }
     m.steady = steady;
-    mlo_machine_read(&m.after);
+    mlo_footprint_end(mlo_runner_target(r), &m.memory);
     *ret = m;
     return 0;
 }

@@ -64,6 +64,7 @@ static void add_case(cJSON *cases, const struct mlo_bench_case *c)
     mlo_json_add_double(o, "seconds", m->seconds);
     cJSON_AddBoolToObject(o, "steady", m->steady);
     cJSON_AddBoolToObject(o, "stopped", m->stopped);
+    mlo_measured_json(m, o);
     add_times(o, &m->times);
     add_numbers(o, "medians_ns", m->medians, m->n_blocks);
     add_numbers(o, "controls_ns", m->controls, m->n_blocks);
@@ -189,6 +190,7 @@ static int read_case(const cJSON *from, struct mlo_bench_case *c, struct mlo_err
     m->seconds = seconds->valuedouble;
     m->steady = mlo_json_true(from, "steady");
     m->stopped = mlo_json_true(from, "stopped");
+    mlo_measured_from_json(from, m);
     return 0;
 }
 

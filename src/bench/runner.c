@@ -40,6 +40,7 @@ struct mlo_runner {
     int64_t begin, end; /* of the present block */
     double *due;        /* when requests come by themselves: ns after begin */
     size_t n_due, cap_due;
+    bool open; /* this block is of such */
     _Atomic size_t next_due;
 };
 
@@ -88,23 +89,38 @@ static void one_after_another(struct caller *c)
         for (unsigned i = 0; i < r->repeat && !c->broken.code; i++)
             good = request(c) && good;
         int64_t to = mlo_clock_now(r->load.clock);
-        if (good && to >= from && keep(&c->block, (double)(to - from) / r->repeat, &c->broken) != 0)
+        if (to < from) /* the clock was set back: its end would not come */
+            return;
+        if (good && keep(&c->block, (double)(to - from) / r->repeat, &c->broken) != 0)
             return;
         from = to;
     } while (from < r->end && !c->broken.code && !stopped(r));
 }
 
-/* Each request is timed from when it was due, whoever was late. */
+/* False: everything stops, or the clock was set back so that the time would not come. */
+static bool wait_until(struct mlo_runner *r, int64_t time)
+{
+    bool may_come = time - mlo_clock_now(r->load.clock) <= r->end - r->begin;
+    return may_come && !stopped(r) && mlo_clock_wait(&r->load, time);
+}
+
+/* Each request is timed from when it was due, whoever was late. The block is as long as it was meant to be,
+ * or more would come than the rate says. */
 static void as_they_come(struct caller *c)
 {
     struct mlo_runner *r = c->runner;
     size_t i;
-    while (!c->broken.code && (i = atomic_fetch_add(&r->next_due, 1)) < r->n_due && !stopped(r)) {
+    while (!c->broken.code && (i = atomic_fetch_add(&r->next_due, 1)) < r->n_due) {
         int64_t due = r->begin + (int64_t)r->due[i];
-        mlo_clock_wait(r->load.clock, due);
-        if (request(c) && keep(&c->block, (double)(mlo_clock_now(r->load.clock) - due), &c->broken) != 0)
+        if (!wait_until(r, due))
+            return;
+        bool good = request(c);
+        int64_t took = mlo_clock_now(r->load.clock) - due;
+        if (good && took >= 0 && keep(&c->block, (double)took, &c->broken) != 0)
             return;
     }
+    if (!c->broken.code)
+        (void)wait_until(r, r->end);
 }
 
 static void work_block(struct caller *c)
@@ -113,7 +129,7 @@ static void work_block(struct caller *c)
         return;
     if (!c->state && c->runner->target->join(c->runner->target, &c->state, &c->broken) != 0)
         return;
-    if (c->runner->n_due > 0)
+    if (c->runner->open)
         as_they_come(c);
     else
         one_after_another(c);
@@ -218,8 +234,8 @@ static int fail_as(const struct mlo_err *of, struct mlo_err *err)
 
 static int gather(struct mlo_runner *r, struct mlo_block *b, struct mlo_err *err)
 {
-    *b = (struct mlo_block){
-        .ns = b->ns, .cap = b->cap, .seconds = (double)(mlo_clock_now(r->load.clock) - r->begin) / 1e9};
+    int64_t took = mlo_clock_now(r->load.clock) - r->begin;
+    *b = (struct mlo_block){.ns = b->ns, .cap = b->cap, .seconds = took > 0 ? (double)took / 1e9 : 0};
     for (unsigned i = 0; i < r->n; i++) {
         const struct caller *c = &r->callers[i];
         int rc = c->broken.code ? fail_as(&c->broken, err) : add_part(b, &c->block, err);
@@ -233,7 +249,8 @@ static int gather(struct mlo_runner *r, struct mlo_block *b, struct mlo_err *err
 
 int mlo_runner_block(struct mlo_runner *r, double seconds, struct mlo_block *b, struct mlo_err *err)
 {
-    int rc = r->load.rate > 0 ? plan_arrivals(r, seconds, err) : 0;
+    r->open = r->load.rate > 0;
+    int rc = r->open ? plan_arrivals(r, seconds, err) : 0;
     if (rc != 0)
         return rc;
     take_turn(r, seconds);
@@ -265,13 +282,13 @@ static bool agree(const double last[WINDOWS])
         least = fmin(least, last[i]);
         most = fmax(most, last[i]);
     }
-    return most <= AGREE * least;
+    return most < INFINITY && most <= AGREE * least;
 }
 
 /* The very first request of each caller. */
 static int first_block(struct mlo_runner *r, struct mlo_block *b, struct mlo_err *err)
 {
-    r->n_due = 0;
+    r->open = false;
     take_turn(r, 0.001);
     int rc = gather(r, b, err);
     if (rc == 0 && r->first_ns == 0 && r->callers[0].block.n > 0)
@@ -360,6 +377,11 @@ void mlo_runner_free(struct mlo_runner *r)
     free(r->callers);
     free(r->due);
     free(r);
+}
+
+struct mlo_target *mlo_runner_target(const struct mlo_runner *r)
+{
+    return r->target;
 }
 
 unsigned mlo_runner_repeat(const struct mlo_runner *r)

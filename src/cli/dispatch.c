@@ -209,10 +209,10 @@ static int run_with(struct mlo_ctx *ctx, const void *opts, struct mlo_err *err)
     if (!ctx->report)
         return mlo_fail_nomem(err);
     int rc = ctx->cmd->run(ctx, opts, err);
-    if (rc == 0 || rc == MLO_NO) {
+    if (rc == 0 || rc == MLO_NO || ctx->reported) {
         struct mlo_err print_err = MLO_ERR_INIT;
         int printed = mlo_report_print(ctx->report, stdout, &print_err);
-        if (printed < 0) {
+        if (printed < 0 && rc >= MLO_NO) {
             *err = print_err;
             rc = printed;
         }

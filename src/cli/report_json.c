@@ -30,6 +30,7 @@ bool mlo_value_json(const struct mlo_value *v, cJSON *obj, const char *key)
     case MLO_CELL_U64:
     case MLO_CELL_SIZE:
     case MLO_CELL_COUNT:
+    case MLO_CELL_NS:
         return mlo_json_add_u64(obj, key, v->u) != NULL;
     case MLO_CELL_I64:
         return mlo_json_add_i64(obj, key, v->i) != NULL;

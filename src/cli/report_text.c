@@ -51,6 +51,7 @@ void mlo_value_text(const struct mlo_value *v, bool full, struct mlo_str *out)
         mlo_str_add(out, mlo_human_count(v->u, buf));
         return;
     case MLO_CELL_DURATION:
+    case MLO_CELL_NS:
         mlo_str_add(out, mlo_human_duration(v->u, buf));
         return;
     case MLO_CELL_TIME:

@@ -1,6 +1,8 @@
 /* mlopsctl bench: how fast a model answers, and whether it is slower than it was or than another. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/host.h>
@@ -42,6 +44,12 @@ static const struct mlo_opt opts_table[] = {
      .arg = "TIME",
      .help = "how long to wait for steady times at most; as a rule 5s",
      .offset = offsetof(struct mlo_bench_args, warmup)},
+    {.name = "precision",
+     .type = MLO_OPT_CHOICE,
+     .arg = "TYPE",
+     .help = "what our engine computes in; the CPU computes in what the model is written in (fp32 as a rule)",
+     .offset = offsetof(struct mlo_bench_args, precision),
+     .choices = "fp32|tf32|fp16|bf16|int8"},
     {.name = "dim",
      .type = MLO_OPT_LIST,
      .arg = "NAME=N",
@@ -201,11 +209,25 @@ static int bench_batches(struct mlo_bench *b, const struct mlo_bench_who *who,
     if (rc == 0)
         mlo_bench_put_verdicts(b, c, n);
     if (rc == 0)
+        rc = mlo_bench_put_machine(b, err);
+    if (rc == 0)
         rc = mlo_bench_put_explained(b, err);
     for (size_t i = 0; i < b->n_batches; i++)
         mlo_compared_release(&c[i]);
-    if (rc == 0 && b->stopped)
-        mlo_warn(b->ctx, "interrupted: what is shown was measured until then");
+    return rc;
+}
+
+/* mlo_model_open, with what it took. */
+static int open_model(struct mlo_bench *b, const char *word, const char *inside, struct mlo_model *ret,
+                      struct mlo_bench_loaded *ret_loaded, struct mlo_err *err)
+{
+    struct mlo_host_memory memory;
+    pid_t self = getpid();
+    int64_t from = mlo_time_mono();
+    mlo_host_memory_reset(&self, 1);
+    int rc = mlo_model_open(b->ctx, word, inside, ret, err);
+    mlo_host_memory(&self, 1, &memory);
+    *ret_loaded = (struct mlo_bench_loaded){(uint64_t)(mlo_time_mono() - from), memory.peak};
     return rc;
 }
 
@@ -215,13 +237,14 @@ static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct m
 {
     struct mlo_model other = {0};
     const char *word = b->args->against;
-    struct mlo_bench_who them = {who->plan, word};
+    struct mlo_bench_who them = {.plan = who->plan, .what = word};
     if (mlo_bench_is_foreign(word))
         return bench_batches(b, who, &them, err);
-    int rc = mlo_model_open(b->ctx, word, NULL, &other, err);
+    struct mlo_bench_loaded loaded;
+    int rc = open_model(b, word, NULL, &other, &loaded, err);
     if (rc == MLO_ENOTFOUND)
         mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one", word);
-    them = (struct mlo_bench_who){other.plan, NULL};
+    them = (struct mlo_bench_who){.plan = other.plan, .loaded = loaded};
     if (rc == 0)
         rc = bench_batches(b, who, &them, err);
     mlo_model_release(&other);
@@ -254,12 +277,24 @@ static int describe(struct mlo_bench *b, const struct mlo_model *m, struct mlo_e
     return r->tool ? mlo_bench_load_text(b, &r->load, err) : err->code;
 }
 
-static int verdict(const struct mlo_bench *b, struct mlo_err *err)
+/* What was measured is kept and shown; the process then ends by the signal. */
+static int interrupted(struct mlo_bench *b, struct mlo_err *err)
 {
+    b->ctx->reported = true;
+    mlo_fail(err, MLO_EIO, "interrupted: what is shown was measured until then");
+    err->sys_errno = EINTR;
+    return err->code;
+}
+
+static int verdict(struct mlo_bench *b, struct mlo_err *err)
+{
+    if (b->stopped)
+        return interrupted(b, err);
     if (b->gate == MLO_GATE_FAIL)
         return MLO_NO;
     if (b->gate == MLO_GATE_PASS)
         return 0;
+    b->ctx->reported = true;
     mlo_fail(err, MLO_EUNAVAIL, "no verdict: the measurements do not tell");
     return mlo_hint(err, "the column MORE says how many more blocks would; a longer --duration gives them");
 }
@@ -267,12 +302,15 @@ static int verdict(const struct mlo_bench *b, struct mlo_err *err)
 static int bench(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_model m = {0};
-    int rc = mlo_model_open(b->ctx, b->ctx->args[0], b->args->model_file, &m, err);
+    struct mlo_bench_who who = {.what = b->args->target};
+    int rc = open_model(b, b->ctx->args[0], b->args->model_file, &m, &who.loaded, err);
+    who.plan = m.plan;
     if (rc == 0)
         rc = describe(b, &m, err);
-    struct mlo_bench_who who = {m.plan, b->args->target};
     if (rc == 0 && b->args->explain)
         rc = mlo_bench_limits(b, err);
+    if (rc == 0 && (b->args->target || (b->args->against && mlo_bench_is_foreign(b->args->against))))
+        rc = mlo_bench_gpu_open(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     mlo_model_release(&m);
@@ -306,6 +344,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_explained_release(&b.explained[i]);
     mlo_bench_result_release(&b.result);
     mlo_bench_result_release(&b.kept);
+    mlo_gpu_meter_close(b.gpu);
     free(b.dims);
     return rc;
 }

@@ -11,6 +11,7 @@
 
 struct mlo_bench_args {
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target;
+    const char *precision;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
     bool no_record, force, history, explain, calibrate;
@@ -29,6 +30,7 @@ struct mlo_bench {
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
     size_t n_explained;
+    struct mlo_gpu_meter *gpu; /* owned; NULL: none */
 };
 
 /* ---- bench_options.c ---- */
@@ -42,9 +44,13 @@ int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *e
 
 /* ---- bench_side.c: what answers, made ready to be asked for one batch ---- */
 
+struct mlo_bench_loaded { /* what it took to open a model; 0: not known */
+    uint64_t ns, peak;    /* bytes */
+};
 struct mlo_bench_who {
     const struct mlo_plan *plan; /* whose inputs are sent */
     const char *what;            /* "command:LINE" or a URL; NULL: our engine runs the plan */
+    struct mlo_bench_loaded loaded;
 };
 bool mlo_bench_is_foreign(const char *word); /* one of the two */
 struct mlo_bench_side {                      /* release with mlo_bench_side_release */
@@ -65,6 +71,13 @@ void mlo_bench_put_header(struct mlo_bench *b);
 void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure);
 /* c: NULL when nothing is compared. */
 void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n);
+
+/* ---- bench_machine.c ---- */
+
+/* What the machine took and what was used, where there is something to say; all of it in JSON. */
+int mlo_bench_put_machine(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+/* From here on the GPU is watched, when there is one that tells. */
+int mlo_bench_gpu_open(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_kept.c: results in the ledger ---- */
 

@@ -39,7 +39,7 @@ static int add_case(struct history *h, const struct mlo_run_row *row, const stru
     size_t n = m->n_blocks;
     MLO_AUTOFREE double *scratch = mlo_calloc(2 * n + 1, sizeof *scratch, err);
     int rc = scratch ? mlo_grow(&h->points, &h->cap, h->n + 1, sizeof *h->points, err) : err->code;
-    if (rc != 0 || n == 0)
+    if (rc != 0 || n == 0 || m->stopped)
         return rc;
     struct point p = {.run = row->id, .time_ns = row->started_ns, .batch = c->batch};
     snprintf(p.commit, sizeof p.commit, "%s", row->git_commit ? row->git_commit : "");
@@ -70,13 +70,10 @@ static int take_run(void *ctx, const struct mlo_run_row *row, struct mlo_err *er
 
 /* ---- one batch ---- */
 
-static const struct mlo_column columns[] = {{"run", "RUN", MLO_CELL_I64},
-                                            {"time", "TIME", MLO_CELL_TIME},
-                                            {"commit", "COMMIT", MLO_CELL_TEXT},
-                                            {"batch", "BATCH", MLO_CELL_U64},
-                                            {"p50_ns", "P50", MLO_CELL_DURATION},
-                                            {"change", "CHANGE", MLO_CELL_TEXT},
-                                            {"bar", "", MLO_CELL_TEXT}};
+static const struct mlo_column columns[] = {
+    {"run", "RUN", MLO_CELL_I64},     {"time", "TIME", MLO_CELL_TIME}, {"commit", "COMMIT", MLO_CELL_TEXT},
+    {"batch", "BATCH", MLO_CELL_U64}, {"p50_ns", "P50", MLO_CELL_NS},  {"change", "CHANGE", MLO_CELL_TEXT},
+    {"bar", "", MLO_CELL_TEXT}};
 
 static void put_point(struct mlo_report *r, const struct point *p, double most,
                       const struct mlo_change_point *change)

@@ -103,6 +103,10 @@ static int check_kept(struct mlo_bench *b, struct mlo_err *err)
         rc = differs(b, "machine", b->kept.machine, b->result.machine, err);
     if (rc == 0)
         rc = differs(b, "load", b->kept.load, b->result.load, err);
+    for (size_t i = 0; rc == 0 && i < b->kept.n; i++)
+        if (b->kept.cases[i].measured.stopped)
+            mlo_warn(b->ctx, "'%s' was interrupted: it has %zu blocks of batch %zu", b->args->against,
+                     b->kept.cases[i].measured.n_blocks, b->kept.cases[i].batch);
     for (size_t i = 0; rc == 0 && i < b->n_batches; i++)
         if (!mlo_bench_result_find(&b->kept, b->batches[i]))
             rc = mlo_fail(err, MLO_ENOTFOUND, "'%s' has no batch of %zu", b->args->against, b->batches[i]);
@@ -155,7 +159,9 @@ int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_e
         rc = mlo_run_artifact(ws->run, "bench", &d, text.len, err);
     if (rc == 0)
         rc = put_metrics(b, ws->run, err);
-    if (rc != 0 || !b->args->save_baseline)
+    if (rc == 0 && b->stopped)
+        rc = mlo_run_metric(ws->run, "interrupted", 1, err);
+    if (rc != 0 || b->stopped || !b->args->save_baseline)
         return rc;
     baseline_name(b->ctx->args[0], b->args->save_baseline, name, sizeof name);
     return mlo_run_move_name_any(ws->run, MLO_BENCH_BASELINE, name, &d, err);

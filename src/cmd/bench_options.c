@@ -82,6 +82,21 @@ int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *e
     return *ret ? 0 : err->code;
 }
 
+/* Weights and products of the CPU engine are what the model's file says. */
+static int read_precision(const struct mlo_bench_args *o, struct mlo_err *err)
+{
+    if (!o->precision)
+        return 0;
+    if (o->target)
+        return mlo_fail(err, MLO_EUSAGE, "--precision is of our engine: a --target has its own");
+    if (strcmp(o->precision, "fp32") == 0)
+        return 0;
+    mlo_fail(err, MLO_EUNAVAIL, "the CPU computes in what the model is written in, not in %s when asked",
+             o->precision);
+    return mlo_hint(err,
+                    "--precision fp32 is possible here; a model that was quantised to int8 runs in int8");
+}
+
 int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
 {
     if (b->args->tolerance < 0 || b->args->tolerance > 10)
@@ -96,7 +111,9 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
                         "--explain looks into our engine while it runs: not with --target or --history");
     if (b->args->calibrate && !b->args->explain)
         return mlo_fail(err, MLO_EUSAGE, "--calibrate goes with --explain");
-    int rc = read_batches(b, err);
+    int rc = read_precision(b->args, err);
+    if (rc == 0)
+        rc = read_batches(b, err);
     if (rc == 0)
         rc = read_dims(b, err);
     return rc == 0 ? read_load(b, err) : rc;

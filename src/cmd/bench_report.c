@@ -5,10 +5,11 @@
 #include "bench.h"
 
 static const struct mlo_column columns[] = {
-    {"batch", "BATCH", MLO_CELL_U64},       {"p50_ns", "P50", MLO_CELL_DURATION},
-    {"p90_ns", "P90", MLO_CELL_DURATION},   {"p95_ns", "P95", MLO_CELL_DURATION},
-    {"p99_ns", "P99", MLO_CELL_DURATION},   {"max_ns", "MAX", MLO_CELL_DURATION},
-    {"rows_per_s", "ROWS/S", MLO_CELL_U64}, {"first_ns", "FIRST", MLO_CELL_DURATION}};
+    {"batch", "BATCH", MLO_CELL_U64},       {"p50_ns", "P50", MLO_CELL_NS},
+    {"p90_ns", "P90", MLO_CELL_NS},         {"p95_ns", "P95", MLO_CELL_NS},
+    {"p99_ns", "P99", MLO_CELL_NS},         {"max_ns", "MAX", MLO_CELL_NS},
+    {"rows_per_s", "ROWS/S", MLO_CELL_U64}, {"first_ns", "FIRST", MLO_CELL_NS},
+    {"load_ns", "LOAD", MLO_CELL_NS},       {"memory", "MEMORY", MLO_CELL_SIZE}};
 
 void mlo_bench_put_header(struct mlo_bench *b)
 {
@@ -18,10 +19,18 @@ void mlo_bench_put_header(struct mlo_bench *b)
 /* Nothing when too few were timed to say it with 99 % confidence. */
 static void put_quantile(struct mlo_report *r, const struct mlo_times *t, double q)
 {
-    if (q > 0.5 && mlo_quantile_rank(t->n, q, 0.99) == 0)
+    if (t->n == 0 || (q > 0.5 && mlo_quantile_rank(t->n, q, 0.99) == 0))
         mlo_cell_none(r);
     else
         mlo_cell_u64(r, mlo_times_quantile(t, q));
+}
+
+static void put_known(struct mlo_report *r, uint64_t v)
+{
+    if (v > 0)
+        mlo_cell_u64(r, v);
+    else
+        mlo_cell_none(r);
 }
 
 void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure)
@@ -31,9 +40,12 @@ void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measu
     mlo_cell_u64(r, batch);
     for (size_t i = 0; i < MLO_COUNT(quantiles); i++)
         put_quantile(r, &m->times, quantiles[i]);
-    mlo_cell_u64(r, m->times.most);
-    mlo_cell_u64(r, (uint64_t)((double)(m->requests - m->failures) * (double)batch / m->seconds));
-    mlo_cell_u64(r, m->first_ns);
+    put_known(r, m->times.most);
+    mlo_cell_u64(
+        r, m->seconds > 0 ? (uint64_t)((double)(m->requests - m->failures) * (double)batch / m->seconds) : 0);
+    put_known(r, m->first_ns);
+    put_known(r, m->load_ns);
+    put_known(r, m->memory.run_peak);
     if (!m->steady)
         mlo_warn(b->ctx, "times of batch %zu did not become steady while warming up", batch);
     if (m->failures > 0)

@@ -55,6 +55,10 @@ int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *w
     ret->set = mlo_inputs_values(ret->inputs);
     rc = who->what ? open_foreign(b, who, batch, ret, err)
                    : mlo_target_engine(who->plan, &ret->set, 1, batch, &ret->target, err);
+    if (rc == 0 && !who->what) {
+        ret->target->load_ns = who->loaded.ns;
+        ret->target->load_peak = who->loaded.peak;
+    }
     if (rc == 0)
         rc = mlo_runner_new(ret->target, &b->load, &ret->runner, err);
     if (rc != 0)

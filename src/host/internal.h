@@ -15,5 +15,10 @@ void mlo_host_place_in(const char *root, char *const *env, struct mlo_host_place
 /* At most `max` bytes of a file of the kernel's, whose size is not known before; NULL when it cannot be read.
  * Owner: the caller. */
 char *mlo_host_read(const char *path, size_t max);
+/* As the functions without _in, with another root folder than "". */
+void mlo_host_groups_open_in(const char *root, pid_t pid, struct mlo_host_groups *ret);
+void mlo_host_energy_open_in(const char *root, struct mlo_host_energy *ret);
+size_t mlo_host_family_in(const char *root, const pid_t *roots, size_t n, pid_t ret[MLO_HOST_FAMILY]);
+void mlo_host_memory_in(const char *root, const pid_t *pids, size_t n, struct mlo_host_memory *ret);
 
 #endif

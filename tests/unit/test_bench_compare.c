@@ -17,6 +17,7 @@ struct machine {
     uint64_t seed;
     double wander, jitter;
     int64_t backwards_at; /* reading after which the clock is set back; 0: never */
+    double back;          /* by so much; 0: a second */
     int64_t readings;
 };
 
@@ -36,7 +37,7 @@ static int64_t now(void *ctx)
     struct machine *m = ctx;
     m->now += 20;
     if (++m->readings == m->backwards_at)
-        m->now -= 1e9;
+        m->now -= m->back > 0 ? m->back : 1e9;
     return (int64_t)m->now;
 }
 
@@ -175,7 +176,69 @@ static void a_clock_set_back_spoils_one_timing(void)
     for (size_t i = 0; i < b.n; i++)
         if (!check(b.ns[i] >= 0 && b.ns[i] < 1e6, "%g", b.ns[i]))
             break;
+    check(m.now < 1e8 && b.seconds >= 0 && b.seconds < 0.1, "it did not wait for the time to come again");
     mlo_block_release(&b);
+    mlo_runner_free(r);
+}
+
+/* The same when requests come by themselves, of which many were due when it was set back. */
+static void a_clock_set_back_ends_an_open_block(void)
+{
+    for (int64_t at = 1; at < 60; at++) {
+        struct machine m = {.seed = 1, .backwards_at = at};
+        struct mlo_clock clock = {now, wait, &m};
+        struct mlo_load load = {.clock = &clock, .rate = 2000};
+        struct fake f = make(&m, 10000);
+        struct mlo_runner *r = NULL;
+        struct mlo_block b = {0};
+        m.now = 5e9;
+        check_ok(mlo_runner_new(&f.target, &load, &r, &err), &err);
+        check_ok(mlo_runner_block(r, 0.01, &b, &err), &err);
+        for (size_t i = 0; i < b.n; i++)
+            if (!check(b.ns[i] >= 0 && b.ns[i] < 1e8, "%g", b.ns[i]))
+                break;
+        check(m.now < 5.1e9 && b.seconds >= 0);
+        mlo_block_release(&b);
+        mlo_runner_free(r);
+    }
+}
+
+/* A clock that is set back by an hour does not make a measurement of two seconds an hour long. */
+static void a_clock_set_back_does_not_prolong_a_measurement(void)
+{
+    struct machine m = {.seed = 1, .backwards_at = 20000};
+    struct mlo_clock clock = {now, wait, &m};
+    struct mlo_load load = {.clock = &clock};
+    struct mlo_measure_opts o = {.seconds = 2};
+    struct mlo_measured got;
+    struct fake f = make(&m, 1e5);
+    struct mlo_runner *r = NULL;
+    m.back = 3.6e12;
+    m.now = 1e13;
+    check_ok(mlo_runner_new(&f.target, &load, &r, &err), &err);
+    check_ok(mlo_measure(r, &load, &o, &got, &err), &err);
+    check(m.readings > 20000 && m.now < 1e13 - 3.6e12 + 2e10, "%lld readings", (long long)m.readings);
+    check(got.seconds < 2.5 && got.times.n > 1000);
+    mlo_measured_release(&got);
+    mlo_runner_free(r);
+}
+
+/* At a low rate most blocks are empty, and what comes is as much as the rate says. */
+static void a_low_rate_is_kept(void)
+{
+    struct machine m = {.seed = 1};
+    struct mlo_clock clock = {now, wait, &m};
+    struct mlo_load load = {.clock = &clock, .rate = 5, .seed = 3};
+    struct mlo_measure_opts o = {.seconds = 200, .warmup = 1};
+    struct mlo_measured got;
+    struct fake f = make(&m, 1e5);
+    struct mlo_runner *r = NULL;
+    check_ok(mlo_runner_new(&f.target, &load, &r, &err), &err);
+    check_ok(mlo_measure(r, &load, &o, &got, &err), &err);
+    check(got.requests > 900 && got.requests < 1100, "Poisson of 1,000: %llu",
+          (unsigned long long)got.requests);
+    check(got.n_blocks < 1000 && got.seconds > 199 && !got.steady);
+    mlo_measured_release(&got);
     mlo_runner_free(r);
 }
 
@@ -251,6 +314,9 @@ int main(void)
     run(waiting_counts_from_when_it_was_due);
     run(failures_are_counted);
     run(a_clock_set_back_spoils_one_timing);
+    run(a_clock_set_back_ends_an_open_block);
+    run(a_clock_set_back_does_not_prolong_a_measurement);
+    run(a_low_rate_is_kept);
     run(interrupts_keep_what_there_is);
     run(equal_sides_pass_and_slower_ones_fail);
     run(on_the_limit_it_says_so);
