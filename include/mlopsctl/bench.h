@@ -40,10 +40,6 @@ void mlo_target_close(struct mlo_target *t); /* NULL: nothing */
 
 /* Inputs made up for a model, of `rows` rows: normal numbers, 0 or 1, rows of the table they index; from a
  * seed. Texts, and shapes that are not said, cannot be made up: MLO_EUSAGE. */
-struct mlo_dim_value {
-    const char *name;
-    int64_t size;
-};
 struct mlo_inputs_opts {
     size_t rows;
     const struct mlo_dim_value *dims; /* open dimensions by name: a sequence's length */

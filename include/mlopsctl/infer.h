@@ -53,6 +53,38 @@ int mlo_model_file_open(const char *path, const struct mlo_booster_opts *opts, s
 /* The booster as such a model; takes it, also when it fails. */
 int mlo_booster_model(struct mlo_booster *b, struct mlo_onnx_model **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/*
+ * Types and shapes of all values, derived from the model alone: open dimensions have the names that the model
+ * gives them, or INPUT_AXIS, and others are told by these ("seq+1"). A dimension that only one number fits is
+ * that number. MLO_EINVALID names the first node that cannot run whatever comes in. The graph and names are
+ * borrowed.
+ */
+struct mlo_shapes;
+struct mlo_dim_value { /* the size of an open dimension */
+    const char *name;
+    int64_t size;
+};
+int mlo_shapes_new(const struct mlo_graph *g, const struct mlo_dim_value *dims, size_t n_dims,
+                   struct mlo_shapes **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_shapes_free(struct mlo_shapes *s);
+/* Adds "float32[batch,seq,384]"; "?" is not known, "float32[...]" of any rank. */
+void mlo_shapes_text(const struct mlo_shapes *s, size_t value, struct mlo_str *to);
+/* -1: not known, or not as a number. */
+int64_t mlo_shapes_dim(const struct mlo_shapes *s, size_t value, unsigned i);
+/* What node i of the graph costs, as mlo_node_cost counts it, as formulas of the open dimensions; "?" where
+ * they are not known. i the number of nodes: all together. */
+struct mlo_formulas {
+    char flops[512], bytes[512], parameters[32];
+};
+void mlo_shapes_cost(struct mlo_shapes *s, size_t i, struct mlo_formulas *ret);
+/*
+ * Do these values of the graph have the types and shapes that were derived for them? in: the graph's inputs,
+ * which say what names stand for. values: of the graph; those of kind UNKNOWN are passed over. MLO_EINTERNAL
+ * names one that does not. *ret_known: how many were compared in all dimensions.
+ */
+int mlo_shapes_check(struct mlo_shapes *s, const struct mlo_value *in, const struct mlo_value *values,
+                     size_t *ret_known, struct mlo_err *err) MLO_MUST_CHECK;
+
 struct mlo_plan;
 struct mlo_plan_opts {
     bool plain; /* each node as it is in the file: nothing folded or fused, to compare with */
@@ -170,13 +202,15 @@ enum mlo_conformance {
 struct mlo_conformance_case {
     char name[256];
     enum mlo_conformance result;
-    char why[768]; /* unless it passed */
+    char why[768];              /* unless it passed */
+    size_t n_values, n_derived; /* plain: arrays of its runs, and those whose shape was derived before */
 };
 /*
  * `folder` holds model.onnx and test_data_set_K with input_I.pb and output_I.pb. Every output must have the
  * type and shape of the expected one, and values within atol + rtol * |expected|; NaN equals NaN. For float32
  * atol is at least half a unit in the last place of the largest expected value. A negative code only when the
- * folder cannot be read.
+ * folder cannot be read. With `plain`, every value of the run must also have the type and shape that were
+ * derived for it (mlo_shapes_check).
  */
 struct mlo_conformance_opts {
     double rtol, atol; /* 0: 1e-3 and 1e-7, as the onnx project */

@@ -37,14 +37,17 @@ static int64_t given(const struct mlo_dim_value *dims, size_t n, const char *nam
     return -1;
 }
 
-/* The first open dimension is that of rows, unless it is given by name. */
-static int choose_shape(const struct mlo_port_type *p, const struct mlo_inputs_opts *o, struct mlo_array *a,
-                        struct mlo_err *err)
+/* An open dimension is the one that the model's weights ask for, or given by name; the first is that of rows.
+ */
+static int choose_shape(const struct mlo_port_type *p, const struct mlo_shapes *shapes, size_t value,
+                        const struct mlo_inputs_opts *o, struct mlo_array *a, struct mlo_err *err)
 {
     a->rank = p->rank;
     for (unsigned i = 0; i < p->rank; i++) {
         const struct mlo_dim *d = &p->dims[i];
         int64_t size = d->size >= 0 ? d->size : given(o->dims, o->n_dims, d->param);
+        if (size < 0)
+            size = mlo_shapes_dim(shapes, value, i);
         if (size < 0 && i == 0)
             size = (int64_t)o->rows;
         if (size < 0) {
@@ -93,8 +96,8 @@ static int fill(const struct mlo_graph *g, size_t value, const struct mlo_port_t
 }
 
 static int make_input(struct mlo_inputs *in, size_t i, const struct mlo_graph *g,
-                      const struct mlo_port_type *p, const struct mlo_inputs_opts *o, uint64_t *seed,
-                      struct mlo_err *err)
+                      const struct mlo_shapes *shapes, const struct mlo_port_type *p,
+                      const struct mlo_inputs_opts *o, uint64_t *seed, struct mlo_err *err)
 {
     struct mlo_array a = {.dtype = p->dtype};
     size_t bytes;
@@ -106,7 +109,7 @@ static int make_input(struct mlo_inputs *in, size_t i, const struct mlo_graph *g
                                            : "it holds text");
         return mlo_hint(err, "give rows with --rows");
     }
-    int rc = choose_shape(p, o, &a, err);
+    int rc = choose_shape(p, shapes, g->inputs[i], o, &a, err);
     if (rc == 0 && !mlo_array_bytes(a.dtype, a.n, &bytes))
         rc = mlo_fail_nomem(err);
     if (rc != 0)
@@ -131,9 +134,11 @@ int mlo_inputs_new(const struct mlo_plan *plan, const struct mlo_inputs_opts *o,
     in->values = mlo_calloc(n + 1, sizeof *in->values, err);
     in->data = in->values ? mlo_calloc(n + 1, sizeof *in->data, err) : NULL;
     in->n = in->data ? n : 0;
-    int rc = in->data ? 0 : err->code;
+    struct mlo_shapes *shapes = NULL;
+    int rc = in->data ? mlo_shapes_new(g, o->dims, o->n_dims, &shapes, err) : err->code;
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = make_input(in, i, g, &ports[i], o, &seed, err);
+        rc = make_input(in, i, g, shapes, &ports[i], o, &seed, err);
+    mlo_shapes_free(shapes);
     if (rc != 0)
         mlo_inputs_free(in);
     else

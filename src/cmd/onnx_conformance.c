@@ -42,7 +42,7 @@ static bool is_case(const char *folder)
 struct work {
     struct mlo_ctx *ctx;
     const struct opts *opts;
-    uint64_t n[3];
+    uint64_t n[3], values, derived;
 };
 
 static int run_one(struct work *w, const char *folder, struct mlo_err *err)
@@ -53,6 +53,8 @@ static int run_one(struct work *w, const char *folder, struct mlo_err *err)
     if (rc != 0)
         return rc;
     w->n[c.result]++;
+    w->values += c.n_values;
+    w->derived += c.n_derived;
     if (c.result == MLO_CONFORMANCE_PASS && !w->opts->all)
         return 0;
     mlo_cell_text(w->ctx->report, c.name);
@@ -98,6 +100,10 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_report_u64(r, "pass", "pass", w.n[MLO_CONFORMANCE_PASS]);
     mlo_report_u64(r, "fail", "fail", w.n[MLO_CONFORMANCE_FAIL]);
     mlo_report_u64(r, "unsupported", "unsupported", w.n[MLO_CONFORMANCE_UNSUPPORTED]);
+    if (w.opts->plain) {
+        mlo_report_u64(r, "values", "values", w.values);
+        mlo_report_u64(r, "derived", "shapes derived", w.derived);
+    }
     return w.n[MLO_CONFORMANCE_FAIL] ? MLO_NO : 0;
 }
 

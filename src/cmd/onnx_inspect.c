@@ -7,8 +7,10 @@
 
 #include "bench.h"
 
-static const struct mlo_column port_columns[] = {
-    {"name", "NAME", MLO_CELL_TEXT}, {"way", "", MLO_CELL_TEXT}, {"type", "TYPE", MLO_CELL_TEXT}};
+static const struct mlo_column port_columns[] = {{"name", "NAME", MLO_CELL_TEXT},
+                                                 {"way", "", MLO_CELL_TEXT},
+                                                 {"type", "TYPE", MLO_CELL_TEXT},
+                                                 {"derived", "DERIVED", MLO_CELL_TEXT}};
 static const struct mlo_column op_columns[] = {{"operator", "OPERATOR", MLO_CELL_TEXT},
                                                {"version", "VERSION", MLO_CELL_U64},
                                                {"nodes", "NODES", MLO_CELL_U64},
@@ -22,12 +24,21 @@ static const struct mlo_column cost_columns[] = {
     {"shape", "SHAPE", MLO_CELL_TEXT},       {"flops", "FLOPS", MLO_CELL_U64},
     {"bytes", "BYTES", MLO_CELL_U64},        {"parameters", "PARAMETERS", MLO_CELL_U64}};
 
+static const struct mlo_column node_columns[] = {
+    {"operator", "OPERATOR", MLO_CELL_TEXT}, {"node", "NODE", MLO_CELL_TEXT},
+    {"type", "TYPE", MLO_CELL_TEXT},         {"flops", "FLOPS", MLO_CELL_TEXT},
+    {"bytes", "BYTES", MLO_CELL_TEXT},       {"parameters", "PARAMETERS", MLO_CELL_TEXT}};
+
 struct opts {
-    bool plan, cost;
+    bool plan, cost, nodes;
     uint64_t rows;
     struct mlo_strings dims;
 };
 static const struct mlo_opt opts_table[] = {
+    {.name = "nodes",
+     .type = MLO_OPT_FLAG,
+     .help = "show each node's result and cost as formulas of the open dimensions",
+     .offset = offsetof(struct opts, nodes)},
     {.name = "plan",
      .type = MLO_OPT_FLAG,
      .help = "show the steps that the engine makes of it, constants folded and steps fused",
@@ -46,7 +57,7 @@ static const struct mlo_opt opts_table[] = {
     {.name = "dim",
      .type = MLO_OPT_LIST,
      .arg = "NAME=N",
-     .help = "size of an open dimension of the inputs for --cost, as the length of sequences",
+     .help = "size of an open dimension of the inputs, as the length of sequences",
      .offset = offsetof(struct opts, dims)},
     {0},
 };
@@ -57,7 +68,8 @@ static const char *const kinds[] = {[MLO_KIND_UNKNOWN] = "?",
                                     [MLO_KIND_MAP] = "map to ",
                                     [MLO_KIND_OPTIONAL] = "optional "};
 
-static void put_port(struct mlo_report *r, const struct mlo_graph_value *v, const char *way)
+static void put_port(struct mlo_report *r, const struct mlo_graph_value *v, const char *way,
+                     const struct mlo_shapes *shapes, size_t id)
 {
     MLO_AUTOSTR struct mlo_str type;
     mlo_str_init(&type, 4096);
@@ -73,15 +85,18 @@ static void put_port(struct mlo_report *r, const struct mlo_graph_value *v, cons
     mlo_cell_text(r, v->name);
     mlo_cell_text(r, way);
     mlo_cell_text(r, type.ptr);
+    mlo_str_clear(&type);
+    mlo_shapes_text(shapes, id, &type);
+    mlo_cell_text(r, type.ptr);
 }
 
-static void put_ports(struct mlo_report *r, const struct mlo_graph *g)
+static void put_ports(struct mlo_report *r, const struct mlo_graph *g, const struct mlo_shapes *shapes)
 {
     mlo_report_table(r, "ports", NULL, port_columns, MLO_COUNT(port_columns), NULL);
     for (size_t i = 0; i < g->n_inputs; i++)
-        put_port(r, &g->values[g->inputs[i]], "in");
+        put_port(r, &g->values[g->inputs[i]], "in", shapes, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++)
-        put_port(r, &g->values[g->outputs[i]], "out");
+        put_port(r, &g->values[g->outputs[i]], "out", shapes, g->outputs[i]);
 }
 
 /* ---- operators ---- */
@@ -105,6 +120,36 @@ static size_t put_operators(struct mlo_report *r, const struct mlo_operator_use 
         missing += !list[i].known;
     }
     return missing;
+}
+
+/* ---- nodes ---- */
+
+static void put_node(struct mlo_report *r, const struct mlo_node *n, struct mlo_shapes *shapes, size_t i)
+{
+    MLO_AUTOSTR struct mlo_str type;
+    struct mlo_formulas cost;
+    size_t out = n->n_outputs ? n->outputs[0] : MLO_NO_VALUE;
+    mlo_str_init(&type, 4096);
+    if (out != MLO_NO_VALUE)
+        mlo_shapes_text(shapes, out, &type);
+    mlo_shapes_cost(shapes, i, &cost);
+    put_name(r, n->domain, n->op);
+    mlo_cell_text(r, n->name);
+    mlo_cell_text(r, type.ptr);
+    mlo_cell_text(r, cost.flops);
+    mlo_cell_text(r, cost.bytes);
+    mlo_cell_text(r, cost.parameters);
+}
+
+static void put_nodes(struct mlo_report *r, const struct mlo_graph *g, struct mlo_shapes *shapes)
+{
+    struct mlo_formulas all;
+    mlo_report_table(r, "shapes", NULL, node_columns, MLO_COUNT(node_columns), "no nodes");
+    for (size_t i = 0; i < g->n_nodes; i++)
+        put_node(r, &g->nodes[i], shapes, i);
+    mlo_shapes_cost(shapes, g->n_nodes, &all);
+    mlo_report_text(r, "flops_formula", "operations", all.flops);
+    mlo_report_text(r, "bytes_formula", "bytes moved", all.bytes);
 }
 
 /* ---- steps ---- */
@@ -159,9 +204,9 @@ static void put_costs(struct mlo_report *r, const struct mlo_node_cost *costs, s
     mlo_report_u64(r, "parameters", "parameters", parameters);
 }
 
-static int show_costs(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err *err)
+static int show_costs(struct mlo_ctx *ctx, const struct opts *o, const struct mlo_dim_value *dims,
+                      struct mlo_err *err)
 {
-    MLO_AUTOFREE struct mlo_dim_value *dims = mlo_calloc(o->dims.n + 1, sizeof *dims, err);
     MLO_AUTOFREE struct mlo_node_cost *costs = NULL;
     struct mlo_plan_opts plain = {.plain = true};
     struct mlo_inputs_opts made = {
@@ -169,9 +214,7 @@ static int show_costs(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err 
     struct mlo_inputs *in = NULL;
     struct mlo_plan *p = NULL;
     size_t n_in, n;
-    int rc = dims ? mlo_bench_dims(&o->dims, dims, err) : err->code;
-    if (rc == 0)
-        rc = mlo_plan_open(ctx->args[0], &plain, &p, err);
+    int rc = mlo_plan_open(ctx->args[0], &plain, &p, err);
     if (rc == 0)
         rc = mlo_inputs_new(p, &made, &in, err);
     if (rc == 0) {
@@ -185,7 +228,8 @@ static int show_costs(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err 
     return rc;
 }
 
-static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_err *err)
+static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_shapes *shapes, bool nodes,
+                struct mlo_err *err)
 {
     struct mlo_report *r = ctx->report;
     MLO_AUTOFREE struct mlo_operator_use *list = NULL;
@@ -201,9 +245,11 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
             mlo_report_u64(r, "ir_version", "IR version", (uint64_t)m->ir_version);
         mlo_report_u64(r, "nodes", "nodes", m->graph->n_nodes);
         mlo_report_size(r, "bytes", "size", m->file_bytes);
-        put_ports(r, m->graph);
+        put_ports(r, m->graph, shapes);
         size_t missing = put_operators(r, list, n);
         mlo_report_bool(r, "runs", "runs here", missing == 0);
+        if (nodes)
+            put_nodes(r, m->graph, shapes);
         rc = missing ? MLO_NO : 0;
     }
     return rc;
@@ -212,19 +258,28 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *o = options;
+    MLO_AUTOFREE struct mlo_dim_value *dims = mlo_calloc(o->dims.n + 1, sizeof *dims, err);
     struct mlo_onnx_model *m = NULL;
-    int rc = mlo_model_file_open(ctx->args[0], NULL, &m, err);
+    struct mlo_shapes *shapes = NULL;
+    int rc = dims ? mlo_bench_dims(&o->dims, dims, err) : err->code;
     if (rc == 0)
-        rc = show(ctx, m, err);
+        rc = mlo_model_file_open(ctx->args[0], NULL, &m, err);
+    if (rc == 0)
+        rc = mlo_shapes_new(m->graph, dims, o->dims.n, &shapes, err);
+    if (rc == 0)
+        rc = show(ctx, m, shapes, o->nodes, err);
+    mlo_shapes_free(shapes);
     mlo_onnx_close(m);
     if (rc == 0 && o->plan)
         rc = show_plan(ctx, err);
-    return rc == 0 && o->cost ? show_costs(ctx, o, err) : rc;
+    return rc == 0 && o->cost ? show_costs(ctx, o, dims, err) : rc;
 }
 
 static const struct mlo_example examples[] = {
     {"what is in a model", "mlopsctl onnx inspect model.onnx"},
     {"what the engine makes of it", "mlopsctl onnx inspect model.onnx --plan"},
+    {"what each node makes and costs, with batches of 8",
+     "mlopsctl onnx inspect model.onnx --nodes --dim batch=8"},
     {"what a sequence of 128 tokens costs", "mlopsctl onnx inspect model.onnx --cost --dim sequence=128"},
     {"for a script", "mlopsctl onnx inspect model.onnx --json"},
     {0},
@@ -236,7 +291,14 @@ const struct mlo_command mlo_cmd_onnx_inspect = {
     .synopsis = "MODEL.onnx",
     .description =
         "Shows what goes in and comes out, which operators the model uses how often, and whether the\n"
-        "engine has them. Exit 1 when it lacks one.",
+        "engine has them. Exit 1 when it lacks one.\n"
+        "\n"
+        "DERIVED is what follows from the model alone: types and shapes of all values are derived when it "
+        "is\n"
+        "opened, with the names of open dimensions where they are not numbers (seq+1). A dimension that only "
+        "one\n"
+        "number fits is that number. A model that cannot run whatever comes in is exit 4, and the node is "
+        "named.",
     .opts = opts_table,
     .opts_size = sizeof(struct opts),
     .args = {.min = 1, .max = 1},

@@ -218,8 +218,32 @@ static int run_and_compare(struct mlo_session *s, const struct mlo_value *given,
     return rc;
 }
 
+/* Every value of a run has the type and shape that were derived for it. Shapes are those of the file: each
+ * node as it is in it. */
+static int check_shapes(const struct mlo_plan *p, struct mlo_session *s, const struct mlo_value *given,
+                        size_t n, struct mlo_conformance_case *ret, struct mlo_err *err)
+{
+    struct mlo_shapes *shapes = NULL;
+    struct mlo_frame *f = NULL;
+    size_t known = 0;
+    int rc = mlo_shapes_new(p->model->graph, NULL, 0, &shapes, err);
+    if (rc == 0)
+        rc = mlo_session_frame(s, given, n, &f, err);
+    for (size_t i = 0; rc == 0 && i < p->graph->n_steps; i++)
+        rc = mlo_step_run(s, f, &p->graph->steps[i], err);
+    if (rc == 0)
+        rc = mlo_shapes_check(shapes, given, f->values, &known, err);
+    for (size_t i = 0; rc == 0 && i < p->graph->graph->n_values; i++)
+        ret->n_values += f->values[i].kind == MLO_KIND_ARRAY && !p->graph->graph->values[i].constant;
+    ret->n_derived += known;
+    mlo_frame_give(s, f);
+    mlo_shapes_free(shapes);
+    return rc;
+}
+
 static int run_set(const struct mlo_plan *p, struct mlo_session *s, struct files *f, const char *set,
-                   const struct mlo_conformance_opts *o, struct mlo_err *err)
+                   const struct mlo_conformance_opts *o, struct mlo_conformance_case *ret,
+                   struct mlo_err *err)
 {
     size_t n_in, n_out;
     const struct mlo_port_type *in = mlo_plan_inputs(p, &n_in), *out = mlo_plan_outputs(p, &n_out);
@@ -232,23 +256,24 @@ static int run_set(const struct mlo_plan *p, struct mlo_session *s, struct files
         rc = read_values(f, set, "output", out, n_out, want, err);
     for (unsigned run = 0; rc == 0 && run < RUNS; run++)
         rc = run_and_compare(s, given, n_in, out, want, n_out, o, err);
-    return rc;
+    return rc == 0 && o->plain ? check_shapes(p, s, given, n_in, ret, err) : rc;
 }
 
-/* *ret: how many sets of data there are. */
+/* *ret_n: how many sets of data there are. */
 static int run_sets(const struct mlo_plan *p, struct mlo_session *s, const char *folder,
-                    const struct mlo_conformance_opts *o, unsigned *ret, struct mlo_err *err)
+                    const struct mlo_conformance_opts *o, unsigned *ret_n, struct mlo_conformance_case *ret,
+                    struct mlo_err *err)
 {
     int rc = 0;
-    for (*ret = 0; rc == 0; ++*ret) {
+    for (*ret_n = 0; rc == 0; ++*ret_n) {
         struct files f = {0};
         struct stat st;
         char set[MLO_PATH_MAX];
-        snprintf(set, sizeof set, "%s/test_data_set_%u", folder, *ret);
+        snprintf(set, sizeof set, "%s/test_data_set_%u", folder, *ret_n);
         if (stat(set, &st) < 0)
             break;
         mlo_arena_init(&f.arena, CASE_FILE_MAX);
-        rc = run_set(p, s, &f, set, o, err);
+        rc = run_set(p, s, &f, set, o, ret, err);
         for (size_t i = 0; i < f.n; i++)
             free(f.items[i]);
         free(f.items);
@@ -257,7 +282,8 @@ static int run_sets(const struct mlo_plan *p, struct mlo_session *s, const char 
     return rc;
 }
 
-static int run_case(const char *folder, const struct mlo_conformance_opts *o, struct mlo_err *err)
+static int run_case(const char *folder, const struct mlo_conformance_opts *o,
+                    struct mlo_conformance_case *ret, struct mlo_err *err)
 {
     struct mlo_plan_opts po = {.plain = o->plain};
     struct mlo_plan *p = NULL;
@@ -269,7 +295,7 @@ static int run_case(const char *folder, const struct mlo_conformance_opts *o, st
     if (rc == 0)
         rc = mlo_session_new(p, &s, err);
     if (rc == 0)
-        rc = run_sets(p, s, folder, o, &sets, err);
+        rc = run_sets(p, s, folder, o, &sets, ret, err);
     if (rc == 0 && sets == 0)
         rc = mlo_fail(err, MLO_ENOTFOUND, "'%s' has no test_data_set_0", folder);
     mlo_session_free(s);
@@ -286,7 +312,7 @@ int mlo_conformance_run(const char *folder, const struct mlo_conformance_opts *o
     o.atol = o.atol > 0 ? o.atol : 1e-7;
     *ret = (struct mlo_conformance_case){.result = MLO_CONFORMANCE_PASS};
     snprintf(ret->name, sizeof ret->name, "%s", slash ? slash + 1 : folder);
-    int rc = run_case(folder, &o, err);
+    int rc = run_case(folder, &o, ret, err);
     if (rc == 0)
         return 0;
     if (rc == MLO_EIO || rc == MLO_ENOTFOUND)

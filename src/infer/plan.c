@@ -433,13 +433,25 @@ static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, st
     return 0;
 }
 
+/* What can never run is told now, before anything is computed. */
+static int check_shapes(const struct mlo_graph *g, struct mlo_err *err)
+{
+    struct mlo_shapes *s = NULL;
+    int rc = mlo_shapes_new(g, NULL, 0, &s, err);
+    mlo_shapes_free(s);
+    return rc;
+}
+
 static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struct mlo_err *err)
 {
     struct maker m = {.opts = opts, .weights = &p->weights};
     const struct mlo_graph *g = p->model->graph;
+    int rc = check_shapes(g, err);
+    if (rc != 0)
+        return rc;
     mlo_session_init(&m.session, p);
     m.session.buffer_max = MLO_FOLD_BYTES_MAX;
-    int rc = make_graph(&m, g, NULL, &p->graph, err);
+    rc = make_graph(&m, g, NULL, &p->graph, err);
     mlo_session_release(&m.session);
     if (rc == 0)
         rc = take_ports(g, g->inputs, g->n_inputs, &p->inputs, err);

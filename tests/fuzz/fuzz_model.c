@@ -1,4 +1,5 @@
-/* Any bytes as a model: read, planned, and run on inputs of one element each when all is small. */
+/* Any bytes as a model: read, its shapes derived and told, planned, and run on small inputs when all is
+ * small. */
 #include <stdint.h>
 #include <string.h>
 
@@ -44,12 +45,30 @@ static void try_run(const struct mlo_plan *p)
     mlo_session_free(s);
 }
 
+static void tell_shapes(const struct mlo_graph *g)
+{
+    struct mlo_shapes *s = NULL;
+    struct mlo_formulas cost;
+    struct mlo_err err = MLO_ERR_INIT;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, 1 << 16);
+    if (mlo_shapes_new(g, NULL, 0, &s, &err) != 0)
+        return;
+    for (size_t i = 0; i < g->n_values; i++)
+        mlo_shapes_text(s, i, &text);
+    mlo_shapes_cost(s, g->n_nodes, &cost);
+    mlo_shapes_free(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct mlo_onnx_model *m = NULL;
     struct mlo_plan *p = NULL;
     struct mlo_err err = MLO_ERR_INIT;
-    if (mlo_onnx_parse(data, n, -1, &m, &err) != 0 || mlo_plan_new(m, NULL, &p, &err) != 0)
+    if (mlo_onnx_parse(data, n, -1, &m, &err) != 0)
+        return 0;
+    tell_shapes(m->graph);
+    if (mlo_plan_new(m, NULL, &p, &err) != 0)
         return 0;
     try_run(p);
     mlo_plan_free(p);
