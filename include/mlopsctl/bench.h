@@ -28,6 +28,11 @@ struct mlo_target {
     /* Asked after a call that failed: false when the caller can go no further, which ends the benchmark with
      * that failure. NULL: it always can. */
     bool (*usable)(void *caller);
+    /* Requests from `first` on, one after the other, in one go; what failed, failed as a whole. NULL: no. */
+    int (*calls)(void *caller, uint64_t first, unsigned n, struct mlo_err *err);
+    /* Asked after a call that was answered: the ns that the work itself took, by whoever did it, which then
+     * count instead of those from here to there and back; below 0: not known. NULL: never. */
+    int64_t (*took)(void *caller);
     void (*leave)(void *caller);
     void (*close)(struct mlo_target *t);
     /* The processes that answer, `max` at most; NULL: not known here. Asked while no call is under way. */
@@ -64,6 +69,11 @@ int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const
 int mlo_infer_request(const struct mlo_port_type *ports, const struct mlo_value *values, size_t n, char **ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
 
+struct mlo_jpull;
+/* The same read back, the next value of j, as far as the plan's inputs go: all of them, each of its type. */
+int mlo_infer_request_read(struct mlo_jpull *j, const struct mlo_port_type *ports, size_t n,
+                           struct mlo_inputs **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 /*
  * A program that speaks the line protocol of docs/benchmarking.md, one process for each caller. The first is
  * started here, so that a program that does not work is told at once; load_ns is how long it took until it
@@ -76,6 +86,7 @@ struct mlo_target_opts {
     size_t rows;             /* of one request */
     int64_t limit_ns;        /* for the answer to one; 0: 30 s */
     const char *model;       /* its name or path; NULL: none */
+    const char *digest;      /* "sha256:..." of its file, for our own program, which refuses another; NULL */
     bool (*stop)(void *ctx); /* asked while waiting; a call that ends for it fails with MLO_EIO and EINTR */
     void *stop_ctx;
 };
@@ -88,6 +99,14 @@ struct mlo_command_opts {
 /* Everything is borrowed until the target is closed. */
 int mlo_target_command(const struct mlo_command_opts *c, const struct mlo_target_opts *o,
                        struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* The other end of that protocol: our engine answers until `in` ends. */
+struct mlo_target_answer_opts {
+    int in, out;        /* borrowed */
+    const char *digest; /* of the model's file: who asks for another is refused; NULL: not known */
+};
+int mlo_target_answer(const struct mlo_plan *plan, const struct mlo_target_answer_opts *o,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
  * A server: each caller posts over a connection of its own, which is kept. Nothing is sent twice. An answer

@@ -7,6 +7,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <mlopsctl/base/io.h>
+
+#define READ_PIECE ((size_t)1 << 20)
+
 int mlo_digest_cmp(const struct mlo_digest *a, const struct mlo_digest *b)
 {
     return memcmp(a->b, b->b, MLO_DIGEST_SIZE);
@@ -126,6 +130,25 @@ int mlo_sha256(const void *p, size_t n, struct mlo_digest *ret, struct mlo_err *
         return err->code;
     int rc = mlo_sha256_update(&h, p, n, err);
     if (!rc)
+        rc = mlo_sha256_end(&h, ret, err);
+    mlo_sha256_free(&h);
+    return rc;
+}
+
+int mlo_sha256_fd(int fd, struct mlo_digest *ret, struct mlo_err *err)
+{
+    struct mlo_sha256 h;
+    MLO_AUTOFREE char *buf = mlo_calloc(1, READ_PIECE, err);
+    if (!buf || mlo_sha256_new(&h, err) < 0)
+        return err->code;
+    int rc = 0;
+    size_t n = READ_PIECE;
+    for (uint64_t off = 0; rc == 0 && n == READ_PIECE; off += n) {
+        rc = mlo_read_at(fd, buf, READ_PIECE, off, &n, err);
+        if (rc == 0)
+            rc = mlo_sha256_update(&h, buf, n, err);
+    }
+    if (rc == 0)
         rc = mlo_sha256_end(&h, ret, err);
     mlo_sha256_free(&h);
     return rc;

@@ -277,6 +277,11 @@ int mlo_jpull_skip(struct mlo_jpull *j, struct mlo_err *err)
     return 0;
 }
 
+bool mlo_jpull_is(const struct mlo_jpull *j, const char *text)
+{
+    return j->len == strlen(text) && memcmp(j->text, text, j->len) == 0;
+}
+
 int mlo_jpull_u64(const struct mlo_jpull *j, uint64_t *ret, struct mlo_err *err)
 {
     uint64_t v = 0;

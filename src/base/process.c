@@ -39,6 +39,15 @@ int mlo_process_find(char *const *env, const char *name, char **ret, struct mlo_
     return mlo_fail(err, MLO_EUNAVAIL, "%s is not installed", name);
 }
 
+int mlo_process_self(char *buf, size_t size, struct mlo_err *err)
+{
+    ssize_t n = readlink("/proc/self/exe", buf, size - 1);
+    if (n < 0)
+        return mlo_fail_errno(err, "cannot read /proc/self/exe");
+    buf[n] = '\0';
+    return 0;
+}
+
 static int put_stream(posix_spawn_file_actions_t *actions, int from, int to, int flags)
 {
     return from < 0 ? posix_spawn_file_actions_addopen(actions, to, "/dev/null", flags, 0)

@@ -19,7 +19,6 @@
 
 #include "internal.h"
 
-#define GREETING     "mlopsctl-bench 1"
 #define ANSWER_MAX   4096 /* bytes of one answer */
 #define SAID_MAX     512  /* of its messages: the end is kept */
 #define START_LIMIT  (120 * MLO_NS_PER_S)
@@ -27,6 +26,7 @@
 #define STATUS_LIMIT (MLO_NS_PER_S)     /* from the end of its input or output until its status */
 #define TICK_MS      100                /* between looks whether all stops */
 #define PIECE        65536
+#define TOOK_MAX     (86400 * MLO_NS_PER_S) /* that it may say of one request */
 
 struct command {
     struct mlo_target target;
@@ -47,6 +47,8 @@ struct program {
     size_t n;
     char said[SAID_MAX]; /* the last of its messages */
     size_t n_said;
+    bool many;          /* it takes several requests in one line */
+    int64_t took;       /* ns of the last request, as it says itself; -1: it does not */
     struct mlo_err end; /* why it is gone */
     sigset_t before;    /* of the caller's thread */
 };
@@ -302,8 +304,9 @@ static int greet(struct program *p, struct mlo_err *err)
                          .when = "before it was ready",
                          .limit = c->how.start_limit_ns ? c->how.start_limit_ns : START_LIMIT};
     int rc = converse(p, &x, err);
-    if (rc == 0 && strcmp(p->line, GREETING) != 0)
-        rc = give_up_line(p, "said something other than '" GREETING "'", x.when, err);
+    p->many = rc == 0 && strcmp(p->line, MLO_BENCH_GREETING MLO_BENCH_MANY) == 0;
+    if (rc == 0 && !p->many && strcmp(p->line, MLO_BENCH_GREETING) != 0)
+        rc = give_up_line(p, "said something other than '" MLO_BENCH_GREETING "'", x.when, err);
     return rc;
 }
 
@@ -388,14 +391,32 @@ static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
     return 0;
 }
 
-/* "ok 5", "error 5", "error 5 out of memory" */
+/* "ok 5", or "ok 5 1200": it took 1200 ns. False: neither. */
+static bool is_good(struct program *p, const char *good)
+{
+    size_t n = strlen(good);
+    uint64_t took = 0;
+    struct mlo_err why = MLO_ERR_INIT;
+    p->took = -1;
+    if (strlen(p->line) != p->n || strncmp(p->line, good, n) != 0)
+        return false;
+    bool timed = p->line[n] == ' ';
+    if (p->line[n] && !timed)
+        return false;
+    if (timed && mlo_parse_u64(p->line + n + 1, 0, TOOK_MAX, "", &took, &why) != 0)
+        return false;
+    p->took = timed ? (int64_t)took : -1;
+    return true;
+}
+
+/* That, or "error 5", "error 5 out of memory" */
 static int judge(struct program *p, uint64_t request, const char *when, struct mlo_err *err)
 {
     char good[32], bad[32], shown[MLO_SHOWN];
     snprintf(good, sizeof good, "ok %llu", (unsigned long long)request);
     snprintf(bad, sizeof bad, "error %llu", (unsigned long long)request);
     size_t n = strlen(bad);
-    if (p->n == strlen(good) && memcmp(p->line, good, p->n) == 0)
+    if (is_good(p, good))
         return 0;
     if (strncmp(p->line, bad, n) != 0 || (p->line[n] && p->line[n] != ' '))
         return give_up_line(p, "said what is no answer", when, err);
@@ -403,24 +424,34 @@ static int judge(struct program *p, uint64_t request, const char *when, struct m
     return mlo_fail(err, MLO_EREMOTE, "error %s: %s", when, mlo_shown(why, strlen(why), shown));
 }
 
-static int call(void *caller, uint64_t request, struct mlo_err *err)
+static int call_some(void *caller, uint64_t first, unsigned n, struct mlo_err *err)
 {
     struct program *p = caller;
-    char text[32], when[64];
+    char text[64], when[64];
     if (p->end.code) {
         *err = p->end;
         return err->code;
     }
-    snprintf(text, sizeof text, "run %llu\n", (unsigned long long)request);
-    snprintf(when, sizeof when, "in answer to request %llu", (unsigned long long)request);
+    snprintf(text, sizeof text, n > 1 ? "run %llu %u\n" : "run %llu\n", (unsigned long long)first, n);
+    snprintf(when, sizeof when, "in answer to request %llu", (unsigned long long)first);
     struct exchange x = {.text = text, .left = strlen(text), .when = when, .limit = p->of->opts.limit_ns};
     int rc = converse(p, &x, err);
-    return rc == 0 ? judge(p, request, when, err) : rc;
+    return rc == 0 ? judge(p, first, when, err) : rc;
+}
+
+static int call(void *caller, uint64_t request, struct mlo_err *err)
+{
+    return call_some(caller, request, 1, err);
 }
 
 static bool usable(void *caller)
 {
     return !((const struct program *)caller)->end.code;
+}
+
+static int64_t took(void *caller)
+{
+    return ((const struct program *)caller)->took;
 }
 
 static void leave(void *caller)
@@ -472,6 +503,8 @@ static int make_hello(struct command *c, struct mlo_err *err)
         mlo_json_quote(&out, o->model, strlen(o->model));
     else
         mlo_str_add(&out, "null");
+    if (o->digest)
+        mlo_str_addf(&out, ",\"digest\":\"%s\",\"tool\":\"" MLO_VERSION "\"", o->digest);
     mlo_str_addf(&out, ",\"rows\":%zu,\"requests\":[", o->rows);
     for (size_t i = 0; i < o->n_bodies; i++) {
         mlo_str_add(&out, i > 0 ? "," : "");
@@ -495,6 +528,7 @@ int mlo_target_command(const struct mlo_command_opts *how, const struct mlo_targ
                                     .join = join,
                                     .call = call,
                                     .usable = usable,
+                                    .took = took,
                                     .leave = leave,
                                     .close = close_command,
                                     .processes = processes,
@@ -511,6 +545,7 @@ int mlo_target_command(const struct mlo_command_opts *how, const struct mlo_targ
         return rc;
     }
     struct mlo_footprint memory;
+    c->target.calls = c->first->many ? call_some : NULL;
     c->target.load_ns = (uint64_t)(mlo_time_mono() - from);
     mlo_footprint_end(&c->target, &memory);
     c->target.load_peak = memory.run_peak;

@@ -9,12 +9,6 @@
 
 #include "internal.h"
 
-struct mlo_inputs {
-    struct mlo_value *values;
-    size_t n;
-    void **data; /* of each value */
-};
-
 /* How many rows the table has that these numbers index; 0: they are no indices. */
 static uint64_t indexed_rows(const struct mlo_graph *g, size_t value)
 {
@@ -121,6 +115,23 @@ static int make_input(struct mlo_inputs *in, size_t i, const struct mlo_graph *g
     return fill(g, g->inputs[i], p, &in->values[i].array, seed, err);
 }
 
+int mlo_inputs_room(size_t n, struct mlo_inputs **ret, struct mlo_err *err)
+{
+    struct mlo_inputs *in = mlo_calloc(1, sizeof *in, err);
+    if (!in)
+        return err->code;
+    mlo_arena_init(&in->texts, MLO_STR_MAX);
+    in->values = mlo_calloc(n + 1, sizeof *in->values, err);
+    in->data = in->values ? mlo_calloc(n + 1, sizeof *in->data, err) : NULL;
+    in->n = in->data ? n : 0;
+    if (!in->data) {
+        mlo_inputs_free(in);
+        return err->code;
+    }
+    *ret = in;
+    return 0;
+}
+
 int mlo_inputs_new(const struct mlo_plan *plan, const struct mlo_inputs_opts *o, struct mlo_inputs **ret,
                    struct mlo_err *err)
 {
@@ -128,14 +139,11 @@ int mlo_inputs_new(const struct mlo_plan *plan, const struct mlo_inputs_opts *o,
     uint64_t seed = o->seed;
     size_t n;
     const struct mlo_port_type *ports = mlo_plan_inputs(plan, &n);
-    struct mlo_inputs *in = mlo_calloc(1, sizeof *in, err);
-    if (!in)
-        return err->code;
-    in->values = mlo_calloc(n + 1, sizeof *in->values, err);
-    in->data = in->values ? mlo_calloc(n + 1, sizeof *in->data, err) : NULL;
-    in->n = in->data ? n : 0;
+    struct mlo_inputs *in = NULL;
     struct mlo_shapes *shapes = NULL;
-    int rc = in->data ? mlo_shapes_new(g, o->dims, o->n_dims, &shapes, err) : err->code;
+    int rc = mlo_inputs_room(n, &in, err);
+    if (rc == 0)
+        rc = mlo_shapes_new(g, o->dims, o->n_dims, &shapes, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = make_input(in, i, g, shapes, &ports[i], o, &seed, err);
     mlo_shapes_free(shapes);
@@ -157,6 +165,7 @@ void mlo_inputs_free(struct mlo_inputs *in)
         return;
     for (size_t i = 0; i < in->n; i++)
         free(in->data[i]);
+    mlo_arena_release(&in->texts);
     free(in->data);
     free(in->values);
     free(in);

@@ -4,12 +4,33 @@
 
 #include <signal.h>
 
+#include <mlopsctl/base/json.h>
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/bench.h>
 
 #define MLO_BLOCK_TIMINGS_MAX ((size_t)1 << 20) /* of one block; later ones are counted, not kept */
 
 #define MLO_TARGET_LIMIT (30 * MLO_NS_PER_S) /* for the answer to one request */
+
+/* Of the line protocol; MANY behind it: "run N K" is understood. */
+#define MLO_BENCH_GREETING "mlopsctl-bench 1"
+#define MLO_BENCH_MANY     " many"
+
+/* ---- inputs.c ---- */
+
+struct mlo_inputs {
+    struct mlo_value *values;
+    size_t n;
+    void **data;            /* of each value */
+    struct mlo_arena texts; /* that values point to */
+};
+/* For n values, none of them there yet. */
+int mlo_inputs_room(size_t n, struct mlo_inputs **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- request.c ---- */
+
+/* Its name in the inference protocol; NULL: it has none. */
+const char *mlo_infer_datatype(enum mlo_dtype t);
 
 /* ---- sigpipe.c ---- */
 

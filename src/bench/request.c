@@ -18,7 +18,7 @@ static const struct {
     {MLO_DT_F64, "FP64"},   {MLO_DT_STRING, "BYTES"},
 };
 
-static const char *datatype(enum mlo_dtype t)
+const char *mlo_infer_datatype(enum mlo_dtype t)
 {
     for (size_t i = 0; i < MLO_COUNT(datatypes); i++)
         if (datatypes[i].dtype == t)
@@ -43,9 +43,10 @@ static bool add_number(struct mlo_str *out, const struct mlo_array *a, size_t i)
         return false;
     if (a->dtype == MLO_DT_BOOL)
         mlo_str_add(out, v != 0 ? "true" : "false");
+    else if (mlo_dtype_is_float(a->dtype) && a->dtype != MLO_DT_F64)
+        mlo_str_addn(out, text, mlo_float_digits((float)v, text));
     else
-        mlo_str_addn(out, text,
-                     a->dtype == MLO_DT_F64 ? mlo_double_digits(v, text) : mlo_float_digits((float)v, text));
+        mlo_str_addn(out, text, mlo_double_digits(v, text));
     return true;
 }
 
@@ -73,7 +74,7 @@ static int add_data(struct mlo_str *out, const char *name, const struct mlo_arra
 
 static int add_input(struct mlo_str *out, const char *name, const struct mlo_value *v, struct mlo_err *err)
 {
-    const char *type = v->kind == MLO_KIND_ARRAY ? datatype(v->array.dtype) : NULL;
+    const char *type = v->kind == MLO_KIND_ARRAY ? mlo_infer_datatype(v->array.dtype) : NULL;
     if (!type)
         return mlo_fail(err, MLO_EUSAGE, "input '%s' is none that the inference protocol has a word for",
                         name);

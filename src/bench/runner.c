@@ -20,6 +20,7 @@ struct caller {
     void *state;            /* of the target */
     struct mlo_block block; /* its part of the present block */
     uint64_t next;          /* request */
+    int64_t own;            /* ns, of the requests of one timing, as the target says; below 0: it does not */
     struct mlo_err broken;  /* it can go no further: no session, no memory */
     struct mlo_err failure; /* of its first request that failed */
 };
@@ -61,18 +62,37 @@ static int keep(struct mlo_block *b, double ns, struct mlo_err *err)
     return rc;
 }
 
-/* False: the request failed. One that ended because everything stops was none. */
-static bool request(struct caller *c)
+/* How long the last requests took: what the target says of itself, or from asking to the answer. */
+static double timing(const struct caller *c, int64_t from, int64_t to)
+{
+    return c->own >= 0 ? (double)c->own : (double)(to - from);
+}
+
+static int ask(struct caller *c, unsigned n, struct mlo_err *err)
+{
+    const struct mlo_target *t = c->runner->target;
+    uint64_t first = c->next;
+    c->next += n;
+    int rc = n > 1 ? t->calls(c->state, first, n, err) : t->call(c->state, first, err);
+    if (rc == 0 && c->own >= 0) {
+        int64_t took = t->took ? t->took(c->state) : -1;
+        c->own = took >= 0 ? c->own + took : -1;
+    }
+    return rc;
+}
+
+/* n in one go. False: they failed. Those that ended because everything stops were none. */
+static bool request(struct caller *c, unsigned n)
 {
     const struct mlo_target *t = c->runner->target;
     struct mlo_err err = MLO_ERR_INIT;
-    int rc = t->call(c->state, c->next++, &err);
+    int rc = ask(c, n, &err);
     if (rc != 0 && err.sys_errno == EINTR && stopped(c->runner))
         return false;
-    c->block.requests++;
+    c->block.requests += n;
     if (rc == 0)
         return true;
-    c->block.failures++;
+    c->block.failures += n;
     if (!c->failure.code)
         c->failure = err;
     if (t->usable && !t->usable(c->state))
@@ -83,15 +103,17 @@ static bool request(struct caller *c)
 static void one_after_another(struct caller *c)
 {
     struct mlo_runner *r = c->runner;
+    unsigned step = r->target->calls ? r->repeat : 1;
     int64_t from = mlo_clock_now(r->load.clock);
     do { /* at least once */
         bool good = true;
-        for (unsigned i = 0; i < r->repeat && !c->broken.code; i++)
-            good = request(c) && good;
+        c->own = 0;
+        for (unsigned i = 0; i < r->repeat && !c->broken.code; i += step)
+            good = request(c, step) && good;
         int64_t to = mlo_clock_now(r->load.clock);
         if (to < from) /* the clock was set back: its end would not come */
             return;
-        if (good && keep(&c->block, (double)(to - from) / r->repeat, &c->broken) != 0)
+        if (good && keep(&c->block, timing(c, from, to) / r->repeat, &c->broken) != 0)
             return;
         from = to;
     } while (from < r->end && !c->broken.code && !stopped(r));
@@ -114,7 +136,7 @@ static void as_they_come(struct caller *c)
         int64_t due = r->begin + (int64_t)r->due[i];
         if (!wait_until(r, due))
             return;
-        bool good = request(c);
+        bool good = request(c, 1);
         int64_t took = mlo_clock_now(r->load.clock) - due;
         if (good && took >= 0 && keep(&c->block, (double)took, &c->broken) != 0)
             return;
@@ -261,6 +283,7 @@ int mlo_runner_block(struct mlo_runner *r, double seconds, struct mlo_block *b, 
 
 #define OVERHEADS      100  /* a timing is at least so many readings of the clock long */
 #define TICKS          1000 /* and so many of its steps */
+#define TOGETHER       1e6  /* ns of requests that go in one: waiting for them is little beside */
 #define WINDOWS        3
 #define AGREE          1.1
 #define WINDOW_SECONDS 0.1
@@ -270,8 +293,8 @@ static void choose_repeat(struct mlo_runner *r, double ns)
 {
     struct mlo_timer t;
     mlo_timer_measure(r->load.clock, &t);
-    double least = fmax(OVERHEADS * t.overhead, TICKS * fmin(t.tick, t.overhead)),
-           repeat = ceil(least / fmax(ns, 1));
+    double least = fmax(OVERHEADS * t.overhead, TICKS * fmin(t.tick, t.overhead));
+    double repeat = ceil((r->target->calls ? fmax(least, TOGETHER) : least) / fmax(ns, 1));
     r->repeat = r->load.rate > 0 || repeat < 1 ? 1 : repeat > REPEAT_MAX ? REPEAT_MAX : (unsigned)repeat;
 }
 

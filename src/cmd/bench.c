@@ -9,6 +9,8 @@
 
 #include "bench.h"
 
+#define NATIVE "native" /* with --wrap: the same without it */
+
 static const struct mlo_opt opts_table[] = {
     {.name = "batch",
      .type = MLO_OPT_STRING,
@@ -67,6 +69,19 @@ static const struct mlo_opt opts_table[] = {
              "the URL "
              "of a server",
      .offset = offsetof(struct mlo_bench_args, target)},
+    {.name = "wrap",
+     .type = MLO_OPT_STRING,
+     .arg = "COMMAND",
+     .help =
+         "measure inside this command, which runs what follows it: a container runtime, a limiter, a remote "
+         "shell; with --against native in turns with the same outside of it",
+     .offset = offsetof(struct mlo_bench_args, wrap),
+     .flags = MLO_OPTF_COMMAND},
+    {.name = "answer",
+     .type = MLO_OPT_FLAG,
+     .help =
+         "measure nothing: be the program that --target command: speaks to, over standard input and output",
+     .offset = offsetof(struct mlo_bench_args, answer)},
     {.name = "against",
      .type = MLO_OPT_STRING,
      .arg = "WHAT",
@@ -117,6 +132,8 @@ static void note_gate(struct mlo_bench *b, const struct mlo_compared *c)
 {
     if (c->gate == MLO_GATE_FAIL || (c->gate == MLO_GATE_INCONCLUSIVE && b->gate == MLO_GATE_PASS))
         b->gate = c->gate;
+    if (c->noisy)
+        b->noisy = c->noisy;
     b->stopped = b->stopped || c->stopped;
 }
 
@@ -231,6 +248,17 @@ static int open_model(struct mlo_bench *b, const char *word, const char *inside,
     return rc;
 }
 
+/* What is wrapped against what is not: a program for each, so that the way there and back is the same. */
+static int beside_program(struct mlo_bench *b, const struct mlo_bench_who *who,
+                          const struct mlo_bench_who *other, const char *model, struct mlo_err *err)
+{
+    struct mlo_bench_who them = *other;
+    MLO_AUTOFREE char *line = NULL;
+    int rc = mlo_bench_line(b, NULL, model, &line, err);
+    them.line = line;
+    return rc == 0 ? bench_batches(b, who, &them, err) : rc;
+}
+
 /* Something that is measured in turns with ours: a program or server with the same inputs, or another model.
  */
 static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct mlo_err *err)
@@ -246,7 +274,7 @@ static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct m
         mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one", word);
     them = (struct mlo_bench_who){.plan = other.plan, .loaded = loaded};
     if (rc == 0)
-        rc = bench_batches(b, who, &them, err);
+        rc = b->line ? beside_program(b, who, &them, word, err) : bench_batches(b, who, &them, err);
     mlo_model_release(&other);
     return rc;
 }
@@ -254,6 +282,9 @@ static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct m
 static int against(struct mlo_bench *b, const struct mlo_bench_who *who, struct mlo_err *err)
 {
     bool found = false;
+    if (b->line && b->args->against && strcmp(b->args->against, NATIVE) == 0)
+        return beside_program(b, who, &(struct mlo_bench_who){.plan = who->plan, .digest = b->digest},
+                              b->ctx->args[0], err);
     int rc = b->args->against ? mlo_bench_find_kept(b, &found, err) : 0;
     if (rc != 0)
         return rc;
@@ -295,8 +326,21 @@ static int verdict(struct mlo_bench *b, struct mlo_err *err)
     if (b->gate == MLO_GATE_PASS)
         return 0;
     b->ctx->reported = true;
+    if (b->noisy)
+        return mlo_fail(err, MLO_EUNAVAIL, "no verdict: %s", b->noisy);
     mlo_fail(err, MLO_EUNAVAIL, "no verdict: the measurements do not tell");
     return mlo_hint(err, "the column MORE says how many more blocks would; a longer --duration gives them");
+}
+
+static int wrap(struct mlo_bench *b, const struct mlo_model *m, struct mlo_bench_who *who,
+                struct mlo_err *err)
+{
+    int rc = mlo_bench_digest(m, b->ctx->args[0], b->digest, err);
+    if (rc == 0)
+        rc = mlo_bench_line(b, b->args->wrap, b->ctx->args[0], &b->line, err);
+    who->line = b->line;
+    who->digest = b->digest;
+    return rc;
 }
 
 static int bench(struct mlo_bench *b, struct mlo_err *err)
@@ -309,7 +353,9 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = describe(b, &m, err);
     if (rc == 0 && b->args->explain)
         rc = mlo_bench_limits(b, err);
-    if (rc == 0 && (b->args->target || (b->args->against && mlo_bench_is_foreign(b->args->against))))
+    if (rc == 0 && b->args->wrap)
+        rc = wrap(b, &m, &who, err);
+    if (rc == 0 && (who.what || who.line || (b->args->against && mlo_bench_is_foreign(b->args->against))))
         rc = mlo_bench_gpu_open(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
@@ -334,6 +380,8 @@ static int bench_recorded(struct mlo_bench *b, struct mlo_err *err)
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     struct mlo_bench b = {.ctx = ctx, .args = options};
+    if (b.args->answer)
+        return mlo_bench_answer(ctx, options, err);
     int rc = mlo_bench_options(&b, err);
     mlo_interrupt_arm();
     if (rc == 0)
@@ -346,6 +394,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_bench_result_release(&b.kept);
     mlo_gpu_meter_close(b.gpu);
     free(b.dims);
+    free(b.line);
     return rc;
 }
 

@@ -10,11 +10,11 @@
 #define MLO_BENCH_BATCH_MAX 1048576
 
 struct mlo_bench_args {
-    const char *batch, *scenario, *model_file, *save_baseline, *against, *target;
+    const char *batch, *scenario, *model_file, *save_baseline, *against, *target, *wrap;
     const char *precision;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
-    bool no_record, force, history, explain, calibrate;
+    bool no_record, force, history, explain, calibrate, answer;
     struct mlo_strings dims;
 };
 struct mlo_bench {
@@ -30,7 +30,10 @@ struct mlo_bench {
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
     size_t n_explained;
-    struct mlo_gpu_meter *gpu; /* owned; NULL: none */
+    struct mlo_gpu_meter *gpu;    /* owned; NULL: none */
+    char *line;                   /* owned: of --wrap, our program inside it; NULL */
+    char digest[MLO_DIGEST_TEXT]; /* of the model's file, when there is a line */
+    const char *noisy;            /* why the machine allows no verdict; NULL */
 };
 
 /* ---- bench_options.c ---- */
@@ -51,6 +54,7 @@ struct mlo_bench_who {
     const struct mlo_plan *plan; /* whose inputs are sent */
     const char *what;            /* "command:LINE" or a URL; NULL: our engine runs the plan */
     struct mlo_bench_loaded loaded;
+    const char *line, *digest; /* our program as one that answers, and the model's digest; NULL */
 };
 bool mlo_bench_is_foreign(const char *word); /* one of the two */
 struct mlo_bench_side {                      /* release with mlo_bench_side_release */
@@ -63,6 +67,16 @@ struct mlo_bench_side {                      /* release with mlo_bench_side_rele
 int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                         struct mlo_bench_side *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bench_side_release(struct mlo_bench_side *s);
+
+/* ---- bench_wrap.c: our program as a target ---- */
+
+int mlo_bench_digest(const struct mlo_model *m, const char *word, char ret[MLO_DIGEST_TEXT],
+                     struct mlo_err *err) MLO_MUST_CHECK;
+/* A shell's line that answers for `model`, behind the wrapper (NULL: none). Owner of *ret: the caller. */
+int mlo_bench_line(const struct mlo_bench *b, const char *wrap, const char *model, char **ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* bench --answer */
+int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_report.c ---- */
 

@@ -71,6 +71,8 @@ static int find_digest(struct mlo_bench *b, struct mlo_workspace *ws, struct fou
     baseline_name(b->ctx->args[0], word, name, sizeof name);
     int rc = mlo_name_get(ws->ledger, MLO_BENCH_BASELINE, name, &f->digest, err);
     f->yes = rc == 0;
+    if (rc == MLO_ENOTFOUND) /* it may be something else */
+        *err = MLO_ERR_INIT;
     return rc == MLO_ENOTFOUND ? 0 : rc;
 }
 

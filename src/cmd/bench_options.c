@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/secret.h>
 #include <mlopsctl/base/thread.h>
 
 #include "bench.h"
@@ -71,15 +72,19 @@ static int read_load(struct mlo_bench *b, struct mlo_err *err)
 
 int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *err)
 {
-    char text[96];
+    MLO_AUTOSTR struct mlo_str text;
     const char *what = b->args->target, *to = !what ? "engine" : *what == 'c' ? "command" : "url";
-    const char *scenario = scenario_of(b->args);
+    mlo_str_init(&text, MLO_STR_MAX);
+    mlo_str_add(&text, scenario_of(b->args));
     if (b->load.rate > 0)
-        snprintf(text, sizeof text, "%s %g/s, callers %u, %s", scenario, b->load.rate, b->load.callers, to);
-    else
-        snprintf(text, sizeof text, "%s, callers %u, %s", scenario, b->load.callers, to);
-    *ret = mlo_strdup(text, err);
-    return *ret ? 0 : err->code;
+        mlo_str_addf(&text, " %g/s", b->load.rate);
+    mlo_str_addf(&text, ", callers %u, %s", b->load.callers, b->args->wrap ? "in " : to);
+    if (b->args->wrap)
+        mlo_redact(&text, b->args->wrap, strlen(b->args->wrap));
+    int rc = mlo_str_check(&text, err);
+    if (rc == 0)
+        *ret = mlo_str_detach(&text, NULL);
+    return rc;
 }
 
 /* Weights and products of the CPU engine are what the model's file says. */
@@ -106,11 +111,17 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
                         "a baseline is recorded: --save-baseline does not go with --no-record");
     if (b->args->target && !mlo_bench_is_foreign(b->args->target))
         return mlo_fail(err, MLO_EUSAGE, "--target '%s' is neither command:LINE nor a URL", b->args->target);
-    if (b->args->explain && (b->args->target || b->args->history))
-        return mlo_fail(err, MLO_EUSAGE,
-                        "--explain looks into our engine while it runs: not with --target or --history");
+    if (b->args->explain && (b->args->target || b->args->wrap || b->args->history))
+        return mlo_fail(
+            err, MLO_EUSAGE,
+            "--explain looks into our engine while it runs: not with --target, --wrap or --history");
     if (b->args->calibrate && !b->args->explain)
         return mlo_fail(err, MLO_EUSAGE, "--calibrate goes with --explain");
+    if (b->args->wrap && (!*b->args->wrap || b->args->target))
+        return mlo_fail(err, MLO_EUSAGE, "%s",
+                        *b->args->wrap
+                            ? "--wrap puts our own program inside a command: it does not go with --target"
+                            : "--wrap names no command");
     int rc = read_precision(b->args, err);
     if (rc == 0)
         rc = read_batches(b, err);

@@ -37,8 +37,11 @@ static int open_foreign(const struct mlo_bench *b, const struct mlo_bench_who *w
     o.bodies = (const char *const *)&s->body;
     if (rc != 0)
         return rc;
-    bool is_command = strncmp(who->what, COMMAND, strlen(COMMAND)) == 0;
-    o.model = is_command ? b->ctx->args[0] : NULL;
+    bool is_command = !who->line && strncmp(who->what, COMMAND, strlen(COMMAND)) == 0;
+    o.model = who->line || is_command ? b->ctx->args[0] : NULL;
+    o.digest = who->digest;
+    if (who->line)
+        return open_command(b, who->line, &o, &s->target, err);
     return is_command ? open_command(b, who->what + strlen(COMMAND), &o, &s->target, err)
                       : open_url(who->what, &o, &s->target, err);
 }
@@ -53,9 +56,10 @@ int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *w
     if (rc != 0)
         return rc;
     ret->set = mlo_inputs_values(ret->inputs);
-    rc = who->what ? open_foreign(b, who, batch, ret, err)
-                   : mlo_target_engine(who->plan, &ret->set, 1, batch, &ret->target, err);
-    if (rc == 0 && !who->what) {
+    bool is_ours = !who->what && !who->line;
+    rc = is_ours ? mlo_target_engine(who->plan, &ret->set, 1, batch, &ret->target, err)
+                 : open_foreign(b, who, batch, ret, err);
+    if (rc == 0 && is_ours) {
         ret->target->load_ns = who->loaded.ns;
         ret->target->load_peak = who->loaded.peak;
     }

@@ -3,21 +3,18 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include <mlopsctl/base/process.h>
 #include <mlopsctl/base/text.h>
 
 /* The folder of the program as it runs. */
 static int program_folder(char *buf, size_t size, struct mlo_err *err)
 {
-    ssize_t n = readlink("/proc/self/exe", buf, size - 1);
-    if (n < 0)
-        return mlo_fail_errno(err, "cannot read /proc/self/exe");
-    buf[n] = '\0';
-    char *slash = strrchr(buf, '/');
+    int rc = mlo_process_self(buf, size, err);
+    char *slash = rc == 0 ? strrchr(buf, '/') : NULL;
     if (slash)
         *slash = '\0';
-    return 0;
+    return rc;
 }
 
 int mlo_devices_find(const struct mlo_ctx *ctx, struct mlo_device_probe *ret, struct mlo_err *err)

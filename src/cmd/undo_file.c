@@ -15,27 +15,6 @@
 #include "undo.h"
 #include "workspace.h"
 
-#define READ_PIECE ((size_t)1 << 20)
-
-static int hash_fd(int fd, struct mlo_digest *ret, struct mlo_err *err)
-{
-    struct mlo_sha256 h;
-    size_t n = 1;
-    int rc;
-    MLO_AUTOFREE char *buf = mlo_calloc(1, READ_PIECE, err);
-    if (!buf || mlo_sha256_new(&h, err))
-        return err->code;
-    do {
-        rc = mlo_read(fd, buf, READ_PIECE, &n, err);
-        if (!rc)
-            rc = mlo_sha256_update(&h, buf, n, err);
-    } while (!rc && n);
-    if (!rc)
-        rc = mlo_sha256_end(&h, ret, err);
-    mlo_sha256_free(&h);
-    return rc;
-}
-
 static int open_regular(int dirfd, const char *path, int *ret_fd, struct mlo_err *err)
 {
     struct stat st;
@@ -53,7 +32,7 @@ static int file_holds(int dirfd, const char *path, const struct mlo_digest *want
 {
     struct mlo_digest got;
     MLO_AUTOCLOSE int fd = -1;
-    if (open_regular(dirfd, path, &fd, err) || hash_fd(fd, &got, err))
+    if (open_regular(dirfd, path, &fd, err) || mlo_sha256_fd(fd, &got, err))
         return err->code;
     return mlo_digest_eq(&got, want) ? 0 : mlo_fail(err, MLO_ECONFLICT, "'%s' was changed since", path);
 }

@@ -9,7 +9,6 @@
 #define MLO_BLOBS_PATH   "blobs/sha256"
 #define MLO_DAMAGED_PATH "damaged"
 #define MLO_PARTIAL_PATH "partial"
-#define MLO_STORE_BUFFER ((size_t)1 << 20)
 
 enum mlo_store_lock_state { MLO_STORE_UNLOCKED, MLO_STORE_SHARED, MLO_STORE_EXCLUSIVE };
 

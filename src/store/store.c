@@ -345,28 +345,6 @@ int mlo_store_read(struct mlo_store *s, const struct mlo_digest *d, size_t max, 
     return 0;
 }
 
-static int hash_fd(int fd, struct mlo_digest *ret, struct mlo_err *err)
-{
-    struct mlo_sha256 h;
-    int rc = mlo_sha256_new(&h, err);
-    if (rc < 0)
-        return rc;
-    char *buf = malloc(MLO_STORE_BUFFER);
-    if (!buf)
-        rc = mlo_fail_nomem(err);
-    size_t n = MLO_STORE_BUFFER;
-    for (uint64_t off = 0; rc == 0 && n == MLO_STORE_BUFFER; off += n) {
-        rc = mlo_read_at(fd, buf, MLO_STORE_BUFFER, off, &n, err);
-        if (rc == 0)
-            rc = mlo_sha256_update(&h, buf, n, err);
-    }
-    if (rc == 0)
-        rc = mlo_sha256_end(&h, ret, err);
-    free(buf);
-    mlo_sha256_free(&h);
-    return rc;
-}
-
 int mlo_store_verify_blob(struct mlo_store *s, const struct mlo_digest *d, struct mlo_err *err)
 {
     MLO_AUTOCLOSE int fd = -1;
@@ -376,7 +354,7 @@ int mlo_store_verify_blob(struct mlo_store *s, const struct mlo_digest *d, struc
         return rc;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     struct mlo_digest got;
-    rc = hash_fd(fd, &got, err);
+    rc = mlo_sha256_fd(fd, &got, err);
     if (rc < 0)
         return mlo_wrap(err, "blob %s", mlo_digest_text(d, text));
     return mlo_digest_eq(&got, d) ? 0 : fail_damaged(d, &got, err);

@@ -6,15 +6,19 @@
  *     target-bench command LINE           a program (this one speaks the line protocol: target-bench answer)
  *     target-bench url                    a server in this process, which answers as soon as it has read
  *     target-bench command LINE MODEL ROWS    with the inputs of a model, for half a second
+ *     target-bench slow PERCENT COMMAND...    a wrapper: the same program, by so much slower
  */
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <mlopsctl/base/time.h>
 #include <mlopsctl/bench.h>
 
 extern char **environ;
@@ -35,6 +39,65 @@ static int answer(void)
             return 1;
     }
     return 0;
+}
+
+/* ---- a wrapper that makes what it wraps slower ---- */
+
+static void burn(int64_t ns)
+{
+    for (int64_t until = mlo_time_mono() + ns; mlo_time_mono() < until;)
+        continue;
+}
+
+/* "ok 5 1200" becomes "ok 5 1320", so much later. */
+static void slow_down(char *line, size_t size, double share)
+{
+    unsigned long long request;
+    long long took;
+    if (sscanf(line, "ok %llu %lld", &request, &took) != 2)
+        return;
+    int64_t more = (int64_t)((double)took * share);
+    burn(more);
+    snprintf(line, size, "ok %llu %lld\n", request, (long long)(took + more));
+}
+
+static int relay(FILE *to, FILE *from, double share)
+{
+    char *line = NULL, answer[8192];
+    size_t size = 0;
+    ssize_t n;
+    while ((n = getline(&line, &size, stdin)) > 0) {
+        if (fwrite(line, 1, (size_t)n, to) != (size_t)n || fflush(to) || !fgets(answer, sizeof answer, from))
+            break;
+        slow_down(answer, sizeof answer, share);
+        if (fputs(answer, stdout) == EOF || fflush(stdout))
+            break;
+    }
+    free(line);
+    return 0;
+}
+
+static int slow(const char *percent, char **argv)
+{
+    int in[2], out[2], status = 0;
+    if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+        return 1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        execvp(argv[0], argv);
+        perror(argv[0]);
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    FILE *to = fdopen(in[1], "w"), *from = fdopen(out[0], "r");
+    relay(to, from, atof(percent) / 100);
+    fclose(to);
+    fclose(from);
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 /* One request a read: they are small and come over the loopback. */
@@ -173,6 +236,8 @@ int main(int argc, char **argv)
     int rc = -1;
     if (strcmp(mode, "answer") == 0)
         return answer();
+    if (strcmp(mode, "slow") == 0 && argc > 3)
+        return slow(argv[2], argv + 3);
     if (strcmp(mode, "command") == 0 && argc == 3)
         rc = measure_command(argv[2], &(struct mlo_target_opts){.rows = 1}, 5, &err);
     else if (strcmp(mode, "command") == 0 && argc == 5)
@@ -182,7 +247,9 @@ int main(int argc, char **argv)
     else if (strcmp(mode, "engine") == 0)
         rc = measure(&nothing, 5, &err);
     else
-        fputs("usage: target-bench engine | url | answer | command LINE [MODEL ROWS]\n", stderr);
+        fputs("usage: target-bench engine | url | answer | command LINE [MODEL ROWS] | slow PERCENT "
+              "COMMAND...\n",
+              stderr);
     if (err.code)
         fprintf(stderr, "target-bench: %s\n%s\n", err.msg, err.hint);
     return rc != 0;

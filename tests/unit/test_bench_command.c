@@ -73,6 +73,37 @@ static void requests_are_answered(void)
     check(no_children());
 }
 
+/* A program that times itself, and takes several requests in one line. */
+static void what_it_says_of_itself_counts(void)
+{
+    struct mlo_target *t = NULL;
+    void *caller = NULL;
+    check_ok(
+        open_line(
+            "read -r hello; echo mlopsctl-bench 1 many; while read -r run n k; do echo ok $n ${k}7; done", 0,
+            &t),
+        &err);
+    if (!check(t->calls && t->took))
+        return;
+    check_ok(t->join(t, &caller, &err), &err);
+    check_ok(t->call(caller, 3, &err), &err);
+    check_int(t->took(caller), 7);
+    check_ok(t->calls(caller, 4, 12, &err), &err);
+    check_int(t->took(caller), 127);
+    t->leave(caller);
+    mlo_target_close(t);
+    check_ok(open_line(HELLO EACH "echo ok $n; done", 0, &t), &err);
+    check_ok(t->join(t, &caller, &err), &err);
+    check_ok(t->call(caller, 0, &err), &err);
+    check(!t->calls && t->took(caller) == -1);
+    t->leave(caller);
+    mlo_target_close(t);
+    check_int(first_call(HELLO EACH "echo ok $n -1; done", 0), MLO_EINVALID);
+    check_int(first_call(HELLO EACH "echo ok $n 1x; done", 0), MLO_EINVALID);
+    check_int(first_call(HELLO EACH "echo ok $n 99999999999999999999; done", 0), MLO_EINVALID);
+    check_int(first_call(HELLO EACH "echo ok ${n}1; done", 0), MLO_EINVALID);
+}
+
 /* What it is told at the start, and that more than a pipe holds of it arrives. */
 static void the_first_line_tells_what_will_be_asked(void)
 {
@@ -264,6 +295,7 @@ static void memory_that_is_gone(void)
 int main(void)
 {
     run(requests_are_answered);
+    run(what_it_says_of_itself_counts);
     run(the_first_line_tells_what_will_be_asked);
     run(a_program_without_a_shell);
     run(errors_are_failures_of_their_request);

@@ -42,6 +42,9 @@ int mlo_sha256_end(struct mlo_sha256 *h, struct mlo_digest *ret, struct mlo_err 
 int mlo_sha256_copy(struct mlo_sha256 *to, const struct mlo_sha256 *from, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_sha256(const void *p, size_t n, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Of a whole file, wherever it stands. */
+int mlo_sha256_fd(int fd, struct mlo_digest *ret, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* A number to place the digest by in a table: nobody outside can choose digests that all get the same. */
 uint64_t mlo_digest_spread(const struct mlo_digest *d);
 

@@ -71,6 +71,8 @@ void mlo_jpull_init(struct mlo_jpull *j, const char *text, size_t n);
 int mlo_jpull_next(struct mlo_jpull *j, enum mlo_jtok *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Skips the value that begins with the next token. */
 int mlo_jpull_skip(struct mlo_jpull *j, struct mlo_err *err) MLO_MUST_CHECK;
+/* Whether the last KEY or STRING is spelled like this. */
+bool mlo_jpull_is(const struct mlo_jpull *j, const char *text);
 /* The last NUMBER as an unsigned 64-bit integer: no sign, fraction or exponent, no overflow. */
 int mlo_jpull_u64(const struct mlo_jpull *j, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The last KEY or STRING with escapes resolved, appended to out. U+0000 and lone surrogates are refused. */

@@ -21,6 +21,8 @@ int mlo_process_start(const struct mlo_process_opts *o, pid_t *ret, struct mlo_e
 /* The path of a program: a name with "/" in it as it is, any other looked for in the absolute folders of
  * PATH. MLO_EUNAVAIL: it is not installed. Owner of *ret: the caller. */
 int mlo_process_find(char *const *env, const char *name, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* The path of this program as it runs. */
+int mlo_process_self(char *buf, size_t size, struct mlo_err *err) MLO_MUST_CHECK;
 /* Until it ends: true, with its status as of waitpid, which is untouched when it was no child. False: the
  * deadline (mlo_time_mono) has gone by, or `stop` said so (NULL: nobody does). */
 bool mlo_process_wait(pid_t pid, int64_t deadline_ns, bool (*stop)(void), int *ret_status) MLO_MUST_CHECK;
