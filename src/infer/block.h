@@ -42,6 +42,8 @@ extern const struct mlo_op mlo_op_shape;
  * zero points, scales, bias (may be missing).
  */
 struct mlo_int8_dense_params {
+    bool transposed; /* weights are [columns][k] */
+    bool matrix;     /* the bytes have to be of rank 2 */
     struct mlo_activation activation;
 };
 extern const struct mlo_op mlo_op_int8_dense;

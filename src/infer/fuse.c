@@ -14,7 +14,8 @@ static int make_maps(struct mlo_fuse *f, struct mlo_err *err)
     f->maker = mlo_calloc(n, sizeof *f->maker, err);
     f->uses = f->maker ? mlo_calloc(n, sizeof *f->uses, err) : NULL;
     f->user = f->uses ? mlo_calloc(n, sizeof *f->user, err) : NULL;
-    return f->user ? 0 : err->code;
+    f->origin = f->user ? mlo_calloc(n, sizeof *f->origin, err) : NULL;
+    return f->origin ? 0 : err->code;
 }
 
 struct noting {
@@ -47,6 +48,10 @@ static void draw_maps(struct mlo_fuse *f)
         f->maker[i] = MLO_NO_STEP;
         f->uses[i] = f->user[i] = 0;
     }
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (size_t k = 0; k < g->nodes[i].n_outputs; k++)
+            if (g->nodes[i].outputs[k] != MLO_NO_VALUE)
+                f->origin[g->nodes[i].outputs[k]] = &g->nodes[i];
     for (size_t i = 0; i < f->g->n_steps; i++)
         note_step(f, i, true);
     for (size_t i = 0; i < g->n_outputs; i++) {
@@ -85,10 +90,15 @@ size_t mlo_fuse_only_user(const struct mlo_fuse *f, size_t at)
     return f->user[s->out[0]];
 }
 
+const struct mlo_array *mlo_fuse_array(const struct mlo_fuse *f, size_t value)
+{
+    bool constant = value != MLO_NO_VALUE && f->g->constants[value].kind == MLO_KIND_ARRAY;
+    return constant ? &f->g->constants[value].array : NULL;
+}
+
 const struct mlo_array *mlo_fuse_constant(const struct mlo_fuse *f, size_t at, size_t i)
 {
-    size_t v = mlo_fuse_input(f, at, i);
-    return v != MLO_NO_VALUE && f->g->constants[v].kind == MLO_KIND_ARRAY ? &f->g->constants[v].array : NULL;
+    return mlo_fuse_array(f, mlo_fuse_input(f, at, i));
 }
 
 bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret)
@@ -317,5 +327,6 @@ int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err)
     free(f.maker);
     free(f.uses);
     free(f.user);
+    free(f.origin);
     return rc;
 }

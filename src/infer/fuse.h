@@ -22,6 +22,8 @@ struct mlo_fuse { /* a graph while it is fused; numbers of steps stay while pass
     size_t *maker; /* of each value: the step that makes it; MLO_NO_STEP */
     size_t *uses;  /* of each value: by steps, their subgraphs, and as an output of the graph */
     size_t *user;  /* of each value: its users, one XOR the other: of one use that step, or MLO_NO_STEP */
+    const struct mlo_node *
+        *origin;         /* of each value: the node of the file that makes it, folded or not; NULL */
     unsigned char *gone; /* steps that are replaced */
 };
 
@@ -45,7 +47,9 @@ size_t mlo_fuse_maker(const struct mlo_fuse *f, size_t at, size_t i);
 size_t mlo_fuse_only_user(const struct mlo_fuse *f, size_t at);
 /* Value of input i; MLO_NO_VALUE when it is not given. */
 size_t mlo_fuse_input(const struct mlo_fuse *f, size_t at, size_t i);
-/* The constant array that input i is, or NULL. */
+/* The constant array that a value is, or NULL. */
+const struct mlo_array *mlo_fuse_array(const struct mlo_fuse *f, size_t value);
+/* The same of input i. */
 const struct mlo_array *mlo_fuse_constant(const struct mlo_fuse *f, size_t at, size_t i);
 /* Input i is a constant of one real number (any rank). */
 bool mlo_fuse_number(const struct mlo_fuse *f, size_t at, size_t i, double *ret);

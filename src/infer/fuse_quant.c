@@ -1,11 +1,15 @@
 /*
- * Products of bytes that are quantised while running: MatMulInteger of what DynamicQuantizeLinear has made
- * and constant weights, its sums as floats times both scales, a bias, an activation.
+ * Products of bytes. Of those quantised while running: MatMulInteger of what DynamicQuantizeLinear has made
+ * and constant weights, its sums as floats times both scales, a bias, an activation. Of those whose scales
+ * are constant: MatMul or Gemm of what DequantizeLinear makes of bytes and of constant weights; the same
+ * step, and the same numbers but for how sums of floats are rounded.
  */
 #include "block.h"
 #include "dense.h"
 #include "fuse.h"
 #include "int8.h"
+
+#include <string.h>
 
 struct layer {
     struct mlo_int8_dense_params p;
@@ -36,7 +40,7 @@ static bool find_product(const struct mlo_fuse *f, size_t at, struct layer *l)
     w = mlo_fuse_constant(f, at, 1);
     zeros = mlo_fuse_constant(f, at, 3);
     l->in[4] = mlo_fuse_input(f, at, 3);
-    if (!mlo_int8_fits(w, zeros) || (!zeros && l->in[4] != MLO_NO_VALUE) ||
+    if (!mlo_int8_fits(w, zeros, false) || (!zeros && l->in[4] != MLO_NO_VALUE) ||
         !mlo_fuse_is(f, made, "DynamicQuantizeLinear"))
         return false;
     const struct mlo_step *q = &f->g->steps[made];
@@ -81,13 +85,87 @@ static void add_bias(const struct mlo_fuse *f, struct layer *l)
         }
 }
 
+/* ---- between QuantizeLinear and DequantizeLinear ---- */
+
+/* DequantizeLinear to float32 with constant scales: its scale and zero point. */
+static bool is_dequantizing(const struct mlo_fuse *f, const struct mlo_node *n,
+                            const struct mlo_array **ret_scale, const struct mlo_array **ret_zero)
+{
+    if (!n || *n->domain || strcmp(n->op, "DequantizeLinear") != 0 || n->n_inputs < 2 ||
+        mlo_attr_int(n, "block_size", 0) != 0 || mlo_attr_int(n, "output_dtype", 1) != 1)
+        return false;
+    bool has_zero = n->n_inputs > 2 && n->inputs[2] != MLO_NO_VALUE;
+    *ret_scale = mlo_fuse_array(f, n->inputs[1]);
+    *ret_zero = has_zero ? mlo_fuse_array(f, n->inputs[2]) : NULL;
+    return *ret_scale && (*ret_scale)->dtype == MLO_DT_F32 && (!has_zero || *ret_zero);
+}
+
+/* Bytes with one scale, whose type the zero point tells. */
+static bool find_left(const struct mlo_fuse *f, size_t at, struct layer *l)
+{
+    const struct mlo_array *scale, *zero;
+    size_t value = mlo_fuse_input(f, at, 0), made = mlo_fuse_maker(f, at, 0);
+    if (made == MLO_NO_STEP || !mlo_fuse_is(f, made, "DequantizeLinear") ||
+        !is_dequantizing(f, f->origin[value], &scale, &zero) || scale->n != 1 || !zero || zero->n != 1 ||
+        (zero->dtype != MLO_DT_U8 && zero->dtype != MLO_DT_I8))
+        return false;
+    l->in[0] = mlo_fuse_input(f, made, 0);
+    l->in[1] = mlo_fuse_input(f, made, 2);
+    l->in[2] = mlo_fuse_input(f, made, 1);
+    return true;
+}
+
+/* Scales for all weights, or for each column. */
+static bool find_weights(const struct mlo_fuse *f, size_t at, struct layer *l)
+{
+    const struct mlo_array *scale, *zero, *w;
+    size_t value = mlo_fuse_input(f, at, 1);
+    const struct mlo_node *n = value == MLO_NO_VALUE ? NULL : f->origin[value];
+    if (!is_dequantizing(f, n, &scale, &zero))
+        return false;
+    w = mlo_fuse_array(f, n->inputs[0]);
+    if (!mlo_int8_fits(w, zero, l->p.transposed))
+        return false;
+    int64_t axis = mlo_attr_int(n, "axis", 1);
+    l->columns = (size_t)w->dims[!l->p.transposed];
+    if (!is_row(scale, l->columns) || (scale->n > 1 && (axis < 0 ? axis + 2 : axis) != !l->p.transposed))
+        return false;
+    l->in[3] = n->inputs[0];
+    l->in[4] = zero ? n->inputs[2] : MLO_NO_VALUE;
+    l->in[5] = n->inputs[1];
+    return true;
+}
+
+static bool find_dequantized(const struct mlo_fuse *f, size_t at, struct layer *l)
+{
+    const struct mlo_node *n = f->g->steps[at].node;
+    bool gemm = mlo_fuse_is(f, at, "Gemm");
+    if (!gemm && !mlo_fuse_is(f, at, "MatMul"))
+        return false;
+    l->p.matrix = gemm;
+    l->p.transposed = gemm && mlo_attr_int(n, "transB", 0) != 0;
+    if (gemm && (mlo_attr_int(n, "transA", 0) != 0 || mlo_attr_float(n, "alpha", 1) != 1 ||
+                 mlo_attr_float(n, "beta", 1) != 1))
+        return false;
+    if (!find_left(f, at, l) || !find_weights(f, at, l))
+        return false;
+    l->in[6] = gemm ? mlo_fuse_input(f, at, 2) : MLO_NO_VALUE;
+    if (l->in[6] != MLO_NO_VALUE && !is_row(mlo_fuse_constant(f, at, 2), l->columns))
+        return false;
+    take(l, f, at);
+    return true;
+}
+
+/* ---- the pass ---- */
+
 int mlo_fuse_quant(struct mlo_fuse *f, size_t at, struct mlo_err *err)
 {
     struct layer l = {.in = {[6] = MLO_NO_VALUE}};
-    bool done;
-    if (!find_product(f, at, &l) || !find_scales(f, &l))
+    bool done, dynamic = find_product(f, at, &l);
+    if (dynamic ? !find_scales(f, &l) : !find_dequantized(f, at, &l))
         return 0;
-    add_bias(f, &l);
+    if (l.in[6] == MLO_NO_VALUE)
+        add_bias(f, &l);
     size_t user = mlo_fuse_only_user(f, l.steps[l.n - 1]);
     if (user != MLO_NO_STEP && mlo_fuse_input(f, user, 0) == l.out &&
         mlo_fuse_activation(f, user, &l.p.activation))

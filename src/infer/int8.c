@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-bool mlo_int8_fits(const struct mlo_array *w, const struct mlo_array *zero)
+bool mlo_int8_fits(const struct mlo_array *w, const struct mlo_array *zero, bool transposed)
 {
     if (!w || w->rank != 2 || w->n == 0 || (w->dtype != MLO_DT_U8 && w->dtype != MLO_DT_I8))
         return false;
-    return !zero ||
-           (zero->dtype == w->dtype && (zero->n == 1 || (zero->rank == 1 && zero->n == (size_t)w->dims[1])));
+    return !zero || (zero->dtype == w->dtype &&
+                     (zero->n == 1 || (zero->rank == 1 && zero->n == (size_t)w->dims[!transposed])));
 }
 
 static int read_zeros(const struct mlo_array *w, const struct mlo_array *zero, size_t n, int32_t **ret,
@@ -43,28 +43,43 @@ static int take_memory(struct mlo_int8_weights *w, struct mlo_arena *memory, str
     return w->packed ? 0 : mlo_fail_nomem(err);
 }
 
-static int fill(struct mlo_int8_weights *w, const struct mlo_array *from, const struct mlo_array *zero,
-                struct mlo_arena *memory, struct mlo_err *err)
+/* [k][n] of [n][k]. */
+static int turn(const struct mlo_int8_weights *w, const struct mlo_array *from, unsigned char **ret,
+                struct mlo_err *err)
 {
+    const unsigned char *bytes = from->data;
+    unsigned char *to = *ret = mlo_calloc(from->n, 1, err);
+    for (size_t i = 0; to && i < w->n; i++)
+        for (size_t j = 0; j < w->k; j++)
+            to[j * w->n + i] = bytes[i * w->k + j];
+    return to ? 0 : err->code;
+}
+
+static int fill(struct mlo_int8_weights *w, const struct mlo_array *from, const struct mlo_array *zero,
+                bool transposed, struct mlo_arena *memory, struct mlo_err *err)
+{
+    MLO_AUTOFREE unsigned char *turned = NULL;
     int rc = take_memory(w, memory, err);
+    if (rc == 0 && transposed)
+        rc = turn(w, from, &turned, err);
     if (rc != 0)
         return rc;
     w->sums = mlo_calloc(w->n, sizeof *w->sums, err);
     if (!w->sums)
         return err->code;
-    mlo_int8_pack(from->data, from->dtype == MLO_DT_I8, w->k, w->n, w->packed, w->sums);
+    mlo_int8_pack(turned ? turned : from->data, from->dtype == MLO_DT_I8, w->k, w->n, w->packed, w->sums);
     return read_zeros(from, zero, w->n, &w->zeros, err);
 }
 
-int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, struct mlo_arena *memory,
-                         struct mlo_int8_weights **ret, struct mlo_err *err)
+int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, bool transposed,
+                         struct mlo_arena *memory, struct mlo_int8_weights **ret, struct mlo_err *err)
 {
     struct mlo_int8_weights *made = mlo_calloc(1, sizeof *made, err);
     if (!made)
         return err->code;
-    made->k = (size_t)w->dims[0];
-    made->n = (size_t)w->dims[1];
-    int rc = fill(made, w, zero, memory, err);
+    made->k = (size_t)w->dims[transposed];
+    made->n = (size_t)w->dims[!transposed];
+    int rc = fill(made, w, zero, transposed, memory, err);
     if (rc != 0)
         mlo_int8_weights_free(made);
     else

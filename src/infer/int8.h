@@ -16,11 +16,12 @@ struct mlo_int8_weights {
     int32_t *sums, *zeros; /* of each column; zeros NULL: all 0 */
     float *scales, *bias;  /* of each column; NULL: none */
 };
-/* w a matrix of bytes, and zero (NULL: none) one byte, or one for each column? */
-bool mlo_int8_fits(const struct mlo_array *w, const struct mlo_array *zero);
+/* w a matrix of bytes, [k][columns] or transposed, and zero (NULL: none) one byte, or one for each column? */
+bool mlo_int8_fits(const struct mlo_array *w, const struct mlo_array *zero, bool transposed);
 /* memory: where packed weights go, which has to outlive them; NULL: their own. */
-int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, struct mlo_arena *memory,
-                         struct mlo_int8_weights **ret, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_int8_weights_new(const struct mlo_array *w, const struct mlo_array *zero, bool transposed,
+                         struct mlo_arena *memory, struct mlo_int8_weights **ret,
+                         struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_int8_weights_free(void *w);
 
 struct mlo_int8_left { /* the left side of a product */

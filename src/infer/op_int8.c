@@ -16,8 +16,10 @@ static int spread(const struct mlo_array *from, size_t n, float **ret, struct ml
 
 static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
 {
+    const struct mlo_int8_dense_params *params = p->params;
     struct mlo_int8_weights *w = NULL;
-    int rc = mlo_int8_weights_new(p->constant[WEIGHTS], p->constant[ZEROS], p->memory, &w, err);
+    int rc = mlo_int8_weights_new(p->constant[WEIGHTS], p->constant[ZEROS], params->transposed, p->memory, &w,
+                                  err);
     if (rc == 0)
         rc = spread(p->constant[SCALES], w->n, &w->scales, err);
     if (rc == 0 && p->constant[BIAS])
@@ -41,7 +43,7 @@ static int run_int8_dense(struct mlo_op_call *c, struct mlo_err *err)
     int rc = mlo_in_typed(c, SCALE, MLO_DT_F32, &scale, err);
     if (rc == 0)
         rc = mlo_int8_take_left(c, BYTES, ZERO, w->k, &left, &good, err);
-    if (rc == 0 && (!good || scale->n != 1))
+    if (rc == 0 && (!good || scale->n != 1 || (params->matrix && left.rank != 2)))
         rc = mlo_op_refuse(c, err, "matrices that do not fit");
     if (rc != 0)
         return rc;

@@ -66,6 +66,20 @@ static int make_grid(const struct mlo_op_call *c, const struct mlo_array *a, con
     return mlo_op_refuse(c, err, "a scale that does not fit");
 }
 
+/* Floats to bytes (or back) with one scale and one zero point: what the kernels have. */
+static bool is_plain(const struct mlo_array *bytes, const struct mlo_array *scale,
+                     const struct mlo_array *zero, int64_t block)
+{
+    return (bytes->dtype == MLO_DT_U8 || bytes->dtype == MLO_DT_I8) && scale->dtype == MLO_DT_F32 &&
+           scale->n == 1 && scale->rank <= 1 && block == 0 &&
+           (!zero || (zero->n == 1 && zero->dtype == bytes->dtype));
+}
+
+static int32_t zero_of(const struct mlo_array *zero)
+{
+    return !zero ? 0 : zero->dtype == MLO_DT_I8 ? *(const int8_t *)zero->data : *(const uint8_t *)zero->data;
+}
+
 struct quantizing {                           /* inputs 0 to 2, which all quantising operators have */
     const struct mlo_array *a, *scale, *zero; /* zero NULL: not given */
     struct grid grid;
@@ -111,15 +125,23 @@ static int quantized_type(const struct mlo_op_call *c, const struct mlo_array *z
     return 0;
 }
 
-static int run_quantize(struct mlo_op_call *c, struct mlo_err *err)
+/* Signed bytes are unsigned ones with 128 less; NaN is 0 of both. */
+static void quantize_bytes(const struct mlo_array *a, float scale, int32_t zero, struct mlo_array *out)
+{
+    const float *x = a->data;
+    uint8_t *y = out->data;
+    bool is_signed = out->dtype == MLO_DT_I8;
+    mlo_quantize_f32(x, y, a->n, scale, (float)(zero + (is_signed ? 128 : 0)));
+    for (size_t i = 0; is_signed && i < a->n; i++)
+        y[i] = x[i] != x[i] ? 0 : y[i] ^ 0x80;
+}
+
+static int quantize_any(struct mlo_op_call *c, enum mlo_dtype t, struct mlo_err *err)
 {
     struct quantizing q = {0};
     struct mlo_array *out, from;
-    enum mlo_dtype t;
     double least = 0, most = 0;
     int rc = read_quantizing(c, &q, err);
-    if (rc == 0)
-        rc = quantized_type(c, q.zero, &t, err);
     if (rc == 0)
         rc = mlo_out_new(c, 0, t, q.a->dims, q.a->rank, &out, err);
     if (rc != 0 || !out)
@@ -136,7 +158,40 @@ static int run_quantize(struct mlo_op_call *c, struct mlo_err *err)
     return mlo_cast_small(&from, out, mlo_attr_int(c->node, "saturate", 1) != 0, err);
 }
 
-static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
+static int run_quantize(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a, *scale, *zero = mlo_in(c, 2);
+    struct mlo_array *out, like = {.dtype = MLO_DT_UNKNOWN};
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_array(c, 1, &scale, err);
+    if (rc == 0)
+        rc = quantized_type(c, zero, &like.dtype, err);
+    if (rc != 0)
+        return rc;
+    if (a->dtype != MLO_DT_F32 || !is_plain(&like, scale, zero, mlo_attr_int(c->node, "block_size", 0)))
+        return quantize_any(c, like.dtype, err);
+    rc = mlo_out_new(c, 0, like.dtype, a->dims, a->rank, &out, err);
+    if (rc == 0 && out)
+        quantize_bytes(a, *(const float *)scale->data, zero_of(zero), out);
+    return rc;
+}
+
+/* ---- DequantizeLinear ---- */
+
+static void dequantize_bytes(const struct mlo_array *a, float scale, int32_t zero, float *y)
+{
+    const uint8_t *u = a->data;
+    const int8_t *s = a->data;
+    if (a->dtype == MLO_DT_U8)
+        for (size_t i = 0; i < a->n; i++)
+            y[i] = (float)(u[i] - zero) * scale;
+    else
+        for (size_t i = 0; i < a->n; i++)
+            y[i] = (float)(s[i] - zero) * scale;
+}
+
+static int dequantize_any(struct mlo_op_call *c, struct mlo_err *err)
 {
     int64_t said = mlo_attr_int(c->node, "output_dtype", 0);
     struct quantizing q = {0};
@@ -154,6 +209,25 @@ static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
         q.v[i] = (q.v[i] - (q.zeros ? q.zeros[at] : 0)) * q.scales[at];
     }
     return mlo_from_doubles(q.v, out, err);
+}
+
+static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a, *scale, *zero = mlo_in(c, 2);
+    int64_t said = mlo_attr_int(c->node, "output_dtype", 0);
+    struct mlo_array *out;
+    int rc = mlo_in_array(c, 0, &a, err);
+    if (rc == 0)
+        rc = mlo_in_array(c, 1, &scale, err);
+    if (rc != 0)
+        return rc;
+    if (!is_plain(a, scale, zero, mlo_attr_int(c->node, "block_size", 0)) ||
+        (said && mlo_onnx_type_of((uint64_t)said) != MLO_DT_F32))
+        return dequantize_any(c, err);
+    rc = mlo_out_new(c, 0, MLO_DT_F32, a->dims, a->rank, &out, err);
+    if (rc == 0 && out)
+        dequantize_bytes(a, *(const float *)scale->data, zero_of(zero), out->data);
+    return rc;
 }
 
 /* ---- DynamicQuantizeLinear ---- */
@@ -261,8 +335,8 @@ static int prepare_matmul_integer(const struct mlo_op_prepare *p, void **ret, st
 {
     const struct mlo_array *w = p->constant[1], *zero = p->n_in > 3 ? p->constant[3] : NULL;
     struct mlo_int8_weights *made = NULL;
-    int rc = mlo_int8_fits(w, zero) && (p->n_in < 4 || zero || p->node->inputs[3] == MLO_NO_VALUE)
-                 ? mlo_int8_weights_new(w, zero, p->memory, &made, err)
+    int rc = mlo_int8_fits(w, zero, false) && (p->n_in < 4 || zero || p->node->inputs[3] == MLO_NO_VALUE)
+                 ? mlo_int8_weights_new(w, zero, false, p->memory, &made, err)
                  : 0;
     *ret = made;
     return rc;
@@ -316,7 +390,7 @@ static int out_requantized(struct mlo_op_call *c, const struct mlo_array *sums, 
     return mlo_from_doubles(v, out, err);
 }
 
-static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
+static int exact_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
 {
     double *a_scale, *b_scale, *y_scale, *y_zero;
     struct mlo_array a, b, product;
@@ -337,6 +411,85 @@ static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
                    : rc;
 }
 
+/* Weights and their scales, when all of these are constant: the others are looked at in each run. */
+static int prepare_qlinear_matmul(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
+{
+    const struct mlo_array *w = p->n_in > 7 ? p->constant[3] : NULL, *scale = w ? p->constant[4] : NULL,
+                           *zero = scale ? p->constant[5] : NULL;
+    struct mlo_int8_weights *made = NULL;
+    if (!zero || !mlo_int8_fits(w, zero, false) || scale->dtype != MLO_DT_F32 || scale->rank > 1 ||
+        (scale->n != 1 && scale->n != (size_t)w->dims[1]))
+        return 0;
+    int rc = mlo_int8_weights_new(w, zero, false, p->memory, &made, err);
+    if (rc == 0)
+        made->scales = mlo_calloc(made->n, sizeof *made->scales, err);
+    if (rc == 0 && !made->scales)
+        rc = err->code;
+    for (size_t i = 0; rc == 0 && i < made->n; i++)
+        made->scales[i] = ((const float *)scale->data)[scale->n > 1 ? i : 0];
+    if (rc != 0)
+        mlo_int8_weights_free(made);
+    else
+        *ret = made;
+    return rc;
+}
+
+/* Numbers that are rounded to the nearest whole one, halves to the even one, below 2^22. */
+#define ROUNDER 0x1.8p23F
+#define BEYOND  1024.0F /* no byte and zero point reach it */
+
+/* A row of sums to bytes, as out_requantized does: they are scaled as floats. to: 128 more for signed ones.
+ */
+static void requantize_row(const int32_t *sums, const float *scales, size_t n, int32_t zero, uint8_t *to)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = (float)sums[i] * scales[i];
+        v = v > -BEYOND ? v : -BEYOND;
+        v = v < BEYOND ? v : BEYOND;
+        int32_t whole = (int32_t)(v + ROUNDER - ROUNDER) + zero;
+        to[i] = (uint8_t)(whole < 0 ? 0 : whole > 255 ? 255 : whole);
+    }
+}
+
+static bool is_one(const struct mlo_array *a, enum mlo_dtype t)
+{
+    return a && a->n == 1 && a->dtype == t;
+}
+
+/* What the kernels cannot take is computed as exactly, in doubles. */
+static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_int8_weights *w = c->state;
+    const struct mlo_array *a_scale = mlo_in(c, 1), *y_scale = mlo_in(c, 6), *y_zero = mlo_in(c, 7);
+    struct mlo_int8_left left;
+    struct mlo_array *out;
+    bool good = w && is_one(a_scale, MLO_DT_F32) && is_one(y_scale, MLO_DT_F32) &&
+                (is_one(y_zero, MLO_DT_U8) || is_one(y_zero, MLO_DT_I8));
+    void *sums = NULL, *scales = NULL;
+    int rc = good ? mlo_int8_take_left(c, 0, 2, w->k, &left, &good, err) : 0;
+    if (rc != 0 || !good)
+        return rc != 0 ? rc : exact_qlinear_matmul(c, err);
+    left.dims[left.rank - 1] = (int64_t)w->n;
+    rc = mlo_scratch(c, left.m * w->n, sizeof(int32_t), &sums, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, w->n, sizeof(float), &scales, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, y_zero->dtype, left.dims, left.rank, &out, err);
+    if (rc != 0 || !out)
+        return rc;
+    struct mlo_int8_product p = mlo_int8_product_of(w, &left);
+    p.c = sums;
+    mlo_int8_multiply(&p);
+    uint8_t *y = out->data, flip = y_zero->dtype == MLO_DT_I8 ? 0x80 : 0;
+    for (size_t j = 0; j < w->n; j++)
+        ((float *)scales)[j] = *(const float *)a_scale->data * w->scales[j] / *(const float *)y_scale->data;
+    for (size_t i = 0; i < left.m; i++)
+        requantize_row((const int32_t *)sums + i * w->n, scales, w->n, zero_of(y_zero) + flip, y + i * w->n);
+    for (size_t i = 0; flip && i < out->n; i++)
+        y[i] ^= flip;
+    return 0;
+}
+
 static const struct mlo_op ops[] = {
     {.name = "QuantizeLinear", .since = 10, .run = run_quantize},
     {.name = "DequantizeLinear", .since = 10, .run = run_dequantize},
@@ -346,6 +499,10 @@ static const struct mlo_op ops[] = {
      .run = run_matmul_integer,
      .prepare = prepare_matmul_integer,
      .release = mlo_int8_weights_free},
-    {.name = "QLinearMatMul", .since = 10, .run = run_qlinear_matmul},
+    {.name = "QLinearMatMul",
+     .since = 10,
+     .run = run_qlinear_matmul,
+     .prepare = prepare_qlinear_matmul,
+     .release = mlo_int8_weights_free},
 };
 const struct mlo_op_family mlo_ops_quant = {"", ops, MLO_COUNT(ops)};
