@@ -18,6 +18,7 @@ int mlo_host_fs(const char *folder, struct mlo_host_fs *ret, struct mlo_err *err
 struct mlo_host_cpu {
     char model[128];
     unsigned cpus;      /* usable: affinity and quota */
+    unsigned online;    /* of the machine, whatever a container may use of it */
     char features[256]; /* of interest: "sha_ni avx2 avx512f ..." */
     bool sha_ni;
 };

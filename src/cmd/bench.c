@@ -86,7 +86,8 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_STRING,
      .arg = "WHAT",
      .help =
-         "a baseline, the number of a run, or another model, which is then measured in turns with this one",
+         "a baseline, by its name or as a .json file, the number of a run, or another model, which is then "
+         "measured in turns with this one",
      .offset = offsetof(struct mlo_bench_args, against)},
     {.name = "tolerance",
      .type = MLO_OPT_DOUBLE,
@@ -105,7 +106,9 @@ static const struct mlo_opt opts_table[] = {
     {.name = "save-baseline",
      .type = MLO_OPT_STRING,
      .arg = "NAME",
-     .help = "keep the result under this name, which a rollback of the run takes back",
+     .help =
+         "keep the result under this name, which a rollback of the run takes back; or as a .json file, to be "
+         "taken along",
      .offset = offsetof(struct mlo_bench_args, save_baseline)},
     {.name = "history",
      .type = MLO_OPT_FLAG,
@@ -297,7 +300,7 @@ static int describe(struct mlo_bench *b, const struct mlo_model *m, struct mlo_e
     struct mlo_host_cpu cpu;
     char machine[192], digest[MLO_DIGEST_TEXT] = "";
     mlo_host_cpu(&cpu);
-    snprintf(machine, sizeof machine, "%s, %u CPUs", cpu.model, cpu.cpus);
+    snprintf(machine, sizeof machine, "%s, %u CPUs", cpu.model, cpu.online);
     if (m->file)
         mlo_digest_text(&m->file->digest, digest);
     r->model = mlo_strdup(b->ctx->args[0], err);
@@ -359,6 +362,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = mlo_bench_gpu_open(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
+    if (rc == 0 && !b->args->history)
+        rc = mlo_bench_save_file(b, err);
     mlo_model_release(&m);
     return rc;
 }

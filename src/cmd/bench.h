@@ -34,6 +34,7 @@ struct mlo_bench {
     char *line;                   /* owned: of --wrap, our program inside it; NULL */
     char digest[MLO_DIGEST_TEXT]; /* of the model's file, when there is a line */
     const char *noisy;            /* why the machine allows no verdict; NULL */
+    char forced[64];              /* what differs from the baseline that --force compared with */
 };
 
 /* ---- bench_options.c ---- */
@@ -95,7 +96,8 @@ int mlo_bench_gpu_open(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_kept.c: results in the ledger ---- */
 
-#define MLO_BENCH_BASELINE "bench" /* kind of names */
+#define MLO_BENCH_BASELINE "bench"            /* kind of names */
+bool mlo_bench_is_file(const char *baseline); /* no name: "native.json" */
 /* --against names a baseline of this model, or a run: into b->kept. *ret_found false: it is something else.
  */
 int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
@@ -103,6 +105,8 @@ int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *er
 int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_result *ret, bool *ret_found,
                        struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_bench_same_model(const char *a, const char *b); /* of whatever version */
+/* Where --save-baseline names a file: the result there. */
+int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 /* The result as an artifact of the run, and as the baseline when asked for. */
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -2,9 +2,11 @@
  * Results that stay: each bench is a run with its result as an artifact; a baseline is a name for one, of
  * this model: "credit native".
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
 #include "bench.h"
@@ -76,12 +78,14 @@ static int find_digest(struct mlo_bench *b, struct mlo_workspace *ws, struct fou
     return rc == MLO_ENOTFOUND ? 0 : rc;
 }
 
-static int differs(const struct mlo_bench *b, const char *what, const char *then, const char *now,
+static int differs(struct mlo_bench *b, const char *what, const char *then, const char *now,
                    struct mlo_err *err)
 {
     if (strcmp(then, now) == 0)
         return 0;
     if (b->args->force) {
+        size_t n = strlen(b->forced);
+        snprintf(b->forced + n, sizeof b->forced - n, "%s%s", n ? ", " : "", what);
         mlo_warn(b->ctx, "compared although the %s differs: '%s' then, '%s' now", what, then, now);
         return 0;
     }
@@ -115,7 +119,36 @@ static int check_kept(struct mlo_bench *b, struct mlo_err *err)
     return rc;
 }
 
-int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
+bool mlo_bench_is_file(const char *baseline)
+{
+    size_t n = strlen(baseline);
+    return n > 5 && strcmp(baseline + n - 5, ".json") == 0;
+}
+
+/* A model of XGBoost is such a file, too. */
+static bool is_other_json(const char *text, size_t n)
+{
+    MLO_AUTOJSON cJSON *doc = NULL;
+    struct mlo_err why = MLO_ERR_INIT;
+    return mlo_json_parse(text, n, RESULT_MAX, &doc, &why) == 0 && !cJSON_GetObjectItem(doc, "cases");
+}
+
+static int read_file(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    size_t n;
+    int rc = mlo_slurp_at(AT_FDCWD, b->args->against, RESULT_MAX, &text, &n, err);
+    if (rc == MLO_ENOTFOUND)
+        return mlo_hint(err, "--save-baseline '%s' makes it", b->args->against);
+    if (rc == 0 && is_other_json(text, n))
+        return 0;
+    if (rc == 0)
+        rc = mlo_bench_result_read(text, n, &b->kept, err);
+    *ret_found = rc == 0;
+    return rc == 0 ? 0 : mlo_wrap(err, "'%s'", b->args->against);
+}
+
+static int read_named(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
 {
     struct mlo_workspace ws;
     struct found f = {.yes = false};
@@ -126,11 +159,19 @@ int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *er
         rc = find_digest(b, &ws, &f, err);
     if (rc == 0 && f.yes)
         rc = read_kept(&ws, &f.digest, &b->kept, err);
-    b->has_kept = rc == 0 && f.yes;
-    if (b->has_kept)
-        rc = check_kept(b, err);
     mlo_workspace_close(&ws);
-    *ret_found = f.yes;
+    *ret_found = rc == 0 && f.yes;
+    return rc;
+}
+
+int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
+{
+    bool found = false;
+    int rc = mlo_bench_is_file(b->args->against) ? read_file(b, &found, err) : read_named(b, &found, err);
+    b->has_kept = found;
+    if (rc == 0 && found)
+        rc = check_kept(b, err);
+    *ret_found = found;
     return rc;
 }
 
@@ -148,6 +189,17 @@ static int put_metrics(struct mlo_bench *b, struct mlo_run *run, struct mlo_err 
     return rc;
 }
 
+int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    const char *path = b->args->save_baseline;
+    if (b->stopped || !path || !mlo_bench_is_file(path))
+        return 0;
+    mlo_str_init(&text, RESULT_MAX);
+    int rc = mlo_bench_result_write(&b->result, &text, err);
+    return rc == 0 ? mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0644, err) : rc;
+}
+
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
 {
     char name[MLO_SHOWN * 2];
@@ -163,7 +215,9 @@ int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_e
         rc = put_metrics(b, ws->run, err);
     if (rc == 0 && b->stopped)
         rc = mlo_run_metric(ws->run, "interrupted", 1, err);
-    if (rc != 0 || b->stopped || !b->args->save_baseline)
+    if (rc == 0 && *b->forced)
+        rc = mlo_run_metric(ws->run, "forced", 1, err);
+    if (rc != 0 || b->stopped || !b->args->save_baseline || mlo_bench_is_file(b->args->save_baseline))
         return rc;
     baseline_name(b->ctx->args[0], b->args->save_baseline, name, sizeof name);
     return mlo_run_move_name_any(ws->run, MLO_BENCH_BASELINE, name, &d, err);

@@ -106,7 +106,7 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
 {
     if (b->args->tolerance < 0 || b->args->tolerance > 10)
         return mlo_fail(err, MLO_EUSAGE, "--tolerance %g is not between 0 and 10", b->args->tolerance);
-    if (b->args->no_record && b->args->save_baseline)
+    if (b->args->no_record && b->args->save_baseline && !mlo_bench_is_file(b->args->save_baseline))
         return mlo_fail(err, MLO_EUSAGE,
                         "a baseline is recorded: --save-baseline does not go with --no-record");
     if (b->args->target && !mlo_bench_is_foreign(b->args->target))

@@ -98,4 +98,5 @@ void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, s
     for (size_t i = 0; i < n; i++)
         put_verdict(r, b->batches[i], &c[i]);
     mlo_report_text(r, "verdict", "verdict", gates[b->gate]);
+    mlo_report_text(r, "forced", "forced although it differs in", *b->forced ? b->forced : NULL);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 #include <mlopsctl/base/thread.h>
 #include <mlopsctl/base/time.h>
@@ -85,7 +86,8 @@ void mlo_host_cpuinfo(const char *text, struct mlo_host_cpu *ret)
 void mlo_host_cpu(struct mlo_host_cpu *ret)
 {
     MLO_AUTOFREE char *text = mlo_host_read("/proc/cpuinfo", CPUINFO_MAX);
-    *ret = (struct mlo_host_cpu){.cpus = mlo_cpu_count()};
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    *ret = (struct mlo_host_cpu){.cpus = mlo_cpu_count(), .online = online > 0 ? (unsigned)online : 1};
     mlo_host_cpuinfo(text ? text : "", ret);
 }
 
