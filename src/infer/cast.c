@@ -106,8 +106,18 @@ static float float_at(const struct mlo_array *a, size_t i)
     return (float)v;
 }
 
+static void floats_to_doubles(const float *from, double *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = (double)from[i];
+}
+
 static void to_real(const struct mlo_array *from, struct mlo_array *to)
 {
+    if (from->dtype == MLO_DT_F32 && to->dtype == MLO_DT_F64) {
+        floats_to_doubles(from->data, to->data, from->n);
+        return;
+    }
     for (size_t i = 0; i < from->n; i++) {
         if (to->dtype == MLO_DT_F64) {
             mlo_dtype_to_double(from->dtype, from->data, i, &((double *)to->data)[i]);

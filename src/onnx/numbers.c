@@ -55,24 +55,37 @@ int mlo_numbers_add(struct mlo_numbers *l, struct mlo_arena *arena, const struct
     return rc;
 }
 
-/* The run was seen to be whole, so that only a number of more than 64 bits is wrong. */
-static int take_next(struct mlo_numbers *l, struct mlo_message *m, struct mlo_err *err)
+/* A run was seen to be whole, so that only a number of more than 64 bits is wrong. */
+static int take_ints(struct mlo_numbers *l, struct mlo_message *m, size_t n, struct mlo_err *err)
 {
-    uint64_t v;
-    m->at++;
-    if (l->kind != MLO_NUMBER_INT) {
-        memcpy((char *)l->all + l->n++ * width(l->kind), m->at, width(l->kind));
-        m->at += width(l->kind);
-        return 0;
+    int64_t *to = l->ints + l->n;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const uint8_t *at = ++m->at;
+        if (at[0] < 0x80) {
+            to[i] = at[0];
+            m->at += 1;
+        } else if (at[1] < 0x80) {
+            to[i] = at[0] - 0x80 + (at[1] << 7);
+            m->at += 2;
+        } else {
+            uint64_t v = 0;
+            rc = mlo_message_varint(m, &v, err);
+            to[i] = (int64_t)v;
+        }
     }
-    if (*m->at < 0x80) {
-        l->ints[l->n++] = *m->at++;
-        return 0;
-    }
-    int rc = mlo_message_varint(m, &v, err);
-    if (rc == 0)
-        l->ints[l->n++] = (int64_t)v;
+    l->n += n;
     return rc;
+}
+
+static int take_fixed(struct mlo_numbers *l, struct mlo_message *m, size_t n)
+{
+    size_t size = width(l->kind);
+    char *to = (char *)l->all + l->n * size;
+    for (size_t i = 0; i < n; i++, m->at += 1 + size)
+        memcpy(to + i * size, m->at + 1, size);
+    l->n += n;
+    return 0;
 }
 
 int mlo_numbers_add_run(struct mlo_numbers *l, struct mlo_arena *arena, const struct mlo_field *f,
@@ -82,7 +95,7 @@ int mlo_numbers_add_run(struct mlo_numbers *l, struct mlo_arena *arena, const st
     size_t n = rc == 0 && f->wire != MLO_WIRE_BYTES ? mlo_message_run(*m, f) : 0;
     if (n > 0)
         rc = mlo_arena_grow(arena, &l->all, &l->cap, l->n + n, width(l->kind), err);
-    for (; rc == 0 && n > 0; n--)
-        rc = take_next(l, m, err);
-    return rc;
+    if (rc != 0 || n == 0)
+        return rc;
+    return l->kind == MLO_NUMBER_INT ? take_ints(l, m, n, err) : take_fixed(l, m, n);
 }

@@ -76,20 +76,36 @@ static const uint8_t *skip_value(const uint8_t *at, const uint8_t *end, enum mlo
 {
     uint64_t n = wire == MLO_WIRE_FIXED32 ? 4 : wire == MLO_WIRE_FIXED64 ? 8 : 0;
     unsigned shift = 0;
-    if (wire == MLO_WIRE_VARINT || wire == MLO_WIRE_BYTES) {
+    if (wire == MLO_WIRE_BYTES) {
         for (; shift < 63 && at < end && *at & 0x80; shift += 7)
             n |= (uint64_t)(*at++ & 0x7F) << shift;
         if (at == end || *at & 0x80)
             return NULL;
-        n = wire == MLO_WIRE_BYTES ? n | (uint64_t)*at << shift : 0;
-        at++;
+        n |= (uint64_t)*at++ << shift;
     }
     return n <= (size_t)(end - at) ? at + n : NULL;
+}
+
+/* Models of trees are made of these: a byte of key, mostly one or two of value. */
+static size_t run_of_varints(struct mlo_message m, uint32_t key)
+{
+    size_t n = 0;
+    for (; m.at < m.end && *m.at == key; n++) {
+        const uint8_t *next = m.at + 1, *most = m.end - next < 10 ? m.end : next + 10;
+        while (next < most && *next & 0x80)
+            next++;
+        if (next == most)
+            break;
+        m.at = next + 1;
+    }
+    return n;
 }
 
 size_t mlo_message_run(struct mlo_message m, const struct mlo_field *f)
 {
     size_t n = 0;
+    if (f->wire == MLO_WIRE_VARINT)
+        return run_of_varints(m, f->number << 3 | f->wire);
     for (; m.at < m.end && *m.at == (f->number << 3 | f->wire); n++) {
         const uint8_t *next = skip_value(m.at + 1, m.end, f->wire);
         if (!next)

@@ -16,30 +16,19 @@ TARGET __attribute__((always_inline)) static inline VEC choose(VEC rank, VEC bel
     return _mm256_blendv_epi8(yes, no, _mm256_cmpeq_epi8(_mm256_max_epu8(rank, below), rank));
 }
 
+TARGET __attribute__((always_inline)) static inline unsigned below16(const float *limits, float x)
+{
+    __m256 all = _mm256_set1_ps(x);
+    int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(limits), all, _CMP_LT_OQ));
+    int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(limits + 8), all, _CMP_LT_OQ));
+    return (unsigned)__builtin_popcount((unsigned)(low | high << 8));
+}
+
 #include "trees_body.h"
 
 static bool have(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
-}
-
-WITHIN unsigned below16(const float *limits, __m256 x)
-{
-    int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(limits), x, _CMP_LT_OQ));
-    int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(limits + 8), x, _CMP_LT_OQ));
-    return (unsigned)__builtin_popcount((unsigned)(low | high << 8));
-}
-
-TARGET static void rank(const struct mlo_tree_group *g, const float *x, uint8_t *ret_ranks, size_t stride)
-{
-    for (size_t k = 0; k < g->n_columns; k++) {
-        const struct mlo_tree_column *c = &g->columns[k];
-        float v = c->negated ? -x[c->feature] : x[c->feature];
-        __m256 all = _mm256_set1_ps(v);
-        size_t from = MLO_RANK_STEP * below16(c->f32, all);
-        size_t n = from + below16(c->f32 + MLO_RANK_STEP + from, all);
-        ret_ranks[k * stride] = (uint8_t)(v != v ? c->n_limits : n);
-    }
 }
 
 const struct mlo_tree_level mlo_tree_avx2 = {

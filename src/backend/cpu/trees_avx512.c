@@ -14,29 +14,18 @@
 #define BYTES(below)                 _mm512_set1_epi32((int)(below))
 #define CHOOSE(rank, below, yes, no) _mm512_mask_blend_epi8(_mm512_cmplt_epu8_mask(rank, below), no, yes)
 
+TARGET __attribute__((always_inline)) static inline unsigned below16(const float *limits, float x)
+{
+    __m512 all = _mm512_set1_ps(x);
+    return (unsigned)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_loadu_ps(limits), all, _CMP_LT_OQ));
+}
+
 #include "trees_body.h"
 
 static bool have(void)
 {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("popcnt");
-}
-
-WITHIN unsigned below16(const float *limits, __m512 x)
-{
-    return (unsigned)__builtin_popcount(_mm512_cmp_ps_mask(_mm512_loadu_ps(limits), x, _CMP_LT_OQ));
-}
-
-TARGET static void rank(const struct mlo_tree_group *g, const float *x, uint8_t *ret_ranks, size_t stride)
-{
-    for (size_t k = 0; k < g->n_columns; k++) {
-        const struct mlo_tree_column *c = &g->columns[k];
-        float v = c->negated ? -x[c->feature] : x[c->feature];
-        __m512 all = _mm512_set1_ps(v);
-        size_t from = MLO_RANK_STEP * below16(c->f32, all);
-        size_t n = from + below16(c->f32 + MLO_RANK_STEP + from, all);
-        ret_ranks[k * stride] = (uint8_t)(v != v ? c->n_limits : n);
-    }
 }
 
 /* ---- values of leaves ---- */

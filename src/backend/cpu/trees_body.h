@@ -1,7 +1,8 @@
 /*
  * Leaves of a block of rows, for any width of vectors. Whoever includes this has defined VEC (bytes, one a
- * row), TARGET (attributes of functions), LOAD(p), STORE(p, v), BYTES(below) (a question's), ONE(byte) and
- * CHOOSE(rank, below, yes, no): of each byte yes when rank < below, else no.
+ * row), TARGET (attributes of functions), LOAD(p), STORE(p, v), BYTES(below) (a question's), ONE(byte),
+ * CHOOSE(rank, below, yes, no): of each byte yes when rank < below, else no; and below16(limits, x): how many
+ * of MLO_RANK_STEP limits are less than x.
  */
 #include "trees.h"
 
@@ -60,4 +61,17 @@ static void leaves(const struct mlo_tree_group *g, size_t k, const uint8_t *rank
     }
     for (size_t i = 0; i < MLO_RANK_ROWS; i += sizeof(VEC))
         steps(g->steps + g->first_step[k], g->steps + g->first_step[k + 1], ranks + i, slots + i, ret + i);
+}
+
+/* ---- ranks of a row ---- */
+
+TARGET static void rank(const struct mlo_tree_group *g, const float *x, uint8_t *ret_ranks, size_t stride)
+{
+    for (size_t k = 0; k < g->n_columns; k++) {
+        const struct mlo_tree_column *c = &g->columns[k];
+        float v = c->negated ? -x[c->feature] : x[c->feature];
+        size_t from = MLO_RANK_STEP * below16(c->f32, v);
+        size_t n = from + below16(c->f32 + MLO_RANK_STEP + from, v);
+        ret_ranks[k * stride] = (uint8_t)(v != v ? c->n_limits : n);
+    }
 }

@@ -1,5 +1,5 @@
 /* Trees in ranks with vectors that every machine has. */
-#include <string.h>
+#include <mlopsctl/backend.h>
 
 typedef unsigned char mlo_bytes __attribute__((vector_size(16)));
 
@@ -17,33 +17,19 @@ static inline VEC choose(VEC rank, VEC below, VEC yes, VEC no)
     return (m & yes) | (~m & no);
 }
 
+static inline unsigned below16(const float *limits, float x)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < MLO_RANK_STEP; i++)
+        n += limits[i] < x;
+    return n;
+}
+
 #include "trees_body.h"
 
 static bool always(void)
 {
     return true;
-}
-
-/* Halves the limits without a branch. */
-static unsigned limits_below(const float *limits, size_t n, float x)
-{
-    const float *from = limits;
-    while (n > 0) {
-        size_t half = n - n / 2;
-        from += from[half - 1] < x ? half : 0;
-        n -= half;
-    }
-    return (unsigned)(from - limits);
-}
-
-static void rank(const struct mlo_tree_group *g, const float *x, uint8_t *ret_ranks, size_t stride)
-{
-    for (size_t k = 0; k < g->n_columns; k++) {
-        const struct mlo_tree_column *c = &g->columns[k];
-        float v = c->negated ? -x[c->feature] : x[c->feature];
-        ret_ranks[k * stride] = (uint8_t)(v != v ? c->n_limits
-                                                 : limits_below(c->f32 + MLO_RANK_STEP, c->n_limits, v));
-    }
 }
 
 void mlo_tree_add(const float *values, size_t n_values, const uint8_t *leaves, float *sums)
