@@ -109,6 +109,9 @@ int mlo_dense_new(const struct mlo_dense_weights *from, struct mlo_dense **ret,
                   struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_dense_free(struct mlo_dense *d);
 void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n);
+/* What the layer multiplies with and adds, as it is computed: w[n][k], alpha times the weights, and bias[n],
+ * beta times the bias. */
+void mlo_dense_unpack(const struct mlo_dense *d, float *ret_w, float *ret_bias);
 /* x: m dense rows of k; y: m dense rows of n. */
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y);
 

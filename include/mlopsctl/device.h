@@ -20,7 +20,7 @@ extern "C" {
 
 /* ---- the plugin's interface ---- */
 
-#define MLO_DEVICE_ABI    1u /* a plugin of another number is refused; new members come at the end */
+#define MLO_DEVICE_ABI    2u /* a plugin of another number is refused; new members come at the end */
 #define MLO_DEVICE_ENTRY  "mlo_device_plugin"
 #define MLO_DEVICE_REASON 256
 
@@ -42,13 +42,15 @@ struct mlo_device_info {
  * Programs: a plan for one shape, as a plugin takes it: buffers, and steps that read and write them in order.
  * All is in device memory that is taken when the program is made; a run takes none. Matrices lie row by row.
  */
-enum mlo_device_type { MLO_DEVICE_F32, MLO_DEVICE_I32, MLO_DEVICE_NODE, MLO_DEVICE_TYPES };
+enum mlo_device_type { MLO_DEVICE_F32, MLO_DEVICE_I32, MLO_DEVICE_I64, MLO_DEVICE_NODE, MLO_DEVICE_TYPES };
 struct mlo_device_node { /* of a tree; 12 bytes */
     float number;        /* x[column] <= number: to `child`, else (NaN, too) to child + 1. A leaf: its vote */
-    uint32_t column;     /* MLO_DEVICE_LEAF: a leaf */
-    uint32_t child;      /* in the tree: its root is 0. Greater than the node's own number */
+    uint32_t column;     /* MLO_DEVICE_LEAF: a leaf; from MLO_DEVICE_NEGATED on: of column less that, -x */
+    uint32_t child;      /* in the tree: its root is 0. Greater than the node's own number. A leaf: its row of
+                          * votes, where leaves have several */
 };
-#define MLO_DEVICE_LEAF UINT32_MAX
+#define MLO_DEVICE_LEAF    UINT32_MAX
+#define MLO_DEVICE_NEGATED (1u << 31)
 
 struct mlo_device_weight {
     uint32_t type;
@@ -82,10 +84,12 @@ enum mlo_device_op {
      * word[words][n], position[places][n], [kind[types][n]], scale[n], bias[n], y[rows][n]; rows, n, words,
      * places, types. A number that is outside its table makes the row NaN. */
     MLO_DEVICE_EMBED,
-    /* y = softmax(number q k') v of each head within each sequence, without padding: first[sequences + 1] (a
-     * row each; the last: all rows), qkv[rows][3][heads][size], y[rows][heads][size]; sequences, rows, heads,
-     * size, longest sequence */
+    /* y = softmax(number q k' + mask) v of each head within each sequence, without padding: [first[sequences
+     * + 1]] (a row each; the last: all rows; missing: all sequences are as long), qkv[rows][3][heads][size],
+     * [mask[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence */
     MLO_DEVICE_ATTENTION,
+    /* The same of q, k and v, each [rows][heads][size], in place of qkv */
+    MLO_DEVICE_ATTENTION_APART,
     /* y = activation(x): x[n], y, which may be x; n */
     MLO_DEVICE_ACTIVATE,
     /* Of each row: x[rows][n], y, which may be x; rows, n. As mlo_softmax_f32. */
@@ -95,10 +99,16 @@ enum mlo_device_op {
     MLO_DEVICE_POOL,
     /* y = (x - offset) scale: x[rows][n], offset[n], scale[n], y, which may be x; rows, n */
     MLO_DEVICE_SCALE,
-    /* y = base + votes, tree by tree; tree i votes for target i % targets: x[rows][n], nodes, first[trees +
-     * 1] (the node of each root; the last: all nodes), [base[targets]], y[rows][targets]; rows, n, trees,
-     * targets */
+    /* y = base + votes, tree by tree; vote j of tree i is for target[i][j]: x[rows][n], nodes, first[trees +
+     * 1] (the node of each root; the last: all nodes), [base[targets]], target[trees][votes],
+     * [vote[..][votes]] (of each leaf; missing: votes is 1), y[rows][targets]; rows, n, trees, targets, votes
+     */
     MLO_DEVICE_TREES,
+    /* y = a + b, b again and again: a[rows][n], b[n], y, which may be a; rows, n */
+    MLO_DEVICE_ADD,
+    /* y = table[id], counted from the end when id is negative, NaN outside: ids[rows] of int64,
+     * table[words][n], y[rows][n]; rows, n, words */
+    MLO_DEVICE_GATHER,
     MLO_DEVICE_OPS,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9
@@ -118,6 +128,15 @@ struct mlo_device_program {
     uint32_t n_buffers, n_steps;
     uint32_t tf32; /* not 0: products may round their factors to 10 bits */
 };
+/* Of a buffer from its begin, for a run: what is beyond keeps what it has, or is not given back. */
+struct mlo_device_in {
+    const void *data;
+    uint64_t n;
+};
+struct mlo_device_out {
+    void *data;
+    uint64_t n;
+};
 struct mlo_device_weights; /* on a device; any number of programs share them */
 struct mlo_device_run;     /* a program, ready to run; of one caller at a time */
 
@@ -136,7 +155,8 @@ struct mlo_device_api {
                        struct mlo_device_run **ret, char *reason);
     /* in and out: one for each buffer of that role, in their order. What `out` holds after a failure is
      * not said. */
-    int (*program_run)(struct mlo_device_run *p, const void *const *in, void *const *out, char *reason);
+    int (*program_run)(struct mlo_device_run *p, const struct mlo_device_in *in,
+                       const struct mlo_device_out *out, char *reason);
     void (*program_free)(struct mlo_device_run *p);
     /* What computes dense layers of many rows, in words of MLO_DEVICE_REASON bytes at most. */
     void (*products)(char *ret);

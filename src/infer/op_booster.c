@@ -20,6 +20,7 @@ struct run {
     const struct mlo_vote *votes; /* of each leaf; LightGBM */
     uint32_t *leaves;             /* of a block of rows; likewise */
     void *room;                   /* the kernel's */
+    const float *sums;            /* by a device; NULL */
 };
 
 /* ---- XGBoost: floats ---- */
@@ -37,6 +38,10 @@ static void score_block(const struct run *r, size_t first, size_t n)
     size_t outputs = r->b->n_outputs;
     const float *x = (const float *)r->x->data + first * r->width;
     float *scores = (float *)r->margin->data + first * outputs;
+    if (r->sums) {
+        memcpy(scores, r->sums + first * outputs, n * outputs * sizeof *scores);
+        return;
+    }
     for (size_t i = 0; i < n * outputs; i++)
         scores[i] = (float)r->b->base[i % outputs];
     if (r->trees->n > 0)
@@ -181,7 +186,7 @@ static void run_f64(const struct run *r)
 static int open_run(struct mlo_op_call *c, struct run *r, struct mlo_err *err)
 {
     const struct mlo_booster_params *p = c->params;
-    *r = (struct run){.b = p->booster, .trees = &p->forest.trees, .votes = p->forest.votes};
+    *r = (struct run){.b = p->booster, .trees = &p->forest.trees, .votes = p->forest.votes, .sums = c->sums};
     bool wide = r->b->trainer == MLO_TRAINER_LIGHTGBM;
     void *leaves = NULL;
     int rc = mlo_in_typed(c, 0, wide ? MLO_DT_F64 : MLO_DT_F32, &r->x, err);

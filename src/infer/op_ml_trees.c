@@ -175,10 +175,11 @@ struct scorer {
     double *scores; /* of one row */
     float *row;     /* the same, to be finished */
     unsigned char *voted;
-    bool adds;        /* the kernel does */
-    float *sums;      /* of a block of rows, where it adds */
-    uint32_t *leaves; /* of a block of rows, where it does not */
-    void *room;       /* the kernel's */
+    bool adds;          /* the kernel does */
+    float *sums;        /* of a block of rows, where it adds */
+    const float *given; /* of all rows, by a device; NULL */
+    uint32_t *leaves;   /* of a block of rows, where it does not */
+    void *room;         /* the kernel's */
     struct share share;
     char *memory;
 };
@@ -267,7 +268,7 @@ static int prepare_memory(struct mlo_op_call *c, struct scorer *s, struct mlo_er
 
 static int scorer_init(struct mlo_op_call *c, struct scorer *s, struct mlo_err *err)
 {
-    *s = (struct scorer){.e = c->state};
+    *s = (struct scorer){.e = c->state, .given = c->sums};
     int rc = prepare_rows(c, s, err);
     return rc == 0 ? prepare_memory(c, s, err) : rc;
 }
@@ -298,17 +299,29 @@ static void count_votes(const struct scorer *s, const uint32_t *leaves)
 
 typedef void finish_fn(const struct scorer *s, size_t row, void *ctx);
 
+static void finish_rows(const struct scorer *s, const float *sums, size_t first, size_t n, finish_fn *finish,
+                        void *ctx)
+{
+    size_t targets = s->e->forest.n_targets;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < targets; k++)
+            s->scores[k] = (double)sums[i * targets + k];
+        finish(s, first + i, ctx);
+    }
+}
+
 static void sum_rows(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
 {
     size_t targets = s->e->forest.n_targets;
     memset(s->sums, 0, n * targets * sizeof *s->sums);
     mlo_trees_sum_f32(&s->e->forest.trees, (const float *)s->x + first * s->width, n, s->width, s->room,
                       s->sums);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < targets; k++)
-            s->scores[k] = (double)s->sums[i * targets + k];
-        finish(s, first + i, ctx);
-    }
+    finish_rows(s, s->sums, first, n, finish, ctx);
+}
+
+static void given_rows(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
+{
+    finish_rows(s, s->given + first * s->e->forest.n_targets, first, n, finish, ctx);
 }
 
 static void count_rows(const struct scorer *s, size_t first, size_t n, finish_fn *finish, void *ctx)
@@ -341,8 +354,11 @@ static void score_part(void *ctx, size_t part, size_t parts)
     end = end < s.n ? end : s.n;
     if (part > 0)
         take_share(&s, s.memory + part * s.share.bytes);
+    void (*rows)(const struct scorer *, size_t, size_t, finish_fn *, void *) = s.given  ? given_rows
+                                                                               : s.adds ? sum_rows
+                                                                                        : count_rows;
     for (size_t i = first; i < end; i += BLOCK)
-        (s.adds ? sum_rows : count_rows)(&s, i, end - i < BLOCK ? end - i : BLOCK, w->finish, w->ctx);
+        rows(&s, i, end - i < BLOCK ? end - i : BLOCK, w->finish, w->ctx);
 }
 
 #define TREE_FLOPS 64 /* what a tree and row take, in operations of dense layers */

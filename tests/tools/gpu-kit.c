@@ -36,9 +36,9 @@ static void single_new(const struct gpu_data *d, struct single *s)
         if (!d->buffer[i])
             continue;
         struct mlo_device_buffer *b = &s->buffers[s->program.n_buffers];
-        uint32_t role = i == 0                  ? MLO_DEVICE_INPUT
-                        : i + 1 == d->n_buffers ? MLO_DEVICE_OUTPUT
-                                                : MLO_DEVICE_WEIGHT;
+        uint32_t role = s->program.n_buffers == 0 ? MLO_DEVICE_INPUT
+                        : i + 1 == d->n_buffers   ? MLO_DEVICE_OUTPUT
+                                                  : MLO_DEVICE_WEIGHT;
         *b = (struct mlo_device_buffer){role, program_type_of(op->buffers[i]), d->n[i], s->n_weights};
         s->step.buffer[i] = s->program.n_buffers++;
         if (role == MLO_DEVICE_WEIGHT)
@@ -49,12 +49,13 @@ static void single_new(const struct gpu_data *d, struct single *s)
 static int run_timed(const struct mlo_device_api *api, struct mlo_device_run *run, const struct gpu_data *d,
                      float *y, double *ret_us, char *reason)
 {
-    const void *in[] = {d->buffer[0]};
-    void *out[] = {y};
+    unsigned first = d->buffer[0] ? 0 : 1; /* the first that is not missing is put in */
+    const struct mlo_device_in in = {d->buffer[first], d->n[first]};
+    const struct mlo_device_out out = {y, d->n[d->n_buffers - 1]};
     int rc = MLO_DEVICE_OK;
     for (int i = 0; i < RUNS && rc == MLO_DEVICE_OK; i++) {
         double from = microseconds();
-        rc = api->program_run(run, in, out, reason);
+        rc = api->program_run(run, &in, &out, reason);
         double us = microseconds() - from;
         *ret_us = i == 0 || us < *ret_us ? us : *ret_us;
     }

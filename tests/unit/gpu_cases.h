@@ -36,9 +36,21 @@ struct gpu_case {
     {                                                                                                        \
         name, MLO_DEVICE_EMBED, 0, {rows, n, words, 40, 2}, 1e-12F, missing, 2e-6, 4e-6                      \
     }
-#define ATTEND(name, sequences, rows, heads, size)                                                           \
+#define ATTEND(name, missing, sequences, rows, heads, size)                                                  \
     {                                                                                                        \
-        name, MLO_DEVICE_ATTENTION, 0, {sequences, rows, heads, size, 1}, 0.25F, 0, 4e-6, 2e-6               \
+        name, MLO_DEVICE_ATTENTION, 0, {sequences, rows, heads, size, 1}, 0.25F, missing, 4e-6, 2e-6         \
+    }
+#define APART(name, missing, sequences, rows, heads, size)                                                   \
+    {                                                                                                        \
+        name, MLO_DEVICE_ATTENTION_APART, 0, {sequences, rows, heads, size, 1}, 0.25F, missing, 4e-6, 2e-6   \
+    }
+#define ADD(name, rows, n)                                                                                   \
+    {                                                                                                        \
+        name, MLO_DEVICE_ADD, 0, {rows, n}, 0, 0, 0, 0                                                       \
+    }
+#define GATHER(name, rows, n, words)                                                                         \
+    {                                                                                                        \
+        name, MLO_DEVICE_GATHER, 0, {rows, n, words}, 0, 0, 0, 0                                             \
     }
 #define ACT(name, act, n)                                                                                    \
     {                                                                                                        \
@@ -56,9 +68,9 @@ struct gpu_case {
     {                                                                                                        \
         name, MLO_DEVICE_SCALE, 0, {rows, n}, 0, 0, 2e-7, 1e-7                                               \
     }
-#define TREES(name, missing, rows, n, trees, targets)                                                        \
+#define TREES(name, missing, rows, n, trees, targets, votes)                                                 \
     {                                                                                                        \
-        name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets}, 0, missing, 0, 0                               \
+        name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets, votes}, 0, missing, 0, 0                        \
     }
 
 /* Sizes that fill no warp, tile or block, and those that fill them exactly. */
@@ -75,10 +87,12 @@ static const struct gpu_case gpu_cases[] = {
     NORM("rows of 5 without residual", 2, 2, 5),
     EMBED("with types", 0, 4, 40, 50),
     EMBED("without types", 36, 3, 130, 7),
-    ATTEND("heads of 32", 3, 41, 2, 32),
-    ATTEND("heads of 20, sequences of one", 5, 5, 1, 20),
-    ATTEND("heads of 64", 2, 70, 1, 64),
-    ATTEND("heads of 128", 1, 33, 1, 128),
+    ATTEND("heads of 32", 4, 3, 41, 2, 32),
+    ATTEND("heads of 20, sequences of one", 0, 5, 5, 1, 20),
+    ATTEND("heads of 64, a mask", 0, 2, 70, 1, 64),
+    ATTEND("heads of 128, sequences of equal length", 1, 3, 33, 1, 128),
+    APART("heads of 32", 16, 3, 41, 2, 32),
+    APART("heads of 24, a mask", 1, 2, 70, 3, 24),
     ACT("relu", MLO_DEVICE_RELU, 300),
     ACT("sigmoid", MLO_DEVICE_SIGMOID, 300),
     ACT("tanh", MLO_DEVICE_TANH, 300),
@@ -89,9 +103,13 @@ static const struct gpu_case gpu_cases[] = {
     POOL("mean", 0, 4, 30, 130),
     POOL("mean to length 1", 1, 3, 7, 20),
     SCALE("columns", 33, 17),
-    TREES("one target", 0, 130, 5, 9, 1),
-    TREES("three targets, no base", 8, 40, 60, 7, 3),
-    TREES("more than fit at once", 0, 20, 8, 90, 1),
+    TREES("one target", 32, 130, 5, 9, 1, 1),
+    TREES("three targets, no base", 40, 40, 60, 7, 3, 1),
+    TREES("leaves of three votes", 8, 40, 6, 7, 4, 3),
+    TREES("more than fit at once", 32, 20, 8, 90, 1, 1),
+    ADD("columns", 33, 17),
+    ADD("of the same size", 1, 300),
+    GATHER("rows of 40", 9, 40, 50),
 };
 
 struct gpu_data {
@@ -123,22 +141,22 @@ static void gpu_fill_first(struct gpu_data *d, int32_t *first, uint32_t sequence
         if (i > 0 && (uint32_t)(first[i] - first[i - 1]) > longest)
             longest = (uint32_t)(first[i] - first[i - 1]);
     }
-    if (d->step.op == MLO_DEVICE_ATTENTION)
+    if (d->step.op == MLO_DEVICE_ATTENTION || d->step.op == MLO_DEVICE_ATTENTION_APART)
         d->step.size[4] = longest;
 }
 
 #define TREE_NODES_EACH 63 /* most of a tree here */
 
 /* Nodes after their parents; some trees are single leaves. */
-static uint32_t gpu_grow_tree(struct gpu_data *d, struct mlo_device_node *tree)
+static uint32_t gpu_grow_tree(struct gpu_data *d, struct mlo_device_node *tree, uint32_t at)
 {
     uint32_t n = 1;
     for (uint32_t i = 0; i < n; i++) {
-        struct mlo_device_node leaf = {gpu_uniform(d), MLO_DEVICE_LEAF, 0};
+        struct mlo_device_node leaf = {gpu_uniform(d), MLO_DEVICE_LEAF, at + i};
         tree[i] = leaf;
         if (n + 2 > TREE_NODES_EACH || gpu_random(d, 8) == 0)
             continue;
-        tree[i].column = gpu_random(d, d->step.size[1]);
+        tree[i].column = gpu_random(d, d->step.size[1]) | (gpu_random(d, 5) == 0 ? MLO_DEVICE_NEGATED : 0);
         tree[i].child = n;
         n += 2;
     }
@@ -147,14 +165,22 @@ static uint32_t gpu_grow_tree(struct gpu_data *d, struct mlo_device_node *tree)
 
 static void gpu_fill_trees(struct gpu_data *d)
 {
-    uint32_t trees = d->step.size[2];
-    int32_t *first = calloc(trees + 1, sizeof *first);
+    uint32_t trees = d->step.size[2], targets = d->step.size[3], votes = d->step.size[4];
+    int32_t *first = calloc(trees + 1, sizeof *first), *target = d->buffer[4];
     struct mlo_device_node *nodes = calloc((size_t)trees * TREE_NODES_EACH, sizeof *nodes);
     for (uint32_t i = 0; i < trees; i++)
-        first[i + 1] = first[i] + (int32_t)gpu_grow_tree(d, nodes + first[i]);
+        first[i + 1] = first[i] + (int32_t)gpu_grow_tree(d, nodes + first[i], (uint32_t)first[i]);
+    for (uint32_t i = 0; i < trees * votes; i++) /* others than one after the other */
+        target[i] = (int32_t)((i * 2 + i / votes) % targets);
     d->n[1] = (uint64_t)first[trees];
     d->buffer[1] = realloc(nodes, d->n[1] * sizeof *nodes);
     d->buffer[2] = first;
+    if (d->buffer[5]) {
+        d->n[5] = d->n[1] * votes;
+        float *vote = d->buffer[5] = realloc(d->buffer[5], d->n[5] * sizeof *vote);
+        for (uint64_t i = 0; i < d->n[5]; i++)
+            vote[i] = gpu_uniform(d);
+    }
     ((float *)d->buffer[0])[0] = NAN; /* goes to the second child everywhere */
 }
 
@@ -169,6 +195,8 @@ static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
         ((float *)d->buffer[i])[j] = gpu_uniform(d);
     for (uint64_t j = 0; d->step.op == MLO_DEVICE_EMBED && i < 3 && j < d->n[i]; j++)
         ((int32_t *)d->buffer[i])[j] = (int32_t)gpu_random(d, size[2 + i]);
+    for (uint64_t j = 0; type == MLO_DEVICE_I64 && j < d->n[i]; j++)
+        ((int64_t *)d->buffer[i])[j] = (int64_t)gpu_random(d, size[2]) - (j % 3 == 0 ? size[2] : 0);
     if (i == 0 && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
         gpu_fill_first(d, d->buffer[0], size[0], size[1]);
 }
@@ -234,21 +262,27 @@ static void gpu_cpu_embed(struct gpu_data *d, float *y)
 
 static void gpu_cpu_attend(struct gpu_data *d, float *y)
 {
-    size_t heads = d->step.size[2], size = d->step.size[3], floats;
+    size_t heads = d->step.size[2], size = d->step.size[3], row = heads * size, floats;
+    size_t each = d->step.size[1] / d->step.size[0];
+    bool apart = d->step.op == MLO_DEVICE_ATTENTION_APART;
     const int32_t *first = d->buffer[0];
+    const float *qkv = d->buffer[1], *k = apart ? d->buffer[2] : qkv + row,
+                *v = apart ? d->buffer[3] : qkv + 2 * row, *mask = d->buffer[apart ? 4 : 2];
     for (uint32_t s = 0; s < d->step.size[0]; s++) {
-        size_t rows = (size_t)(first[s + 1] - first[s]), from = (size_t)first[s];
-        const float *q = (const float *)d->buffer[1] + from * 3 * heads * size;
-        struct mlo_attention_step step = {0, size, 3 * heads * size}, y_step = {0, size, heads * size};
+        size_t rows = first ? (size_t)(first[s + 1] - first[s]) : each;
+        size_t from = first ? (size_t)first[s] : s * each, wide = apart ? row : 3 * row;
+        struct mlo_attention_step step = {0, size, wide}, y_step = {0, size, heads * size};
         struct mlo_attention p = {.batch = 1,
                                   .heads = heads,
                                   .rows = rows,
                                   .keys = rows,
                                   .size = size,
                                   .v_size = size,
-                                  .q = q,
-                                  .k = q + heads * size,
-                                  .v = q + 2 * heads * size,
+                                  .q = qkv + from * wide,
+                                  .k = k + from * wide,
+                                  .v = v + from * wide,
+                                  .mask = mask ? mask + from : NULL,
+                                  .mask_key = 1,
                                   .q_step = step,
                                   .k_step = step,
                                   .v_step = step,
@@ -284,18 +318,21 @@ static void gpu_cpu_pool(struct gpu_data *d, float *y)
 
 static void gpu_cpu_trees(struct gpu_data *d, float *y)
 {
-    const float *x = d->buffer[0], *base = d->buffer[3];
-    const int32_t *first = d->buffer[2];
-    uint32_t targets = d->step.size[3];
+    const float *x = d->buffer[0], *base = d->buffer[3], *vote = d->buffer[5];
+    const int32_t *first = d->buffer[2], *target = d->buffer[4];
+    uint32_t targets = d->step.size[3], votes = d->step.size[4];
     for (uint32_t row = 0; row < d->step.size[0]; row++, x += d->step.size[1], y += targets) {
         for (uint32_t t = 0; t < targets; t++)
             y[t] = base ? base[t] : 0;
         for (uint32_t t = 0; t < d->step.size[2]; t++) {
             const struct mlo_device_node *tree = (const struct mlo_device_node *)d->buffer[1] + first[t],
                                          *at = tree;
-            while (at->column != MLO_DEVICE_LEAF)
-                at = tree + at->child + (x[at->column] <= at->number ? 0 : 1);
-            y[t % targets] += at->number;
+            while (at->column != MLO_DEVICE_LEAF) {
+                float is = x[at->column & ~MLO_DEVICE_NEGATED];
+                at = tree + at->child + ((at->column & MLO_DEVICE_NEGATED ? -is : is) <= at->number ? 0 : 1);
+            }
+            for (uint32_t v = 0; v < votes; v++)
+                y[target[t * votes + v]] += vote ? vote[at->child * votes + v] : at->number;
         }
     }
 }
@@ -304,12 +341,23 @@ static void gpu_cpu_elements(struct gpu_data *d, float *y)
 {
     const float *x = d->buffer[0], *offset = d->buffer[1], *scale = d->buffer[2];
     size_t n = d->n[d->n_buffers - 1], columns = d->step.size[1];
+    for (size_t i = 0; d->step.op == MLO_DEVICE_ADD && i < n; i++)
+        y[i] = x[i] + offset[i % columns];
     for (size_t i = 0; d->step.op == MLO_DEVICE_SCALE && i < n; i++)
         y[i] = (x[i] - offset[i % columns]) * scale[i % columns];
     if (d->step.op == MLO_DEVICE_ACTIVATE) {
         memcpy(y, x, n * sizeof *y);
         gpu_cpu_activate(d->step.activation, y, n);
     }
+}
+
+static void gpu_cpu_gather(struct gpu_data *d, float *y)
+{
+    const int64_t *ids = d->buffer[0];
+    const float *table = d->buffer[1];
+    size_t n = d->step.size[1];
+    for (size_t i = 0; i < d->step.size[0]; i++)
+        memcpy(y + i * n, table + (size_t)(ids[i] + (ids[i] < 0 ? d->step.size[2] : 0)) * n, n * sizeof *y);
 }
 
 static void gpu_on_this_cpu(struct gpu_data *d, float *y)
@@ -325,6 +373,7 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
         gpu_cpu_embed(d, y);
         break;
     case MLO_DEVICE_ATTENTION:
+    case MLO_DEVICE_ATTENTION_APART:
         gpu_cpu_attend(d, y);
         break;
     case MLO_DEVICE_SOFTMAX:
@@ -336,8 +385,12 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_TREES:
         gpu_cpu_trees(d, y);
         break;
+    case MLO_DEVICE_GATHER:
+        gpu_cpu_gather(d, y);
+        break;
     case MLO_DEVICE_ACTIVATE:
     case MLO_DEVICE_SCALE:
+    case MLO_DEVICE_ADD:
     case MLO_DEVICE_OPS:
         gpu_cpu_elements(d, y);
         break;

@@ -146,7 +146,7 @@ static struct mlo_device_buffer layer_buffers[BUFFERS] = {
 };
 static struct mlo_device_step layer_steps[] = {
     {MLO_DEVICE_DENSE, 0, {X, QKV_W, NONE, QKV}, {ROWS, 3 * WIDTH, WIDTH}, 0},
-    {MLO_DEVICE_ATTENTION, 0, {FIRST, QKV, MIXED}, {2, ROWS, 3, 4, ROWS}, 0.5F},
+    {MLO_DEVICE_ATTENTION, 0, {FIRST, QKV, NONE, MIXED}, {2, ROWS, 3, 4, ROWS}, 0.5F},
     {MLO_DEVICE_DENSE, 0, {MIXED, OUT_W, NONE, OUT}, {ROWS, WIDTH, WIDTH}, 0},
     {MLO_DEVICE_NORM, 0, {OUT, X, SCALE_W, BIAS_W, NORMED}, {ROWS, WIDTH}, 1e-5F},
     {MLO_DEVICE_DENSE, MLO_DEVICE_GELU, {NORMED, UP_W, NONE, UP}, {ROWS, INNER, WIDTH}, 0},

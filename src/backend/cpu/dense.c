@@ -201,6 +201,21 @@ void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n)
     *ret_n = d->n;
 }
 
+void mlo_dense_unpack(const struct mlo_dense *d, float *ret_w, float *ret_bias)
+{
+    size_t padded = up_to_lanes(d, d->k);
+    memcpy(ret_bias, d->bias, d->n * sizeof *ret_bias);
+    for (size_t j = 0; has_dots(d) && j < d->n; j++)
+        memcpy(ret_w + j * d->k, d->weights + j * padded, d->k * sizeof *ret_w);
+    for (size_t p = 0; !has_dots(d) && p < d->n; p += d->panel) {
+        size_t width = width_at(d, p), real = d->n - p < width ? d->n - p : width;
+        const float *panel = d->weights + p * d->k;
+        for (size_t j = 0; j < real; j++)
+            for (size_t i = 0; i < d->k; i++)
+                ret_w[(p + j) * d->k + i] = panel[i * width + j];
+    }
+}
+
 /* ---- running ---- */
 
 static void activate(const struct mlo_dense_kernels *kernels, const struct mlo_activation *a, float *y,

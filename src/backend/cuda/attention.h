@@ -15,10 +15,11 @@
 #define ATTEND_KEYS    GPU_WARP /* at a time: one a lane */
 
 struct gpu_attention {
-    const int32_t *first;
-    const float *qkv;
+    const int32_t *first; /* NULL: sequences of `each` rows */
+    const float *part[3]; /* queries, keys, values, of the first row and head */
+    const float *mask;    /* of each row as a key; NULL: none */
     float *y;
-    unsigned rows, heads, size;
+    unsigned each, rows, heads, size, step; /* step: from row to row of a part */
     float scale;
 };
 
@@ -34,8 +35,8 @@ GPU_FN void gpu_load_heads(const struct gpu_attention *p, unsigned part, unsigne
 {
     for (unsigned i = threadIdx.x; i < n * p->size; i += ATTEND_THREADS) {
         unsigned row = i / p->size, d = i % p->size;
-        size_t from = (((size_t)(at + row) * 3 + part) * p->heads + blockIdx.y) * p->size + d;
-        to[row * stride + d] = at + row < end ? p->qkv[from] : 0;
+        size_t from = (size_t)(at + row) * p->step + blockIdx.y * p->size + d;
+        to[row * stride + d] = at + row < end ? p->part[part][from] : 0;
     }
 }
 
@@ -44,15 +45,23 @@ struct gpu_attended {
     float most, sum, mixed[4];
 };
 
-GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const float *k, const float *v, float *chance,
-                       unsigned size, unsigned each, unsigned n_keys, float scale)
+/* The keys that are in shared memory now; mask: that of the lane's key. */
+struct gpu_keys {
+    const float *k, *v;
+    unsigned n;
+    float mask;
+};
+
+GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const struct gpu_keys *keys, float *chance,
+                       unsigned size, unsigned each, float scale)
 {
     unsigned lane = threadIdx.x % GPU_WARP;
     float score = 0;
     for (unsigned d = 0; d < size; d++)
-        score += q[d] * k[lane * (size + 1) + d];
-    score = lane < n_keys ? score * scale : -INFINITY;
-    float most = fmaxf(a->most, gpu_warp_max(score)), before = expf(a->most - most), e = expf(score - most);
+        score += q[d] * keys->k[lane * (size + 1) + d];
+    score = lane < keys->n ? score * scale + keys->mask : -INFINITY;
+    float most = fmaxf(a->most, gpu_warp_max(score)), before = expf(a->most - most);
+    float e = expf(score - most);
     chance[lane] = e; /* of this query alone; who read it for the keys before has passed a barrier */
     __syncwarp();
     a->sum = a->sum * before + gpu_warp_sum(e);
@@ -62,7 +71,7 @@ GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const float *k, c
         unsigned d = lane + j * GPU_WARP;
         float mixed = a->mixed[j] * before;
         for (unsigned i = 0; i < ATTEND_KEYS; i++)
-            mixed += d < size ? chance[i] * v[i * size + d] : 0;
+            mixed += d < size ? chance[i] * keys->v[i * size + d] : 0;
         a->mixed[j] = mixed;
     }
 }
@@ -71,7 +80,8 @@ GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const float *k, c
 GPU_FN void gpu_attend_block(const struct gpu_attention *p, unsigned each)
 {
     unsigned size = p->size, warp = threadIdx.x / GPU_WARP, lane = threadIdx.x % GPU_WARP;
-    unsigned from = (unsigned)p->first[blockIdx.z], end = (unsigned)p->first[blockIdx.z + 1];
+    unsigned from = p->first ? (unsigned)p->first[blockIdx.z] : blockIdx.z * p->each;
+    unsigned end = p->first ? (unsigned)p->first[blockIdx.z + 1] : from + p->each;
     unsigned query0 = from + blockIdx.x * ATTEND_QUERIES;
     float *q = (float *)gpu_room, *k = q + ATTEND_QUERIES * size, *v = k + ATTEND_KEYS * (size + 1);
     float *chance = v + ATTEND_KEYS * size + warp * ATTEND_EACH * ATTEND_KEYS;
@@ -89,10 +99,13 @@ GPU_FN void gpu_attend_block(const struct gpu_attention *p, unsigned each)
         gpu_load_heads(p, 1, key0, end, ATTEND_KEYS, k, size + 1);
         gpu_load_heads(p, 2, key0, end, ATTEND_KEYS, v, size);
         __syncthreads();
+        struct gpu_keys keys = {k, v, end - key0, 0};
+        if (p->mask && lane < keys.n)
+            keys.mask = p->mask[key0 + lane];
         GPU_UNROLL
         for (unsigned i = 0; i < ATTEND_EACH; i++)
-            gpu_attend(&all[i], q + (warp * ATTEND_EACH + i) * size, k, v, chance + i * ATTEND_KEYS, size,
-                       each, end - key0, p->scale);
+            gpu_attend(&all[i], q + (warp * ATTEND_EACH + i) * size, &keys, chance + i * ATTEND_KEYS, size,
+                       each, p->scale);
     }
     GPU_UNROLL
     for (unsigned i = 0; i < ATTEND_EACH; i++) {

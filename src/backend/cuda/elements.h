@@ -1,4 +1,4 @@
-/* Kernels of single numbers: activations, scalers. */
+/* Kernels of single numbers: activations, scalers, sums. */
 #ifndef MLO_BACKEND_CUDA_ELEMENTS_H
 #define MLO_BACKEND_CUDA_ELEMENTS_H
 
@@ -46,6 +46,14 @@ GPU_KERNEL(gpu_scale_kernel, gpu_elements, ELEMENT_THREADS)
     size_t step = (size_t)gridDim.x * ELEMENT_THREADS;
     for (size_t i = (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; i < p->n; i += step)
         p->y[i] = (p->x[i] - p->offset[i % p->columns]) * p->scale[i % p->columns];
+}
+
+/* y = x + offset, which is `columns` long. */
+GPU_KERNEL(gpu_add_kernel, gpu_elements, ELEMENT_THREADS)
+{
+    size_t step = (size_t)gridDim.x * ELEMENT_THREADS;
+    for (size_t i = (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; i < p->n; i += step)
+        p->y[i] = p->x[i] + p->offset[i % p->columns];
 }
 
 #endif

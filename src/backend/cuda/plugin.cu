@@ -213,6 +213,8 @@ static cudaError_t take_memory(struct mlo_device_run *p, const struct mlo_device
         e = cudaMalloc((void **)&p->memory, p->layout.bytes ? p->layout.bytes : 1);
     if (e == cudaSuccess)
         e = cudaHostAlloc((void **)&p->staging, staged ? staged : 1, cudaHostAllocDefault);
+    if (e == cudaSuccess) /* a run may give less than all of an input */
+        memset(p->staging, 0, staged);
     if (e == cudaSuccess && has_products(from))
         e = take_library(p, from->tf32 != 0);
     return e;
@@ -284,14 +286,21 @@ static int program_new(const struct mlo_device_program *from, const struct mlo_d
     return rc;
 }
 
-static int program_run(struct mlo_device_run *p, const void *const *in, void *const *out, char *reason)
+/* What a caller has of a buffer, no more than it holds. */
+static size_t part_bytes(const struct mlo_device_buffer *b, uint64_t n)
 {
-    uint32_t n_in = 0, n_out = 0;
+    return (n < b->n ? n : b->n) * program_type_bytes(b->type);
+}
+
+static int program_run(struct mlo_device_run *p, const struct mlo_device_in *in,
+                       const struct mlo_device_out *out, char *reason)
+{
     cudaError_t e = cudaSetDevice(p->device);
     for (uint32_t i = 0; i < p->n_buffers; i++)
-        if (p->buffers[i].role == MLO_DEVICE_INPUT)
-            memcpy(p->staging + p->layout.offset[i], in[n_in++],
-                   p->buffers[i].n * program_type_bytes(p->buffers[i].type));
+        if (p->buffers[i].role == MLO_DEVICE_INPUT) {
+            memcpy(p->staging + p->layout.offset[i], in->data, part_bytes(&p->buffers[i], in->n));
+            in++;
+        }
     if (e == cudaSuccess)
         e = cudaGraphLaunch(p->graph, p->stream);
     if (e == cudaSuccess)
@@ -299,9 +308,10 @@ static int program_run(struct mlo_device_run *p, const void *const *in, void *co
     if (e != cudaSuccess)
         return tell(e, "the run failed", reason);
     for (uint32_t i = 0; i < p->n_buffers; i++)
-        if (p->buffers[i].role == MLO_DEVICE_OUTPUT)
-            memcpy(out[n_out++], p->staging + p->layout.offset[i],
-                   p->buffers[i].n * program_type_bytes(p->buffers[i].type));
+        if (p->buffers[i].role == MLO_DEVICE_OUTPUT) {
+            memcpy(out->data, p->staging + p->layout.offset[i], part_bytes(&p->buffers[i], out->n));
+            out++;
+        }
     return MLO_DEVICE_OK;
 }
 

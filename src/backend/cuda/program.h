@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <mlopsctl/device.h>
 
@@ -17,9 +18,9 @@
 #define PROGRAM_GRID_MAX    65535u /* of a grid's second and third side */
 
 /*
- * What an operator takes. A buffer is `?` when it may be missing, `i` for int32 or `t` for nodes of trees
- * (else float), and the product of its letters: a to e are the sizes in order, 3 is three, + adds one to the
- * letter before. Nothing: any number of elements.
+ * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64 or `t` for
+ * nodes of trees (else float), and the product of its letters: a to e are the sizes in order, 3 is three, +
+ * adds one to the letter before, * is any number of them. Nothing: any number of elements.
  */
 struct program_op {
     const char *name;
@@ -31,12 +32,15 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* DENSE      */ {"dense", {"ac", "bc", "?b", "ab"}, 4, 3, 0},
     /* NORM       */ {"norm", {"ab", "?ab", "b", "b", "ab"}, 5, 2, 2},
     /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "b", "b", "ab"}, 9, 5, 0},
-    /* ATTENTION  */ {"attention", {"ia+", "3bcd", "bcd"}, 3, 5, 0},
+    /* ATTENTION  */ {"attention", {"?ia+", "3bcd", "?b", "bcd"}, 4, 5, 0},
+    /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?b", "bcd"}, 6, 5, 0},
     /* ACTIVATE   */ {"activate", {"a", "a"}, 2, 1, 1},
     /* SOFTMAX    */ {"softmax", {"ab", "ab"}, 2, 2, 1},
     /* POOL       */ {"pool", {"ia+", "bc", "ac"}, 3, 3, 0},
     /* SCALE      */ {"scale", {"ab", "b", "b", "ab"}, 4, 2, 1},
-    /* TREES      */ {"trees", {"ab", "t", "ic+", "?d", "ad"}, 5, 4, 0},
+    /* TREES      */ {"trees", {"ab", "t", "ic+", "?d", "ice", "?e*", "ad"}, 7, 5, 0},
+    /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
+    /* GATHER     */ {"gather", {"la", "cb", "ab"}, 3, 3, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -50,7 +54,7 @@ static inline bool program_refuse(char *reason, const char *fmt, ...)
 
 static inline uint64_t program_type_bytes(uint32_t type)
 {
-    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : 4;
+    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : type == MLO_DEVICE_I64 ? 8 : 4;
 }
 
 /* The elements of a buffer as its text says; no factor is above 2^30, so that a product above the most of a
@@ -70,7 +74,16 @@ static inline uint64_t program_elements(const char *text, const uint32_t *size)
 static inline uint32_t program_type_of(const char *text)
 {
     text += *text == '?';
-    return *text == 'i' ? MLO_DEVICE_I32 : *text == 't' ? MLO_DEVICE_NODE : MLO_DEVICE_F32;
+    return *text == 'i'   ? MLO_DEVICE_I32
+           : *text == 'l' ? MLO_DEVICE_I64
+           : *text == 't' ? MLO_DEVICE_NODE
+                          : MLO_DEVICE_F32;
+}
+
+static inline bool program_count_ok(const char *text, const uint32_t *size, uint64_t n)
+{
+    uint64_t want = program_elements(text, size);
+    return *text == 't' || (text[strlen(text) - 1] == '*' ? n % want == 0 : n == want);
 }
 
 static inline bool program_sizes_ok(const struct program_op *op, const struct mlo_device_step *s, unsigned at,
@@ -83,10 +96,14 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (is_norm && s->size[1] > MLO_DEVICE_NORM_MAX)
         return program_refuse(reason, "step %u (%s): rows of %u, at most %u", at, op->name, s->size[1],
                               MLO_DEVICE_NORM_MAX);
-    if (s->op == MLO_DEVICE_ATTENTION &&
+    bool is_attention = s->op == MLO_DEVICE_ATTENTION || s->op == MLO_DEVICE_ATTENTION_APART;
+    if (is_attention &&
         (s->size[3] > MLO_DEVICE_HEAD_MAX || s->size[0] > PROGRAM_GRID_MAX || s->size[2] > PROGRAM_GRID_MAX))
         return program_refuse(reason, "step %u (%s): %u sequences, %u heads of %u are too many", at, op->name,
                               s->size[0], s->size[2], s->size[3]);
+    if (is_attention && s->buffer[0] == MLO_DEVICE_NO_BUFFER && s->size[1] % s->size[0] != 0)
+        return program_refuse(reason, "step %u (%s): %u rows of %u equal sequences", at, op->name, s->size[1],
+                              s->size[0]);
     if (s->activation >= MLO_DEVICE_ACTIVATIONS)
         return program_refuse(reason, "step %u (%s): no activation %u", at, op->name, s->activation);
     return true;
@@ -106,12 +123,12 @@ static inline bool program_buffer_ok(const struct mlo_device_program *p, unsigne
     if (number >= p->n_buffers)
         return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, number);
     const struct mlo_device_buffer *b = &p->buffers[number];
-    uint64_t want = program_elements(text, s->size);
     if (b->type != program_type_of(text))
         return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name, number);
-    if (*text != 't' && b->n != want)
+    if (!program_count_ok(text, s->size, b->n))
         return program_refuse(reason, "step %u (%s): buffer %u has %llu elements, not %llu", at, op->name,
-                              number, (unsigned long long)b->n, (unsigned long long)want);
+                              number, (unsigned long long)b->n,
+                              (unsigned long long)program_elements(text, s->size));
     if (is_last && (b->role == MLO_DEVICE_INPUT || b->role == MLO_DEVICE_WEIGHT))
         return program_refuse(reason, "step %u (%s): buffer %u cannot be written", at, op->name, number);
     if (!is_last && b->role != MLO_DEVICE_INPUT && b->role != MLO_DEVICE_WEIGHT && !is_written[number])
@@ -138,6 +155,9 @@ static inline bool program_step_ok(const struct mlo_device_program *p, unsigned 
         (s->buffer[2] == MLO_DEVICE_NO_BUFFER) != (s->buffer[5] == MLO_DEVICE_NO_BUFFER))
         return program_refuse(reason, "step %u (%s): types without a table of them, or the reverse", at,
                               op->name);
+    if (s->op == MLO_DEVICE_TREES && s->size[4] > 1 && s->buffer[5] == MLO_DEVICE_NO_BUFFER)
+        return program_refuse(reason, "step %u (%s): %u votes without a table of them", at, op->name,
+                              s->size[4]);
     is_written[s->buffer[op->n_buffers - 1]] = true;
     return true;
 }

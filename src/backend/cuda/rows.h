@@ -66,6 +66,22 @@ GPU_KERNEL(gpu_embed_kernel, gpu_embed, ROW_THREADS)
     norm_row(row, p->scale, p->bias, p->y + (size_t)blockIdx.x * p->n, p->n, p->epsilon);
 }
 
+struct gpu_gather {
+    const int64_t *ids;
+    const float *table;
+    float *y;
+    unsigned n, words;
+};
+
+GPU_KERNEL(gpu_gather_kernel, gpu_gather, ROW_THREADS)
+{
+    int64_t id = p->ids[blockIdx.x];
+    id += id < 0 ? (int64_t)p->words : 0;
+    bool is_known = id >= 0 && id < (int64_t)p->words;
+    for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
+        p->y[(size_t)blockIdx.x * p->n + i] = is_known ? p->table[(size_t)id * p->n + i] : NAN;
+}
+
 struct gpu_softmax {
     const float *x;
     float *y;

@@ -116,16 +116,10 @@ static int launch_pool(const struct gpu_machine *m, const struct mlo_device_step
     return GPU_LAUNCH(m->queue, gpu_pool_kernel, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
 
-static int launch_attention(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_parts(const struct gpu_machine *m, const struct mlo_device_step *s, struct gpu_attention p)
 {
-    struct gpu_attention p = {(const int32_t *)at[0],
-                              (const float *)at[1],
-                              (float *)at[2],
-                              s->size[1],
-                              s->size[2],
-                              s->size[3],
-                              s->number};
-    unsigned blocks = gpu_parts(s->size[4], ATTEND_QUERIES), sequences = s->size[0];
+    unsigned sequences = s->size[0], longest = p.first ? s->size[4] : p.each;
+    unsigned blocks = gpu_parts(longest, ATTEND_QUERIES);
     size_t bytes = ATTEND_ROOM((size_t)p.size) * sizeof(float);
     if (p.size <= 32)
         return GPU_LAUNCH(m->queue, gpu_attend_32_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes,
@@ -136,18 +130,69 @@ static int launch_attention(const struct gpu_machine *m, const struct mlo_device
     return GPU_LAUNCH(m->queue, gpu_attend_128_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes, p);
 }
 
+static int launch_attention(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    const float *qkv = (const float *)at[1];
+    unsigned row = s->size[2] * s->size[3];
+    struct gpu_attention p = {(const int32_t *)at[0],
+                              {qkv, qkv + row, qkv + 2 * (size_t)row},
+                              (const float *)at[2],
+                              (float *)at[3],
+                              s->size[1] / s->size[0],
+                              s->size[1],
+                              s->size[2],
+                              s->size[3],
+                              3 * row,
+                              s->number};
+    return launch_parts(m, s, p);
+}
+
+static int launch_attention_apart(const struct gpu_machine *m, const struct mlo_device_step *s,
+                                  void *const *at)
+{
+    struct gpu_attention p = {(const int32_t *)at[0],
+                              {(const float *)at[1], (const float *)at[2], (const float *)at[3]},
+                              (const float *)at[4],
+                              (float *)at[5],
+                              s->size[1] / s->size[0],
+                              s->size[1],
+                              s->size[2],
+                              s->size[3],
+                              s->size[2] * s->size[3],
+                              s->number};
+    return launch_parts(m, s, p);
+}
+
 static int launch_trees(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
 {
     struct gpu_trees p = {(const float *)at[0],
                           (const float *)at[3],
                           (const struct mlo_device_node *)at[1],
                           (const int32_t *)at[2],
-                          (float *)at[4],
+                          (const int32_t *)at[4],
+                          (const float *)at[5],
+                          (float *)at[6],
                           s->size[0],
                           s->size[1],
                           s->size[2],
-                          s->size[3]};
+                          s->size[3],
+                          s->size[4]};
     return GPU_LAUNCH(m->queue, gpu_trees_kernel, gpu_parts(p.rows, TREE_ROWS), 1, 1, TREE_ROWS, GPU_ROOM, p);
+}
+
+static int launch_add(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_elements p = {
+        (const float *)at[0], (const float *)at[1], NULL, (float *)at[2], (size_t)s->size[0] * s->size[1],
+        s->size[1],           MLO_DEVICE_LINEAR};
+    return GPU_LAUNCH(m->queue, gpu_add_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_gather(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+{
+    struct gpu_gather p = {(const int64_t *)at[0], (const float *)at[1], (float *)at[2], s->size[1],
+                           s->size[2]};
+    return GPU_LAUNCH(m->queue, gpu_gather_kernel, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
 
 /* at: the address of each buffer of the step, NULL where it is missing. */
@@ -157,11 +202,14 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* NORM       */ launch_norm,
     /* EMBED      */ launch_embed,
     /* ATTENTION  */ launch_attention,
+    /* APART      */ launch_attention_apart,
     /* ACTIVATE   */ launch_activate,
     /* SOFTMAX    */ launch_softmax,
     /* POOL       */ launch_pool,
     /* SCALE      */ launch_scale,
     /* TREES      */ launch_trees,
+    /* ADD        */ launch_add,
+    /* GATHER     */ launch_gather,
 };
 
 /* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */

@@ -16,9 +16,10 @@
 struct gpu_trees {
     const float *x, *base; /* base NULL: 0 */
     const struct mlo_device_node *nodes;
-    const int32_t *first;
+    const int32_t *first, *target;
+    const float *vote; /* NULL: leaves hold their only one */
     float *y;
-    unsigned rows, n, trees, targets;
+    unsigned rows, n, trees, targets, votes;
 };
 
 /* A row, whose columns are `step` apart. */
@@ -27,12 +28,16 @@ struct gpu_tree_row {
     unsigned step;
 };
 
-GPU_FN float gpu_walk(const struct mlo_device_node *tree, struct gpu_tree_row row)
+/* To the leaf. */
+GPU_FN struct mlo_device_node gpu_walk(const struct mlo_device_node *tree, struct gpu_tree_row row)
 {
     struct mlo_device_node node = tree[0];
-    while (node.column != MLO_DEVICE_LEAF)
-        node = tree[node.child + !(row.x[(size_t)node.column * row.step] <= node.number)];
-    return node.number;
+    while (node.column != MLO_DEVICE_LEAF) {
+        float v = row.x[(size_t)(node.column & ~MLO_DEVICE_NEGATED) * row.step];
+        v = node.column & MLO_DEVICE_NEGATED ? -v : v;
+        node = tree[node.child + !(v <= node.number)];
+    }
+    return node;
 }
 
 /* The trees from `from` on that fit together; at least one, which then may be too large for shared memory. */
@@ -66,11 +71,14 @@ GPU_FN void gpu_vote(const struct gpu_trees *p, struct gpu_tree_row row, float *
         to = gpu_trees_end(p, from);
         const struct mlo_device_node *nodes = gpu_load_trees(p, from, to, room);
         for (unsigned t = from; t < to && y; t++) {
-            float vote = gpu_walk(nodes + (p->first[t] - p->first[from]), row);
-            if (p->targets == 1)
-                sum += vote;
-            else
-                y[t % p->targets] += vote;
+            struct mlo_device_node leaf = gpu_walk(nodes + (p->first[t] - p->first[from]), row);
+            for (unsigned v = 0; v < p->votes; v++) {
+                float vote = p->vote ? p->vote[(size_t)leaf.child * p->votes + v] : leaf.number;
+                if (p->targets == 1)
+                    sum += vote;
+                else
+                    y[p->target[(size_t)t * p->votes + v]] += vote;
+            }
         }
     }
     if (y && p->targets == 1)
