@@ -12,6 +12,7 @@
 #define MLOPSCTL_INFER_H
 
 #include <mlopsctl/booster.h>
+#include <mlopsctl/device.h>
 #include <mlopsctl/embed.h>
 #include <mlopsctl/onnx.h>
 
@@ -109,6 +110,28 @@ struct mlo_step_info {
 };
 size_t mlo_plan_steps(const struct mlo_plan *p);
 void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret); /* i below that */
+
+/*
+ * On a device: its sessions give what the device can do to it, as one program for each shape, and what costs
+ * little before and after it to the CPU. The first answers of each program are compared with the CPU's.
+ * Before the first session of the plan; the plugin and the device stay with the plan.
+ */
+struct mlo_offload_opts {
+    const struct mlo_device_api *api;
+    uint32_t device;
+    bool must; /* what the device cannot do is MLO_EUNAVAIL; else the CPU does it, and the reason is kept */
+    bool tf32; /* products may round their factors to 10 bits */
+};
+struct mlo_offload_state {
+    size_t steps;            /* on the device */
+    uint64_t runs, cpu_runs; /* that the device did; that the CPU did in its place */
+    char why[512];           /* the first reason why the CPU did; "" */
+};
+/* MLO_EUNAVAIL names the first step that has to be on the device and cannot: the plan stays with the CPU. */
+int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *o,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+/* False: it is the CPU's alone. */
+bool mlo_plan_offloaded(const struct mlo_plan *p, struct mlo_offload_state *ret);
 
 struct mlo_session;
 /* Of all arrays that a run holds at once, its inputs aside: what a few bytes of a model may ask for. A run

@@ -127,6 +127,7 @@ static const struct mlo_opt opts_table[] = {
      .arg = "PATH",
      .help = "which model of a bundle that holds several",
      .offset = offsetof(struct mlo_bench_args, model_file)},
+    MLO_BACKEND_OPTION(struct mlo_bench_args),
     {0}};
 
 /* ---- one batch ---- */
@@ -246,6 +247,8 @@ static int open_model(struct mlo_bench *b, const char *word, const char *inside,
     int64_t from = mlo_time_mono();
     mlo_host_memory_reset(&self, 1);
     int rc = mlo_model_open(b->ctx, word, inside, ret, err);
+    if (rc == 0 && !b->args->target && !b->args->history)
+        rc = mlo_backend_take(&b->backend, ret->plan, err);
     mlo_host_memory(&self, 1, &memory);
     *ret_loaded = (struct mlo_bench_loaded){(uint64_t)(mlo_time_mono() - from), memory.peak};
     return rc;
@@ -298,9 +301,11 @@ static int describe(struct mlo_bench *b, const struct mlo_model *m, struct mlo_e
 {
     struct mlo_bench_result *r = &b->result;
     struct mlo_host_cpu cpu;
-    char machine[192], digest[MLO_DIGEST_TEXT] = "";
+    char machine[320], digest[MLO_DIGEST_TEXT] = "";
+    bool has_gpu = b->backend.wanted && b->backend.probe.n_devices > 0;
     mlo_host_cpu(&cpu);
-    snprintf(machine, sizeof machine, "%s, %u CPUs", cpu.model, cpu.online);
+    snprintf(machine, sizeof machine, "%s, %u CPUs%s%s", cpu.model, cpu.online, has_gpu ? ", " : "",
+             has_gpu ? b->backend.probe.devices[0].name : "");
     if (m->file)
         mlo_digest_text(&m->file->digest, digest);
     r->model = mlo_strdup(b->ctx->args[0], err);
@@ -350,8 +355,12 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_model m = {0};
     struct mlo_bench_who who = {.what = b->args->target};
-    int rc = open_model(b, b->ctx->args[0], b->args->model_file, &m, &who.loaded, err);
+    int rc = mlo_backend_find(b->ctx, b->args->backend, &b->backend, err);
+    if (rc == 0)
+        rc = open_model(b, b->ctx->args[0], b->args->model_file, &m, &who.loaded, err);
     who.plan = m.plan;
+    if (rc == 0 && b->backend.wanted)
+        mlo_report_text(b->ctx->report, "backend", "backend", mlo_backend_name(&b->backend, m.plan));
     if (rc == 0)
         rc = describe(b, &m, err);
     if (rc == 0 && b->args->explain)
@@ -364,13 +373,15 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     if (rc == 0 && !b->args->history)
         rc = mlo_bench_save_file(b, err);
+    if (rc == 0)
+        mlo_backend_tell(&b->backend, m.plan);
     mlo_model_release(&m);
     return rc;
 }
 
 static int bench_recorded(struct mlo_bench *b, struct mlo_err *err)
 {
-    struct mlo_workspace ws;
+    struct mlo_workspace ws = {0};
     int rc = mlo_workspace_begin(b->ctx, &ws, 0, err);
     if (rc != 0)
         return rc;

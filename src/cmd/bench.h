@@ -4,12 +4,14 @@
 
 #include <mlopsctl/bench.h>
 
+#include "backend.h"
 #include "model.h"
 
 #define MLO_BENCH_BATCHES   64 /* different ones at most */
 #define MLO_BENCH_BATCH_MAX 1048576
 
 struct mlo_bench_args {
+    const char *backend;
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target, *wrap;
     const char *precision;
     uint64_t callers, duration, warmup, seed, threads;
@@ -18,6 +20,7 @@ struct mlo_bench_args {
     struct mlo_strings dims;
 };
 struct mlo_bench {
+    struct mlo_backend backend;
     struct mlo_ctx *ctx;
     const struct mlo_bench_args *args;
     struct mlo_load load;

@@ -73,7 +73,8 @@ static int read_load(struct mlo_bench *b, struct mlo_err *err)
 int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
-    const char *what = b->args->target, *to = !what ? "engine" : *what == 'c' ? "command" : "url";
+    const char *engine = b->backend.probe.n_devices ? "engine on a GPU" : "engine";
+    const char *what = b->args->target, *to = !what ? engine : *what == 'c' ? "command" : "url";
     mlo_str_init(&text, MLO_STR_MAX);
     mlo_str_add(&text, scenario_of(b->args));
     if (b->load.rate > 0)

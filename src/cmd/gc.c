@@ -144,7 +144,7 @@ static int collect_workspace(struct mlo_workspace *ws, int64_t since_ns, struct 
 
 static int run_dry(struct mlo_ctx *ctx, int64_t since_ns, struct mlo_err *err)
 {
-    struct mlo_workspace ws;
+    struct mlo_workspace ws = {0};
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc < 0)
         return rc;

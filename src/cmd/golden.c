@@ -189,8 +189,8 @@ void mlo_golden_release(struct mlo_golden *g)
 /* ---- replay ---- */
 
 int mlo_golden_replay(struct mlo_workspace *ws, const struct mlo_bundle *b, const struct mlo_tolerance *t,
-                      struct mlo_samples *ret_s, struct mlo_sample_result **ret, size_t *ret_n,
-                      struct mlo_err *err)
+                      const struct mlo_backend *backend, struct mlo_samples *ret_s,
+                      struct mlo_sample_result **ret, size_t *ret_n, struct mlo_err *err)
 {
     const cJSON *doc = cJSON_GetObjectItemCaseSensitive(b->extra, "samples");
     struct mlo_samples s = {0};
@@ -204,7 +204,11 @@ int mlo_golden_replay(struct mlo_workspace *ws, const struct mlo_bundle *b, cons
     if (rc == 0)
         rc = mlo_model_of_bundle(ws, b, s.model, &plan, &file, err);
     if (rc == 0)
+        rc = mlo_backend_take(backend, plan, err);
+    if (rc == 0)
         rc = mlo_samples_replay(&s, plan, t, ret, ret_n, err);
+    if (rc == 0)
+        mlo_backend_tell(backend, plan);
     mlo_plan_free(plan);
     if (rc != 0)
         mlo_samples_release(&s);

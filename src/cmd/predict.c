@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "backend.h"
 #include "predict.h"
 #include "table.h"
 #include "tables.h"
@@ -93,6 +94,7 @@ static const struct mlo_opt opts_table[] = {
      .arg = "PATH",
      .help = "which file of the bundle is the model, when it holds several",
      .offset = offsetof(struct mlo_predict_args, model_file)},
+    MLO_BACKEND_OPTION(struct mlo_predict_args),
     MLO_TABLE_OPTIONS(struct mlo_predict_args),
     {0},
 };
@@ -205,6 +207,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct mlo_strings features = {0}, keep = {0};
     MLO_AUTOFREE char *features_text = NULL, *keep_text = NULL;
     struct mlo_model m = {0};
+    struct mlo_backend backend;
     pthread_mutex_init(&p.lock, NULL);
     int rc = mlo_words_split(&o.features, &features_text, &features, err);
     if (rc == 0)
@@ -212,12 +215,18 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     o.features = features;
     o.keep = keep;
     if (rc == 0)
+        rc = mlo_backend_find(ctx, o.backend, &backend, err);
+    if (rc == 0)
         rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
     p.plan = m.plan;
+    if (rc == 0)
+        rc = mlo_backend_take(&backend, m.plan, err);
     if (rc == 0)
         rc = mlo_predict_texts_open(&p, ctx, &m, err);
     if (rc == 0)
         rc = o.texts.n ? predict_given(ctx, &p, err) : predict(ctx, &p, &m, err);
+    if (rc == 0)
+        mlo_backend_tell(&backend, m.plan);
     mlo_predict_release(&p);
     mlo_model_release(&m);
     free(features.items);

@@ -137,7 +137,7 @@ static int show_plan(struct summary *s, const struct mlo_undo_plan *plan, struct
 static int preview(struct mlo_ctx *ctx, const struct opts *opts, struct summary *s, int64_t *ret_run,
                    struct mlo_err *err)
 {
-    struct mlo_workspace ws;
+    struct mlo_workspace ws = {0};
     struct mlo_undo_plan *plan = NULL;
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc)

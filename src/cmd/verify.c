@@ -16,7 +16,7 @@
 
 struct opts {
     struct mlo_strings repair;
-    const char *key;
+    const char *key, *backend;
     bool all, deep, run;
     struct mlo_tolerance tolerance;
     uint64_t threads;
@@ -49,6 +49,7 @@ static const struct mlo_opt table[] = {
      .type = MLO_OPT_FLAG,
      .help = "also run the model on the samples that were packed with it, and compare the outputs",
      .offset = offsetof(struct opts, run)},
+    MLO_BACKEND_OPTION(struct opts),
     {.name = "rtol",
      .type = MLO_OPT_DOUBLE,
      .arg = "X",
@@ -431,6 +432,8 @@ static int work(struct job *j, struct mlo_err *err)
                    ? mlo_workspace_resolve(&j->ws, j->ctx->args[0], NULL, &(struct mlo_digest){0}, err)
                    : 0;
     int rc = open_sources(j, err);
+    if (rc == 0 && j->opts->run)
+        rc = mlo_backend_find(j->ctx, j->opts->backend, &j->runs.backend, err);
     if (rc)
         return rc;
     j->bar = mlo_progress_start(j->ctx, "verifying", 0);

@@ -24,7 +24,7 @@ int mlo_verify_run(struct mlo_workspace *ws, const char *bundle, const struct ml
     size_t n = 0;
     int rc = mlo_bundle_load(ws->store, d, &b, err);
     if (rc == 0)
-        rc = mlo_golden_replay(ws, &b, t, &s, &results, &n, err);
+        rc = mlo_golden_replay(ws, &b, t, &r->backend, &s, &results, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = keep(r, bundle, &results[i], err);
     mlo_samples_release(&s);

@@ -10,7 +10,8 @@ struct mlo_verify_row {    /* an output of a bundle */
 };
 struct mlo_verify_runs { /* release with mlo_verify_runs_release */
     struct mlo_verify_row *rows;
-    size_t n, cap, differ; /* differ: rows that do */
+    size_t n, cap, differ;      /* differ: rows that do */
+    struct mlo_backend backend; /* that runs them */
 };
 int mlo_verify_run(struct mlo_workspace *ws, const char *bundle, const struct mlo_digest *d,
                    const struct mlo_tolerance *t, struct mlo_verify_runs *r,

@@ -44,7 +44,8 @@ struct mlo_plan {
     struct mlo_plan_graph *graph;
     struct mlo_port_type *inputs, *outputs;
     size_t n_inputs, n_outputs;
-    struct mlo_arena weights; /* packed ones, in the order of the steps */
+    struct mlo_arena weights;    /* packed ones, in the order of the steps */
+    struct mlo_offload *offload; /* NULL: the CPU alone */
 };
 
 /* Each value that a step uses, its subgraphs' captures among them. */
@@ -83,6 +84,7 @@ struct mlo_session {
     struct mlo_value *out;
     void (*watch)(void *ctx, size_t done); /* of the main graph's steps; NULL */
     void *watch_ctx;
+    struct mlo_offload_programs *programs; /* on a device; NULL: none yet */
 };
 static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
 {
@@ -104,6 +106,9 @@ int mlo_session_frame(struct mlo_session *s, const struct mlo_value *in, size_t 
 /* One step; its values are in the frame. */
 int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
                  struct mlo_err *err) MLO_MUST_CHECK;
+/* The same with the sums of its votes, which a device has made. */
+int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
+                    const float *sums, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step);
 /* A call of the step's operator; in and out: as many values as it has. */

@@ -4,6 +4,7 @@
  * that remain are prepared, so that only their weights are packed, and each learns which values die with it.
  */
 #include "fuse.h"
+#include "offload.h"
 
 #include <string.h>
 
@@ -485,6 +486,7 @@ void mlo_plan_free(struct mlo_plan *p)
 {
     if (!p)
         return;
+    mlo_offload_free(p->offload);
     free_graph(p->graph);
     free(p->inputs);
     free(p->outputs);

@@ -3,7 +3,7 @@
  * itself. Buffers are shared by counting; what nobody refers to goes to a list, from which the smallest that
  * fits is taken. They serve the first run of each shape and graphs that have no layout (layout.c).
  */
-#include "internal.h"
+#include "offload.h"
 #include "team.h"
 
 #include <string.h>
@@ -209,7 +209,8 @@ int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
     return rc;
 }
 
-int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step, struct mlo_err *err)
+int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
+                    const float *sums, struct mlo_err *err)
 {
     const struct mlo_value *few_in[FEW], **in = few_in;
     struct mlo_value *few_out[FEW], **out = few_out;
@@ -226,8 +227,14 @@ int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_st
         out[i] = step->out[i] == MLO_NO_VALUE ? NULL : &f->values[step->out[i]];
     struct mlo_op_call c = mlo_step_call(step, s, in, out);
     c.frame = f;
+    c.sums = sums;
     int rc = mlo_call_run(&c, err);
     return rc != 0 ? mlo_step_fail(step, err) : 0;
+}
+
+int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step, struct mlo_err *err)
+{
+    return mlo_step_finish(s, f, step, NULL, err);
 }
 
 void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step)
@@ -423,6 +430,16 @@ static int run_with_buffers(struct mlo_session *s, const struct mlo_value *in, s
     return rc;
 }
 
+static int run_offloaded(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                         const struct mlo_value **ret_out, bool *ret_done, struct mlo_err *err)
+{
+    int rc = all_fit(s, in, n, err);
+    if (rc != 0 || !are_arrays(in, n))
+        return rc;
+    s->held = true;
+    return mlo_offload_run(s, in, ret_out, ret_done, err);
+}
+
 int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
                     const struct mlo_value **ret_out, struct mlo_err *err)
 {
@@ -430,6 +447,12 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
     bool strayed = false;
     if (s->held || s->texts.used > 0)
         forget_run(s);
+    if (s->plan->offload) {
+        bool done = false;
+        int rc = run_offloaded(s, in, n, ret_out, &done, err);
+        if (rc != 0 || done)
+            return rc;
+    }
     s->held = !l;
     if (l) {
         int rc = mlo_layout_run(l, s, in, &strayed, ret_out, err);
@@ -507,6 +530,7 @@ void mlo_session_free(struct mlo_session *s)
     if (!s)
         return;
     forget_run(s);
+    mlo_offload_programs_free(s);
     mlo_team_free(s->team);
     mlo_session_release(s);
     free(s->out);

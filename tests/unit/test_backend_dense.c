@@ -69,6 +69,20 @@ static void compare(const struct mlo_dense_weights *f, size_t m)
         }
 }
 
+/* What is unpacked is what was packed, turned, with alpha and beta in it. */
+static void try_unpacking(const struct mlo_dense *d, const struct mlo_dense_weights *f)
+{
+    static float own_w[MOST], own_bias[400];
+    mlo_dense_unpack(d, own_w, own_bias);
+    for (size_t j = 0; j < f->n; j++) {
+        bool same = own_bias[j] == (f->bias ? f->beta * f->bias[j * f->bias_step] : 0);
+        for (size_t k = 0; k < f->k; k++)
+            same = same && own_w[j * f->k + k] == f->alpha * f->w[k * f->w_row + j * f->w_col];
+        if (!check(same, "column %zu of %zu x %zu", j, f->k, f->n))
+            return;
+    }
+}
+
 static void try_one(const struct mlo_dense_kernels *kernels, struct mlo_dense_weights f, size_t m)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -78,6 +92,7 @@ static void try_one(const struct mlo_dense_kernels *kernels, struct mlo_dense_we
     mlo_dense_run(d, x, m, y);
     check(y[m * f.n] == 7, "written behind the end");
     compare(&f, m);
+    try_unpacking(d, &f);
     mlo_dense_free(d);
 }
 

@@ -1,0 +1,32 @@
+/* --backend: whether a model runs on the CPU or on a GPU. */
+#ifndef MLO_CMD_BACKEND_H
+#define MLO_CMD_BACKEND_H
+
+#include <mlopsctl/infer.h>
+
+#include "devices.h"
+
+#define MLO_BACKEND_OPTION(args)                                                                             \
+    {                                                                                                        \
+        .name = "backend", .type = MLO_OPT_CHOICE, .arg = "WHICH",                                           \
+        .help = "what computes: cpu, as a rule; cuda, a GPU, exit 7 where it cannot; auto, a GPU where "     \
+                "there is one that can, else the CPU, with the reason",                                      \
+        .offset = offsetof(args, backend), .choices = "auto|cpu|cuda"                                        \
+    }
+
+struct mlo_backend {
+    struct mlo_ctx *ctx;
+    bool wanted, must; /* a GPU; and nothing else */
+    struct mlo_device_probe probe;
+};
+/* word: of the option; NULL: the CPU. MLO_EUNAVAIL: no GPU can be used, and it must. */
+int mlo_backend_find(struct mlo_ctx *ctx, const char *word, struct mlo_backend *ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+/* Puts the plan on it. MLO_EUNAVAIL: the GPU cannot run this model, and it must. */
+int mlo_backend_take(const struct mlo_backend *b, struct mlo_plan *plan, struct mlo_err *err) MLO_MUST_CHECK;
+/* Where the plan is: the name of the GPU, or "cpu". */
+const char *mlo_backend_name(const struct mlo_backend *b, const struct mlo_plan *plan);
+/* After the runs: says what the CPU did in the GPU's place. */
+void mlo_backend_tell(const struct mlo_backend *b, const struct mlo_plan *plan);
+
+#endif

@@ -1,0 +1,63 @@
+/* How a plan's steps become those of a device's program (lower.c, lower_trees.c). */
+#ifndef MLO_INFER_LOWER_H
+#define MLO_INFER_LOWER_H
+
+#include "offload.h"
+
+/* Weights of a plan while they are collected: on the device they are copies. */
+struct mlo_weights {
+    struct mlo_device_weight *list;
+    void **data; /* owned */
+    size_t n, cap, data_cap;
+};
+/* n elements, zeros, for the caller to fill, as the next weight; ret: where a pointer to them goes. */
+int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+
+/* A program while it is made, for one shape of the inputs. */
+struct mlo_lower {
+    const struct mlo_offload *o;
+    const struct mlo_array *shape; /* of each value of the graph, with as many rows as the program has */
+    struct mlo_device_buffer *buffers;
+    struct mlo_device_step *steps;
+    size_t n_buffers, n_steps, buffers_cap, steps_cap;
+    uint32_t *buffer_of; /* of each value; MLO_DEVICE_NO_BUFFER: none yet */
+    uint32_t *sums_of;   /* of each step that ends on the CPU: its sums */
+    size_t at;           /* step */
+    uint32_t weight;     /* its first */
+    struct mlo_err *err; /* memory that is missing */
+    const char *why;     /* what does not fit */
+};
+/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. */
+uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i);
+uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
+uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
+/* NULL: not given. */
+const struct mlo_array *mlo_lower_shape(const struct mlo_lower *l, const struct mlo_step *s, size_t i);
+bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s);
+
+struct mlo_lowering {
+    const struct mlo_op *own; /* a fused operator; NULL: by domain and name */
+    const char *domain, *op;
+    bool begins; /* worth being the first step on the device */
+    bool eager;  /* may be the first where one that is worth it follows */
+    bool ends;   /* makes sums, of which the CPU makes the outputs */
+    /* False: *ret_why. NULL: always. */
+    bool (*fits)(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why);
+    int (*weights)(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
+                   struct mlo_err *err); /* NULL: none */
+    /* False: l->why says what does not fit this shape, or l->err that memory is missing. */
+    bool (*emit)(struct mlo_lower *l, const struct mlo_step *s);
+};
+extern const struct mlo_lowering mlo_lower_regressor, mlo_lower_classifier, mlo_lower_ensemble,
+    mlo_lower_booster;
+
+/* NULL: *ret_why. */
+const struct mlo_lowering *mlo_lowering_find(const struct mlo_plan_graph *g, const struct mlo_step *s,
+                                             const char **ret_why);
+/* The CPU may do it beside the device: it costs little. */
+bool mlo_is_light(const struct mlo_step *s);
+/* It looks at shapes, not at values. */
+bool mlo_is_of_shape(const struct mlo_step *s);
+
+#endif

@@ -1,0 +1,43 @@
+/* A program of a session on a device: made for one shape of the inputs, or for so many rows of them. */
+#ifndef MLO_INFER_OFFLOAD_PROGRAM_H
+#define MLO_INFER_OFFLOAD_PROGRAM_H
+
+#include "lower.h"
+
+struct mlo_program_in { /* a buffer that is put in */
+    size_t value;
+    uint64_t n, each; /* elements; of a row, when the program goes by rows and so does the value */
+    void *fixed;      /* owned: what it always is; NULL: the value of the frame */
+};
+struct mlo_program_out { /* a buffer that is given back */
+    size_t value;        /* MLO_NO_VALUE: sums of a step */
+    size_t step;
+    struct mlo_array shape; /* of all rows */
+    struct mlo_array x;     /* of sums: the shape of the step's input */
+    bool by_rows;
+    float *sums; /* owned: of a step */
+};
+struct mlo_program {
+    struct mlo_array *inputs;   /* their shapes */
+    size_t rows;                /* that it has room for; 0: inputs are as they are */
+    struct mlo_device_run *run; /* NULL: these shapes are the CPU's */
+    struct mlo_program_in *in;
+    struct mlo_program_out *out;
+    size_t n_in, n_out;
+    char why[MLO_WHY]; /* without a run */
+};
+
+/* How many rows a program for n rows gets: 1, 2, 4 ... 64, 96, 128, 192 ... */
+size_t mlo_program_rows(size_t n);
+/* What a run on the CPU has shown: the shape of each value, and in the frame what depends on shapes alone. */
+struct mlo_learned {
+    const struct mlo_array *inputs; /* of the graph */
+    struct mlo_array *shape;        /* of each value; changed */
+    const struct mlo_frame *frame;
+};
+/* A program without a run, and why, when the device cannot do it. Owner of *ret: the caller. */
+int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo_program **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p);
+
+#endif

@@ -1,0 +1,345 @@
+/* Runs of a session on a device: programs by shape, the CPU's part before and after, what goes wrong. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "offload_program.h"
+
+#define PROGRAMS_MAX 16   /* of a session */
+#define AGREES       1e-3 /* of the largest number of an output: how far the device may be from the CPU */
+#define AGREES_TF32  2e-2
+
+struct mlo_offload_programs {
+    struct mlo_program *list[PROGRAMS_MAX]; /* the last used first */
+    struct mlo_device_in *in;
+    struct mlo_device_out *out;
+    size_t in_cap, out_cap;
+};
+
+void mlo_offload_programs_free(struct mlo_session *s)
+{
+    struct mlo_offload_programs *all = s->programs;
+    if (!all)
+        return;
+    for (size_t i = 0; i < PROGRAMS_MAX; i++)
+        mlo_program_free(s->plan->offload, all->list[i]);
+    free(all->in);
+    free(all->out);
+    free(all);
+    s->programs = NULL;
+}
+
+/* ---- finding ---- */
+
+static bool fits(const struct mlo_program *p, const struct mlo_value *in, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_array *a = &in[i].array, *b = &p->inputs[i];
+        bool same = a->dtype == b->dtype && a->rank == b->rank;
+        for (unsigned d = 0; same && d < a->rank; d++)
+            same = d == 0 && p->rows ? mlo_program_rows((size_t)a->dims[0]) == p->rows
+                                     : a->dims[d] == b->dims[d];
+        if (!same || (p->rows && a->dims[0] != in[0].array.dims[0]))
+            return false;
+    }
+    return true;
+}
+
+static struct mlo_program *find(struct mlo_offload_programs *all, const struct mlo_value *in, size_t n)
+{
+    for (size_t i = 0; i < PROGRAMS_MAX && all->list[i]; i++)
+        if (fits(all->list[i], in, n)) {
+            struct mlo_program *p = all->list[i];
+            memmove(all->list + 1, all->list, i * sizeof(struct mlo_program *));
+            return all->list[0] = p;
+        }
+    return NULL;
+}
+
+static void add(struct mlo_session *s, struct mlo_program *p)
+{
+    struct mlo_program **list = s->programs->list;
+    mlo_program_free(s->plan->offload, list[PROGRAMS_MAX - 1]);
+    memmove(list + 1, list, (PROGRAMS_MAX - 1) * sizeof(struct mlo_program *));
+    list[0] = p;
+}
+
+/* ---- a run ---- */
+
+struct run {
+    struct mlo_session *s;
+    const struct mlo_program *p;
+    struct mlo_frame *f;
+    size_t rows; /* of the inputs, when the program goes by rows */
+};
+
+static int run_placed(struct run *r, enum mlo_place place, struct mlo_err *err)
+{
+    const struct mlo_offload *o = r->s->plan->offload;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < o->graph->n_steps; i++)
+        if (o->steps[i].place == place)
+            rc = mlo_step_run(r->s, r->f, &o->graph->steps[i], err);
+    return rc;
+}
+
+static int list_inputs(struct run *r, struct mlo_err *err)
+{
+    struct mlo_offload_programs *all = r->s->programs;
+    int rc = mlo_grow(&all->in, &all->in_cap, r->p->n_in + 1, sizeof *all->in, err);
+    for (size_t i = 0; rc == 0 && i < r->p->n_in; i++) {
+        const struct mlo_program_in *in = &r->p->in[i];
+        const struct mlo_array *a = &r->f->values[in->value].array;
+        uint64_t n = in->each ? in->each * r->rows : in->n;
+        if (!in->fixed && a->n != n)
+            rc = mlo_fail(err, MLO_EUNAVAIL, "a value is of another size than in the first run");
+        all->in[i] = (struct mlo_device_in){in->fixed ? in->fixed : a->data, n};
+    }
+    return rc;
+}
+
+static struct mlo_array rows_now(const struct run *r, const struct mlo_program_out *out, struct mlo_array a)
+{
+    if (out->by_rows) {
+        a.n = a.n / r->p->rows * r->rows;
+        a.dims[0] = (int64_t)r->rows;
+    }
+    return a;
+}
+
+static int list_outputs(struct run *r, struct mlo_err *err)
+{
+    struct mlo_offload_programs *all = r->s->programs;
+    int rc = mlo_grow(&all->out, &all->out_cap, r->p->n_out + 1, sizeof *all->out, err);
+    for (size_t i = 0; rc == 0 && i < r->p->n_out; i++) {
+        const struct mlo_program_out *out = &r->p->out[i];
+        struct mlo_array a = rows_now(r, out, out->shape);
+        struct mlo_value *v = out->sums ? NULL : &r->f->values[out->value];
+        rc = v ? mlo_value_new(r->s, v, a.dtype, a.dims, a.rank, err) : 0;
+        all->out[i] = (struct mlo_device_out){v ? v->array.data : out->sums, a.n};
+    }
+    return rc;
+}
+
+/* Trees on the CPU look at the shape of their input, whose numbers are on the device. */
+static int finish_sums(struct run *r, const struct mlo_program_out *out, struct mlo_err *err)
+{
+    const struct mlo_step *step = &r->s->plan->offload->graph->steps[out->step];
+    struct mlo_value *x = &r->f->values[step->in[0]];
+    if (x->kind == MLO_KIND_UNKNOWN)
+        *x = (struct mlo_value){.kind = MLO_KIND_ARRAY, .array = rows_now(r, out, out->x)};
+    return mlo_step_finish(r->s, r->f, step, out->sums, err);
+}
+
+/* *ret_status: of the device; what went wrong on the CPU is the result. */
+static int run_program(struct run *r, int *ret_status, char *reason, struct mlo_err *err)
+{
+    struct mlo_offload_programs *all = r->s->programs;
+    const struct mlo_device_api *api = r->s->plan->offload->opts.api;
+    int rc = run_placed(r, MLO_PLACE_BEFORE, err);
+    if (rc == 0)
+        rc = list_inputs(r, err);
+    if (rc == 0)
+        rc = list_outputs(r, err);
+    if (rc != 0)
+        return rc;
+    *ret_status = api->program_run(r->p->run, all->in, all->out, reason);
+    if (*ret_status != MLO_DEVICE_OK)
+        return 0;
+    for (size_t i = 0; rc == 0 && i < r->p->n_out; i++)
+        rc = r->p->out[i].sums ? finish_sums(r, &r->p->out[i], err) : 0;
+    return rc == 0 ? run_placed(r, MLO_PLACE_AFTER, err) : rc;
+}
+
+/* ---- what goes wrong ---- */
+
+/* A device that failed once is not asked again; one that is only full may serve other shapes. */
+static void note_failure(struct mlo_session *s, struct mlo_program *p, int status, const char *reason)
+{
+    struct mlo_offload *o = s->plan->offload;
+    bool is_full = status == MLO_DEVICE_MEMORY;
+    snprintf(p->why, sizeof p->why, "%s: %s",
+             status == MLO_DEVICE_LOST ? "the device is lost"
+             : is_full                 ? "the device's memory is full"
+                                       : "the device failed",
+             reason);
+    o->opts.api->program_free(mlo_steal(&p->run));
+    mlo_offload_blame(o, !is_full, p->why);
+}
+
+/* The CPU's turn, or an error. */
+static int leave_it(struct mlo_session *s, const char *why, struct mlo_err *err)
+{
+    struct mlo_offload *o = s->plan->offload;
+    mlo_offload_blame(o, false, why);
+    if (o->opts.must) {
+        mlo_fail(err, MLO_EUNAVAIL, "the model cannot be run on the device: %s", why);
+        return mlo_hint(err, "--backend auto takes the CPU where the device cannot");
+    }
+    pthread_mutex_lock(&o->lock);
+    o->state.cpu_runs++;
+    pthread_mutex_unlock(&o->lock);
+    return 0;
+}
+
+static int run_once(struct mlo_session *s, struct mlo_program *p, const struct mlo_value *in,
+                    struct mlo_value *out, bool *ret_done, struct mlo_err *err)
+{
+    const struct mlo_graph *g = s->plan->graph->graph;
+    struct run r = {.s = s, .p = p, .rows = p->rows ? (size_t)in[0].array.dims[0] : 0};
+    char reason[MLO_DEVICE_REASON] = "";
+    int status = MLO_DEVICE_OK, rc = mlo_session_frame(s, in, g->n_inputs, &r.f, err);
+    if (rc != 0)
+        return rc;
+    rc = run_program(&r, &status, reason, err);
+    *ret_done = rc == 0 && status == MLO_DEVICE_OK;
+    for (size_t i = 0; *ret_done && i < g->n_outputs; i++)
+        mlo_value_share(&out[i], &r.f->values[g->outputs[i]]);
+    mlo_frame_give(s, r.f);
+    if (status != MLO_DEVICE_OK)
+        note_failure(s, p, status, reason);
+    return rc;
+}
+
+/* ---- the first run of a shape ---- */
+
+static void note_shapes(const struct mlo_frame *f, const struct mlo_step *step, struct mlo_array *shape)
+{
+    for (size_t i = 0; i < step->n_out; i++)
+        if (step->out[i] != MLO_NO_VALUE && f->values[step->out[i]].kind == MLO_KIND_ARRAY) {
+            shape[step->out[i]] = f->values[step->out[i]].array;
+            shape[step->out[i]].data = NULL;
+        }
+}
+
+/* What depends on shapes alone stays in the frame: some of it goes to the device as it is. */
+static void drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step)
+{
+    for (size_t i = 0; i < step->n_dead; i++)
+        if (s->plan->offload->places[step->dead[i]] != MLO_PLACE_SHAPE)
+            mlo_value_drop(s, &f->values[step->dead[i]]);
+}
+
+static int run_on_cpu(struct mlo_session *s, struct mlo_frame *f, struct mlo_array *shape,
+                      struct mlo_err *err)
+{
+    const struct mlo_plan_graph *g = s->plan->graph;
+    int rc = 0;
+    for (size_t i = 0; i < g->graph->n_values; i++)
+        if (f->values[i].kind == MLO_KIND_ARRAY)
+            shape[i] = f->values[i].array;
+    for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
+        rc = mlo_step_run(s, f, &g->steps[i], err);
+        if (rc == 0)
+            note_shapes(f, &g->steps[i], shape);
+        drop_dead(s, f, &g->steps[i]);
+    }
+    return rc;
+}
+
+/* How far the floats of b are from those of a, in parts of the largest of a; no number fits to a number. */
+static double distance(const struct mlo_array *a, const struct mlo_array *b)
+{
+    const float *x = a->data, *y = b->data;
+    double most = 1e-6, off = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        double d = x[i] == y[i] || (isnan(x[i]) && isnan(y[i])) ? 0 : fabs((double)x[i] - (double)y[i]);
+        off = d > off || isnan(d) ? (isnan(d) ? (double)INFINITY : d) : off;
+        most = isfinite(x[i]) && fabs((double)x[i]) > most ? fabs((double)x[i]) : most;
+    }
+    return off / most;
+}
+
+static bool agree(const struct mlo_session *s, const struct mlo_value *cpu, const struct mlo_value *device,
+                  struct mlo_program *p)
+{
+    double most = s->plan->offload->opts.tf32 ? AGREES_TF32 : AGREES;
+    for (size_t i = 0; i < s->plan->n_outputs; i++) {
+        const struct mlo_array *a = &cpu[i].array, *b = &device[i].array;
+        bool is_float = cpu[i].kind == MLO_KIND_ARRAY && a->dtype == MLO_DT_F32;
+        bool alike = cpu[i].kind == device[i].kind && (!is_float || mlo_array_same_shape(a, b));
+        double off = !alike ? (double)INFINITY : is_float ? distance(a, b) : 0;
+        if (off > most) {
+            snprintf(p->why, sizeof p->why,
+                     "what the device answers is not what the CPU does: output '%.64s' is off by %.2g",
+                     s->plan->outputs[i].name, off);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* p has been run on the CPU, which said `cpu`: does the device say the same? */
+static int try_program(struct mlo_session *s, struct mlo_program *p, const struct mlo_value *in,
+                       const struct mlo_value *cpu, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_value *out = mlo_calloc(s->plan->n_outputs + 1, sizeof *out, err);
+    bool done = false;
+    int rc = out ? run_once(s, p, in, out, &done, err) : err->code;
+    if (done && !agree(s, cpu, out, p))
+        s->plan->offload->opts.api->program_free(mlo_steal(&p->run));
+    for (size_t i = 0; out && i < s->plan->n_outputs; i++)
+        mlo_value_drop(s, &out[i]);
+    return rc;
+}
+
+/* What the CPU says goes to out, as for any run: then *ret_done, unless the device must answer. */
+static int learn(struct mlo_session *s, const struct mlo_value *in, struct mlo_program **ret,
+                 struct mlo_err *err)
+{
+    const struct mlo_graph *g = s->plan->graph->graph;
+    MLO_AUTOFREE struct mlo_array *shape = mlo_calloc(g->n_values + 1, sizeof *shape, err);
+    MLO_AUTOFREE struct mlo_array *inputs = mlo_calloc(g->n_inputs + 1, sizeof *inputs, err);
+    MLO_AUTOFREE struct mlo_value *cpu = mlo_calloc(g->n_outputs + 1, sizeof *cpu, err);
+    struct mlo_frame *f = NULL;
+    struct mlo_program *p = NULL;
+    int rc = shape && inputs && cpu ? mlo_session_frame(s, in, g->n_inputs, &f, err) : err->code;
+    for (size_t i = 0; rc == 0 && i < g->n_inputs; i++)
+        inputs[i] = in[i].array;
+    if (rc == 0)
+        rc = run_on_cpu(s, f, shape, err);
+    if (rc == 0)
+        rc = mlo_program_make(s->plan->offload, &(struct mlo_learned){inputs, shape, f}, &p, err);
+    for (size_t i = 0; rc == 0 && i < g->n_outputs; i++)
+        mlo_value_share(&cpu[i], &f->values[g->outputs[i]]);
+    if (f)
+        mlo_frame_give(s, f);
+    if (rc == 0 && p->run)
+        rc = try_program(s, p, in, cpu, err);
+    for (size_t i = 0; cpu && i < g->n_outputs; i++)
+        mlo_value_drop(s, &cpu[i]);
+    if (rc != 0) {
+        mlo_program_free(s->plan->offload, p);
+        return rc;
+    }
+    add(s, p);
+    *ret = p;
+    return 0;
+}
+
+/* ---- all ---- */
+
+int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const struct mlo_value **ret_out,
+                    bool *ret_done, struct mlo_err *err)
+{
+    struct mlo_offload *o = s->plan->offload;
+    if (!s->programs)
+        s->programs = mlo_calloc(1, sizeof *s->programs, err);
+    if (!s->programs)
+        return err->code;
+    if (mlo_offload_broken(o))
+        return leave_it(s, o->state.why, err);
+    struct mlo_program *p = find(s->programs, in, s->plan->n_inputs);
+    int rc = p ? 0 : learn(s, in, &p, err);
+    if (rc == 0 && p->run)
+        rc = run_once(s, p, in, s->out, ret_done, err);
+    if (rc != 0)
+        return rc;
+    if (!*ret_done)
+        return leave_it(s, p->why, err);
+    pthread_mutex_lock(&o->lock);
+    o->state.runs++;
+    pthread_mutex_unlock(&o->lock);
+    *ret_out = s->out;
+    return 0;
+}

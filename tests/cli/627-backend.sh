@@ -1,0 +1,69 @@
+#!/bin/sh
+# --backend: models on a device that is this CPU (tests/fakes/device.c): the same answers, and each way in which it can fail.
+. "${0%/*}/lib.sh"
+fakes=$R/tests/fakes models=$G/onnx/pipelines rows=$G/predict
+if ! command -v cc >/dev/null; then skip_all 'no C compiler'; fi
+mkdir plugins driver
+cc -shared -fPIC -o driver/libcuda.so.1 "$fakes/libcuda.c" &&
+    cc -O1 -D_GNU_SOURCE -shared -fPIC -I "$R/include" -o plugins/mlopsctl-cuda.so "$fakes/device.c" -lm || exit 1
+chmod 755 plugins/mlopsctl-cuda.so
+export LD_LIBRARY_PATH="$PWD/driver" MLOPSCTL_PLUGINS="$PWD/plugins"
+
+# on NAME BACKEND [VARIABLE=VALUE...]: predicts the rows of that name into `out`, what is said into `err`; programs and runs are in `log`
+on()
+{
+    (
+        name=$1 backend=$2
+        shift 2
+        rm -f log
+        [ $# -eq 0 ] || export "$@"
+        export FAKE_DEVICE_LOG=log
+        mlopsctl predict "$models/$name/model.onnx" "$rows/$name.csv" --backend "$backend" --threads 1 >out 2>err
+    )
+}
+# same NAME PROGRAM: the GPU runs this program, and answers what the CPU does
+same()
+{
+    on "$1" cpu && mv out cpu && on "$1" cuda && cmp cpu out && grep -qx "program $2" log && grep -q '^run$' log && ! grep -q 'the CPU computed' err
+}
+
+test_expect 'trees of three classes' 'same boosting-3 trees'
+test_expect 'trees of a regressor' 'same boosting-regressor trees'
+test_expect 'columns that the CPU prepares, trees on the GPU' 'same columns-forest trees'
+test_expect 'XGBoost, by way of ONNX' 'same xgboost trees'
+test_expect 'a network behind a scaler' 'same mlp "scale dense dense"'
+test_expect 'nobody asks for a GPU: nothing is opened' '
+    on mlp cpu && ! test -e log && mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" >plain 2>/dev/null && cmp plain out && ! test -e log
+'
+test_expect 'rows in several programs: whole batches, and what is left' '
+    mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" >cpu 2>/dev/null && FAKE_DEVICE_LOG=log2 mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --backend cuda --batch 7 --threads 1 >out &&
+    cmp cpu out && [ "$(grep -c program log2)" -ge 2 ]
+'
+
+# falls BACKEND TEXT: the CPU answers, and the reason is told
+falls() { cmp cpu out && grep -q "$1" err || { cat err; false; }; }
+on mlp cpu && mv out cpu
+test_expect 'auto: a model that no device can run, and which node it is' '
+    on svc cpu && mv out other && on svc auto && cmp other out && grep -q "the CPU computes: node .SVMc. (SVMClassifier): the device has no such operator" err && ! test -e log
+'
+test_expect 'cuda: the same is exit 7' 'on svc cuda; [ $? -eq 7 ] && grep -q "cannot run this model: node .SVMc." err && ! test -s out'
+test_expect 'auto: a device that is lost between two runs' 'on mlp auto FAKE_DEVICE_LOST=2 && falls "the device is lost: it fell off the bus"'
+test_expect 'auto: a device that is lost in the first run' 'on mlp auto FAKE_DEVICE_LOST=0 && falls "the device is lost: it fell off the bus" && [ "$(grep -c lost log)" -eq 1 ]'
+test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_LOST=2; [ $? -eq 7 ] && grep -q "the device is lost: it fell off the bus" err'
+test_expect 'auto: memory for small programs alone' 'on mlp auto FAKE_DEVICE_FULL=2000 && falls "the device.s memory is full"'
+test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_FULL=2000; [ $? -eq 7 ] && grep -q "memory is full: [0-9]* bytes are not there" err'
+test_expect 'auto: no memory for the weights' 'on mlp auto FAKE_DEVICE_NO_WEIGHTS=1 && falls "the CPU computes: the weights do not get to the device: out of memory"'
+test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_NO_WEIGHTS=1; [ $? -eq 7 ]'
+test_expect 'auto: a device that computes something else is not believed' 'on mlp auto FAKE_DEVICE_WRONG=1 && falls "what the device answers is not what the CPU does: output .* is off by"'
+test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_WRONG=1; [ $? -eq 7 ] && grep -q "not what the CPU does" err'
+test_expect 'auto: no plugin' 'on mlp auto MLOPSCTL_PLUGINS="$PWD/driver" && falls "the CPU computes: the plugin mlopsctl-cuda.so is not installed"'
+test_expect 'cuda: an old driver is exit 7' 'on mlp cuda FAKE_CUDA_VERSION=12040; [ $? -eq 7 ] && grep -q "too old" err'
+
+test_expect 'an encoder is one program; bench says that it ran on a GPU' '
+    FAKE_DEVICE_LOG=log3 mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --duration 10ms --warmup 1ms --json >out 2>err &&
+    [ "$(grep -c program log3)" -eq 1 ] && grep -q "gather gather add gather add norm dense dense dense attention of parts dense norm" log3 && jq -e ".backend == \"This CPU\"" out
+'
+test_expect 'samples of a bundle answer on the GPU as they did on the CPU' '
+    cp "$models/mlp/model.onnx" . && mlopsctl pack model.onnx -t m:1 --samples "$rows/mlp.csv" >/dev/null 2>&1 && FAKE_DEVICE_LOG=log4 mlopsctl verify m:1 --run --backend cuda && grep -q run log4
+'
+test_done
