@@ -1,13 +1,8 @@
 /*
  * The report as one page: no network, no script needed to read it, the same bytes for the same report. The
  * verdict comes first, then what was compared, one table, and the columns in full.
- *
- * All that comes from the data goes through mlo_spell_*. Should that ever fail to hold something back, the
- * page's own policy lets nothing run but the one script whose hash it names.
  */
 #include <string.h>
-
-#include <mlopsctl/base/text.h>
 
 #include "html.h"
 
@@ -18,47 +13,14 @@
 #define DETAILS_MAX       ((size_t)100)
 #define OPEN_MAX          ((size_t)5) /* of them open at once */
 
-/* ---- head ---- */
-
-static int put_hash(struct mlo_str *out, const char *text, struct mlo_err *err)
-{
-    struct mlo_digest d;
-    int rc = mlo_sha256(text, strlen(text), &d, err);
-    mlo_str_add(out, "'sha256-");
-    if (rc == 0)
-        rc = mlo_base64_add(out, d.b, sizeof d.b, err);
-    mlo_str_add(out, "'");
-    return rc;
-}
-
-static int put_head(struct mlo_str *out, struct mlo_err *err)
-{
-    mlo_str_add(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>"
-                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src ");
-    int rc = put_hash(out, mlo_html_style, err);
-    mlo_str_add(out, "; script-src ");
-    if (rc == 0)
-        rc = put_hash(out, mlo_html_script, err);
-    mlo_str_add(out, "\"/>\n<title>Drift report</title><style>");
-    mlo_str_add(out, mlo_html_style);
-    mlo_str_add(out, "</style></head>\n");
-    return rc;
-}
-
 /* ---- verdict and facts ---- */
 
 static void put_verdict(struct mlo_str *out, const struct mlo_drift_report *r)
 {
     bool drift = r->verdict == MLO_VERDICT_DRIFT;
-    char first[2] = {r->sentence[0], '\0'};
-    if (*first >= 'a' && *first <= 'z')
-        *first = (char)(*first - 'a' + 'A');
-    mlo_str_addf(out, "<body><header class=\"%s\"><h1><span aria-hidden=\"true\">%s</span> ",
-                 drift ? "a" : "s", drift ? "\u25b2" : "\u2713");
-    mlo_spell_markup(out, first);
-    mlo_spell_markup(out, *first ? r->sentence + 1 : "");
-    mlo_str_addf(out, "</h1><p>Exit status %d.</p></header>\n<main>", drift ? 1 : 0);
+    mlo_html_verdict_begin(out, drift ? "a" : "s", drift ? "\u25b2" : "\u2713", r->sentence);
+    mlo_str_addf(out, "<p>Exit status %d.</p>", drift ? 1 : 0);
+    mlo_html_verdict_end(out);
 }
 
 static void put_side(struct mlo_str *out, const char *title, const char *name, uint64_t rows, uint64_t ragged)
@@ -249,12 +211,13 @@ static void put_details(struct mlo_str *out, const struct mlo_drift_report *r, c
 
 int mlo_drift_html(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)
 {
+    static const struct mlo_html_page page = {"Drift report", mlo_drift_style, mlo_drift_script};
     MLO_AUTOSTR struct mlo_str columns;
     mlo_str_init(&columns, out->max);
     size_t full = put_columns(&columns, r);
     int rc = mlo_str_check(&columns, err);
     if (rc == 0)
-        rc = put_head(out, err);
+        rc = mlo_html_begin(out, &page, err);
     if (rc != 0)
         return rc;
     put_verdict(out, r);
@@ -264,8 +227,6 @@ int mlo_drift_html(const struct mlo_drift_report *r, struct mlo_str *out, struct
     put_table(out, r, full);
     put_details(out, r, &columns, full);
     mlo_html_method(out, r);
-    mlo_str_add(out, "</main><footer>mlopsctl " MLO_VERSION "</footer><script>");
-    mlo_str_add(out, mlo_html_script);
-    mlo_str_add(out, "</script></body></html>\n");
+    mlo_html_end(out, &page);
     return mlo_str_check(out, err);
 }

@@ -3,12 +3,13 @@
 #ifndef MLO_DRIFT_HTML_H
 #define MLO_DRIFT_HTML_H
 
+#include <mlopsctl/html.h>
+
 #include "internal.h"
-#include "spell.h"
 
 /* ---- html_assets.c: neither holds '<' or '&', so that the page is well-formed XML too ---- */
 
-extern const char mlo_html_style[], mlo_html_script[];
+extern const char mlo_drift_style[], mlo_drift_script[];
 
 /* ---- html_look.c: state in a word, a symbol and a hue ---- */
 

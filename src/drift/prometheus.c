@@ -5,8 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+#include <mlopsctl/html.h>
+
 #include "internal.h"
-#include "spell.h"
 
 static const struct mlo_spelling label_value[] = {{'\\', "\\\\"}, {'"', "\\\""}, {'\n', "\\n"}, {0}};
 

@@ -1,12 +1,10 @@
-/* See spell.h. */
-#include "spell.h"
+/* Texts and numbers as reports spell them. */
+#include <mlopsctl/html.h>
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <mlopsctl/base/text.h>
 
 void mlo_spell_short(struct mlo_str *out, const char *s, size_t n)
 {
