@@ -369,4 +369,41 @@ int mlo_compare_kept(const struct mlo_measured *a, const struct mlo_measured *b,
                      const struct mlo_compare_opts *o, struct mlo_compared *ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- pages: reports of one file (html.h) ---- */
+
+struct mlo_page_case { /* a batch; what is NULL is left out */
+    size_t batch;
+    const struct mlo_measured *measured;
+    const struct mlo_times *before; /* what it was compared with */
+    const struct mlo_compared *compared;
+    const struct mlo_explained *explained;
+};
+struct mlo_bench_page {
+    const struct mlo_bench_result *result; /* model, machine, load, time */
+    const char *against;                   /* what the cases were compared with */
+    enum mlo_gate gate;                    /* of all of them */
+    const struct mlo_limits *limits;       /* when something is explained */
+    const struct mlo_page_case *cases;
+    size_t n;
+};
+int mlo_bench_html(const struct mlo_bench_page *p, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+
+struct mlo_history_point {
+    int64_t run, time_ns;
+    const char *commit; /* NULL */
+    double p50_ns, p99_ns;
+    double change; /* after / before, where a change was found; else 0 */
+};
+struct mlo_history_line { /* of one batch, oldest first */
+    size_t batch, n;
+    const struct mlo_history_point *points;
+};
+struct mlo_history_page {
+    const struct mlo_bench_result *like; /* model, machine and load of the runs */
+    const struct mlo_history_line *lines;
+    size_t n;
+};
+int mlo_history_html(const struct mlo_history_page *p, struct mlo_str *out,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+
 #endif

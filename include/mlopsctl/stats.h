@@ -307,6 +307,8 @@ void mlo_times_merge(struct mlo_times *t, const struct mlo_times *other);
 void mlo_times_put(struct mlo_times *t, size_t bucket, uint64_t count);
 uint64_t mlo_times_at(const struct mlo_times *t, uint64_t rank);  /* 1 the shortest, n the longest */
 uint64_t mlo_times_quantile(const struct mlo_times *t, double q); /* 0 when empty */
+/* How many were at most this long, to the width of a bucket. */
+uint64_t mlo_times_up_to(const struct mlo_times *t, uint64_t ns);
 
 /* The smallest n of which, when `tolerated` are above a bound, the bound is above quantile q with this
  * confidence (0.99, 0: 459 for q = 0.99, as MLPerf's early stopping has it). */

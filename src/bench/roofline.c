@@ -124,17 +124,26 @@ static struct make_up make_up_of(const struct mlo_explained *e, enum mlo_bound b
     return ns > 0 ? (struct make_up){m.products / ns, m.weights / ns, m.trees / ns} : m;
 }
 
-#define NEAR 0.6 /* of the limit: what is above is well used */
+#define NEAR 0.6 /* of the limit: well used */
+#define FAR  0.2 /* the limit is not what it is about */
+
+/* Behind "...: ", what would help. */
+static void say_help(struct mlo_explained *e, double of_limit, const char *at_limit)
+{
+    if (of_limit >= NEAR)
+        add(e, "%s", at_limit);
+    else if (of_limit >= FAR)
+        add(e, "the kernels leave room, up to %.1f times", 1 / of_limit);
+    else
+        add(e, "what such steps cost whatever they do is more, and more rows a request help");
+}
 
 static void say_compute(struct mlo_explained *e, double share, double of_limit, const struct make_up *m)
 {
     add(e, "%.0f %% of the time is %s at %.2f of what %s can do: ", 100 * share,
         m->products > 0.5 ? "multiplication" : "arithmetic", of_limit,
         e->threads > 1 ? "the threads" : "one core");
-    if (of_limit >= NEAR)
-        add(e, "only more cores%s or smaller types help", e->threads > 1 ? ", fewer operations" : "");
-    else
-        add(e, "the kernels leave room, up to %.1f times", 1 / of_limit);
+    say_help(e, of_limit, "only more cores or smaller types help");
 }
 
 static void say_reading(struct mlo_explained *e, enum mlo_bound bound, double share, double of_limit,
@@ -143,12 +152,19 @@ static void say_reading(struct mlo_explained *e, enum mlo_bound bound, double sh
     const char *what = m->trees > 0.5 ? "trees" : m->weights > 0.5 ? "weights" : "values";
     add(e, "%.0f %% of the time is reading %s from %s%s at %.2f of what it can give: ", 100 * share, what,
         bound == MLO_BOUND_MEMORY ? "" : "the ", mlo_bound_name(bound), of_limit);
-    if (of_limit < NEAR)
-        add(e, "the kernels leave room, up to %.1f times", 1 / of_limit);
-    else if (m->trees > 0.5)
-        add(e, "fewer or smaller trees help");
+    say_help(e, of_limit,
+             m->trees > 0.5     ? "only more cores or smaller trees help"
+             : m->weights > 0.5 ? "more rows a request or smaller types help"
+                                : "only smaller types help");
+}
+
+static void say_steps(struct mlo_explained *e, double share, size_t n)
+{
+    if (n == 1)
+        add(e, "%.0f %% of the time is a step with next to nothing to do: ", 100 * share);
     else
-        add(e, m->weights > 0.5 ? "more rows a request or smaller types help" : "smaller types help");
+        add(e, "%.0f %% of the time are %zu steps with next to nothing to do: ", 100 * share, n);
+    add(e, "what they cost whatever they do counts, and more rows a request help");
 }
 
 static void say_bound(struct mlo_explained *e, enum mlo_bound bound)
@@ -159,11 +175,7 @@ static void say_bound(struct mlo_explained *e, enum mlo_bound bound)
     if (bound == MLO_BOUND_COMPUTE)
         say_compute(e, share, of_limit, &m);
     else if (bound == MLO_BOUND_STEP)
-        add(e,
-            "%.0f %% of the time are %zu steps with so little to do that calling them costs more: more rows "
-            "a "
-            "request help",
-            100 * share, b->n);
+        say_steps(e, share, b->n);
     else if (bound == MLO_BOUND_WAKE)
         add(e,
             "%.0f %% of the time are products so short that waking threads for them costs more: fewer "

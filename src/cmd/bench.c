@@ -99,6 +99,12 @@ static const struct mlo_opt opts_table[] = {
      .help = "show how long each step takes, which limit of the machine it runs into, and what removing that "
              "would give",
      .offset = offsetof(struct mlo_bench_args, explain)},
+    {.name = "html",
+     .type = MLO_OPT_STRING,
+     .arg = "FILE",
+     .help = "write a report of one file for a browser, too",
+     .offset = offsetof(struct mlo_bench_args, html),
+     .flags = MLO_OPTF_FILE},
     {.name = "calibrate",
      .type = MLO_OPT_FLAG,
      .help = "measure the machine's limits again for --explain, instead of those kept from the first time",
@@ -233,6 +239,8 @@ static int bench_batches(struct mlo_bench *b, const struct mlo_bench_who *who,
         rc = mlo_bench_put_machine(b, err);
     if (rc == 0)
         rc = mlo_bench_put_explained(b, err);
+    if (rc == 0 && b->args->html)
+        rc = mlo_bench_write_page(b, c, n, err);
     for (size_t i = 0; i < b->n_batches; i++)
         mlo_compared_release(&c[i]);
     return rc;
@@ -417,7 +425,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"how fast is it", "mlopsctl bench model.onnx --batch 1,8,64"},
     {"keep that as what later runs are held against", "mlopsctl bench model.onnx --save-baseline native"},
-    {"what holds it back", "mlopsctl bench model.onnx --explain"},
+    {"what holds it back", "mlopsctl bench model.onnx --explain --html report.html"},
     {0},
 };
 

@@ -13,7 +13,7 @@
 struct mlo_bench_args {
     const char *backend;
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target, *wrap;
-    const char *precision;
+    const char *precision, *html;
     uint64_t callers, duration, warmup, seed, threads;
     double rate, tolerance;
     bool no_record, force, history, explain, calibrate, answer;
@@ -121,6 +121,14 @@ int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
                       const struct mlo_measured *m, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_page.c: --html ---- */
+
+/* c: of the first n cases what they were compared with. */
+int mlo_bench_write_page(const struct mlo_bench *b, const struct mlo_compared *c, size_t n,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_bench_write_history(const struct mlo_bench *b, const struct mlo_history_line *lines, size_t n,
+                            struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_history.c ---- */
 

@@ -15,14 +15,16 @@ struct point {
     int64_t run, time_ns;
     char commit[13];
     size_t batch;
-    double p50_ns, steady_ns; /* as measured; by the speed that the machine has as a rule */
-    double speed;             /* median of the control loop */
+    double p50_ns, p99_ns, steady_ns; /* as measured; by the speed that the machine has as a rule */
+    double speed;                     /* median of the control loop */
 };
 struct history {
     struct mlo_bench *b;
     struct mlo_workspace *ws;
     struct point *points;
     size_t n, cap;
+    struct mlo_history_line lines[MLO_BENCH_BATCHES]; /* for the page: of the first n_lines batches */
+    size_t n_lines;
 };
 
 static double median_of(const double *x, size_t n, double *scratch)
@@ -44,6 +46,7 @@ static int add_case(struct history *h, const struct mlo_run_row *row, const stru
     struct point p = {.run = row->id, .time_ns = row->started_ns, .batch = c->batch};
     snprintf(p.commit, sizeof p.commit, "%s", row->git_commit ? row->git_commit : "");
     p.p50_ns = (double)mlo_times_quantile(&m->times, 0.5);
+    p.p99_ns = (double)mlo_times_quantile(&m->times, 0.99);
     p.speed = median_of(m->controls, n, scratch);
     p.steady_ns = median_of(m->medians, n, scratch);
     h->points[h->n++] = p;
@@ -100,27 +103,59 @@ static const struct mlo_change_point *change_at(const struct mlo_change_point *c
     return NULL;
 }
 
+static struct mlo_history_point page_point(const struct point *p, const struct mlo_change_point *change)
+{
+    return (struct mlo_history_point){.run = p->run,
+                                      .time_ns = p->time_ns,
+                                      .commit = *p->commit ? p->commit : NULL,
+                                      .p50_ns = p->p50_ns,
+                                      .p99_ns = p->p99_ns,
+                                      .change = change ? change->after / change->before : 0};
+}
+
+/* The points of one batch. mine, x: room for all points. Returns how many. */
+static size_t points_of(const struct history *h, size_t batch, const struct point **mine, double *x,
+                        double *ret_most)
+{
+    size_t n = 0;
+    *ret_most = 1;
+    for (size_t i = 0; i < h->n; i++)
+        if (h->points[i].batch == batch) {
+            x[n] = h->points[i].steady_ns / h->points[i].speed;
+            *ret_most = fmax(*ret_most, h->points[i].p50_ns);
+            mine[n++] = &h->points[i];
+        }
+    return n;
+}
+
 /* Times over the machine's speed then, so that a slower machine is no change of the model. */
 static int put_batch(struct history *h, size_t batch, struct mlo_err *err)
 {
     static const struct mlo_change_opts usual = {WINDOW, CHANGE_P, CHANGE_MIN};
-    MLO_AUTOFREE struct point *mine = mlo_calloc(h->n + 1, sizeof *mine, err);
+    MLO_AUTOFREE const struct point **mine = mlo_calloc(h->n + 1, sizeof(struct point *), err);
     MLO_AUTOFREE double *x = mine ? mlo_calloc(h->n + 1, sizeof *x, err) : NULL;
     MLO_AUTOFREE struct mlo_change_point *changes = x ? mlo_calloc(h->n + 1, sizeof *changes, err) : NULL;
-    size_t n = 0, n_changes = 0;
-    double most = 1;
-    if (!changes)
+    struct mlo_history_point *page = changes ? mlo_calloc(h->n + 1, sizeof *page, err) : NULL;
+    size_t n_changes = 0;
+    double most;
+    if (!page)
         return err->code;
-    for (size_t i = 0; i < h->n; i++)
-        if (h->points[i].batch == batch) {
-            x[n] = h->points[i].steady_ns / h->points[i].speed;
-            most = fmax(most, h->points[i].p50_ns);
-            mine[n++] = h->points[i];
-        }
+    size_t n = points_of(h, batch, mine, x, &most);
+    h->lines[h->n_lines++] = (struct mlo_history_line){batch, n, page};
     int rc = mlo_change_points(x, n, &usual, changes, &n_changes, err);
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        put_point(h->b->ctx->report, &mine[i], most, change_at(changes, n_changes, i));
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const struct mlo_change_point *change = change_at(changes, n_changes, i);
+        put_point(h->b->ctx->report, mine[i], most, change);
+        page[i] = page_point(mine[i], change);
+    }
     return rc;
+}
+
+static void release(struct history *h)
+{
+    for (size_t i = 0; i < h->n_lines; i++)
+        free((void *)(uintptr_t)h->lines[i].points);
+    free(h->points);
 }
 
 int mlo_bench_history(struct mlo_bench *b, struct mlo_err *err)
@@ -139,6 +174,8 @@ int mlo_bench_history(struct mlo_bench *b, struct mlo_err *err)
     for (size_t i = 0; rc == 0 && i < b->n_batches; i++)
         rc = put_batch(&h, b->batches[i], err);
     mlo_workspace_close(&ws);
-    free(h.points);
+    if (rc == 0 && b->args->html)
+        rc = mlo_bench_write_history(b, h.lines, h.n_lines, err);
+    release(&h);
     return rc;
 }

@@ -45,23 +45,28 @@ static uint64_t questions_of(const struct mlo_tree_group *g)
     return g->depth ? (uint64_t)g->n << g->depth : g->first_step[g->n];
 }
 
+/* Ranking looks at the pivots of a column and then at one step of its limits. */
+#define RANK_BYTES (2 * MLO_RANK_STEP * sizeof(float))
+
 /* For so many rows: `reads` by the kernels of backend.h, which go through whole trees or walk them. */
 static void cost_of_trees(const struct mlo_trees *t, uint64_t rows, struct mlo_node_cost *ret)
 {
-    uint64_t blocks = (rows + MLO_RANK_ROWS - 1) / MLO_RANK_ROWS, questions = 0, steps = 0;
-    for (size_t i = 0; i < t->n_groups; i++)
+    uint64_t blocks = (rows + MLO_RANK_ROWS - 1) / MLO_RANK_ROWS, questions = 0, steps = 0, ranks = 0;
+    for (size_t i = 0; i < t->n_groups; i++) {
         questions += questions_of(&t->groups[i]);
+        ranks += t->groups[i].n_columns;
+    }
     for (size_t i = 0; i < t->n; i++)
         steps += t->depths[i];
     ret->flops = ret->reads = ret->weights = 0;
     if (t->n_groups == 0) {
         ret->reads = rows * steps * (sizeof(struct mlo_tree_node_f32) + sizeof(float));
     } else if (rows == 1) {
-        ret->reads = t->n * 2 * MLO_RANK_ROWS;
-        ret->weights = ret->reads;
+        ret->weights = t->n * 2 * MLO_RANK_ROWS;
+        ret->reads = ret->weights + ranks * RANK_BYTES;
     } else {
         ret->weights = questions * (sizeof(struct mlo_tree_question) + sizeof(float));
-        ret->reads = blocks * (questions * MLO_RANK_ROWS + ret->weights);
+        ret->reads = blocks * (questions * MLO_RANK_ROWS + ret->weights) + rows * ranks * RANK_BYTES;
     }
     ret->bytes += ret->weights;
 }

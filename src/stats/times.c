@@ -83,6 +83,14 @@ uint64_t mlo_times_quantile(const struct mlo_times *t, double q)
     return t->n == 0 ? 0 : mlo_times_at(t, rank == 0 ? 1 : rank);
 }
 
+uint64_t mlo_times_up_to(const struct mlo_times *t, uint64_t ns)
+{
+    uint64_t n = 0;
+    for (size_t i = 0, last = bucket_of(ns); i <= last; i++)
+        n += t->counts[i];
+    return n;
+}
+
 /* ---- how many are enough ---- */
 
 /* P[at most `tolerated` of n are above the quantile] */

@@ -40,4 +40,49 @@ test_expect 'only our engine can be looked into' '
     expect_code 2 mlopsctl bench "$model" --explain --target http://127.0.0.1:9/ && expect_code 2 mlopsctl bench "$model" --explain --history &&
     expect_code 2 mlopsctl bench "$model" --calibrate
 '
+# page FILE: well-formed, of one piece, and what it says as text in the file "said".
+page()
+{
+    python3 - "$1" <<'PY'
+import re, sys
+import xml.etree.ElementTree as ET
+text = open(sys.argv[1], encoding="utf-8").read()
+root = ET.fromstring(text.replace("<!DOCTYPE html>", ""))
+tags = [t.tag for t in root.iter()]
+assert not {"script", "img", "iframe", "object", "link", "a", "i"} & set(tags), tags
+assert tags.count("style") == 1 and tags.count("h1") == 1
+for t in root.iter():
+    for k, v in t.attrib.items():
+        assert not k.startswith("on") and k not in ("src", "href", "style"), (t.tag, k)
+        assert "NaN" not in v and "inf" not in v.split(), (t.tag, k, v)
+assert not re.search(r"url\(|@import|https?:", text)
+open("said", "w").write("".join(root.itertext()))
+open("circles", "w").write(str(tags.count("circle")))
+PY
+}
+test_expect 'the page: sentence, machine, charts, steps; of one piece' '
+    explain "$model" --batch 1,64 --html page.html && page page.html && grep -q "% of the time" said && grep -q "GFLOP/s of float32" said && grep -q "Roofline of one core" said &&
+    [ "$(cat circles)" -ge 4 ] && grep -q "p50 " said && grep -q "longest first" said && [ "$(grep -c "prefers-color-scheme:dark" page.html)" -ge 1 ] && grep -q "style-src .sha256-" page.html
+'
+test_expect 'without --explain: requests alone' '
+    mlopsctl bench "$model" --no-record --duration 200ms --warmup 200ms --html plain.html && page plain.html && ! grep -q Roofline said && grep -q "Batch 1 takes" said
+'
+test_expect 'a comparison: the ratio with its interval, both histograms, exit 1 told by the page alone' '
+    expect_code 1 mlopsctl bench "$model" --against "$trees" --batch 64 --explain --no-record --duration 4s --warmup 500ms --html both.html 2>err && [ ! -s err ] || { grep -q "not become steady" err && ! grep -q "does not exist" err; } &&
+    page both.html && grep -q "Slower than" said && grep -q "Now over then" said && grep -q "Outlined: now" said
+'
+test_expect 'hostile names of model and node are text' '
+    evil="<img src=x onerror=alert(1)>\"'"'"'&.onnx" && python3 - "$trees" "$evil" <<"PY"
+import sys
+d, node = open(sys.argv[1], "rb").read(), b"TreeEnsembleClassifier"
+at = d.index(b"\x1a" + bytes([len(node)]) + node) + 2
+hostile = b"</title><i>\"&]]><b>\xe2\x80\xae"
+open(sys.argv[2], "wb").write(d[:at] + hostile.ljust(len(node), b"x") + d[at + len(node):])
+PY
+    mlopsctl bench "$evil" --explain --no-record --duration 200ms --warmup 200ms --html evil.html --json >out && page evil.html && grep -qF "onerror=alert(1)>" said && grep -qF "</title><i>" said && ! grep -qF "<img" evil.html
+'
+test_expect 'the history as a page, and a file that cannot be written' '
+    for i in 1 2 3; do mlopsctl bench "$model" --duration 100ms --warmup 100ms; done && mlopsctl bench "$model" --history --html history.html && page history.html &&
+    grep -q "No change in 3 measurements" said && [ "$(cat circles)" = 3 ] && expect_code 3 mlopsctl bench "$model" --history --html none/history.html
+'
 test_done

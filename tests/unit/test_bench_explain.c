@@ -172,6 +172,10 @@ static void room_is_said(void)
     struct mlo_explained_step s = step(1000000, 0, 0, 40000);
     struct mlo_explained e = explained(&s, 1, 40000);
     check(strstr(e.sentence, "up to 4.0 times") != NULL, "%s", e.sentence);
+    s = step(1000000, 0, 0, 400000);
+    e = explained(&s, 1, 400000);
+    check(strstr(e.sentence, "up to") == NULL && strstr(e.sentence, "cost whatever they do") != NULL, "%s",
+          e.sentence);
 }
 
 /* ---- steps of a model ---- */

@@ -1,0 +1,161 @@
+/* Runs of a benchmark as a page: for each batch the median and the 99th percentile over runs, with the places
+ * where they changed. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <mlopsctl/base/time.h>
+
+#include "page.h"
+
+enum { WIDTH = 360, HEIGHT = 190, LEFT = 44, RIGHT = 352, TOP = 26, BASE = 164 };
+#define COMMIT_SHOWN 12
+
+static double largest(const struct mlo_history_line *l)
+{
+    double most = 1;
+    for (size_t i = 0; i < l->n; i++)
+        most = fmax(most, fmax(l->points[i].p50_ns, l->points[i].p99_ns));
+    return most;
+}
+
+static void put_line(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *x,
+                     const struct mlo_scale *y, bool p99)
+{
+    mlo_str_addf(out, "<path class=\"%s\" d=\"", p99 ? "d" : "c");
+    for (size_t i = 0; i < l->n; i++)
+        mlo_str_addf(out, "%s%d %d", i ? "L" : "M", mlo_scale_at(x, (double)i),
+                     mlo_scale_at(y, p99 ? l->points[i].p99_ns : l->points[i].p50_ns));
+    mlo_str_add(out, "\"/>");
+    for (size_t i = 0; i < l->n && !p99; i++)
+        mlo_str_addf(out, "<circle class=\"i\" cx=\"%d\" cy=\"%d\" r=\"2\"/>", mlo_scale_at(x, (double)i),
+                     mlo_scale_at(y, l->points[i].p50_ns));
+}
+
+/* Names of changes take turns on two lines. */
+static void put_changes(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *x)
+{
+    int line = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        int at = mlo_scale_at(x, (double)i);
+        bool left = at > (LEFT + RIGHT) / 2;
+        if (!(l->points[i].change > 0))
+            continue;
+        mlo_str_addf(
+            out, "<path class=\"g\" d=\"M%d %dV%d\"/><text class=\"t%s\" x=\"%d\" y=\"%d\">%+.1f %%</text>",
+            at, BASE, TOP, left ? " e" : "", at + (left ? -3 : 3), 10 + 11 * (line++ % 2),
+            100 * (l->points[i].change - 1));
+    }
+}
+
+static void put_axes(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *y)
+{
+    for (int i = 0; i <= 4; i++) {
+        double v = y->to * i / 4;
+        mlo_str_addf(out, "<path class=\"%s\" d=\"M%d %dH%d\"/><text class=\"e\" x=\"%d\" y=\"%d\">",
+                     i ? "q" : "x", LEFT, mlo_scale_at(y, v), RIGHT, LEFT - 3, mlo_scale_at(y, v) + 3);
+        mlo_page_time(out, v);
+        mlo_str_add(out, "</text>");
+    }
+    mlo_str_addf(
+        out, "<text x=\"%d\" y=\"%d\">run %lld</text><text class=\"e\" x=\"%d\" y=\"%d\">run %lld</text>",
+        LEFT, BASE + 13, (long long)l->points[0].run, RIGHT, BASE + 13, (long long)l->points[l->n - 1].run);
+}
+
+static void put_chart(struct mlo_str *out, const struct mlo_history_line *l)
+{
+    struct mlo_scale x = {0, l->n > 1 ? (double)(l->n - 1) : 1, LEFT + 4, RIGHT - 4, false};
+    struct mlo_scale y = {0, largest(l) * 1.08, BASE, TOP, false};
+    mlo_str_addf(
+        out,
+        "<figure><svg class=\"f\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Median and 99th percentile "
+        "of each run\">",
+        WIDTH, HEIGHT);
+    put_axes(out, l, &y);
+    put_line(out, l, &x, &y, true);
+    put_line(out, l, &x, &y, false);
+    put_changes(out, l, &x);
+    mlo_str_add(
+        out,
+        "</svg><figcaption>Solid with dots: the median of each run; dashed: its 99th percentile; upright: "
+        "where the time changed for good.</figcaption></figure>");
+}
+
+static void put_run(struct mlo_str *out, const struct mlo_history_point *p)
+{
+    char when[MLO_RFC3339_MAX];
+    mlo_str_addf(out, "<tr><th scope=\"row\">%lld</th><td>%s</td><td>", (long long)p->run,
+                 mlo_time_rfc3339(p->time_ns, when));
+    if (p->commit)
+        mlo_spell_short(out, p->commit, strnlen(p->commit, COMMIT_SHOWN));
+    mlo_str_add(out, "</td><td>");
+    mlo_page_time(out, p->p50_ns);
+    mlo_str_add(out, "</td><td>");
+    mlo_page_time(out, p->p99_ns);
+    if (p->change > 0)
+        mlo_str_addf(out, "</td><td class=\"%s\">%s %+.1f %%</td></tr>\n", p->change > 1 ? "a" : "s",
+                     p->change > 1 ? "\u25b2" : "\u25bc", 100 * (p->change - 1));
+    else
+        mlo_str_add(out, "</td><td></td></tr>\n");
+}
+
+static void put_history(struct mlo_str *out, const struct mlo_history_line *l)
+{
+    mlo_str_addf(out, "<section><h2>Batch %zu</h2>", l->batch);
+    if (l->n > 0)
+        put_chart(out, l);
+    mlo_str_add(out, "<div class=\"o\"><table class=\"n2\"><thead><tr><th scope=\"col\">Run</th><th "
+                     "scope=\"col\">Time</th>"
+                     "<th scope=\"col\">Commit</th><th scope=\"col\">p50</th><th scope=\"col\">p99</th><th "
+                     "scope=\"col\">Change</th></tr></thead><tbody>\n");
+    for (size_t i = l->n; i > 0; i--)
+        put_run(out, &l->points[i - 1]);
+    mlo_str_add(out, "</tbody></table></div></section>\n");
+}
+
+/* ---- the whole ---- */
+
+static int put_answer(struct mlo_str *out, const struct mlo_history_page *p, struct mlo_err *err)
+{
+    const struct mlo_history_point *last = NULL;
+    size_t runs = 0, batch = 0;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, out->max);
+    for (size_t i = 0; i < p->n; i++)
+        for (size_t k = 0; k < p->lines[i].n; k++) {
+            const struct mlo_history_point *at = &p->lines[i].points[k];
+            runs++;
+            if (at->change > 0 && (!last || at->run >= last->run)) {
+                last = at;
+                batch = p->lines[i].batch;
+            }
+        }
+    if (last)
+        mlo_str_addf(&text, "%s by %.1f %% since run %lld, batch %zu", last->change > 1 ? "slower" : "faster",
+                     100 * fabs(last->change - 1), (long long)last->run, batch);
+    else
+        mlo_str_addf(&text, "no change in %zu measurements", runs);
+    int rc = mlo_str_check(&text, err);
+    bool bad = last && last->change > 1;
+    mlo_html_verdict_begin(out, bad ? "a" : "s", bad ? "\u25b2" : "\u2713", text.ptr);
+    mlo_html_verdict_end(out);
+    return rc;
+}
+
+int mlo_history_html(const struct mlo_history_page *p, struct mlo_str *out, struct mlo_err *err)
+{
+    int rc = mlo_html_begin(out, &mlo_page_of_history, err);
+    if (rc == 0)
+        rc = put_answer(out, p, err);
+    if (rc != 0)
+        return rc;
+    mlo_str_add(out, "<dl class=\"facts\">");
+    mlo_html_fact(out, "Model", p->like->model);
+    mlo_html_fact(out, "Machine", p->like->machine);
+    mlo_html_fact(out, "Load", p->like->load);
+    mlo_str_add(out, "</dl>\n");
+    for (size_t i = 0; i < p->n; i++)
+        put_history(out, &p->lines[i]);
+    mlo_html_end(out, &mlo_page_of_history);
+    return mlo_str_check(out, err);
+}
