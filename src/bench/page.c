@@ -182,11 +182,10 @@ static void put_legend(struct mlo_str *out, const struct mlo_explained *e)
 static void put_bounds(struct mlo_str *out, const struct mlo_explained *e)
 {
     mlo_str_add(
-        out,
-        "<div class=\"o\"><table><caption>What removing a limit could give: the run if its steps reached "
-        "that limit</caption><thead><tr><th scope=\"col\">Limit</th><th scope=\"col\">Steps</th><th "
-        "scope=\"col\">Time</th><th scope=\"col\">Of all</th><th scope=\"col\">Of limit</th><th "
-        "scope=\"col\">Run if reached</th></tr></thead><tbody>\n");
+        out, "<p class=\"d\">What removing a limit could give: the run if all its steps reached it.</p><div "
+             "class=\"o\"><table><thead><tr><th scope=\"col\">Limit</th><th scope=\"col\">Steps</th><th "
+             "scope=\"col\">Time</th><th scope=\"col\">Of all</th><th scope=\"col\">Of limit</th><th "
+             "scope=\"col\">Run if reached</th></tr></thead><tbody>\n");
     for (int b = 0; b < MLO_BOUNDS; b++) {
         const struct mlo_explained_bound *s = &e->bounds[b];
         if (s->n == 0)

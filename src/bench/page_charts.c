@@ -331,8 +331,11 @@ void mlo_page_times(struct mlo_str *out, const struct mlo_page_case *c)
     mlo_spell_count(out, t->n);
     mlo_str_add(out,
                 t->n == c->measured->requests ? " requests took" : " timings of several requests each took");
-    mlo_str_add(out, ", on a logarithmic scale; the last bar goes on to ");
-    mlo_page_time(out, (double)t->most);
+    mlo_str_add(out, ", on a logarithmic scale");
+    if ((double)t->most > x.to) {
+        mlo_str_add(out, "; the last bar goes on to ");
+        mlo_page_time(out, (double)t->most);
+    }
     mlo_str_add(out, b ? ". Outlined: now, filled: what it is compared with.</figcaption></figure>"
                        : ".</figcaption></figure>");
 }
