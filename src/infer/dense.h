@@ -7,6 +7,7 @@
 #include "op.h"
 
 struct mlo_dense_params { /* inputs: x, w (a constant matrix), b (a constant; may be missing) */
+    enum mlo_dtype type;  /* of all: float32, or halves, which are floats while they are computed with */
     float alpha, beta;
     bool transposed;     /* w is [columns][k] */
     bool matrix;         /* x has to be of rank 2 */

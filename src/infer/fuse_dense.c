@@ -1,6 +1,6 @@
 /*
  * MatMul or Gemm with constant weights of float32, a constant added to each row, and an activation: one step.
- * The product alone becomes a step, too, so that its weights are packed.
+ * The product alone becomes a step, too, so that its weights are packed; of halves it is never more.
  */
 #include "block.h"
 #include "dense.h"
@@ -26,13 +26,15 @@ static void take(struct layer *l, const struct mlo_fuse *f, size_t at)
 static const struct mlo_array *weights_of(const struct mlo_fuse *f, size_t at)
 {
     const struct mlo_array *w = mlo_fuse_constant(f, at, 1);
-    return w && w->dtype == MLO_DT_F32 && w->rank == 2 && w->dims[0] > 0 && w->dims[1] > 0 ? w : NULL;
+    return w && mlo_computed_as_float(w->dtype) && w->rank == 2 && w->dims[0] > 0 && w->dims[1] > 0 ? w
+                                                                                                    : NULL;
 }
 
-/* One number for all columns, or one for each. */
-static bool is_bias(const struct mlo_array *b, size_t columns)
+/* One number for all columns, or one for each, of the weights' type. */
+static bool is_bias(const struct layer *l, const struct mlo_array *b)
 {
-    if (!b || b->dtype != MLO_DT_F32)
+    size_t columns = l->columns;
+    if (!b || b->dtype != l->p.type)
         return false;
     size_t last = b->rank ? (size_t)b->dims[b->rank - 1] : 1;
     return b->n == last && (last == 1 || last == columns);
@@ -44,6 +46,7 @@ static bool begin_matmul(struct layer *l, const struct mlo_fuse *f, size_t at)
     if (!mlo_fuse_is(f, at, "MatMul") || !w)
         return false;
     l->columns = (size_t)w->dims[1];
+    l->p.type = w->dtype;
     return true;
 }
 
@@ -53,6 +56,7 @@ static bool begin_gemm(struct layer *l, const struct mlo_fuse *f, size_t at)
     const struct mlo_node *n = f->g->steps[at].node;
     if (!mlo_fuse_is(f, at, "Gemm") || !w || mlo_attr_int(n, "transA", 0))
         return false;
+    l->p.type = w->dtype;
     l->p.transposed = mlo_attr_int(n, "transB", 0) != 0;
     l->p.matrix = true;
     l->p.alpha = mlo_attr_float(n, "alpha", 1);
@@ -61,7 +65,7 @@ static bool begin_gemm(struct layer *l, const struct mlo_fuse *f, size_t at)
     if (mlo_fuse_input(f, at, 2) == MLO_NO_VALUE)
         return true;
     l->in[l->n_in++] = mlo_fuse_input(f, at, 2);
-    return is_bias(b, l->columns) && b->rank <= 2;
+    return is_bias(l, b) && b->rank <= 2;
 }
 
 /* An Add of a constant behind the product. */
@@ -72,7 +76,7 @@ static void add_bias(struct layer *l, const struct mlo_fuse *f)
         return;
     size_t i = mlo_fuse_input(f, at, 0) == l->out;
     const struct mlo_array *b = mlo_fuse_constant(f, at, i);
-    if (!is_bias(b, l->columns) || (l->p.matrix && b->rank > 2))
+    if (!is_bias(l, b) || (l->p.matrix && b->rank > 2))
         return;
     l->p.least_rank = b->rank;
     l->in[l->n_in++] = mlo_fuse_input(f, at, i);
@@ -149,8 +153,10 @@ int mlo_fuse_dense(struct mlo_fuse *f, size_t at, struct mlo_err *err)
     if (!begin_matmul(&l, f, at) && !begin_gemm(&l, f, at))
         return 0;
     take(&l, f, at);
-    add_bias(&l, f);
-    add_activation(&l, f);
+    if (l.p.type == MLO_DT_F32) { /* halves are rounded between these */
+        add_bias(&l, f);
+        add_activation(&l, f);
+    }
     struct mlo_fused with = {&mlo_op_dense, l.in, &l.out, l.n_in, 1, &l.p, sizeof l.p};
     return mlo_fuse_replace(f, l.steps, l.n_steps, &with, &done, err);
 }

@@ -3,24 +3,45 @@
 
 #include <string.h>
 
+/* The numbers of a constant (NULL: none); of halves *ret_copy, which the caller owns. */
+static int floats_of(const struct mlo_array *a, float **ret_copy, const float **ret, struct mlo_err *err)
+{
+    *ret = a ? a->data : NULL;
+    if (!a || a->dtype == MLO_DT_F32)
+        return 0;
+    *ret = *ret_copy = mlo_calloc(a->n, sizeof **ret_copy, err);
+    if (!*ret)
+        return err->code;
+    mlo_halves_to_floats(a->dtype, a->data, *ret_copy, a->n);
+    return 0;
+}
+
 static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
 {
     const struct mlo_dense_params *d = p->params;
     const struct mlo_array *w = p->constant[1], *b = p->n_in > 2 ? p->constant[2] : NULL;
+    MLO_AUTOFREE float *w_copy = NULL;
+    MLO_AUTOFREE float *b_copy = NULL;
+    const float *weights, *bias;
+    int rc = floats_of(w, &w_copy, &weights, err);
+    if (rc == 0)
+        rc = floats_of(b, &b_copy, &bias, err);
+    if (rc != 0)
+        return rc;
     size_t rows = (size_t)w->dims[0], columns = (size_t)w->dims[1];
     struct mlo_dense_weights from = {.k = d->transposed ? columns : rows,
                                      .n = d->transposed ? rows : columns,
-                                     .w = w->data,
+                                     .w = weights,
                                      .w_row = d->transposed ? 1 : columns,
                                      .w_col = d->transposed ? columns : 1,
                                      .alpha = d->alpha,
-                                     .bias = b ? b->data : NULL,
+                                     .bias = bias,
                                      .bias_step = b && b->n > 1,
                                      .beta = d->beta,
                                      .activation = d->activation,
                                      .memory = p->memory};
     struct mlo_dense *made = NULL;
-    int rc = mlo_dense_new(&from, &made, err);
+    rc = mlo_dense_new(&from, &made, err);
     p->packed[1] = true;
     if (b)
         p->packed[2] = true;
@@ -51,9 +72,11 @@ static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_dense_params *d = c->params;
     const struct mlo_array *x;
+    const void *from = NULL;
     struct mlo_array *y;
+    float *to = NULL;
     size_t k, n;
-    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &x, err);
+    int rc = mlo_in_typed(c, 0, d->type, &x, err);
     if (rc != 0)
         return rc;
     mlo_dense_shape(c->state, &k, &n);
@@ -65,12 +88,17 @@ static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
         dims[i] = 1;
     memcpy(dims + more, x->dims, (x->rank - 1) * sizeof *dims);
     dims[more + x->rank - 1] = (int64_t)n;
-    rc = mlo_out_new(c, 0, MLO_DT_F32, dims, more + x->rank, &y, err);
+    rc = mlo_out_new(c, 0, d->type, dims, more + x->rank, &y, err);
     if (rc != 0 || !y || y->n == 0)
         return rc;
-    struct rows r = {c->state, x->data, y->data, y->n / n, k, n};
+    rc = mlo_as_type(c, x, MLO_DT_F32, &from, err);
+    if (rc == 0)
+        rc = mlo_out_floats(c, y, &to, err);
+    if (rc != 0)
+        return rc;
+    struct rows r = {c->state, from, to, y->n / n, k, n};
     mlo_op_split(c, 2 * (uint64_t)y->n * k, r.m, run_rows, &r);
-    return 0;
+    return mlo_from_floats(to, y, err);
 }
 
 const struct mlo_op mlo_op_dense = {.name = "Dense", .run = run_dense, .prepare = pack, .release = release};

@@ -156,6 +156,37 @@ static void dense_layers_are_one_step(void)
     }
 }
 
+/* x and weights as halves: the product is a step, what follows is rounded by itself. The sums are exact. */
+static void products_of_halves_are_one_step(void)
+{
+    enum { FLOAT = 1, HALF = 10, BRAIN = 16 };
+    for (unsigned round = 0; round < 20; round++) {
+        int64_t k = 1 + draw(8), n = 1 + draw(40), type = round % 2 ? HALF : BRAIN;
+        struct bytes g = {.n = 0}, to_x = node("Cast", "x", "hx"), to_w = node("Cast", "w", "hw"), last;
+        struct bytes product = node(round % 4 < 2 ? "MatMul" : "Gemm", "hx", "p"),
+                     sum = node("Add", "p", "s");
+        float w[MOST];
+        for (int64_t i = 0; i < k * n; i++)
+            w[i] = ((float)draw(17) - 8) / 8;
+        put_port(&g, GRAPH_INPUT, "x");
+        put_floats(&g, "w", w, (int64_t[]){k, n}, 2);
+        put_attr_int(&to_x, "to", type);
+        put_attr_int(&to_w, "to", type);
+        put_input(&product, "hw");
+        put_input(&sum, "p");
+        last = node("Cast", "s", "y");
+        put_attr_int(&last, "to", FLOAT);
+        put(&g, GRAPH_NODE, &to_x);
+        put(&g, GRAPH_NODE, &to_w);
+        put(&g, GRAPH_NODE, &product);
+        put(&g, GRAPH_NODE, &sum);
+        put(&g, GRAPH_NODE, &last);
+        put_port(&g, GRAPH_OUTPUT, "y");
+        struct bytes model = model_of(&g, 20);
+        same_results(&model, (int64_t[]){1 + draw(12), k}, 2, "Dense", 1);
+    }
+}
+
 /* The product goes to somebody else, too: it stays, and what follows it stays. */
 static void what_others_use_stays(void)
 {
@@ -464,6 +495,7 @@ static void memory_failures_are_errors(void)
 int main(void)
 {
     run(dense_layers_are_one_step);
+    run(products_of_halves_are_one_step);
     run(what_others_use_stays);
     run(gelu_is_one_step);
     run(gelu_with_tanh_is_one_step);
