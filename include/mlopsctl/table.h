@@ -161,11 +161,20 @@ typedef int (*mlo_cells_fn)(void *ctx, unsigned worker, const struct mlo_column_
  * The same cells, column by column: where a file keeps its columns apart (Parquet) several times as fast, as
  * what a column needs stays in the cache, and each value of a dictionary is given once. Any other file is
  * read by rows.
+ *
+ * Of each column `ahead` gets cells from up to `parts` places, as of mlo_table_sample; `begin` is told when
+ * it has them all; then `fn` gets all its cells, those again. parts 0: `fn` alone. *ret_given false: none can
+ * be had ahead, and nothing was called.
  */
-int mlo_table_scan_columns(struct mlo_table *t, mlo_cells_fn fn, void *ctx, struct mlo_scan_result *ret,
-                           struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_table_sample_columns(struct mlo_table *t, size_t parts, mlo_cells_fn fn, void *ctx, bool *ret_given,
-                             struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_column_reader {
+    size_t parts;
+    mlo_cells_fn ahead;
+    int (*begin)(void *ctx, size_t column, struct mlo_err *err);
+    mlo_cells_fn fn;
+    void *ctx;
+};
+int mlo_table_scan_columns(struct mlo_table *t, const struct mlo_column_reader *r, bool *ret_given,
+                           struct mlo_scan_result *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* How many workers fn may hear of. */
 unsigned mlo_table_workers(const struct mlo_table *t);
 

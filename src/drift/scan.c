@@ -275,21 +275,39 @@ static bool needs_rows(const struct scan *s)
     return o->exact || o->sample || o->windows || s->parts[0]->outcome || mlo_outcome_is_wanted(s->parts[0]);
 }
 
-static int look(struct scan *s, struct mlo_table *t, struct mlo_err *err)
+static int begin_column(void *ctx, size_t column, struct mlo_err *err)
 {
-    int rc = needs_rows(s)
-                 ? mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err)
-                 : mlo_table_sample_columns(t, SAMPLE_BATCHES, look_ahead_at, s, &s->ready_made, err);
-    return rc == 0 && s->ready_made ? make_edges(s, false, err) : rc;
+    struct edges e = {ctx, false};
+    return make_column_bins(&e, column, err);
 }
 
-static int scan_all(struct scan *s, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
+/* Not done: the edges are to come from the first rows. */
+static int scan_columns(struct scan *s, struct mlo_table *t, bool *ret_done, struct mlo_scan_result *ret,
+                        struct mlo_err *err)
+{
+    const struct mlo_column_reader r = {.parts = s->ready_made ? 0 : SAMPLE_BATCHES,
+                                        .ahead = look_ahead_at,
+                                        .begin = begin_column,
+                                        .fn = count_cells,
+                                        .ctx = s};
+    int rc = mlo_table_scan_columns(t, &r, ret_done, ret, err);
+    s->ready_made = s->ready_made || *ret_done;
+    return rc;
+}
+
+static int scan_rows(struct scan *s, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
 {
     struct mlo_windows *w = s->opts->windows;
-    if (s->ready_made && !needs_rows(s))
-        return mlo_table_scan_columns(t, count_cells, s, ret, err);
-    return w ? mlo_windows_scan(w, t, s->opts, count_batch, s, ret, err)
-             : mlo_table_scan(t, count_batch, s, ret, err);
+    int rc = 0;
+    if (!s->ready_made)
+        rc = mlo_table_sample(t, SAMPLE_BATCHES, look_ahead, s, &s->ready_made, err);
+    if (rc == 0 && s->ready_made && !s->opts->like)
+        rc = make_edges(s, false, err);
+    if (rc != 0)
+        return rc;
+    rc = w ? mlo_windows_scan(w, t, s->opts, count_batch, s, ret, err)
+           : mlo_table_scan(t, count_batch, s, ret, err);
+    return rc == 0 && !s->ready_made && !s->edges ? make_edges(s, true, err) : rc;
 }
 
 /* Of many columns every batch goes through all of it: with small pages each step is also a miss of the TLB.
@@ -307,6 +325,7 @@ static union mlo_waiting *new_waiting(size_t n, struct mlo_err *err)
 static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
 {
     struct mlo_scan_result st = {0};
+    bool done = false;
     int rc = 0;
     for (unsigned w = 0; rc == 0 && w < s->workers; w++) {
         rc = make_part(s, t, &s->parts[w], err);
@@ -322,12 +341,10 @@ static int scan_table(struct scan *s, struct mlo_table *t, struct mlo_err *err)
         rc = MLO_EIO;
     s->n_samples = rc == 0 ? s->parts[0]->n_columns : 0;
     s->ready_made = s->opts->like;
-    if (rc == 0 && !s->ready_made)
-        rc = look(s, t, err);
-    if (rc == 0)
-        rc = scan_all(s, t, &st, err);
-    if (rc == 0 && !s->ready_made && !s->edges)
-        rc = make_edges(s, true, err);
+    if (rc == 0 && !needs_rows(s))
+        rc = scan_columns(s, t, &done, &st, err);
+    if (rc == 0 && !done)
+        rc = scan_rows(s, t, &st, err);
     return rc != 0 ? rc : add_up(s, &st, err);
 }
 

@@ -131,9 +131,10 @@ struct mlo_form {
      */
     int (*sample)(void *self, unsigned worker, size_t part, size_t parts, const struct mlo_batch **ret,
                   struct mlo_err *err);
-    /* Optional, both or none: the same column by column. Of one scan either these or those are called; a
-     * sample gives column `column`, all its parts to one worker one after the other. */
-    int (*next_cells)(void *self, unsigned worker, const struct mlo_column_cells **ret, struct mlo_err *err);
+    /* Optional, both or none: the same column by column, instead. A worker takes all places and then all
+     * cells of one column, before it goes to another. */
+    int (*next_cells)(void *self, unsigned worker, size_t column, const struct mlo_column_cells **ret,
+                      struct mlo_err *err);
     int (*sample_cells)(void *self, unsigned worker, size_t column, size_t part, size_t parts,
                         const struct mlo_column_cells **ret, struct mlo_err *err);
     size_t block; /* bytes of the file that make a batch, at least; 0: not known */

@@ -3,9 +3,8 @@
  * begins, so that as few pages as possible are decompressed twice; each thread takes the next span and gives
  * its rows in batches. Spans and batches depend on the file and the columns alone, never on the threads.
  *
- * Read by columns, a span is one column of a row group, or some pages of it where there are few columns for
- * the threads. Then a thread needs no more memory than one page and one dictionary, and both stay in its
- * cache.
+ * By columns, a thread reads one column of the whole file before the next, so that a few pages and one
+ * dictionary are all the memory it needs, and they stay in its cache.
  */
 #include "parquet.h"
 
@@ -20,11 +19,10 @@
 #define SAMPLE_ROWS ((uint64_t)640)     /* of one place that is looked at ahead */
 #define PLACE_ROWS  ((uint64_t)1 << 19) /* of the file for each group of such places */
 #define PLACES_MIN  ((uint64_t)4)
-#define SPANS_LEAST ((uint64_t)4)  /* a thread, by columns: so that they end together */
 #define CELLS       ((size_t)2048) /* given at a time, by columns: in the first cache */
 
 struct span {
-    size_t group, column; /* column: of those wanted, when read by columns */
+    size_t group;
     uint64_t from, to;
     uint64_t sequence; /* of its first batch */
 };
@@ -32,8 +30,10 @@ struct alone { /* one column at a time, whichever it is */
     struct mlo_parquet_cursor cursor;
     struct mlo_rows rows, given;
     uint32_t codes[CELLS];
-    size_t column; /* of those wanted; SIZE_MAX: none yet */
-    bool telling;  /* counts, before it goes on */
+    size_t column; /* of those wanted; SIZE_MAX: none */
+    struct span span;
+    size_t next_group;
+    bool telling; /* counts, before it goes on */
     size_t told;
     struct mlo_column_cells cells;
 };
@@ -60,8 +60,8 @@ struct parquet {
     struct parquet_worker *workers;
     unsigned n_workers;
     pthread_mutex_t lock; /* all below */
-    size_t next_group, next_column;
-    size_t group, column; /* being cut: starts[at] is where the next span begins */
+    size_t next_group;
+    size_t group; /* being cut: starts[at] is where the next span begins */
     uint64_t *starts;
     size_t n_starts, at;
     uint64_t sequence;
@@ -88,42 +88,21 @@ static size_t largest_leaf(const struct parquet *t, size_t group)
     return best;
 }
 
-/* Where spans of these rows or more begin, at pages of this leaf. */
-static int cut(struct parquet *t, size_t leaf, uint64_t apart, struct mlo_err *err)
+static int cut_group(struct parquet *t, size_t group, struct mlo_err *err)
 {
     free(t->starts);
     t->starts = NULL;
     t->n_starts = t->at = 0;
-    if (apart < t->file.groups[t->group].rows) {
-        int rc = mlo_parquet_page_starts(&t->file, t->group, leaf, apart, &t->starts, &t->n_starts, err);
+    t->group = group;
+    if (t->n_want > 0) {
+        int rc = mlo_parquet_page_starts(&t->file, group, largest_leaf(t, group), SPAN_ROWS, &t->starts,
+                                         &t->n_starts, err);
         if (rc != 0 || t->n_starts > 0)
             return rc;
     }
     t->starts = mlo_calloc(1, sizeof *t->starts, err); /* the whole */
     t->n_starts = t->starts ? 1 : 0;
     return t->starts ? 0 : MLO_EIO;
-}
-
-static int cut_group(struct parquet *t, struct mlo_err *err)
-{
-    t->group = t->next_group++;
-    if (t->file.groups[t->group].rows == 0)
-        return 0;
-    return t->n_want > 0 ? cut(t, largest_leaf(t, t->group), SPAN_ROWS, err) : cut(t, 0, UINT64_MAX, err);
-}
-
-static int cut_column(struct parquet *t, struct mlo_err *err)
-{
-    t->group = t->next_group;
-    t->column = t->next_column;
-    uint64_t rows = t->file.groups[t->group].rows, chunks = (uint64_t)t->file.n_groups * t->n_want;
-    uint64_t parts = (SPANS_LEAST * t->n_workers + chunks - 1) / chunks, apart = UINT64_MAX;
-    t->counted.rows += t->column == 0 ? rows : 0;
-    t->next_column = (t->column + 1) % t->n_want;
-    t->next_group += t->next_column == 0;
-    if (parts > 1)
-        apart = rows / parts > SPAN_ROWS ? rows / parts : SPAN_ROWS;
-    return rows > 0 ? cut(t, t->file.leaf_of[t->want[t->column]], apart, err) : 0;
 }
 
 /* Many rows, so that a column's dictionary is used well while it is in the cache; few where columns are many,
@@ -133,31 +112,23 @@ static size_t batch_rows(const struct parquet *t)
     return t->n_want <= COLUMNS_FEW ? MLO_PARQUET_BATCH : MLO_PARQUET_BATCH / 4;
 }
 
-/* None is left: its rows are none. */
-static int take_span(struct parquet *t, bool by_column, struct span *ret, struct mlo_err *err)
+static int take_span(struct parquet *t, struct span *ret, struct mlo_err *err)
 {
     while (t->at == t->n_starts) {
         if (t->next_group == t->file.n_groups) {
             *ret = (struct span){0};
             return 0;
         }
-        int rc = by_column ? cut_column(t, err) : cut_group(t, err);
+        size_t group = t->next_group++;
+        int rc = t->file.groups[group].rows > 0 ? cut_group(t, group, err) : 0;
         if (rc != 0)
             return rc;
     }
     uint64_t to = t->at + 1 < t->n_starts ? t->starts[t->at + 1] : t->file.groups[t->group].rows;
-    *ret = (struct span){t->group, t->column, t->starts[t->at++], to, t->sequence};
+    *ret = (struct span){t->group, t->starts[t->at++], to, t->sequence};
     size_t most = batch_rows(t);
     t->sequence += (ret->to - ret->from + most - 1) / most;
     return 0;
-}
-
-static int next_span(struct parquet *t, bool by_column, struct span *ret, struct mlo_err *err)
-{
-    pthread_mutex_lock(&t->lock);
-    int rc = take_span(t, by_column, ret, err);
-    pthread_mutex_unlock(&t->lock);
-    return rc;
 }
 
 /* ---- a batch ---- */
@@ -260,7 +231,9 @@ static int parquet_next(void *self, unsigned worker, const struct mlo_batch **re
     struct span *span = &w->span;
     *ret = NULL;
     if (span->from == span->to) {
-        int rc = next_span(t, false, span, err);
+        pthread_mutex_lock(&t->lock);
+        int rc = take_span(t, span, err);
+        pthread_mutex_unlock(&t->lock);
         if (rc != 0 || span->from == span->to)
             return rc;
     }
@@ -336,14 +309,17 @@ static int parquet_sample(void *self, unsigned worker, size_t part, size_t parts
 
 static void turn_to(const struct parquet *t, struct alone *a, size_t c)
 {
-    if (a->column != SIZE_MAX && t->read_as[a->column].type != t->read_as[c].type)
-        mlo_rows_release(&a->rows);
+    if (a->cursor.cells != t->read_as[c].type)
+        mlo_rows_release(&a->rows); /* they are of another type */
     mlo_rows_release(&a->given); /* seldom there */
     a->column = c;
     a->cursor.leaf = leaf_of(t, c);
     a->cursor.column = t->file.columns[t->want[c]].name;
     a->cursor.cells = t->read_as[c].type;
-    a->cursor.group = SIZE_MAX; /* its pages and dictionary are another column's */
+    mlo_parquet_turn(&a->cursor); /* its pages and dictionary are another column's */
+    a->next_group = 0;
+    a->span = (struct span){0};
+    a->telling = false;
 }
 
 static int read_alone(struct parquet *t, struct parquet_worker *w, const struct span *s, size_t n,
@@ -379,32 +355,49 @@ static int go_on(struct parquet *t, struct parquet_worker *w, struct span *s, bo
     return rc == 0 ? count(t, w, 0, err) : rc;
 }
 
-static int parquet_next_cells(void *self, unsigned worker, const struct mlo_column_cells **ret,
+/* The next row group; none is left: the rows of the file were given in this column, too. */
+static bool next_group(struct parquet *t, struct alone *a)
+{
+    if (a->next_group == t->file.n_groups)
+        return false;
+    a->span = (struct span){.group = a->next_group, .to = t->file.groups[a->next_group].rows};
+    a->next_group++;
+    return true;
+}
+
+static void end_column(struct parquet *t, struct alone *a)
+{
+    pthread_mutex_lock(&t->lock);
+    t->counted.rows += a->column == 0 ? t->file.rows : 0;
+    pthread_mutex_unlock(&t->lock);
+    a->column = SIZE_MAX;
+}
+
+static int parquet_next_cells(void *self, unsigned worker, size_t column, const struct mlo_column_cells **ret,
                               struct mlo_err *err)
 {
     struct parquet *t = self;
     struct parquet_worker *w = &t->workers[worker];
     struct alone *a = &w->alone;
-    bool given = false;
+    bool read = false;
+    int rc = 0;
     *ret = NULL;
-    while (!given) {
-        a->cells.column = a->column;
+    if (a->column != column)
+        turn_to(t, a, column);
+    a->cells.column = column;
+    while (rc == 0 && !read) {
         if (a->telling && mlo_parquet_counted(&a->cursor, &w->scratch, &a->told, &a->cells))
             break;
         a->telling = false;
-        int rc = 0;
-        if (w->span.from == w->span.to) {
-            rc = next_span(t, true, &w->span, err);
-            if (rc != 0 || w->span.from == w->span.to)
-                return rc;
-            turn_to(t, a, w->span.column);
+        if (a->span.from < a->span.to) {
+            rc = go_on(t, w, &a->span, &read, err);
+        } else if (!next_group(t, a)) {
+            end_column(t, a);
+            return 0;
         }
-        rc = go_on(t, w, &w->span, &given, err);
-        if (rc != 0)
-            return rc;
     }
-    *ret = &a->cells;
-    return 0;
+    *ret = rc == 0 ? &a->cells : NULL;
+    return rc;
 }
 
 static int parquet_sample_cells(void *self, unsigned worker, size_t column, size_t part, size_t parts,
@@ -418,7 +411,9 @@ static int parquet_sample_cells(void *self, unsigned worker, size_t column, size
         return 0;
     if (w->alone.column != column)
         turn_to(t, &w->alone, column);
+    w->alone.cursor.keeps = true;
     int rc = read_alone(t, w, &place, (size_t)(place.to - place.from), err);
+    w->alone.cursor.keeps = false;
     w->counted = w->scratch.bytes; /* the scan reads them again */
     if (rc == 0)
         *ret = &w->alone.cells;

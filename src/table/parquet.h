@@ -18,6 +18,8 @@
 #define MLO_PARQUET_DEPTH_MAX  64
 #define MLO_PARQUET_WIDTH_MAX  ((int64_t)1 << 20) /* bytes of a value of fixed length */
 #define MLO_PARQUET_BATCH      8192               /* rows, at most */
+#define MLO_PARQUET_KEPT       8                  /* pages that a cursor keeps decompressed */
+#define MLO_PARQUET_KEPT_MAX   ((size_t)2 << 20)  /* bytes of each */
 
 enum mlo_parquet_type {
     MLO_PARQUET_BOOLEAN = 0,
@@ -128,6 +130,11 @@ struct mlo_parquet_dictionary {
     size_t cap_met;
     uint32_t missing; /* of those rows */
 };
+struct mlo_parquet_page { /* decompressed */
+    uint64_t at;          /* of its head; 0: none */
+    uint8_t *bytes;       /* owned */
+    size_t cap;
+};
 struct mlo_parquet_cursor {
     const struct mlo_parquet_file *file;
     const struct mlo_parquet_leaf *leaf;
@@ -139,9 +146,10 @@ struct mlo_parquet_cursor {
     uint64_t page_at;        /* of this page: for messages */
     uint64_t row, rows_left; /* next row; rows in pages to come */
     size_t page_left;        /* rows of this page to come */
-    uint8_t *page;           /* owned */
-    size_t cap_page;
-    bool lent; /* this batch has texts that point into the page */
+    struct mlo_parquet_page page;
+    struct mlo_parquet_page kept[MLO_PARQUET_KEPT]; /* for who comes by again */
+    bool keeps;                                     /* set by the caller: from now on */
+    bool lent;                                      /* this batch has texts that point into the page */
     struct mlo_levels levels;
     struct mlo_values values;
     bool has_dictionary, has_data; /* of this chunk, so far */
@@ -182,6 +190,8 @@ int mlo_parquet_count(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *
                       uint64_t from, uint64_t n, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_parquet_counted(const struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, size_t *at,
                          struct mlo_column_cells *ret);
+/* After leaf, column and cells were set to another's; the memory is used again. */
+void mlo_parquet_turn(struct mlo_parquet_cursor *c);
 void mlo_parquet_cursor_release(struct mlo_parquet_cursor *c);
 void mlo_parquet_scratch_release(struct mlo_parquet_scratch *s);
 /* In which rows of the group the pages of a leaf begin, each `apart` rows or more after the one before.

@@ -144,16 +144,36 @@ static int check_crc(const struct page_head *h, const uint8_t *stored, struct ml
     return mlo_fail(err, MLO_EINVALID, "its checksum is another than the one stored");
 }
 
-/* Room for a page; the one before stays where texts of this batch point into it. */
-static int make_room(struct mlo_parquet_cursor *c, struct mlo_hold *hold, size_t n, struct mlo_err *err)
+static void swap(struct mlo_parquet_page *a, struct mlo_parquet_page *b)
+{
+    struct mlo_parquet_page t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* The page before goes: it stays where texts of this batch point into it, or where it is to be kept. */
+static int leave_page(struct mlo_parquet_cursor *c, struct mlo_hold *hold, struct mlo_err *err)
 {
     int rc = 0;
     if (c->lent) {
-        rc = mlo_hold_take(hold, mlo_steal(&c->page), c->cap_page, err);
-        c->cap_page = 0;
+        rc = mlo_hold_take(hold, mlo_steal(&c->page.bytes), c->page.cap, err);
+        c->page = (struct mlo_parquet_page){0};
         c->lent = false;
     }
-    return rc != 0 ? rc : mlo_grow(&c->page, &c->cap_page, n + MLO_PARQUET_PADDING, 1, err);
+    for (size_t i = 0; c->keeps && c->page.at && c->page.cap <= MLO_PARQUET_KEPT_MAX && i < MLO_PARQUET_KEPT;
+         i++)
+        if (!c->kept[i].at)
+            swap(&c->page, &c->kept[i]);
+    return rc;
+}
+
+/* The page at `at`, when it was kept. */
+static bool find_page(struct mlo_parquet_cursor *c, uint64_t at)
+{
+    for (size_t i = 0; c->page.at != at && i < MLO_PARQUET_KEPT; i++)
+        if (c->kept[i].at == at)
+            swap(&c->page, &c->kept[i]);
+    return c->page.at == at;
 }
 
 /* The page as it was before it was compressed, padded, into *to. */
@@ -295,7 +315,7 @@ static int need_dictionary(struct mlo_parquet_cursor *c, struct mlo_parquet_scra
 /* The levels, and behind them the values. */
 static int begin_page(struct mlo_parquet_cursor *c, const struct page_head *h, struct mlo_err *err)
 {
-    const uint8_t *p = c->page, *end = p + h->size;
+    const uint8_t *p = c->page.bytes, *end = p + h->size;
     uint32_t max = c->leaf->max_level;
     unsigned width = mlo_bit_width(max);
     size_t n;
@@ -326,9 +346,14 @@ static int begin_page(struct mlo_parquet_cursor *c, const struct page_head *h, s
 static int load_data(struct mlo_parquet_cursor *c, struct mlo_parquet_scratch *s, const struct page_head *h,
                      struct mlo_err *err)
 {
-    int rc = make_room(c, &s->hold, (size_t)h->size, err);
-    if (rc == 0)
-        rc = load_body(c, s, h, &c->page, &c->cap_page, err);
+    int rc = leave_page(c, &s->hold, err);
+    if (rc == 0 && find_page(c, h->at)) {
+        s->bytes += (uint64_t)h->size;
+    } else if (rc == 0) {
+        c->page.at = 0;
+        rc = load_body(c, s, h, &c->page.bytes, &c->page.cap, err);
+    }
+    c->page.at = rc == 0 ? h->at : 0;
     if (rc == 0)
         rc = begin_page(c, h, err);
     if (rc == 0 && mlo_values_are_codes(&c->values))
@@ -738,10 +763,20 @@ bool mlo_parquet_counted(const struct mlo_parquet_cursor *c, struct mlo_parquet_
     return true;
 }
 
+void mlo_parquet_turn(struct mlo_parquet_cursor *c)
+{
+    c->group = SIZE_MAX;
+    c->page.at = 0;
+    for (size_t i = 0; i < MLO_PARQUET_KEPT; i++)
+        c->kept[i].at = 0;
+}
+
 void mlo_parquet_cursor_release(struct mlo_parquet_cursor *c)
 {
     struct mlo_parquet_dictionary *d = &c->dictionary;
-    free(c->page);
+    for (size_t i = 0; i < MLO_PARQUET_KEPT; i++)
+        free(c->kept[i].bytes);
+    free(c->page.bytes);
     mlo_values_release(&c->values);
     mlo_hold_release(&d->hold);
     free(d->page);

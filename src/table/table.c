@@ -530,8 +530,13 @@ struct scan {
     struct mlo_table *t;
     struct mlo_form_file file;
     const char *path;
-    mlo_batch_fn fn;    /* or: */
-    mlo_cells_fn cells; /* gets columns, not rows */
+    mlo_batch_fn fn;                         /* or: */
+    mlo_cells_fn cells;                      /* gets columns, not rows */
+    const struct mlo_column_reader *columns; /* of these */
+    size_t parts;                            /* of this file, to look at ahead */
+    bool ahead_too;                          /* each column is looked at just before its scan */
+    bool read;                               /* a file was scanned */
+    atomic_size_t next_column;
     void *ctx;
     void (*stopped)(void *ctx); /* told when a worker gives up; NULL: nobody */
     uint64_t sequence;          /* of the file's first batch */
@@ -569,10 +574,12 @@ static int give(struct scan *s, size_t worker, const struct mlo_batch *b, struct
     return s->cells ? give_columns(s, worker, &given, err) : s->fn(s->ctx, (unsigned)worker, &given, err);
 }
 
-/* A window needs the time of each row. */
+/* A window needs the time of each row; few columns would leave threads without work. */
 static bool is_by_column(const struct scan *s)
 {
-    return s->cells && !s->windows && s->t->n_columns > 0 && s->file.form->next_cells;
+    unsigned workers = s->t->workers;
+    return s->cells && !s->windows && s->file.form->next_cells &&
+           s->t->n_columns >= (workers > 1 ? 2 * (size_t)workers : 1);
 }
 
 /* Batches before the window are none of the scan, which begins with rows: its first batches are those that
@@ -589,30 +596,66 @@ static int reach_window(struct scan *s, struct mlo_err *err)
     return rc;
 }
 
-static int next_batch(struct scan *s, size_t worker, bool *ret_more, struct mlo_err *err)
+static int scan_batches(struct scan *s, size_t worker, struct mlo_err *err)
 {
     const struct mlo_batch *b = NULL;
-    int rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
-    *ret_more = b;
-    return rc == 0 && b ? give(s, worker, b, err) : rc;
+    int rc = 0;
+    do {
+        b = NULL;
+        rc = s->file.form->next(s->file.self, (unsigned)worker, &b, err);
+        if (rc == 0 && b)
+            rc = give(s, worker, b, err);
+    } while (rc == 0 && b && !s->failed);
+    return rc;
 }
 
-static int next_cells(struct scan *s, size_t worker, bool *ret_more, struct mlo_err *err)
+static int look_at_column(struct scan *s, size_t worker, size_t column, struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t part = 0; rc == 0 && part < s->parts; part++) {
+        const struct mlo_column_cells *c = NULL;
+        rc = s->file.form->sample_cells(s->file.self, (unsigned)worker, column, part, s->parts, &c, err);
+        if (rc == 0 && c)
+            rc = s->columns->ahead(s->ctx, (unsigned)worker, c, err);
+        s->batches += c ? 1 : 0;
+    }
+    return rc;
+}
+
+static int scan_column(struct scan *s, size_t worker, size_t column, struct mlo_err *err)
 {
     const struct mlo_column_cells *c = NULL;
-    int rc = s->file.form->next_cells(s->file.self, (unsigned)worker, &c, err);
-    *ret_more = c;
-    return rc == 0 && c ? s->cells(s->ctx, (unsigned)worker, c, err) : rc;
+    int rc = 0;
+    if (s->ahead_too)
+        rc = look_at_column(s, worker, column, err);
+    if (s->ahead_too && s->batches == 0)
+        return rc; /* the file is too short: all columns are */
+    if (rc == 0 && s->ahead_too)
+        rc = s->columns->begin(s->ctx, column, err);
+    do {
+        c = NULL;
+        if (rc == 0)
+            rc = s->file.form->next_cells(s->file.self, (unsigned)worker, column, &c, err);
+        if (rc == 0 && c)
+            rc = s->cells(s->ctx, (unsigned)worker, c, err);
+    } while (rc == 0 && c && !s->failed);
+    return rc;
+}
+
+static int each_column(struct scan *s, size_t worker,
+                       int (*fn)(struct scan *s, size_t worker, size_t column, struct mlo_err *err),
+                       struct mlo_err *err)
+{
+    int rc = 0;
+    for (size_t c; rc == 0 && !s->failed && (c = s->next_column++) < s->t->n_columns;)
+        rc = fn(s, worker, c, err);
+    return rc;
 }
 
 static int work(void *ctx, size_t worker, struct mlo_err *err)
 {
     struct scan *s = ctx;
-    bool more = false, by_column = is_by_column(s);
-    int rc = 0;
-    do
-        rc = by_column ? next_cells(s, worker, &more, err) : next_batch(s, worker, &more, err);
-    while (rc == 0 && more && !s->failed);
+    int rc = is_by_column(s) ? each_column(s, worker, scan_column, err) : scan_batches(s, worker, err);
     if (rc != 0)
         s->failed = true;
     if (rc != 0 && s->stopped)
@@ -627,12 +670,16 @@ static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_sca
     int rc = start(t, i, r, err);
     s->file = r->file;
     s->path = t->paths[i];
+    s->next_column = 0;
     if (rc == 0 && r->file.form && !s->begun)
         rc = reach_window(s, err);
     if (rc == 0 && r->file.form)
         rc = mlo_parallel(t->workers, t->workers, work, s, err);
+    if (rc == 0 && s->ahead_too && s->batches == 0)
+        return 0; /* nothing was read */
     s->sequence += s->batches;
     s->batches = 0;
+    s->read = true;
     finish(r, st);
     return rc;
 }
@@ -694,29 +741,17 @@ int mlo_table_scan_told(struct mlo_table *t, mlo_batch_fn fn, void (*stopped)(vo
     return scan_all(&s, ret, err);
 }
 
-int mlo_table_scan_columns(struct mlo_table *t, mlo_cells_fn fn, void *ctx, struct mlo_scan_result *ret,
-                           struct mlo_err *err)
-{
-    struct scan s = {.t = t, .cells = fn, .ctx = ctx};
-    return scan_all(&s, ret, err);
-}
-
 /* ---- looking ahead ---- */
-
-struct look {
-    struct scan scan;
-    size_t parts;              /* of this file */
-    atomic_size_t next_column; /* when each is looked at by itself */
-};
 
 static int look_work(void *ctx, size_t worker, struct mlo_err *err)
 {
-    struct look *l = ctx;
-    struct scan *s = &l->scan;
+    struct scan *s = ctx;
+    if (is_by_column(s))
+        return each_column(s, worker, look_at_column, err);
     size_t workers = s->t->workers; /* each has places that lie together: they may be in one page */
-    for (size_t part = worker * l->parts / workers; part < (worker + 1) * l->parts / workers; part++) {
+    for (size_t part = worker * s->parts / workers; part < (worker + 1) * s->parts / workers; part++) {
         const struct mlo_batch *b = NULL;
-        int rc = s->file.form->sample(s->file.self, (unsigned)worker, part, l->parts, &b, err);
+        int rc = s->file.form->sample(s->file.self, (unsigned)worker, part, s->parts, &b, err);
         if (rc == 0 && b)
             rc = give(s, worker, b, err);
         if (rc != 0)
@@ -725,40 +760,16 @@ static int look_work(void *ctx, size_t worker, struct mlo_err *err)
     return 0;
 }
 
-static int look_at_column(struct look *l, size_t worker, size_t column, struct mlo_err *err)
-{
-    struct scan *s = &l->scan;
-    int rc = 0;
-    for (size_t part = 0; rc == 0 && part < l->parts; part++) {
-        const struct mlo_column_cells *c = NULL;
-        rc = s->file.form->sample_cells(s->file.self, (unsigned)worker, column, part, l->parts, &c, err);
-        if (rc == 0 && c)
-            rc = s->cells(s->ctx, (unsigned)worker, c, err);
-        s->batches += c ? 1 : 0;
-    }
-    return rc;
-}
-
-static int look_work_columns(void *ctx, size_t worker, struct mlo_err *err)
-{
-    struct look *l = ctx;
-    int rc = 0;
-    for (size_t c; rc == 0 && (c = l->next_column++) < l->scan.t->n_columns;)
-        rc = look_at_column(l, worker, c, err);
-    return rc;
-}
-
 /* Places in one file. */
-static int look_at(struct look *l, size_t i, struct reading *r, struct mlo_err *err)
+static int look_at(struct scan *s, size_t i, struct reading *r, struct mlo_err *err)
 {
-    struct mlo_table *t = l->scan.t;
+    struct mlo_table *t = s->t;
     int rc = start(t, i, r, err);
-    l->scan.file = r->file;
-    l->scan.path = t->paths[i];
-    l->next_column = 0;
+    s->file = r->file;
+    s->path = t->paths[i];
+    s->next_column = 0;
     if (rc == 0 && r->file.form && r->file.form->sample)
-        rc = mlo_parallel(t->workers, t->workers, is_by_column(&l->scan) ? look_work_columns : look_work, l,
-                          err);
+        rc = mlo_parallel(t->workers, t->workers, look_work, s, err);
     if (r != &t->first)
         finish(r, NULL);
     return rc;
@@ -777,36 +788,72 @@ static uint64_t total_size(const struct mlo_table *t)
     return total;
 }
 
-static int look_ahead(struct look *l, size_t parts, bool *ret_given, struct mlo_err *err)
+/* Can anything be read before the scan, as far as the files tell from outside? */
+static bool can_look(const struct mlo_table *t, size_t parts)
 {
-    struct mlo_table *t = l->scan.t;
+    size_t block = t->opts.block_bytes ? t->opts.block_bytes : t->first.file.form->block;
+    return !t->has_window && total_size(t) > parts * block;
+}
+
+static int look_ahead(struct scan *s, size_t parts, bool *ret_given, struct mlo_err *err)
+{
+    struct mlo_table *t = s->t;
     size_t files = t->n_paths < parts ? t->n_paths : parts;
     int rc = 0;
     *ret_given = false;
-    size_t block = t->opts.block_bytes ? t->opts.block_bytes : t->first.file.form->block;
-    if (t->has_window || total_size(t) <= parts * block)
+    if (!can_look(t, parts))
         return 0;
-    l->scan.begun = true;
-    l->parts = parts / files;
+    s->begun = true;
+    s->parts = parts / files;
     for (size_t i = 0; rc == 0 && i < files; i++) {
         struct reading other = {0};
         size_t file = i * t->n_paths / files;
-        rc = look_at(l, file, file == t->at_first ? &t->first : &other, err);
+        rc = look_at(s, file, file == t->at_first ? &t->first : &other, err);
     }
-    *ret_given = rc == 0 && l->scan.batches > 0;
+    *ret_given = rc == 0 && s->batches > 0;
     return rc;
 }
 
 int mlo_table_sample(struct mlo_table *t, size_t parts, mlo_batch_fn fn, void *ctx, bool *ret_given,
                      struct mlo_err *err)
 {
-    struct look l = {.scan = {.t = t, .fn = fn, .ctx = ctx}};
-    return look_ahead(&l, parts, ret_given, err);
+    struct scan s = {.t = t, .fn = fn, .ctx = ctx};
+    return look_ahead(&s, parts, ret_given, err);
 }
 
-int mlo_table_sample_columns(struct mlo_table *t, size_t parts, mlo_cells_fn fn, void *ctx, bool *ret_given,
-                             struct mlo_err *err)
+/* ---- by columns ---- */
+
+static int begin_column(void *ctx, size_t column, struct mlo_err *err)
 {
-    struct look l = {.scan = {.t = t, .cells = fn, .ctx = ctx}};
-    return look_ahead(&l, parts, ret_given, err);
+    const struct mlo_column_reader *r = ctx;
+    return r->begin(r->ctx, column, err);
+}
+
+/* Of several files all are looked at before the first is scanned. */
+static int look_at_columns(struct mlo_table *t, const struct mlo_column_reader *r, bool *ret_given,
+                           struct mlo_err *err)
+{
+    struct mlo_column_reader copy = *r;
+    struct scan s = {.t = t, .cells = r->ahead, .columns = r, .ctx = r->ctx};
+    int rc = look_ahead(&s, r->parts, ret_given, err);
+    return rc == 0 && *ret_given ? mlo_parallel(t->n_columns, t->workers, begin_column, &copy, err) : rc;
+}
+
+int mlo_table_scan_columns(struct mlo_table *t, const struct mlo_column_reader *r, bool *ret_given,
+                           struct mlo_scan_result *ret, struct mlo_err *err)
+{
+    struct scan s = {.t = t, .cells = r->fn, .columns = r, .ctx = r->ctx, .file = t->first.file};
+    int rc = 0;
+    bool given = true;
+    if (r->parts > 0 && t->n_paths == 1 && is_by_column(&s)) {
+        given = can_look(t, r->parts);
+        s.parts = r->parts;
+        s.ahead_too = true;
+    } else if (r->parts > 0) {
+        rc = look_at_columns(t, r, &given, err);
+    }
+    if (rc == 0 && given)
+        rc = scan_all(&s, ret, err);
+    *ret_given = s.read;
+    return rc;
 }

@@ -35,14 +35,25 @@ static int look_cells(void *ctx, unsigned worker, const struct mlo_column_cells 
     return look(ctx, worker, &b, err);
 }
 
+static int begin(void *ctx, size_t column, struct mlo_err *err)
+{
+    (void)ctx;
+    (void)column;
+    (void)err;
+    return 0;
+}
+
 static void read_table(const char *path, const struct mlo_table_opts *o, bool by_column)
 {
     struct mlo_err err = MLO_ERR_INIT;
     struct mlo_scan_result st;
     struct mlo_table *t = NULL;
+    const struct mlo_column_reader cells = {
+        .parts = 1, .ahead = look_cells, .begin = begin, .fn = look_cells};
+    bool given;
     int rc = mlo_table_open(&path, 1, o, &t, &err);
     if (rc == 0)
-        rc = by_column ? mlo_table_scan_columns(t, look_cells, NULL, &st, &err)
+        rc = by_column ? mlo_table_scan_columns(t, &cells, &given, &st, &err)
                        : mlo_table_scan(t, look, NULL, &st, &err);
     if (rc != 0 && err.code != MLO_EINVALID && err.code != MLO_EUNAVAIL && t)
         __builtin_trap();

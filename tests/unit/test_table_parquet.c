@@ -398,6 +398,15 @@ static int put_rows(void *ctx, unsigned worker, const struct mlo_batch *b, struc
     return rc;
 }
 
+static int scan_columns(struct mlo_table *t, struct bags *b, struct mlo_scan_result *st, struct mlo_err *err)
+{
+    const struct mlo_column_reader r = {.fn = put_in_bag, .ctx = b};
+    bool given = false;
+    int rc = mlo_table_scan_columns(t, &r, &given, st, err);
+    check(rc != 0 || given);
+    return rc;
+}
+
 static int fill_bags(const char *path, const struct mlo_table_opts *o, bool by_column, struct bags *ret,
                      struct mlo_scan_result *st, struct mlo_err *err)
 {
@@ -408,7 +417,7 @@ static int fill_bags(const char *path, const struct mlo_table_opts *o, bool by_c
     if (rc == 0) {
         ret->columns = mlo_table_columns(t, &n);
         rc = n > BAGS    ? MLO_EINTERNAL
-             : by_column ? mlo_table_scan_columns(t, put_in_bag, ret, st, err)
+             : by_column ? scan_columns(t, ret, st, err)
                          : mlo_table_scan(t, put_rows, ret, st, err);
     }
     mlo_table_close(t);
@@ -459,24 +468,63 @@ static void refuses_the_same_by_columns(void)
     check(each_file(GOLDEN "/refused", is_refused_by_column) > 4);
 }
 
+/* What is looked at ahead, and then all of it. */
+struct twice {
+    struct bags ahead, all;
+    bool begun[BAGS];
+};
+
+static int put_ahead(void *ctx, unsigned worker, const struct mlo_column_cells *c, struct mlo_err *err)
+{
+    struct twice *t = ctx;
+    check(!t->begun[c->column]);
+    return put_in_bag(&t->ahead, worker, c, err);
+}
+
+static int begin_bag(void *ctx, size_t column, struct mlo_err *err)
+{
+    struct twice *t = ctx;
+    (void)err;
+    check(!t->begun[column]);
+    t->begun[column] = true;
+    return 0;
+}
+
+static int put_all(void *ctx, unsigned worker, const struct mlo_column_cells *c, struct mlo_err *err)
+{
+    struct twice *t = ctx;
+    check(t->begun[c->column]);
+    return put_in_bag(&t->all, worker, c, err);
+}
+
+/* The same places whether rows are read, one file, or more. */
 static void looks_ahead_by_columns(void)
 {
-    struct mlo_err err = MLO_ERR_INIT;
-    struct mlo_table_opts o = {.threads = 2};
-    const char *path = GOLDEN "/long.v1.parquet";
-    struct mlo_table *t = NULL;
-    struct bags rows = {.lock = PTHREAD_MUTEX_INITIALIZER}, cells = rows;
-    size_t n = 0;
-    bool given = false;
-    check_ok(mlo_table_open(&path, 1, &o, &t, &err), &err);
-    rows.columns = cells.columns = mlo_table_columns(t, &n);
-    check_ok(mlo_table_sample(t, 1, put_rows, &rows, &given, &err), &err);
-    check(given);
-    check_ok(mlo_table_sample_columns(t, 1, put_in_bag, &cells, &given, &err), &err);
-    check(given && cells.cells[0] == 640 && memcmp(rows.sum, cells.sum, sizeof rows.sum) == 0);
-    check_ok(mlo_table_sample_columns(t, 64, put_in_bag, &cells, &given, &err), &err);
-    check(!given);
-    mlo_table_close(t);
+    const char *paths[] = {GOLDEN "/long.v1.parquet", GOLDEN "/long.v2.parquet"};
+    for (size_t files = 1; files <= 2; files++)
+        for (unsigned threads = 1; threads <= 9; threads += 4) {
+            struct mlo_err err = MLO_ERR_INIT;
+            struct mlo_table_opts o = {.threads = threads};
+            struct mlo_table *t = NULL;
+            struct bags rows = {.lock = PTHREAD_MUTEX_INITIALIZER};
+            struct twice got = {.ahead = rows, .all = rows};
+            struct mlo_column_reader r = {files, put_ahead, begin_bag, put_all, &got};
+            struct mlo_scan_result st;
+            bool given = false;
+            size_t n = 0;
+            check_ok(mlo_table_open(paths, files, &o, &t, &err), &err);
+            rows.columns = got.ahead.columns = got.all.columns = mlo_table_columns(t, &n);
+            check_ok(mlo_table_sample(t, files, put_rows, &rows, &given, &err), &err);
+            check(given);
+            r.parts = 64;
+            check_ok(mlo_table_scan_columns(t, &r, &given, &st, &err), &err);
+            check(!given && got.ahead.cells[0] == 0, "too short for as many places");
+            r.parts = files;
+            check_ok(mlo_table_scan_columns(t, &r, &given, &st, &err), &err);
+            check(given && st.rows == 2500 * files && got.all.cells[n - 1] == 2500 * files);
+            check(got.ahead.cells[0] == 640 * files && memcmp(rows.sum, got.ahead.sum, sizeof rows.sum) == 0);
+            mlo_table_close(t);
+        }
 }
 
 static void bounds_what_it_decompresses(void)
