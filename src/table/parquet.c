@@ -311,7 +311,7 @@ static void turn_to(const struct parquet *t, struct alone *a, size_t c)
 {
     if (a->cursor.cells != t->read_as[c].type)
         mlo_rows_release(&a->rows); /* they are of another type */
-    mlo_rows_release(&a->given); /* seldom there */
+    mlo_rows_release(&a->given);    /* seldom there */
     a->column = c;
     a->cursor.leaf = leaf_of(t, c);
     a->cursor.column = t->file.columns[t->want[c]].name;
