@@ -20,9 +20,8 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/time.h>
 
-#define NAME_MAX_BYTES 64
-#define CHECKS_MAX     1000 /* of --alarm-after */
-#define HOOK_TIMEOUT   "60s"
+#define CHECKS_MAX   1000 /* of --alarm-after */
+#define HOOK_TIMEOUT "60s"
 
 struct watch {
     struct mlo_ctx *ctx;
@@ -31,10 +30,10 @@ struct watch {
     const char *name, *on_drift, *webhook;
     uint64_t needed, of; /* --alarm-after */
     uint64_t cool_down_ns, timeout_ns;
-    char reference[NAME_MAX_BYTES + 16]; /* "baseline:NAME" */
-    struct mlo_strings files;            /* owned list */
-    struct mlo_since *since;             /* owned; NULL without --since */
-    struct mlo_workspace ws;             /* between begin and end */
+    char reference[MLO_CHECK_NAME_MAX + 16]; /* "baseline:NAME" */
+    struct mlo_strings files;                /* owned list */
+    struct mlo_since *since;                 /* owned; NULL without --since */
+    struct mlo_workspace ws;                 /* between begin and end */
     struct mlo_drift_inputs in;
     struct mlo_drift_report *r; /* owned */
     struct mlo_drift_history history;
@@ -50,17 +49,6 @@ bool mlo_drift_is_watched(const struct mlo_drift_args *o, const struct mlo_drift
     return w->record || w->name || w->since || w->alarm_after || w->cool_down || w->on_drift || w->webhook ||
            w->hook_timeout || w->accept ||
            (!o->compat && s->watch.record && strcmp(s->watch.record, "true") == 0);
-}
-
-static int check_name(const char *name, struct mlo_err *err)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    size_t n = strlen(name);
-    if (n > 0 && n <= NAME_MAX_BYTES && strspn(name, plain) == n && name[0] != '.' && name[0] != '-')
-        return 0;
-    return mlo_fail(err, MLO_EUSAGE,
-                    "--name takes up to %d letters, digits and . _ -, not beginning with . or -",
-                    NAME_MAX_BYTES);
 }
 
 static int parse_alarm(const char *text, struct watch *w, struct mlo_err *err)
@@ -114,7 +102,7 @@ static int choose(struct watch *w, struct mlo_err *err)
     if (w->args.compat)
         return mlo_fail(err, MLO_EUSAGE,
                         "--compat answers as another tool does: such a check is not recorded");
-    int rc = check_name(w->name, err);
+    int rc = mlo_check_name(w->name, "--name", err);
     if (rc == 0)
         rc = check_record(s->record, err);
     if (rc == 0)
@@ -217,7 +205,7 @@ static int put_page(struct watch *w, struct mlo_err *err)
 static int put_since(struct watch *w, struct mlo_err *err)
 {
     struct mlo_digest d;
-    char kind[NAME_MAX_BYTES + 32];
+    char kind[MLO_CHECK_NAME_MAX + 32];
     MLO_AUTOFREE char *text = NULL;
     size_t n = 0;
     snprintf(kind, sizeof kind, MLO_SINCE_KIND "%s", w->name);
@@ -294,12 +282,9 @@ static int record(struct watch *w, struct mlo_err *err)
 static int accept(struct watch *w, struct mlo_err *err)
 {
     struct mlo_profile *p = NULL;
-    struct mlo_digest d;
     int rc = mlo_drift_inputs_own(w->ctx, &w->args, w->settings, w->in.reference, &p, err);
     if (rc == 0)
-        rc = put_profile(w, "baseline-profile", p, &d, err);
-    if (rc == 0)
-        rc = mlo_run_move_name_any(w->ws.run, MLO_BASELINE, w->name, &d, err);
+        rc = mlo_baseline_put(&w->ws, w->name, p, err);
     mlo_profile_free(p);
     return rc;
 }

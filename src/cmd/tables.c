@@ -69,6 +69,30 @@ const char *mlo_baseline_name(const char *word)
     return *word == '\0' ? MLO_CHECK_NAME : *word == ':' ? word + 1 : NULL;
 }
 
+int mlo_check_name(const char *name, const char *option, struct mlo_err *err)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t n = strlen(name);
+    if (n > 0 && n <= MLO_CHECK_NAME_MAX && strspn(name, plain) == n && name[0] != '.' && name[0] != '-')
+        return 0;
+    return mlo_fail(err, MLO_EUSAGE, "%s takes up to %d letters, digits and . _ -, not beginning with . or -",
+                    option, MLO_CHECK_NAME_MAX);
+}
+
+int mlo_baseline_put(struct mlo_workspace *ws, const char *name, const struct mlo_profile *p,
+                     struct mlo_err *err)
+{
+    struct mlo_digest d;
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    int rc = mlo_profile_write(p, &text, err);
+    if (rc == 0)
+        rc = mlo_store_put(ws->store, text.ptr, text.len, &d, err);
+    if (rc == 0)
+        rc = mlo_run_artifact(ws->run, "baseline-profile", &d, text.len, err);
+    return rc == 0 ? mlo_run_move_name_any(ws->run, MLO_BASELINE, name, &d, err) : rc;
+}
+
 static int read_baseline(struct mlo_workspace *ws, const char *name, struct mlo_profile **ret,
                          struct mlo_err *err)
 {
@@ -79,7 +103,7 @@ static int read_baseline(struct mlo_workspace *ws, const char *name, struct mlo_
     int rc = ws->ledger ? mlo_name_get(ws->ledger, MLO_BASELINE, name, &digest, err) : MLO_ENOTFOUND;
     if (rc == MLO_ENOTFOUND) {
         mlo_fail(err, rc, "there is no baseline '%s'", mlo_shown(name, strlen(name), shown));
-        return mlo_hint(err, "make one: mlopsctl drift -r TABLE -c TABLE --name %s --accept", shown);
+        return mlo_hint(err, "make one: mlopsctl profile TABLE --baseline %s", shown);
     }
     if (rc == 0)
         rc = mlo_store_read(ws->store, &digest, PROFILE_FILE_MAX, &text, &n, err);

@@ -11,6 +11,14 @@
 /* Of "baseline:NAME" the name, of "baseline" MLO_CHECK_NAME, of anything else NULL. */
 const char *mlo_baseline_name(const char *word);
 
+#define MLO_CHECK_NAME_MAX 64 /* bytes */
+/* Is it one? option: which was given it. */
+int mlo_check_name(const char *name, const char *option, struct mlo_err *err) MLO_MUST_CHECK;
+struct mlo_workspace;
+/* Within a run: the profile is the baseline of that name from now on, until the run is rolled back. */
+int mlo_baseline_put(struct mlo_workspace *ws, const char *name, const struct mlo_profile *p,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+
 /* Does the file begin as our profiles do? */
 bool mlo_is_profile(const char *path);
 /* A file that begins as our profiles do is one; a word that is no file but names a bundle of the workspace

@@ -165,13 +165,22 @@ test_expect 'accepted data is the baseline, in bins of its own, and no alarm' '
 test_expect 'it keeps roles and outlives gc' '
     mlopsctl profile reference.csv --label bad --ignore age -o roles.profile && mlopsctl drift -r roles.profile -c current.csv --name roles --accept >/dev/null && mlopsctl gc --keep 0s >/dev/null &&
     mlopsctl drift -r baseline -c current.csv --name roles --json | jq -e "[.columns[] | select(.column == \"age\")][0].verdict == \"ignored\""'
+test_expect 'a profile is the baseline of a name at once, with a file or without, and rollback takes it back' '
+    mlopsctl profile reference.csv --baseline p >out && grep -q "into baseline p" out && ! ls p 2>/dev/null && mlopsctl drift -r baseline -c reference.csv --name p --json | jq -e "all(.columns[]; .psi == 0)" &&
+    mlopsctl profile moved.csv --baseline p -o p.profile --json >out && jq -e ".file == \"p.profile\" and .baseline == \"p\"" out && mlopsctl drift -r baseline:p -c moved.csv >/dev/null &&
+    mlopsctl profile merge own.profile --baseline m >/dev/null && mlopsctl drift -r baseline:m -c moved.csv >/dev/null &&
+    cmp ".mlops/store/blobs/sha256/$(mlopsctl show-run "$(jq .run out)" --json | jq -r ".artifacts[] | select(.kind == \"baseline-profile\") | .digest" | cut -d: -f2)" p.profile &&
+    mlopsctl rollback "$(jq .run out)" >/dev/null && expect_code 1 mlopsctl drift -r baseline:p -c moved.csv >/dev/null && mlopsctl drift -r baseline:p -c reference.csv >/dev/null'
+test_expect 'a profile goes somewhere, under a name that can be one' '
+    expect_code 2 mlopsctl profile reference.csv 2>err && grep -q -e "--baseline NAME" err && expect_code 2 mlopsctl profile reference.csv --baseline ../x 2>err && grep -q -e "--baseline takes" err &&
+    runs=$(mlopsctl log --json | jq ".runs | length") && expect_code 3 mlopsctl profile nothing.csv --baseline q 2>err && [ "$(mlopsctl log --json | jq ".runs | length")" = "$runs" ]'
 test_expect 'rollback takes it back to what it was, whatever was checked since' '
     mlopsctl drift -r baseline:b -c current.csv --name b --accept --json >out && mlopsctl drift -r baseline -c current.csv --name b >/dev/null && mlopsctl rollback "$(jq .run out)" >/dev/null &&
     mlopsctl drift -r baseline -c moved.csv --name b --json | jq -e "all(.columns[]; .psi == 0)"'
 test_expect 'after it, earlier drift does not count towards an alarm' '
     check() { mlopsctl drift -r ref.profile -c moved.csv --name ba --alarm-after 2/2 --json "$@"; } && check >/dev/null && check --accept >/dev/null && check >out && jq -e ".drift and (.alarm | not) and .checks == 1" out'
 test_expect 'a baseline that is not there is not found, with the way to make it; a file of that name is the file' '
-    expect_code 3 mlopsctl drift -r baseline -c current.csv --name none 2>err && grep -q "there is no baseline .none." err && grep -q -e "--accept" err &&
+    expect_code 3 mlopsctl drift -r baseline -c current.csv --name none 2>err && grep -q "there is no baseline .none." err && grep -q -e "profile TABLE --baseline none" err &&
     cp ref.profile baseline && mlopsctl drift -r baseline -c current.csv --name none >out && rm baseline &&
     expect_code 2 mlopsctl drift -r ref.profile -c - --accept 2>err && grep -q "standard input" err'
 test_done
