@@ -2,12 +2,19 @@
 #ifndef MLO_STATS_INTERNAL_H
 #define MLO_STATS_INTERNAL_H
 
+#include <math.h>
 #include <string.h>
 
 #include <mlopsctl/stats.h>
 
 #define MLO_TEST_NONE ((struct mlo_test){.p = 1, .why = MLO_STAT_NONE})
 
+/* Natural logarithm of |Gamma(x)|. The C library's lgamma writes to a global. */
+static inline double mlo_log_gamma(double x)
+{
+    int sign;
+    return lgamma_r(x, &sign);
+}
 /* x^a e^-x / Gamma(a+1), without cancellation (Loader 2000, "Fast and accurate computation of binomial
  * probabilities"). */
 double mlo_poisson_raw(double a, double x);

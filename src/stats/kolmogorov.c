@@ -158,7 +158,7 @@ static double pelz_good_cdf(double k, double d)
 /* (2t - 1)^k k!/k^k, for t = k D between 0.5 and 1: the smallest values that D can take. */
 static double ruben_gambino_cdf(double k, double t)
 {
-    return exp(lgamma(k + 1) - k * log(k) + k * log(2 * t - 1));
+    return exp(mlo_log_gamma(k + 1) - k * log(k) + k * log(2 * t - 1));
 }
 
 static double upper_sf(uint64_t n, double d)

@@ -19,7 +19,7 @@ static double stirling_error(double n)
     if (n <= 0)
         return 0;
     if (n <= 15)
-        return lgamma(n + 1) - (n + 0.5) * log(n) + n - HALF_LOG_2PI;
+        return mlo_log_gamma(n + 1) - (n + 0.5) * log(n) + n - HALF_LOG_2PI;
     double r = 1 / (n * n);
     return (1 / 12.0 - (1 / 360.0 - (1 / 1260.0 - (1 / 1680.0 - r / 1188) * r) * r) * r) / n;
 }
@@ -47,7 +47,7 @@ double mlo_poisson_raw(double a, double x)
     if (a == 0)
         return exp(-x);
     if (a < 1)
-        return exp(a * log(x) - x - lgamma(a + 1));
+        return exp(a * log(x) - x - mlo_log_gamma(a + 1));
     return exp(-stirling_error(a) - deviance(a, x)) / sqrt(2 * M_PI * a);
 }
 

@@ -67,8 +67,8 @@ static double cvm_limit_cdf(double x)
     double sum = 0;
     for (int k = 0; k < 1000; k++) {
         double four = 4.0 * k + 1, z = four * four / (16 * x);
-        double term = exp(lgamma(k + 0.5) - lgamma(k + 1)) / (pow(M_PI, 1.5) * sqrt(x)) * sqrt(four) *
-                      mlo_bessel_k_quarter(z);
+        double term = exp(mlo_log_gamma(k + 0.5) - mlo_log_gamma(k + 1)) / (pow(M_PI, 1.5) * sqrt(x)) *
+                      sqrt(four) * mlo_bessel_k_quarter(z);
         sum += term;
         if (term < 1e-7)
             break;

@@ -566,9 +566,10 @@ static int give(struct scan *s, size_t worker, const struct mlo_batch *b, struct
         rc = mlo_window_rows(&s->t->window, &s->windows[worker], b, s->t->n_columns, &given, err);
     if (rc != 0 || (!s->begun && given.n_rows == 0))
         return rc;
-    if (!s->begun)
+    if (!s->begun) {
         s->sequence = 0 - b->sequence;
-    s->begun = true;
+        s->begun = true;
+    }
     given.sequence = b->sequence + s->sequence;
     given.path = s->path;
     return s->cells ? give_columns(s, worker, &given, err) : s->fn(s->ctx, (unsigned)worker, &given, err);
