@@ -305,6 +305,7 @@ void mlo_times_add(struct mlo_times *t, uint64_t ns);
 void mlo_times_merge(struct mlo_times *t, const struct mlo_times *other);
 /* Restores what was kept as (bucket, count); sum, least and most are then set by the caller. */
 void mlo_times_put(struct mlo_times *t, size_t bucket, uint64_t count);
+void mlo_times_bounds(size_t bucket, uint64_t *ret_low, uint64_t *ret_high); /* ns, both within */
 uint64_t mlo_times_at(const struct mlo_times *t, uint64_t rank);  /* 1 the shortest, n the longest */
 uint64_t mlo_times_quantile(const struct mlo_times *t, double q); /* 0 when empty */
 /* How many were at most this long, to the width of a bucket. */

@@ -391,36 +391,46 @@ static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
     return 0;
 }
 
-/* "ok 5", or "ok 5 1200": it took 1200 ns. False: neither. */
-static bool is_good(struct program *p, const char *good)
+/* "", or " 1200": it took 1200 ns. */
+static bool read_took(const char *rest, int64_t *ret)
 {
-    size_t n = strlen(good);
     uint64_t took = 0;
     struct mlo_err why = MLO_ERR_INIT;
-    p->took = -1;
-    if (strlen(p->line) != p->n || strncmp(p->line, good, n) != 0)
+    *ret = -1;
+    if (!*rest)
+        return true;
+    if (*rest != ' ' || mlo_parse_u64(rest + 1, 0, TOOK_MAX, "", &took, &why) != 0)
         return false;
-    bool timed = p->line[n] == ' ';
-    if (p->line[n] && !timed)
-        return false;
-    if (timed && mlo_parse_u64(p->line + n + 1, 0, TOOK_MAX, "", &took, &why) != 0)
-        return false;
-    p->took = timed ? (int64_t)took : -1;
+    *ret = (int64_t)took;
     return true;
 }
 
-/* That, or "error 5", "error 5 out of memory" */
-static int judge(struct program *p, uint64_t request, const char *when, struct mlo_err *err)
+/* "ok 5", "ok 5 1200", "error 5", "error 5 out of memory" */
+enum mlo_reply mlo_reply_read(const char *line, uint64_t request, int64_t *ret_took, const char **ret_why)
 {
-    char good[32], bad[32], shown[MLO_SHOWN];
+    char good[32], bad[32];
     snprintf(good, sizeof good, "ok %llu", (unsigned long long)request);
     snprintf(bad, sizeof bad, "error %llu", (unsigned long long)request);
     size_t n = strlen(bad);
-    if (is_good(p, good))
+    if (strncmp(line, good, strlen(good)) == 0 && read_took(line + strlen(good), ret_took))
+        return MLO_REPLY_OK;
+    if (strncmp(line, bad, n) != 0 || (line[n] && line[n] != ' '))
+        return MLO_REPLY_NONE;
+    *ret_why = line[n] ? line + n + 1 : "no reason";
+    return MLO_REPLY_ERROR;
+}
+
+static int judge(struct program *p, uint64_t request, const char *when, struct mlo_err *err)
+{
+    char shown[MLO_SHOWN];
+    const char *why = NULL;
+    p->took = -1;
+    enum mlo_reply reply = strlen(p->line) == p->n ? mlo_reply_read(p->line, request, &p->took, &why)
+                                                   : MLO_REPLY_NONE;
+    if (reply == MLO_REPLY_OK)
         return 0;
-    if (strncmp(p->line, bad, n) != 0 || (p->line[n] && p->line[n] != ' '))
+    if (reply == MLO_REPLY_NONE)
         return give_up_line(p, "said what is no answer", when, err);
-    const char *why = p->line[n] ? p->line + n + 1 : "no reason";
     return mlo_fail(err, MLO_EREMOTE, "error %s: %s", when, mlo_shown(why, strlen(why), shown));
 }
 

@@ -35,6 +35,11 @@ static int reserve(double **p, size_t n, struct mlo_err *err)
     return *p ? 0 : err->code;
 }
 
+static bool is_stopped(const struct contest *c)
+{
+    return c->load->stop && c->load->stop(c->load->stop_ctx);
+}
+
 static int side(struct contest *c, bool second, size_t pair, struct mlo_err *err)
 {
     struct mlo_measured *m = second ? &c->ret->b : &c->ret->a;
@@ -44,6 +49,9 @@ static int side(struct contest *c, bool second, size_t pair, struct mlo_err *err
                                 c->o.block, &c->block, err);
     if (rc != 0)
         return rc;
+    c->ret->stopped = is_stopped(c);
+    if (m->n_blocks != pair + 1 && c->ret->stopped)
+        return 0;
     if (m->n_blocks != pair + 1)
         return mlo_fail(err, MLO_EUNAVAIL, "side %c gave no answer within %g s", second ? 'B' : 'A',
                         c->o.block);
@@ -58,7 +66,7 @@ static int one_pair(struct contest *c, size_t pair, struct mlo_err *err)
 {
     bool b_first = mlo_random_next(&c->seed) & 1;
     int rc = side(c, b_first, pair, err);
-    return rc == 0 ? side(c, !b_first, pair, err) : rc;
+    return rc == 0 && !c->ret->stopped ? side(c, !b_first, pair, err) : rc;
 }
 
 /* ---- the verdict ---- */
@@ -136,22 +144,23 @@ static int contest(struct contest *c, struct mlo_err *err)
     size_t look = c->o.pairs, pair = 0;
     double confidence = 1 - WRONG / MLO_COMPARE_LOOKS;
     int rc = 0;
+    c->ret->gate = MLO_GATE_INCONCLUSIVE;
     for (unsigned looks = 0; rc == 0 && looks < MLO_COMPARE_LOOKS; look *= 2) {
         bool over = false;
-        for (; rc == 0 && pair < look && !over; pair++) {
+        while (rc == 0 && pair < look && !over) {
             rc = one_pair(c, pair, err);
-            c->ret->stopped = c->load->stop && c->load->stop(c->load->stop_ctx);
-            over = c->ret->stopped || pair + 1 == PAIRS_MAX ||
-                   (pair + 1 >= c->o.pairs && (mlo_clock_now(c->load->clock) >= until ||
-                                               c->ret->a.seconds + c->ret->b.seconds >= c->o.seconds));
+            pair += !c->ret->stopped;
+            over = c->ret->stopped || pair == PAIRS_MAX ||
+                   (pair >= c->o.pairs && (mlo_clock_now(c->load->clock) >= until ||
+                                           c->ret->a.seconds + c->ret->b.seconds >= c->o.seconds));
         }
-        if (rc == 0)
+        if (rc == 0 && pair >= c->o.pairs)
             rc = judge(c, pair, confidence, err);
         if (over || c->ret->gate != MLO_GATE_INCONCLUSIVE)
             break;
         looks++;
     }
-    return rc == 0 ? compare_p99(c, confidence, err) : rc;
+    return rc == 0 && c->ret->pairs > 0 ? compare_p99(c, confidence, err) : rc;
 }
 
 /* ---- all of it ---- */
@@ -199,6 +208,7 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
     int rc = prepare(&c, err);
     if (rc == 0)
         rc = contest(&c, err);
+    r.a.stopped = r.b.stopped = r.stopped;
     if (rc == 0) {
         mlo_footprint_end(mlo_runner_target(a), &r.a.memory);
         mlo_footprint_end(mlo_runner_target(b), &r.b.memory);

@@ -54,6 +54,15 @@ static inline int64_t mlo_clock_after(const struct mlo_clock *clock, double seco
     return mlo_clock_now(clock) + (int64_t)(seconds * 1e9);
 }
 
+/* ---- command.c, url.c: answers ---- */
+
+enum mlo_reply { MLO_REPLY_OK, MLO_REPLY_ERROR, MLO_REPLY_NONE /* it is none to this request */ };
+/* *ret_took: with OK the ns that it says it took, -1 when it does not; *ret_why: with ERROR the reason,
+ * within the line. */
+enum mlo_reply mlo_reply_read(const char *line, uint64_t request, int64_t *ret_took, const char **ret_why);
+/* MLO_EINVALID: no JSON, or without outputs. */
+int mlo_outputs_find(const char *body, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- runner.c ---- */
 
 struct mlo_target *mlo_runner_target(const struct mlo_runner *r);

@@ -4,6 +4,8 @@
 
 #include "internal.h"
 
+#define BLOCKS_MIN 10 /* fewer cannot be compared later, when the machine was slow */
+
 static double or_usual(double v, double usual)
 {
     return v > 0 ? v : usual;
@@ -62,14 +64,16 @@ static int measure_blocks(struct mlo_runner *r, const struct mlo_load *load, con
 {
     struct mlo_block b = {0};
     struct mlo_meter meter;
-    double block = or_usual(o->block, 0.1), seconds = or_usual(o->seconds, 5);
+    double seconds = or_usual(o->seconds, 5), block = or_usual(o->block, fmin(0.1, seconds / BLOCKS_MIN));
+    size_t blocks = 0;
     int64_t until = mlo_clock_after(load->clock, seconds);
     int rc = 0;
     mlo_meter_open(mlo_runner_target(r), load->gpu, &meter);
     do {
         rc = mlo_measured_block(m, r, load, &meter, block, &b, err);
         m->stopped = load->stop && load->stop(load->stop_ctx);
-    } while (rc == 0 && !m->stopped && m->seconds < seconds && mlo_clock_now(load->clock) < until);
+    } while (rc == 0 && !m->stopped &&
+             (++blocks < BLOCKS_MIN || (m->seconds < seconds && mlo_clock_now(load->clock) < until)));
     mlo_meter_close(&meter);
     mlo_block_release(&b);
     return rc;

@@ -38,7 +38,8 @@ static int take_outputs(struct mlo_jpull *j, bool *ret, struct mlo_err *err)
     return rc == 0 ? mlo_jpull_skip(j, err) : rc;
 }
 
-static int find_outputs(const char *body, size_t n, struct mlo_err *err)
+/* An answer of the inference protocol. */
+int mlo_outputs_find(const char *body, size_t n, struct mlo_err *err)
 {
     struct mlo_jpull j;
     enum mlo_jtok t;
@@ -72,7 +73,7 @@ static int check_answer(const struct server *s, const struct mlo_http_response *
     char shown[MLO_SHOWN];
     if (r->status < 200 || r->status > 299)
         return mlo_http_fail(r, err);
-    if ((s->opts.model ? find_outputs(r->body, r->n, err) : find_json(r->body, r->n, err)) == 0)
+    if ((s->opts.model ? mlo_outputs_find(r->body, r->n, err) : find_json(r->body, r->n, err)) == 0)
         return 0;
     struct mlo_err why = *err;
     return mlo_fail(err, MLO_EINVALID, "'%s' answered %d with '%s': %s", r->host, r->status,

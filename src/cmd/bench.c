@@ -163,6 +163,18 @@ static int keep_case(struct mlo_bench *b, size_t batch, const struct mlo_bench_s
     return 0;
 }
 
+/* The other side, for the record. Takes m. */
+static int keep_other(struct mlo_bench *b, size_t batch, struct mlo_measured *m, struct mlo_err *err)
+{
+    struct mlo_bench_result *r = &b->other;
+    int rc = mlo_grow(&r->cases, &r->cap, r->n + 1, sizeof *r->cases, err);
+    if (rc != 0)
+        return rc;
+    r->cases[r->n++] = (struct mlo_bench_case){batch, *m};
+    *m = (struct mlo_measured){0};
+    return 0;
+}
+
 static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                          struct mlo_err *err)
 {
@@ -203,6 +215,8 @@ static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
         rc = keep_case(b, batch, &to, &ret->b, err);
         ret->b = (struct mlo_measured){0};
     }
+    if (rc == 0)
+        rc = keep_other(b, batch, &ret->a, err);
     mlo_bench_side_release(&from);
     mlo_bench_side_release(&to);
     return rc;
@@ -230,7 +244,8 @@ static int bench_batches(struct mlo_bench *b, const struct mlo_bench_who *who,
                    : measure_alone(b, who, b->batches[i], err);
         if (rc == 0 && b->has_kept && !b->stopped)
             rc = compare_kept(b, b->batches[i], &c[i], err);
-        if (rc == 0 && (other || (b->has_kept && !b->stopped)))
+        b->stopped = b->stopped || c[i].stopped;
+        if (rc == 0 && (other ? c[i].pairs > 0 : b->has_kept && !b->stopped))
             note_gate(b, &c[n++]);
     }
     if (rc == 0)
@@ -416,6 +431,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         mlo_explained_release(&b.explained[i]);
     mlo_bench_result_release(&b.result);
     mlo_bench_result_release(&b.kept);
+    mlo_bench_result_release(&b.other);
     mlo_gpu_meter_close(b.gpu);
     free(b.dims);
     free(b.line);

@@ -28,6 +28,7 @@ struct mlo_bench {
     struct mlo_dim_value *dims; /* owned */
     size_t batches[MLO_BENCH_BATCHES], n_batches;
     struct mlo_bench_result result, kept; /* what is measured; what it is held against, when that is kept */
+    struct mlo_bench_result other;        /* the other side, when it was measured, too */
     bool has_kept, stopped;
     enum mlo_gate gate;                                /* the worst so far */
     struct mlo_limits limits;                          /* of the machine, for --explain */
@@ -104,9 +105,12 @@ bool mlo_bench_is_file(const char *baseline); /* no name: "native.json" */
 /* --against names a baseline of this model, or a run: into b->kept. *ret_found false: it is something else.
  */
 int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
-/* The result that a run of bench left; *ret_found false: none. */
-int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_result *ret, bool *ret_found,
-                       struct mlo_err *err) MLO_MUST_CHECK;
+/* Artifacts of a run: its result, and that of the other side. */
+#define MLO_BENCH_RESULT  "bench"
+#define MLO_BENCH_AGAINST "bench-against"
+/* The artifact of that kind which a run of bench left; *ret_found false: none. */
+int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, const char *kind, struct mlo_bench_result *ret,
+                       bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_bench_same_model(const char *a, const char *b); /* of whatever version */
 /* Where --save-baseline names a file: the result there. */
 int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
@@ -129,6 +133,12 @@ int mlo_bench_write_page(const struct mlo_bench *b, const struct mlo_compared *c
                          struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_bench_write_history(const struct mlo_bench *b, const struct mlo_history_line *lines, size_t n,
                             struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_picture.c ---- */
+
+/* The times that a run of bench kept, as a picture, and as buckets in JSON; nothing when it has none. */
+int mlo_bench_show_run(struct mlo_ctx *ctx, struct mlo_workspace *ws, int64_t run,
+                       struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_history.c ---- */
 

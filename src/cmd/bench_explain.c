@@ -114,12 +114,10 @@ static void add_limits(struct mlo_report *r, const struct mlo_limits *l)
     mlo_report_json(r, "limits", o);
 }
 
-static const struct mlo_column answer_columns[] = {{"batch", "BATCH", MLO_CELL_U64},
-                                                   {"run_ns", "RUN", MLO_CELL_DURATION},
-                                                   {"rest_ns", "BETWEEN", MLO_CELL_DURATION},
-                                                   {"timing_ns", "A LOOK", MLO_CELL_DURATION},
-                                                   {"runs", "RUNS", MLO_CELL_U64},
-                                                   {"answer", "WHAT HOLDS IT BACK", MLO_CELL_TEXT}};
+static const struct mlo_column answer_columns[] = {
+    {"batch", "BATCH", MLO_CELL_U64},    {"run_ns", "RUN", MLO_CELL_NS},
+    {"rest_ns", "BETWEEN", MLO_CELL_NS}, {"timing_ns", "A LOOK", MLO_CELL_NS},
+    {"runs", "RUNS", MLO_CELL_U64},      {"answer", "WHAT HOLDS IT BACK", MLO_CELL_TEXT}};
 
 static void put_answers(struct mlo_bench *b)
 {
@@ -147,7 +145,7 @@ static double rounded(const struct mlo_bench *b, double v)
 
 static const struct mlo_column bound_columns[] = {
     {"batch", "BATCH", MLO_CELL_U64},       {"limit", "LIMIT", MLO_CELL_TEXT},
-    {"steps", "STEPS", MLO_CELL_U64},       {"ns", "TIME", MLO_CELL_DURATION},
+    {"steps", "STEPS", MLO_CELL_U64},       {"ns", "TIME", MLO_CELL_NS},
     {"share", "OF ALL", MLO_CELL_DOUBLE},   {"of_limit", "OF LIMIT", MLO_CELL_DOUBLE},
     {"gain", "IF REACHED", MLO_CELL_DOUBLE}};
 
@@ -175,7 +173,7 @@ static const struct mlo_column step_columns[] = {{"batch", "BATCH", MLO_CELL_U64
                                                  {"step", "STEP", MLO_CELL_TEXT},
                                                  {"node", "NODE", MLO_CELL_TEXT},
                                                  {"shape", "OUTPUT", MLO_CELL_TEXT},
-                                                 {"ns", "TIME", MLO_CELL_DURATION},
+                                                 {"ns", "TIME", MLO_CELL_NS},
                                                  {"share", "OF ALL", MLO_CELL_DOUBLE},
                                                  {"gflop_per_s", "GFLOP/S", MLO_CELL_DOUBLE},
                                                  {"gb_per_s", "GB/S", MLO_CELL_DOUBLE},

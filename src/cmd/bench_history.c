@@ -64,7 +64,7 @@ static int take_run(void *ctx, const struct mlo_run_row *row, struct mlo_err *er
     struct history *h = ctx;
     struct mlo_bench_result r = {0};
     bool found = false;
-    int rc = mlo_bench_read_run(h->ws, row->id, &r, &found, err);
+    int rc = mlo_bench_read_run(h->ws, row->id, MLO_BENCH_RESULT, &r, &found, err);
     for (size_t i = 0; rc == 0 && found && is_alike(h->b, &r) && i < r.n; i++)
         rc = add_case(h, row, &r.cases[i], err);
     mlo_bench_result_release(&r);

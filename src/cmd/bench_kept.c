@@ -37,7 +37,9 @@ static int read_kept(struct mlo_workspace *ws, const struct mlo_digest *d, struc
 }
 
 struct found {
+    const char *kind;
     struct mlo_digest digest;
+    uint64_t size;
     bool yes;
 };
 
@@ -45,17 +47,16 @@ static int take_artifact(void *ctx, const char *kind, const struct mlo_digest *d
                          struct mlo_err *err)
 {
     struct found *f = ctx;
-    (void)size;
     (void)err;
-    if (strcmp(kind, "bench") == 0)
-        *f = (struct found){*d, true};
+    if (strcmp(kind, f->kind) == 0)
+        *f = (struct found){f->kind, *d, size, true};
     return 0;
 }
 
-int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, struct mlo_bench_result *ret, bool *ret_found,
-                       struct mlo_err *err)
+int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, const char *kind, struct mlo_bench_result *ret,
+                       bool *ret_found, struct mlo_err *err)
 {
-    struct found f = {.yes = false};
+    struct found f = {.kind = kind};
     int rc = mlo_artifact_each(ws->ledger, run, take_artifact, &f, err);
     if (rc == 0 && f.yes)
         rc = read_kept(ws, &f.digest, ret, err);
@@ -151,7 +152,7 @@ static int read_file(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
 static int read_named(struct mlo_bench *b, bool *ret_found, struct mlo_err *err)
 {
     struct mlo_workspace ws;
-    struct found f = {.yes = false};
+    struct found f = {.kind = MLO_BENCH_RESULT};
     int rc = mlo_workspace_read(b->ctx, &ws, err);
     if (rc != 0)
         return rc;
@@ -200,17 +201,42 @@ int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err)
     return rc == 0 ? mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0644, err) : rc;
 }
 
+static int put_result(const struct mlo_bench_result *r, const char *kind, struct mlo_workspace *ws,
+                      struct mlo_digest *ret, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, RESULT_MAX);
+    int rc = mlo_bench_result_write(r, &text, err);
+    if (rc == 0)
+        rc = mlo_store_put(ws->store, text.ptr, text.len, ret, err);
+    return rc == 0 ? mlo_run_artifact(ws->run, kind, ret, text.len, err) : rc;
+}
+
+/* What it was held against belongs to the run, too. */
+static int put_other(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
+{
+    struct mlo_digest d;
+    struct mlo_bench_result *r = &b->other;
+    if (b->has_kept)
+        return put_result(&b->kept, MLO_BENCH_AGAINST, ws, &d, err);
+    if (r->n == 0)
+        return 0;
+    r->model = mlo_strdup(b->args->against ? b->args->against : "", err);
+    r->digest = r->model ? mlo_strdup("", err) : NULL;
+    r->machine = r->digest ? mlo_strdup(b->result.machine, err) : NULL;
+    r->tool = r->machine ? mlo_strdup(b->result.tool, err) : NULL;
+    r->load = r->tool ? mlo_strdup(b->result.load, err) : NULL;
+    r->time_ns = b->result.time_ns;
+    return r->load ? put_result(r, MLO_BENCH_AGAINST, ws, &d, err) : err->code;
+}
+
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
 {
     char name[MLO_SHOWN * 2];
     struct mlo_digest d;
-    MLO_AUTOSTR struct mlo_str text;
-    mlo_str_init(&text, RESULT_MAX);
-    int rc = mlo_bench_result_write(&b->result, &text, err);
+    int rc = put_result(&b->result, MLO_BENCH_RESULT, ws, &d, err);
     if (rc == 0)
-        rc = mlo_store_put(ws->store, text.ptr, text.len, &d, err);
-    if (rc == 0)
-        rc = mlo_run_artifact(ws->run, "bench", &d, text.len, err);
+        rc = put_other(b, ws, err);
     if (rc == 0)
         rc = put_metrics(b, ws->run, err);
     if (rc == 0 && b->stopped)

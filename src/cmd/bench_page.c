@@ -4,11 +4,10 @@
 #include "bench.h"
 #include "tables.h"
 
-static const struct mlo_times *times_before(const struct mlo_bench *b, const struct mlo_compared *c,
-                                            size_t batch)
+static const struct mlo_times *times_before(const struct mlo_bench *b, size_t batch)
 {
-    const struct mlo_bench_case *kept = b->has_kept ? mlo_bench_result_find(&b->kept, batch) : NULL;
-    return kept ? &kept->measured.times : c->a.times.counts ? &c->a.times : NULL;
+    const struct mlo_bench_case *before = mlo_bench_result_find(b->has_kept ? &b->kept : &b->other, batch);
+    return before ? &before->measured.times : NULL;
 }
 
 int mlo_bench_write_page(const struct mlo_bench *b, const struct mlo_compared *c, size_t n,
@@ -26,7 +25,7 @@ int mlo_bench_write_page(const struct mlo_bench *b, const struct mlo_compared *c
         const struct mlo_bench_case *from = &b->result.cases[i];
         cases[i] = (struct mlo_page_case){.batch = from->batch,
                                           .measured = &from->measured,
-                                          .before = i < n ? times_before(b, &c[i], from->batch) : NULL,
+                                          .before = i < n ? times_before(b, from->batch) : NULL,
                                           .compared = i < n ? &c[i] : NULL,
                                           .explained = i < b->n_explained ? &b->explained[i] : NULL};
     }

@@ -1,6 +1,7 @@
 /* mlopsctl show-run: everything that is known about one run. */
 #include <string.h>
 
+#include "bench.h"
 #include "ledger_view.h"
 
 static const struct mlo_column effect_columns[] = {
@@ -141,6 +142,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc)
         return rc;
     rc = show(&shown, ws.ledger, id, err);
+    if (!rc)
+        rc = mlo_bench_show_run(ctx, &ws, id, err);
     mlo_workspace_close(&ws);
     return rc;
 }
@@ -158,7 +161,8 @@ const struct mlo_command mlo_cmd_show_run = {
     .synopsis = "RUN",
     .description =
         "Shows who ran what, where and when, how it ended, and what it changed from what to what,\n"
-        "with the metrics and artifacts that it recorded. Secrets were taken out before they were recorded.",
+        "with the metrics and artifacts that it recorded, and the times of a bench as a picture. Secrets "
+        "were taken out before they were recorded.",
     .args = {.min = 1, .max = 1},
     .examples = examples,
     .run = run,

@@ -27,6 +27,12 @@ static uint64_t highest_of(size_t bucket)
     return low + ((uint64_t)1 << shift) - 1;
 }
 
+void mlo_times_bounds(size_t bucket, uint64_t *ret_low, uint64_t *ret_high)
+{
+    *ret_low = bucket > 0 ? highest_of(bucket - 1) + 1 : 0;
+    *ret_high = highest_of(bucket);
+}
+
 int mlo_times_init(struct mlo_times *t, struct mlo_err *err)
 {
     *t = (struct mlo_times){.least = UINT64_MAX};

@@ -50,6 +50,13 @@ test_expect 'a recorded check whose report does not fit is no check: page, histo
     expect_code 8 check 2>"$T/err" && cat "$T/err" && [ "$(cat report.html)" = old ] && rm filler && mlopsctl ledger verify && mlopsctl verify --all &&
     expect_code 3 mlopsctl drift -r baseline:n -c "$T/current.csv" 2>"$T/err" && check >out && grep -q "<h1>" report.html && mlopsctl drift -r baseline:n -c "$T/current.csv" >out && [ -z "$(ls .mlops/tmp)" ]
 '
+test_expect 'a bench whose result does not fit is none, and its baseline is what it was' '
+    model=$R/tests/golden/onnx/pipelines/ridge/model.onnx && save() { mlopsctl bench "$model" --duration 50ms --warmup 1ms --save-baseline native; } &&
+    baseline() { mlopsctl ledger export | jq -c "select(.command == \"bench\" and .status == \"done\") | [.artifacts, .effects]"; } && save && baseline >"$T/baseline" && [ -s "$T/baseline" ] &&
+    head -c 100m /dev/zero >filler 2>/dev/null
+    expect_code 8 save 2>"$T/err" && cat "$T/err" && grep -qE "No space left on device|ledger: (disk I/O error|database or disk is full)" "$T/err" && rm filler && baseline | cmp - "$T/baseline" &&
+    mlopsctl ledger verify && mlopsctl verify --all && [ -z "$(ls .mlops/tmp)" ] && [ -z "$(find . -name ".mlo-tmp-*")" ] && save
+'
 test_expect 'everything works again with room' '
     mlopsctl export m:1 -o m.tar && cmp m.tar "$T/m.tar" && mlopsctl pack "$T/small.safetensors" -t m:4 && [ -z "$(ls .mlops/tmp)" ]
 '
