@@ -63,7 +63,7 @@ NVFLAGS := -std=c++20 -O2 -Iinclude -shared -cudart static -gencode=arch=compute
 PLUGIN := $(if $(NVCC),$(BUILD)/mlopsctl-cuda.so)
 
 .DEFAULT_GOAL := all
-.PHONY: all features units fuzzers tools gpu-kit install dist clean help check demo bench-peers bench-drift man format fuzz
+.PHONY: all features units fuzzers tools gpu-kit install dist clean help check check-gpu demo bench-peers bench-drift man format fuzz
 
 all: $(BIN) $(PLUGIN) features
 
@@ -124,7 +124,7 @@ build/cuda/mlopsctl-cuda.so: $(wildcard src/backend/cuda/*) include/mlopsctl/dev
 
 # For a GPU machine that has gcc, make and nvcc and nothing else: the plugin, and a program that proves it.
 KIT_SRC := tests/tools/gpu-kit.c $(wildcard src/device/*.c src/backend/cpu/*.c) \
-           $(patsubst %,src/base/%.c,err mem text utf8 str time number decimal powers thread)
+           $(patsubst %,src/base/%.c,err mem text utf8 str time number decimal powers thread half)
 KIT_OBJ := $(patsubst %.c,build/gpu-kit/obj/%.o,$(KIT_SRC))
 gpu-kit: build/gpu-kit/gpu-kit $(if $(NVCC),build/gpu-kit/mlopsctl-cuda.so)
 build/gpu-kit/obj/%.o: %.c
@@ -158,6 +158,10 @@ check:
 	scripts/bootstrap --tests
 	tests/run
 
+# What only a GPU can show; skipped with the reason where there is none.
+check-gpu: $(BIN) $(PLUGIN) gpu-kit
+	MLOPSCTL='$(abspath $(BIN))' tests/gpu/run
+
 demo:
 	scripts/bootstrap
 	$(MAKE) --no-print-directory -j"$$(nproc)" all
@@ -187,6 +191,7 @@ clean:
 help:
 	@printf '%s\n' 'make                 build' 'make demo            install what is needed, build, run the main job' \
 	  'make check           install what the tests need, run them all' 'make install         into PREFIX (DESTDIR respected)' \
+	  'make check-gpu       the GPU against the CPU: steps, samples, models' \
 	  'make gpu-kit         GPU plugin and a program that checks it, with gcc and nvcc alone' \
 	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make bench-drift     false alarms and power of drift, write docs/drift-quality.md' \
 	  'make man             refresh generated parts of the man pages' \

@@ -42,7 +42,15 @@ struct mlo_device_info {
  * Programs: a plan for one shape, as a plugin takes it: buffers, and steps that read and write them in order.
  * All is in device memory that is taken when the program is made; a run takes none. Matrices lie row by row.
  */
-enum mlo_device_type { MLO_DEVICE_F32, MLO_DEVICE_I32, MLO_DEVICE_I64, MLO_DEVICE_NODE, MLO_DEVICE_TYPES };
+enum mlo_device_type {
+    MLO_DEVICE_F32,
+    MLO_DEVICE_I32,
+    MLO_DEVICE_I64,
+    MLO_DEVICE_NODE,
+    MLO_DEVICE_F16, /* halves: sums of them are floats */
+    MLO_DEVICE_BF16,
+    MLO_DEVICE_TYPES
+};
 struct mlo_device_node { /* of a tree; 12 bytes */
     float number;        /* x[column] <= number: to `child`, else (NaN, too) to child + 1. A leaf: its vote */
     uint32_t column;     /* MLO_DEVICE_LEAF: a leaf; from MLO_DEVICE_NEGATED on: of column less that, -x */
@@ -72,21 +80,23 @@ enum mlo_device_activation {
     MLO_DEVICE_GELU_TANH,
     MLO_DEVICE_ACTIVATIONS,
 };
-/* Buffers and sizes in the order in which they stand here; [..] may be missing (MLO_DEVICE_NO_BUFFER). The
- * last buffer is the one that is written; it is no other of the step, except where that is said. */
+/* Floats of a step are of one type, that of the buffer which is written: F32, F16 or BF16; those marked with
+ * : are always F32, and so are all of SCALE and TREES. Buffers and sizes in the order in which they stand
+ * here; [..] may be missing (MLO_DEVICE_NO_BUFFER). The last buffer is the one that is written; it is no
+ * other of the step, except where that is said. */
 enum mlo_device_op {
     /* y = activation(x w' + bias): x[m][k], w[n][k], [bias[n]], y[m][n]; m, n, k */
     MLO_DEVICE_DENSE,
-    /* y = (x + plus - mean) / sqrt(variance + number) scale + bias of each row: x[rows][n], [plus], scale[n],
-     * bias[n], y, which may be x or plus; rows, n */
+    /* y = (x + plus - mean) / sqrt(variance + number) scale + bias of each row: x[rows][n], [plus],
+     * scale:[n], bias:[n], y, which may be x or plus; rows, n */
     MLO_DEVICE_NORM,
     /* The same of word[id] + position[place] + kind[type]: ids[rows], places[rows], [types[rows]],
-     * word[words][n], position[places][n], [kind[types][n]], scale[n], bias[n], y[rows][n]; rows, n, words,
+     * word[words][n], position[places][n], [kind[types][n]], scale:[n], bias:[n], y[rows][n]; rows, n, words,
      * places, types. A number that is outside its table makes the row NaN. */
     MLO_DEVICE_EMBED,
     /* y = softmax(number q k' + mask) v of each head within each sequence, without padding: [first[sequences
      * + 1]] (a row each; the last: all rows; missing: all sequences are as long), qkv[rows][3][heads][size],
-     * [mask[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence */
+     * [mask:[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence */
     MLO_DEVICE_ATTENTION,
     /* The same of q, k and v, each [rows][heads][size], in place of qkv */
     MLO_DEVICE_ATTENTION_APART,
@@ -109,6 +119,8 @@ enum mlo_device_op {
     /* y = table[id], counted from the end when id is negative, NaN outside: ids[rows] of int64,
      * table[words][n], y[rows][n]; rows, n, words */
     MLO_DEVICE_GATHER,
+    /* y = x, of any two types of floats: x[n], y; n */
+    MLO_DEVICE_CONVERT,
     MLO_DEVICE_OPS,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9

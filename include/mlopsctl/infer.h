@@ -116,16 +116,36 @@ void mlo_plan_step(const struct mlo_plan *p, size_t i, struct mlo_step_info *ret
  * little before and after it to the CPU. The first answers of each program are compared with the CPU's.
  * Before the first session of the plan; the plugin and the device stay with the plan.
  */
+enum mlo_offload_precision { /* of products, and of what is between them; sums are float32 */
+                             MLO_OFFLOAD_F32,
+                             MLO_OFFLOAD_TF32, /* factors of products are rounded to 10 bits */
+                             MLO_OFFLOAD_F16,
+                             MLO_OFFLOAD_BF16,
+};
 struct mlo_offload_opts {
     const struct mlo_device_api *api;
     uint32_t device;
     bool must; /* what the device cannot do is MLO_EUNAVAIL; else the CPU does it, and the reason is kept */
-    bool tf32; /* products may round their factors to 10 bits */
+    enum mlo_offload_precision precision;
 };
+/* What was measured when the first request came, unless it must be the device: a request goes to the side
+ * that was faster for the next smaller number of rows. */
+#define MLO_CROSSOVER_SIZES 8
+struct mlo_crossover {
+    struct mlo_crossover_size {
+        size_t rows;
+        int64_t cpu_ns, device_ns; /* of one request; INT64_MAX: the device cannot do it */
+    } sizes[MLO_CROSSOVER_SIZES];
+    size_t n; /* 0: nothing was measured */
+};
+/* The least number of rows for which the device was faster; 0: none. */
+size_t mlo_crossover_from(const struct mlo_crossover *c);
 struct mlo_offload_state {
     size_t steps;            /* on the device */
-    uint64_t runs, cpu_runs; /* that the device did; that the CPU did in its place */
-    char why[512];           /* the first reason why the CPU did; "" */
+    uint64_t runs, cpu_runs; /* that the device did; that the CPU did because the device could not */
+    uint64_t chosen;         /* runs that the CPU did because it is faster */
+    struct mlo_crossover crossover;
+    char why[512]; /* the first reason why the device could not; "" */
 };
 /* MLO_EUNAVAIL names the first step that has to be on the device and cannot: the plan stays with the CPU. */
 int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *o,

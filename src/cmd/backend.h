@@ -14,13 +14,16 @@
         .offset = offsetof(args, backend), .choices = "auto|cpu|cuda"                                        \
     }
 
+#define MLO_PRECISIONS "fp32|tf32|fp16|bf16|int8"
 struct mlo_backend {
     struct mlo_ctx *ctx;
+    enum mlo_offload_precision precision;
     bool wanted, must; /* a GPU; and nothing else */
     struct mlo_device_probe probe;
 };
-/* word: of the option; NULL: the CPU. MLO_EUNAVAIL: no GPU can be used, and it must. */
-int mlo_backend_find(struct mlo_ctx *ctx, const char *word, struct mlo_backend *ret,
+/* word: of the option; NULL: the CPU. precision: one of MLO_PRECISIONS; NULL: fp32, the only one of the CPU.
+ * MLO_EUNAVAIL: no GPU can be used, and it must, or none has this precision. */
+int mlo_backend_find(struct mlo_ctx *ctx, const char *word, const char *precision, struct mlo_backend *ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
 /* Puts the plan on it. MLO_EUNAVAIL: the GPU cannot run this model, and it must. */
 int mlo_backend_take(const struct mlo_backend *b, struct mlo_plan *plan, struct mlo_err *err) MLO_MUST_CHECK;

@@ -378,7 +378,7 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_model m = {0};
     struct mlo_bench_who who = {.what = b->args->target};
-    int rc = mlo_backend_find(b->ctx, b->args->backend, &b->backend, err);
+    int rc = mlo_backend_find(b->ctx, b->args->backend, b->args->precision, &b->backend, err);
     if (rc == 0)
         rc = open_model(b, b->ctx->args[0], b->args->model_file, &m, &who.loaded, err);
     who.plan = m.plan;

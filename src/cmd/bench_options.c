@@ -88,21 +88,6 @@ int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *e
     return rc;
 }
 
-/* Weights and products of the CPU engine are what the model's file says. */
-static int read_precision(const struct mlo_bench_args *o, struct mlo_err *err)
-{
-    if (!o->precision)
-        return 0;
-    if (o->target)
-        return mlo_fail(err, MLO_EUSAGE, "--precision is of our engine: a --target has its own");
-    if (strcmp(o->precision, "fp32") == 0)
-        return 0;
-    mlo_fail(err, MLO_EUNAVAIL, "the CPU computes in what the model is written in, not in %s when asked",
-             o->precision);
-    return mlo_hint(err,
-                    "--precision fp32 is possible here; a model that was quantised to int8 runs in int8");
-}
-
 int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
 {
     if (b->args->tolerance < 0 || b->args->tolerance > 10)
@@ -123,9 +108,9 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
                         *b->args->wrap
                             ? "--wrap puts our own program inside a command: it does not go with --target"
                             : "--wrap names no command");
-    int rc = read_precision(b->args, err);
-    if (rc == 0)
-        rc = read_batches(b, err);
+    if (b->args->precision && b->args->target)
+        return mlo_fail(err, MLO_EUSAGE, "--precision is of our engine: a --target has its own");
+    int rc = read_batches(b, err);
     if (rc == 0)
         rc = read_dims(b, err);
     return rc == 0 ? read_load(b, err) : rc;

@@ -95,6 +95,12 @@ static const struct mlo_opt opts_table[] = {
      .help = "which file of the bundle is the model, when it holds several",
      .offset = offsetof(struct mlo_predict_args, model_file)},
     MLO_BACKEND_OPTION(struct mlo_predict_args),
+    {.name = "precision",
+     .type = MLO_OPT_CHOICE,
+     .arg = "TYPE",
+     .help = "what a GPU computes in; as a rule fp32",
+     .offset = offsetof(struct mlo_predict_args, precision),
+     .choices = MLO_PRECISIONS},
     MLO_TABLE_OPTIONS(struct mlo_predict_args),
     {0},
 };
@@ -215,7 +221,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     o.features = features;
     o.keep = keep;
     if (rc == 0)
-        rc = mlo_backend_find(ctx, o.backend, &backend, err);
+        rc = mlo_backend_find(ctx, o.backend, o.precision, &backend, err);
     if (rc == 0)
         rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
     p.plan = m.plan;

@@ -433,7 +433,7 @@ static int work(struct job *j, struct mlo_err *err)
                    : 0;
     int rc = open_sources(j, err);
     if (rc == 0 && j->opts->run)
-        rc = mlo_backend_find(j->ctx, j->opts->backend, &j->runs.backend, err);
+        rc = mlo_backend_find(j->ctx, j->opts->backend, NULL, &j->runs.backend, err);
     if (rc)
         return rc;
     j->bar = mlo_progress_start(j->ctx, "verifying", 0);

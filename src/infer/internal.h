@@ -85,6 +85,7 @@ struct mlo_session {
     void (*watch)(void *ctx, size_t done); /* of the main graph's steps; NULL */
     void *watch_ctx;
     struct mlo_offload_programs *programs; /* on a device; NULL: none yet */
+    bool on_cpu;                           /* the device is not asked, to measure the CPU */
 };
 static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
 {

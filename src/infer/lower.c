@@ -18,13 +18,23 @@ int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret, st
         rc = mlo_grow(&w->data, &w->data_cap, w->n + 1, sizeof *w->data, err);
     if (rc != 0)
         return rc;
-    void *data = mlo_calloc(n, size, err);
+    rc = mlo_grow(&w->narrow, &w->narrow_cap, w->n + 1, sizeof *w->narrow, err);
+    void *data = rc == 0 ? mlo_calloc(n, size, err) : NULL;
     if (!data)
         return err->code;
+    w->narrow[w->n] = false;
     w->data[w->n] = data;
     w->list[w->n++] = (struct mlo_device_weight){type, n, data};
     *(void **)ret = data;
     return 0;
+}
+
+int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_err *err)
+{
+    int rc = mlo_weight_add(w, MLO_DEVICE_F32, n, ret, err);
+    if (rc == 0)
+        w->narrow[w->n - 1] = w->floats != MLO_DEVICE_F32;
+    return rc;
 }
 
 static bool fail(struct mlo_lower *l, const char *why)
@@ -41,9 +51,9 @@ uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b)
     return (uint32_t)l->n_buffers++;
 }
 
-static uint32_t temporary(struct mlo_lower *l, size_t n)
+static uint32_t temporary(struct mlo_lower *l, uint32_t floats, size_t n)
 {
-    return mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, n, 0});
+    return mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_TEMPORARY, floats, n, 0});
 }
 
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i)
@@ -58,15 +68,26 @@ const struct mlo_array *mlo_lower_shape(const struct mlo_lower *l, const struct 
     return i < s->n_in && s->in[i] != MLO_NO_VALUE ? &l->shape[s->in[i]] : NULL;
 }
 
+uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats)
+{
+    if (buffer == MLO_DEVICE_NO_BUFFER || l->buffers[buffer].type == floats)
+        return buffer;
+    uint64_t n = l->buffers[buffer].n;
+    uint32_t to = temporary(l, floats, n);
+    struct mlo_device_step step = {.op = MLO_DEVICE_CONVERT, .buffer = {buffer, to}, .size = {(uint32_t)n}};
+    return mlo_lower_step(l, &step) ? to : MLO_DEVICE_NO_BUFFER;
+}
+
 /* What no step on the device has made comes from outside. */
-uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i)
+uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats)
 {
     size_t v = s->in[i];
     const struct mlo_array *a = &l->shape[v];
-    uint32_t type = a->dtype == MLO_DT_I64 ? MLO_DEVICE_I64 : MLO_DEVICE_F32;
-    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (a->dtype == MLO_DT_F32 || a->dtype == MLO_DT_I64))
+    bool is_whole = a->dtype == MLO_DT_I64;
+    uint32_t type = is_whole ? MLO_DEVICE_I64 : MLO_DEVICE_F32;
+    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (a->dtype == MLO_DT_F32 || is_whole))
         l->buffer_of[v] = mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_INPUT, type, a->n, 0});
-    return l->buffer_of[v];
+    return is_whole ? l->buffer_of[v] : mlo_lower_convert(l, l->buffer_of[v], floats);
 }
 
 /* Input i is there, of float32, and not empty. */
@@ -76,9 +97,15 @@ static bool is_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i)
     return (a && a->dtype == MLO_DT_F32 && a->n > 0) || fail(l, "its input is not of float32");
 }
 
+/* Of the type of products. */
+static uint32_t input(struct mlo_lower *l, const struct mlo_step *s, size_t i)
+{
+    return mlo_lower_input(l, s, i, l->o->floats);
+}
+
 static uint32_t output(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 {
-    return l->buffer_of[s->out[i]] = temporary(l, l->shape[s->out[i]].n);
+    return l->buffer_of[s->out[i]] = temporary(l, l->o->floats, l->shape[s->out[i]].n);
 }
 
 bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s)
@@ -119,9 +146,9 @@ static int weigh_dense(const struct mlo_plan_graph *g, const struct mlo_step *s,
     mlo_dense_shape(s->state, &k, &n);
     if (__builtin_mul_overflow(k, n, &all))
         return mlo_fail_nomem(err);
-    int rc = mlo_weight_add(w, MLO_DEVICE_F32, all, &to, err);
+    int rc = mlo_weight_floats(w, all, &to, err);
     if (rc == 0)
-        rc = mlo_weight_add(w, MLO_DEVICE_F32, n, &bias, err);
+        rc = mlo_weight_floats(w, n, &bias, err);
     if (rc == 0)
         mlo_dense_unpack(s->state, to, bias);
     return rc;
@@ -140,7 +167,7 @@ static bool emit_dense(struct mlo_lower *l, const struct mlo_step *s)
     struct mlo_device_step to = {
         .op = MLO_DEVICE_DENSE,
         .activation = activations[p->activation.kind],
-        .buffer = {mlo_lower_input(l, s, 0), mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), output(l, s, 0)},
+        .buffer = {input(l, s, 0), mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), output(l, s, 0)},
         .size = {(uint32_t)(x->n / k), (uint32_t)n, (uint32_t)k}};
     return mlo_lower_step(l, &to);
 }
@@ -164,7 +191,7 @@ static bool emit_activation(struct mlo_lower *l, const struct mlo_step *s)
         return false;
     struct mlo_device_step to = {.op = MLO_DEVICE_ACTIVATE,
                                  .activation = activation_of(s),
-                                 .buffer = {mlo_lower_input(l, s, 0), output(l, s, 0)},
+                                 .buffer = {input(l, s, 0), output(l, s, 0)},
                                  .size = {(uint32_t)mlo_lower_shape(l, s, 0)->n}};
     return mlo_lower_step(l, &to);
 }
@@ -179,7 +206,7 @@ static bool emit_softmax(struct mlo_lower *l, const struct mlo_step *s)
         return fail(l, "it is not over rows");
     uint32_t n = (uint32_t)x->dims[x->rank - 1];
     struct mlo_device_step to = {.op = MLO_DEVICE_SOFTMAX,
-                                 .buffer = {mlo_lower_input(l, s, 0), output(l, s, 0)},
+                                 .buffer = {input(l, s, 0), output(l, s, 0)},
                                  .size = {(uint32_t)(x->n / n), n}};
     return mlo_lower_step(l, &to);
 }
@@ -192,10 +219,12 @@ static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_
     return is_there && g->constants[value].array.data ? &g->constants[value].array : NULL;
 }
 
-static int weigh(const struct mlo_array *a, struct mlo_weights *w, struct mlo_err *err)
+/* narrow: in the type of products. */
+static int weigh(const struct mlo_array *a, bool narrow, struct mlo_weights *w, struct mlo_err *err)
 {
     float *to;
-    int rc = mlo_weight_add(w, MLO_DEVICE_F32, a->n, &to, err);
+    int rc = narrow ? mlo_weight_floats(w, a->n, &to, err)
+                    : mlo_weight_add(w, MLO_DEVICE_F32, a->n, &to, err);
     if (rc == 0)
         memcpy(to, a->data, a->n * sizeof *to);
     return rc;
@@ -217,7 +246,7 @@ static int weigh_add(const struct mlo_plan_graph *g, const struct mlo_step *s, s
 {
     for (size_t i = 0; i < 2; i++)
         if (constant_of(g, s->in[i]))
-            return weigh(constant_of(g, s->in[i]), w, err);
+            return weigh(constant_of(g, s->in[i]), true, w, err);
     return 0;
 }
 
@@ -237,7 +266,7 @@ static bool repeats(const struct mlo_array *a, const struct mlo_array *b)
 
 static uint32_t operand(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 {
-    return constant_of(l->o->graph, s->in[i]) ? mlo_lower_weight(l, 0) : mlo_lower_input(l, s, i);
+    return constant_of(l->o->graph, s->in[i]) ? mlo_lower_weight(l, 0) : input(l, s, i);
 }
 
 static bool add(struct mlo_lower *l, const uint32_t buffer[3], const struct mlo_array *a,
@@ -276,10 +305,10 @@ static int weigh_norm(const struct mlo_plan_graph *g, const struct mlo_step *s, 
 {
     const struct mlo_array *scale = constant_of(g, s->in[1]), *bias = constant_of(g, s->in[2]);
     float *zeros;
-    int rc = weigh(scale, w, err);
+    int rc = weigh(scale, false, w, err);
     if (rc != 0)
         return rc;
-    return bias ? weigh(bias, w, err) : mlo_weight_add(w, MLO_DEVICE_F32, scale->n, &zeros, err);
+    return bias ? weigh(bias, false, w, err) : mlo_weight_add(w, MLO_DEVICE_F32, scale->n, &zeros, err);
 }
 
 /* x and plus, or their sum where it is wanted, or one repeats in the other. */
@@ -287,15 +316,15 @@ static bool sum_of(struct mlo_lower *l, const struct mlo_step *s, uint32_t *ret_
 {
     const struct mlo_array *x = mlo_lower_shape(l, s, 0), *plus = mlo_lower_shape(l, s, 3);
     bool is_wanted = s->n_out > 1 && s->out[1] != MLO_NO_VALUE;
-    *ret_x = mlo_lower_input(l, s, 0);
-    *ret_plus = plus ? mlo_lower_input(l, s, 3) : MLO_DEVICE_NO_BUFFER;
+    *ret_x = input(l, s, 0);
+    *ret_plus = plus ? input(l, s, 3) : MLO_DEVICE_NO_BUFFER;
     if (!plus || (!is_wanted && mlo_array_same_shape(x, plus)))
         return !is_wanted || fail(l, "its sum is asked for, which is none");
     bool turned = !repeats(x, plus);
     if (turned && !repeats(plus, x))
         return fail(l, "neither of its inputs repeats in the other");
     const struct mlo_array *a = turned ? plus : x, *b = turned ? x : plus;
-    uint32_t to = is_wanted ? output(l, s, 1) : temporary(l, a->n);
+    uint32_t to = is_wanted ? output(l, s, 1) : temporary(l, l->o->floats, a->n);
     const uint32_t buffer[3] = {turned ? *ret_plus : *ret_x, turned ? *ret_x : *ret_plus, to};
     *ret_x = to;
     *ret_plus = MLO_DEVICE_NO_BUFFER;
@@ -312,7 +341,7 @@ static bool emit_norm(struct mlo_lower *l, const struct mlo_step *s)
                                  .buffer = {x, plus, mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), 0},
                                  .size = {(uint32_t)(l->buffers[x].n / n), n},
                                  .number = p->epsilon};
-    to.buffer[4] = s->out[0] == MLO_NO_VALUE ? temporary(l, l->buffers[x].n) : output(l, s, 0);
+    to.buffer[4] = s->out[0] == MLO_NO_VALUE ? temporary(l, l->o->floats, l->buffers[x].n) : output(l, s, 0);
     return mlo_lower_step(l, &to);
 }
 
@@ -343,14 +372,13 @@ static bool emit_heads(struct mlo_lower *l, const struct mlo_step *s)
         return fail(l, "its mask is not one number a key");
     if (q->dims[3] > MLO_DEVICE_HEAD_MAX)
         return fail(l, "its heads are too large");
-    struct mlo_device_step to = {.op = MLO_DEVICE_ATTENTION_APART,
-                                 .buffer = {MLO_DEVICE_NO_BUFFER, mlo_lower_input(l, s, 0),
-                                            mlo_lower_input(l, s, 1), mlo_lower_input(l, s, 2),
-                                            mask ? mlo_lower_input(l, s, 3) : MLO_DEVICE_NO_BUFFER,
-                                            output(l, s, 0)},
-                                 .size = {(uint32_t)q->dims[0], (uint32_t)(q->dims[0] * q->dims[1]),
-                                          (uint32_t)q->dims[2], (uint32_t)q->dims[3], (uint32_t)q->dims[1]},
-                                 .number = p->scale};
+    struct mlo_device_step to = {
+        .op = MLO_DEVICE_ATTENTION_APART,
+        .buffer = {MLO_DEVICE_NO_BUFFER, input(l, s, 0), input(l, s, 1), input(l, s, 2),
+                   mask ? mlo_lower_input(l, s, 3, MLO_DEVICE_F32) : MLO_DEVICE_NO_BUFFER, output(l, s, 0)},
+        .size = {(uint32_t)q->dims[0], (uint32_t)(q->dims[0] * q->dims[1]), (uint32_t)q->dims[2],
+                 (uint32_t)q->dims[3], (uint32_t)q->dims[1]},
+        .number = p->scale};
     return mlo_lower_step(l, &to);
 }
 
@@ -367,7 +395,7 @@ static bool fits_gather(const struct mlo_plan_graph *g, const struct mlo_step *s
 static int weigh_table(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
                        struct mlo_err *err)
 {
-    return weigh(constant_of(g, s->in[0]), w, err);
+    return weigh(constant_of(g, s->in[0]), true, w, err);
 }
 
 static bool emit_gather(struct mlo_lower *l, const struct mlo_step *s)
@@ -377,7 +405,7 @@ static bool emit_gather(struct mlo_lower *l, const struct mlo_step *s)
         return fail(l, "its numbers are not of int64");
     struct mlo_device_step to = {
         .op = MLO_DEVICE_GATHER,
-        .buffer = {mlo_lower_input(l, s, 1), mlo_lower_weight(l, 0), output(l, s, 0)},
+        .buffer = {input(l, s, 1), mlo_lower_weight(l, 0), output(l, s, 0)},
         .size = {(uint32_t)ids->n, (uint32_t)table->dims[1], (uint32_t)table->dims[0]}};
     return mlo_lower_step(l, &to);
 }
@@ -421,10 +449,11 @@ static bool emit_scaler(struct mlo_lower *l, const struct mlo_step *s)
         return false;
     if (n > 1 && (x->rank == 0 || (size_t)x->dims[x->rank - 1] != n))
         return fail(l, "its columns do not fit");
-    struct mlo_device_step to = {
-        .op = MLO_DEVICE_SCALE,
-        .buffer = {mlo_lower_input(l, s, 0), mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), output(l, s, 0)},
-        .size = {(uint32_t)(x->n / n), (uint32_t)n}};
+    struct mlo_device_step to = {.op = MLO_DEVICE_SCALE,
+                                 .buffer = {mlo_lower_input(l, s, 0, MLO_DEVICE_F32), mlo_lower_weight(l, 0),
+                                            mlo_lower_weight(l, 1), 0},
+                                 .size = {(uint32_t)(x->n / n), (uint32_t)n}};
+    to.buffer[3] = l->buffer_of[s->out[0]] = temporary(l, MLO_DEVICE_F32, x->n);
     return mlo_lower_step(l, &to);
 }
 
@@ -434,7 +463,8 @@ static bool emit_view(struct mlo_lower *l, const struct mlo_step *s)
 {
     if (!is_floats(l, s, 0))
         return false;
-    l->buffer_of[s->out[0]] = mlo_lower_input(l, s, 0);
+    uint32_t b = l->buffer_of[s->in[0]]; /* of whatever type it is */
+    l->buffer_of[s->out[0]] = b != MLO_DEVICE_NO_BUFFER ? b : mlo_lower_input(l, s, 0, MLO_DEVICE_F32);
     return true;
 }
 

@@ -6,13 +6,19 @@
 
 /* Weights of a plan while they are collected: on the device they are copies. */
 struct mlo_weights {
+    uint32_t floats; /* the type that products and tables are computed in */
     struct mlo_device_weight *list;
     void **data; /* owned */
     size_t n, cap, data_cap;
+    bool *narrow; /* owned: made by mlo_weight_floats */
+    size_t narrow_cap;
 };
 /* n elements, zeros, for the caller to fill, as the next weight; ret: where a pointer to them goes. */
 int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
+
+/* n floats, which become the type of products before they go to the device. */
+int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* A program while it is made, for one shape of the inputs. */
 struct mlo_lower {
@@ -28,8 +34,11 @@ struct mlo_lower {
     struct mlo_err *err; /* memory that is missing */
     const char *why;     /* what does not fit */
 };
-/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. */
-uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i);
+/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. Floats are converted to
+ * `floats` where they are of another type. */
+uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
+/* The buffer's floats as this type: itself, or another that is converted here. */
+uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats);
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
 uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
 /* NULL: not given. */

@@ -126,7 +126,7 @@ static bool emit_trees(struct mlo_lower *l, const struct mlo_step *s)
                                  .size = {(uint32_t)x->dims[0], (uint32_t)x->dims[1],
                                           (uint32_t)v.forest->trees.n, (uint32_t)v.n_targets,
                                           (uint32_t)n_votes}};
-    to.buffer[X] = mlo_lower_input(l, s, 0);
+    to.buffer[X] = mlo_lower_input(l, s, 0, MLO_DEVICE_F32);
     to.buffer[NODES] = mlo_lower_weight(l, W_NODES);
     to.buffer[FIRST] = mlo_lower_weight(l, W_FIRST);
     to.buffer[BASE] = mlo_lower_weight(l, W_BASE);

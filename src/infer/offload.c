@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/dtype.h>
 #include <mlopsctl/base/text.h>
 
 #include "lower.h"
@@ -135,15 +136,33 @@ static int copy_weights(struct mlo_offload *o, struct mlo_weights *w, struct mlo
                : mlo_fail(err, MLO_EUNAVAIL, "the weights do not get to the device: %s", reason);
 }
 
+/* In place: halves lie where the floats before them were. */
+static void narrow(struct mlo_weights *w)
+{
+    enum mlo_dtype type = w->floats == MLO_DEVICE_F16 ? MLO_DT_F16 : MLO_DT_BF16;
+    for (size_t i = 0; i < w->n; i++) {
+        const float *from = w->data[i];
+        uint16_t *to = w->data[i];
+        for (size_t k = 0; w->narrow[i] && k < w->list[i].n; k++) {
+            float v = from[k];
+            mlo_floats_to_halves(type, &v, &to[k], 1);
+        }
+        w->list[i].type = w->narrow[i] ? w->floats : w->list[i].type;
+    }
+}
+
 static int load_weights(struct mlo_offload *o, struct mlo_err *err)
 {
-    struct mlo_weights w = {0};
+    struct mlo_weights w = {.floats = o->floats};
     int rc = collect(o, &w, err);
-    if (rc == 0)
+    if (rc == 0) {
+        narrow(&w);
         rc = copy_weights(o, &w, err);
+    }
     for (size_t i = 0; i < w.n; i++)
         free(w.data[i]);
     free(w.data);
+    free(w.narrow);
     free(w.list);
     return rc;
 }
@@ -157,6 +176,9 @@ int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *opts, st
         return err->code;
     o->opts = *opts;
     o->graph = p->graph;
+    o->floats = opts->precision == MLO_OFFLOAD_F16    ? MLO_DEVICE_F16
+                : opts->precision == MLO_OFFLOAD_BF16 ? MLO_DEVICE_BF16
+                                                      : MLO_DEVICE_F32;
     pthread_mutex_init(&o->lock, NULL);
     int rc = place_all(o, err);
     if (rc == 0)

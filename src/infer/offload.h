@@ -28,6 +28,7 @@ struct mlo_offload_step {
 struct mlo_offload { /* of a plan; shared by its sessions */
     struct mlo_offload_opts opts;
     const struct mlo_plan_graph *graph;
+    uint32_t floats; /* the type of products and of what is between them */
     struct mlo_offload_step *steps;
     enum mlo_place *places; /* of each value: of the step that makes it; inputs and constants: BEFORE */
     struct mlo_device_weights *weights;
@@ -35,7 +36,8 @@ struct mlo_offload { /* of a plan; shared by its sessions */
     uint32_t n_weights;
     pthread_mutex_t lock; /* of what follows */
     struct mlo_offload_state state;
-    bool broken; /* nothing runs there any more */
+    bool broken;   /* nothing runs there any more */
+    bool measured; /* the crossover, or that there is none */
 };
 
 void mlo_offload_free(struct mlo_offload *o);

@@ -176,6 +176,9 @@ static bool mark_outputs(struct making *m, bool *wanted)
     for (size_t v = 0; v < g->graph->n_values; v++) {
         if (!wanted[v])
             continue;
+        m->l.buffer_of[v] = mlo_lower_convert(&m->l, m->l.buffer_of[v], MLO_DEVICE_F32);
+        if (m->l.buffer_of[v] == MLO_DEVICE_NO_BUFFER)
+            return false;
         struct mlo_device_buffer *b = &m->l.buffers[m->l.buffer_of[v]];
         if (b->role != MLO_DEVICE_TEMPORARY) {
             m->l.why = "an output is an input in another shape, or is wanted in two";
@@ -214,7 +217,7 @@ static void start(struct making *m)
                                                .steps = m->l.steps,
                                                .n_buffers = (uint32_t)m->l.n_buffers,
                                                .n_steps = (uint32_t)m->l.n_steps,
-                                               .tf32 = m->o->opts.tf32};
+                                               .tf32 = m->o->opts.precision == MLO_OFFLOAD_TF32};
     char reason[MLO_DEVICE_REASON] = "";
     int status = m->o->opts.api->program_new(&program, m->o->weights, &m->p->run, reason);
     if (status == MLO_DEVICE_OK)

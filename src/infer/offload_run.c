@@ -3,11 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/time.h>
+
+#include "crossover.h"
 #include "offload_program.h"
 
-#define PROGRAMS_MAX 16   /* of a session */
-#define AGREES       1e-3 /* of the largest number of an output: how far the device may be from the CPU */
-#define AGREES_TF32  2e-2
+#define PROGRAMS_MAX 16 /* of a session */
+/* How far the device may be from the CPU, in parts of the largest number of an output. */
+static const double agrees[] = {
+    [MLO_OFFLOAD_F32] = 1e-3, [MLO_OFFLOAD_TF32] = 1e-2, [MLO_OFFLOAD_F16] = 2e-2, [MLO_OFFLOAD_BF16] = 6e-2};
 
 struct mlo_offload_programs {
     struct mlo_program *list[PROGRAMS_MAX]; /* the last used first */
@@ -253,7 +257,7 @@ static double distance(const struct mlo_array *a, const struct mlo_array *b)
 static bool agree(const struct mlo_session *s, const struct mlo_value *cpu, const struct mlo_value *device,
                   struct mlo_program *p)
 {
-    double most = s->plan->offload->opts.tf32 ? AGREES_TF32 : AGREES;
+    double most = agrees[s->plan->offload->opts.precision];
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         const struct mlo_array *a = &cpu[i].array, *b = &device[i].array;
         bool is_float = cpu[i].kind == MLO_KIND_ARRAY && a->dtype == MLO_DT_F32;
@@ -276,8 +280,10 @@ static int try_program(struct mlo_session *s, struct mlo_program *p, const struc
     MLO_AUTOFREE struct mlo_value *out = mlo_calloc(s->plan->n_outputs + 1, sizeof *out, err);
     bool done = false;
     int rc = out ? run_once(s, p, in, out, &done, err) : err->code;
-    if (done && !agree(s, cpu, out, p))
+    if (done && !agree(s, cpu, out, p)) {
         s->plan->offload->opts.api->program_free(mlo_steal(&p->run));
+        mlo_offload_blame(s->plan->offload, true, p->why);
+    }
     for (size_t i = 0; out && i < s->plan->n_outputs; i++)
         mlo_value_drop(s, &out[i]);
     return rc;
@@ -312,9 +318,131 @@ static int learn(struct mlo_session *s, const struct mlo_value *in, struct mlo_p
         mlo_program_free(s->plan->offload, p);
         return rc;
     }
+    if (!p->run)
+        mlo_offload_blame(s->plan->offload, false, p->why);
     add(s, p);
     *ret = p;
     return 0;
+}
+
+/* ---- which side is faster ---- */
+
+struct measuring {
+    struct mlo_session *s;
+    const struct mlo_value *in; /* of the first request */
+    struct mlo_value *tiled;    /* the same rows, as many as are asked for */
+    size_t n_in;
+};
+
+/* The rows of the request again and again. */
+static int tile(struct measuring *m, size_t rows, struct mlo_err *err)
+{
+    for (size_t i = 0; i < m->n_in; i++) {
+        const struct mlo_array *from = &m->in[i].array;
+        struct mlo_array *to = &m->tiled[i].array;
+        size_t row = from->n / (size_t)from->dims[0], bytes = row * mlo_element_size(from->dtype);
+        free(to->data);
+        *to = *from;
+        to->dims[0] = (int64_t)rows;
+        to->n = row * rows;
+        to->data = mlo_calloc(rows, bytes ? bytes : 1, err);
+        m->tiled[i].kind = MLO_KIND_ARRAY;
+        if (!to->data)
+            return err->code;
+        for (size_t k = 0; k < rows && bytes; k++)
+            memcpy((char *)to->data + k * bytes, (const char *)from->data + k % (size_t)from->dims[0] * bytes,
+                   bytes);
+    }
+    return 0;
+}
+
+static int tile_once(struct measuring *m, size_t rows, struct mlo_err *err)
+{
+    return (size_t)m->tiled[0].array.dims[0] == rows && m->tiled[0].array.data ? 0 : tile(m, rows, err);
+}
+
+static int measure_cpu(void *ctx, size_t rows, struct mlo_err *err)
+{
+    struct measuring *m = ctx;
+    const struct mlo_value *out;
+    int rc = tile_once(m, rows, err);
+    m->s->on_cpu = true;
+    if (rc == 0)
+        rc = mlo_session_run(m->s, m->tiled, m->n_in, &out, err);
+    m->s->on_cpu = false;
+    return rc;
+}
+
+static int measure_device(void *ctx, size_t rows, struct mlo_err *err)
+{
+    struct measuring *m = ctx;
+    struct mlo_session *s = m->s;
+    MLO_AUTOFREE struct mlo_value *out = mlo_calloc(s->plan->n_outputs + 1, sizeof *out, err);
+    bool done = false;
+    int rc = out ? tile_once(m, rows, err) : err->code;
+    struct mlo_program *p = rc == 0 ? find(s->programs, m->tiled, m->n_in) : NULL;
+    if (rc == 0 && !p && !mlo_offload_broken(s->plan->offload))
+        rc = learn(s, m->tiled, &p, err);
+    if (rc == 0 && p && p->run)
+        rc = run_once(s, p, m->tiled, out, &done, err);
+    for (size_t i = 0; out && i < s->plan->n_outputs; i++)
+        mlo_value_drop(s, &out[i]);
+    return rc == 0 && !done ? mlo_fail(err, MLO_EUNAVAIL, "the device cannot do %zu rows", rows) : rc;
+}
+
+static int64_t now(void *ctx)
+{
+    (void)ctx;
+    return mlo_time_mono();
+}
+
+/* All inputs begin with the same open dimension. */
+static bool has_rows(const struct mlo_session *s, const struct mlo_value *in)
+{
+    for (size_t i = 0; i < s->plan->n_inputs; i++) {
+        const struct mlo_port_type *p = &s->plan->inputs[i];
+        const struct mlo_array *a = &in[i].array;
+        if (!p->has_shape || p->rank == 0 || p->dims[0].size >= 0 || a->rank == 0 || a->dims[0] == 0 ||
+            a->dims[0] != in[0].array.dims[0] || a->dtype == MLO_DT_STRING)
+            return false;
+    }
+    return s->plan->n_inputs > 0;
+}
+
+/* By the first session that comes here; others go to the device until it is known. */
+static int measure(struct mlo_session *s, const struct mlo_value *in, struct mlo_err *err)
+{
+    struct mlo_offload *o = s->plan->offload;
+    struct mlo_crossover c = {0};
+    struct measuring m = {.s = s, .in = in, .n_in = s->plan->n_inputs};
+    pthread_mutex_lock(&o->lock);
+    bool mine = !o->measured && !o->opts.must;
+    o->measured = true;
+    pthread_mutex_unlock(&o->lock);
+    if (!mine || !has_rows(s, in))
+        return 0;
+    m.tiled = mlo_calloc(m.n_in + 1, sizeof *m.tiled, err);
+    const struct mlo_crossover_sides sides = {measure_cpu, measure_device, now, &m};
+    int rc = m.tiled ? mlo_crossover_measure(&sides, &c, err) : err->code;
+    for (size_t i = 0; m.tiled && i < m.n_in; i++)
+        free(m.tiled[i].array.data);
+    free(m.tiled);
+    pthread_mutex_lock(&o->lock);
+    o->state.crossover = c;
+    pthread_mutex_unlock(&o->lock);
+    return rc;
+}
+
+/* Is the CPU faster for these rows? */
+static bool choose_cpu(struct mlo_session *s, const struct mlo_value *in)
+{
+    struct mlo_offload *o = s->plan->offload;
+    pthread_mutex_lock(&o->lock);
+    bool cpu = o->state.crossover.n > 0 &&
+               !mlo_crossover_choose(&o->state.crossover, (size_t)in[0].array.dims[0]);
+    o->state.chosen += cpu;
+    pthread_mutex_unlock(&o->lock);
+    return cpu;
 }
 
 /* ---- all ---- */
@@ -327,10 +455,15 @@ int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const str
         s->programs = mlo_calloc(1, sizeof *s->programs, err);
     if (!s->programs)
         return err->code;
+    int rc = measure(s, in, err);
+    if (rc != 0)
+        return rc;
     if (mlo_offload_broken(o))
         return leave_it(s, o->state.why, err);
+    if (!o->opts.must && choose_cpu(s, in))
+        return 0;
     struct mlo_program *p = find(s->programs, in, s->plan->n_inputs);
-    int rc = p ? 0 : learn(s, in, &p, err);
+    rc = p ? 0 : learn(s, in, &p, err);
     if (rc == 0 && p->run)
         rc = run_once(s, p, in, s->out, ret_done, err);
     if (rc != 0)

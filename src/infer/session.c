@@ -434,25 +434,25 @@ static int run_offloaded(struct mlo_session *s, const struct mlo_value *in, size
                          const struct mlo_value **ret_out, bool *ret_done, struct mlo_err *err)
 {
     int rc = all_fit(s, in, n, err);
-    if (rc != 0 || !are_arrays(in, n))
-        return rc;
-    s->held = true;
-    return mlo_offload_run(s, in, ret_out, ret_done, err);
+    if (rc == 0 && are_arrays(in, n))
+        rc = mlo_offload_run(s, in, ret_out, ret_done, err);
+    s->held = true; /* also what was run to find out who is faster */
+    return rc;
 }
 
 int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
                     const struct mlo_value **ret_out, struct mlo_err *err)
 {
-    struct mlo_layout *l = n == s->plan->n_inputs ? find_layout(s, in) : NULL;
-    bool strayed = false;
-    if (s->held || s->texts.used > 0)
+    bool strayed = false, done = false;
+    if (s->plan->offload && !s->on_cpu) {
         forget_run(s);
-    if (s->plan->offload) {
-        bool done = false;
         int rc = run_offloaded(s, in, n, ret_out, &done, err);
         if (rc != 0 || done)
             return rc;
     }
+    struct mlo_layout *l = n == s->plan->n_inputs ? find_layout(s, in) : NULL;
+    if (s->held || s->texts.used > 0)
+        forget_run(s);
     s->held = !l;
     if (l) {
         int rc = mlo_layout_run(l, s, in, &strayed, ret_out, err);

@@ -31,11 +31,17 @@ if command -v cuobjdump >/dev/null; then
     '
     test_expect 'every kernel is there for 9.0, and none spills registers' '
         cuobjdump -arch sm_90 -res-usage "$plugin" >usage 2>&1 &&
-        [ "$(grep -c "Function.*gpu_" usage)" -eq "$(cat "$R"/src/backend/cuda/*.h | grep -c "^GPU_KERNEL(")" ] &&
+        [ "$(grep -c "Function.*gpu_" usage)" -eq "$(cat "$R"/src/backend/cuda/*.h | awk "/^GPU_KERNEL\(|^TENSOR_KERNEL\(/ { n++ } /^GPU_TYPED\(/ { n += 3 } END { print n }")" ] &&
         ! grep "STACK:[1-9]\|LOCAL:[1-9]" usage
     '
+    for arch in sm_80 sm_90; do
+        test_expect "attention of halves is on the tensor cores of $arch, that of floats is not" '
+            cuobjdump -arch $arch -sass "$plugin" 2>&1 | awk "/Function :/ { f = \$3 } /HMMA/ { n[f]++ } END { for (f in n) print f, n[f] }" >hmma &&
+            [ "$(grep -c "gpu_tensor_.*f16" hmma)" -eq 6 ] && ! grep -v gpu_tensor_ hmma
+        '
+    done
 else
-    test_skip 'it holds code for 8.0, 9.0 and newer devices' 'no cuobjdump'
+    test_skip 'it holds code for 8.0, 9.0 and newer devices, and instructions of tensor cores' 'no cuobjdump'
 fi
 test_expect 'a driver that is none: it is opened, asked, and says why' '
     LD_LIBRARY_PATH="$PWD/driver" MLOPSCTL_PLUGINS="$build" mlopsctl backends --json >out &&

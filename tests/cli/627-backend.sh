@@ -50,7 +50,7 @@ test_expect 'cuda: the same is exit 7' 'on svc cuda; [ $? -eq 7 ] && grep -q "ca
 test_expect 'auto: a device that is lost between two runs' 'on mlp auto FAKE_DEVICE_LOST=2 && falls "the device is lost: it fell off the bus"'
 test_expect 'auto: a device that is lost in the first run' 'on mlp auto FAKE_DEVICE_LOST=0 && falls "the device is lost: it fell off the bus" && [ "$(grep -c lost log)" -eq 1 ]'
 test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_LOST=2; [ $? -eq 7 ] && grep -q "the device is lost: it fell off the bus" err'
-test_expect 'auto: memory for small programs alone' 'on mlp auto FAKE_DEVICE_FULL=2000 && falls "the device.s memory is full"'
+test_expect 'auto: no memory for a program' 'on mlp auto FAKE_DEVICE_FULL=1000 && falls "the device.s memory is full"'
 test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_FULL=2000; [ $? -eq 7 ] && grep -q "memory is full: [0-9]* bytes are not there" err'
 test_expect 'auto: no memory for the weights' 'on mlp auto FAKE_DEVICE_NO_WEIGHTS=1 && falls "the CPU computes: the weights do not get to the device: out of memory"'
 test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_NO_WEIGHTS=1; [ $? -eq 7 ]'
@@ -59,11 +59,52 @@ test_expect 'cuda: the same is exit 7' 'on mlp cuda FAKE_DEVICE_WRONG=1; [ $? -e
 test_expect 'auto: no plugin' 'on mlp auto MLOPSCTL_PLUGINS="$PWD/driver" && falls "the CPU computes: the plugin mlopsctl-cuda.so is not installed"'
 test_expect 'cuda: an old driver is exit 7' 'on mlp cuda FAKE_CUDA_VERSION=12040; [ $? -eq 7 ] && grep -q "too old" err'
 
+test_expect 'auto: a slow device is not asked again, and what was measured is told' '
+    on mlp auto FAKE_DEVICE_COST=30000 && cmp cpu out && grep -q "the CPU is faster: up to 1 rows were tried" err && [ "$(grep -c run log)" -eq 5 ]
+'
+test_expect 'cuda: a slow device is asked' 'on mlp cuda FAKE_DEVICE_COST=30000 && cmp cpu out && ! grep -q faster err'
+# near TOLERANCE: the numbers of `out` are those of `cpu` but for so much
+near() { python3 - "$1" <<X
+import csv, sys
+a, b = (list(csv.reader(open(f)))[1:] for f in ("cpu", "out"))
+worst = max(abs(float(x) - float(y)) for r, s in zip(a, b) for x, y in zip(r, s))
+print(worst)
+sys.exit(not (len(a) == len(b) and worst <= float(sys.argv[1])))
+X
+}
+test_expect 'halves: networks are converted where they begin and end, and answer nearly the same' '
+    for p in fp16:0.002 bf16:0.02; do
+        for b in cpu cuda; do
+            precision=; [ $b = cpu ] || precision="--precision ${p%:*}"
+            FAKE_DEVICE_LOG=log5 mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --proba --backend $b $precision >out.$b || exit 1
+        done
+        mv out.cpu cpu && mv out.cuda out && ! cmp -s cpu out && near "${p#*:}" || exit 1
+    done
+    grep -q "^program scale convert dense dense.* convert$" log5
+'
+test_expect 'trees are of floats whatever the precision: the same bytes' '
+    on boosting-3 cpu && mv out cpu && mlopsctl predict "$models/boosting-3/model.onnx" "$rows/boosting-3.csv" --backend cuda --precision bf16 >out && cmp cpu out
+'
+test_expect 'a precision that the CPU, or nobody, has is exit 7' '
+    mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --precision fp16; [ $? -eq 7 ] && mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --backend cuda --precision int8; [ $? -eq 7 ]
+'
+test_expect 'an encoder of halves' '
+    FAKE_DEVICE_LOG=log6 mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --precision bf16 --duration 10ms --warmup 1ms --no-record >out && grep -q "program gather gather add .* attention of parts .* norm convert$" log6
+'
 test_expect 'an encoder is one program; bench says that it ran on a GPU' '
     FAKE_DEVICE_LOG=log3 mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --duration 10ms --warmup 1ms --json >out 2>err &&
     [ "$(grep -c program log3)" -eq 1 ] && grep -q "gather gather add gather add norm dense dense dense attention of parts dense norm" log3 && jq -e ".backend == \"This CPU\"" out
 '
 test_expect 'samples of a bundle answer on the GPU as they did on the CPU' '
     cp "$models/mlp/model.onnx" . && mlopsctl pack model.onnx -t m:1 --samples "$rows/mlp.csv" >/dev/null 2>&1 && FAKE_DEVICE_LOG=log4 mlopsctl verify m:1 --run --backend cuda && grep -q run log4
+'
+test_expect 'make check-gpu: its script, with this device' '
+    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 18 failed" out || { cat out; false; }
+'
+test_expect 'make check-gpu: one that answers something else fails' '
+    FAKE_DEVICE_WRONG=1 KIT=true BATCHES=1 "$R/tests/gpu/run" >out; [ $? -eq 1 ] && grep -q "not ok .* samples of mlp" out && grep -q "not ok .* encoder torch, bf16" out
+'
+test_expect 'make check-gpu: without a GPU it is skipped, with the reason' '
+    FAKE_CUDA_VERSION=12040 "$R/tests/gpu/run" >out && grep -q "^1..0 # SKIP no GPU can be used: .*too old" out
 '
 test_done

@@ -2,10 +2,11 @@
  * A plugin whose device is this CPU: it checks programs, lays them out and runs the kernels of the real one
  * through tests/unit/gpu_on_cpu.h. What goes wrong is said by variables: FAKE_DEVICE_LOST (runs until the
  * device is lost), FAKE_DEVICE_FULL (bytes of a program that it has no memory for), FAKE_DEVICE_NO_WEIGHTS,
- * FAKE_DEVICE_WRONG (what is added to each output), FAKE_DEVICE_LOG (a file: each program's operators and
- * rows of the first output, each run).
+ * FAKE_DEVICE_WRONG (what is added to each output), FAKE_DEVICE_COST (microseconds that each run takes
+ * longer), FAKE_DEVICE_LOG (a file: each program's operators and rows of the first output, each run).
  */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "../unit/gpu_on_cpu.h"
 
@@ -162,6 +163,7 @@ static int program_run(struct mlo_device_run *p, const struct mlo_device_in *in,
     pthread_mutex_lock(&lock);
     bool is_lost = runs++ >= number("FAKE_DEVICE_LOST", 1L << 40);
     note(is_lost ? "lost\n" : "run\n");
+    usleep((useconds_t)number("FAKE_DEVICE_COST", 0));
     for (uint32_t i = 0; i < p->program.n_buffers && !is_lost; i++)
         if (p->buffers[i].role == MLO_DEVICE_INPUT) {
             memcpy(p->memory + p->layout.offset[i], in->data, part_bytes(&p->buffers[i], in->n));

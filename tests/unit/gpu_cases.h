@@ -11,14 +11,16 @@
 #include <string.h>
 
 #include <mlopsctl/backend.h>
+#include <mlopsctl/base/dtype.h>
 
 #include "../../src/backend/cuda/program.h"
 
-/* Tolerances: both sides round differently and sum in another order. Of a sum of k products of numbers up to
- * 1 the error grows with sqrt(k); trees sum in the same order. NaN fails where a number is wanted. */
+/* Tolerances, of float32: both sides round differently and sum in another order. Of a sum of k products of
+ * numbers up to 1 the error grows with sqrt(k); trees sum in the same order. NaN fails where a number is
+ * wanted. */
 struct gpu_case {
     const char *name;
-    uint32_t op, activation, size[MLO_DEVICE_STEP_SIZES];
+    uint32_t op, activation, size[MLO_DEVICE_STEP_SIZES]; /* activation: of CONVERT, the type of x */
     float number;
     unsigned missing; /* bit i: buffer i */
     double rtol, atol;
@@ -47,6 +49,10 @@ struct gpu_case {
 #define ADD(name, rows, n)                                                                                   \
     {                                                                                                        \
         name, MLO_DEVICE_ADD, 0, {rows, n}, 0, 0, 0, 0                                                       \
+    }
+#define CONVERT(name, from, n)                                                                               \
+    {                                                                                                        \
+        name, MLO_DEVICE_CONVERT, from, {n}, 0, 0, 0, 0                                                      \
     }
 #define GATHER(name, rows, n, words)                                                                         \
     {                                                                                                        \
@@ -110,11 +116,27 @@ static const struct gpu_case gpu_cases[] = {
     ADD("columns", 33, 17),
     ADD("of the same size", 1, 300),
     GATHER("rows of 40", 9, 40, 50),
+    CONVERT("from float32", MLO_DEVICE_F32, 300),
+    CONVERT("from float16", MLO_DEVICE_F16, 300),
+    CONVERT("from bfloat16", MLO_DEVICE_BF16, 300),
 };
+
+/* Of halves what comes out is rounded to their digits, and so are the chances of attention before they are
+ * multiplied. What goes in is rounded for both sides. */
+#define GPU_TYPES 3
+static const struct gpu_type {
+    uint32_t type;
+    const char *name;
+    double tolerance; /* absolute, and relative; 0: that of the case */
+} gpu_types[GPU_TYPES] = {{MLO_DEVICE_F32, "float32", 0},
+                          {MLO_DEVICE_F16, "float16", 1.5e-3},
+                          {MLO_DEVICE_BF16, "bfloat16", 1.2e-2}};
 
 struct gpu_data {
     struct mlo_device_step step;
-    void *buffer[MLO_DEVICE_STEP_BUFFERS]; /* the last: what the CPU makes */
+    struct gpu_type type;
+    void *buffer[MLO_DEVICE_STEP_BUFFERS]; /* floats, whatever the type; the last: what the CPU makes */
+    void *stored[MLO_DEVICE_STEP_BUFFERS]; /* the same as the device has them; the last: NULL */
     uint64_t n[MLO_DEVICE_STEP_BUFFERS];
     unsigned n_buffers;
     uint32_t seed;
@@ -186,7 +208,7 @@ static void gpu_fill_trees(struct gpu_data *d)
 
 static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
 {
-    uint32_t type = program_type_of(text), *size = d->step.size;
+    uint32_t type = program_type_of(text, MLO_DEVICE_F32), *size = d->step.size;
     d->n[i] = program_elements(text, size);
     if (d->step.op == MLO_DEVICE_TREES && (i == 1 || i == 2))
         return;
@@ -388,6 +410,9 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_GATHER:
         gpu_cpu_gather(d, y);
         break;
+    case MLO_DEVICE_CONVERT:
+        memcpy(y, d->buffer[0], d->n[0] * sizeof *y);
+        break;
     case MLO_DEVICE_ACTIVATE:
     case MLO_DEVICE_SCALE:
     case MLO_DEVICE_ADD:
@@ -399,10 +424,46 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
 
 /* ---- */
 
-static void gpu_data_new(const struct gpu_case *c, struct gpu_data *d)
+static bool gpu_is_half(uint32_t type)
+{
+    return type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16;
+}
+
+static enum mlo_dtype gpu_dtype(uint32_t type)
+{
+    return type == MLO_DEVICE_F16 ? MLO_DT_F16 : MLO_DT_BF16;
+}
+
+/* The type that buffer i has on the device. */
+static uint32_t gpu_stored_type(const struct gpu_data *d, unsigned i)
+{
+    const char *text = program_ops[d->step.op].buffers[i];
+    return *text == 'v' ? d->step.activation : program_type_of(text, d->type.type);
+}
+
+static void gpu_store(struct gpu_data *d, unsigned i)
+{
+    uint32_t type = gpu_stored_type(d, i);
+    d->stored[i] = d->buffer[i];
+    if (!d->buffer[i] || !gpu_is_half(type))
+        return;
+    d->stored[i] = calloc(d->n[i], sizeof(uint16_t));
+    mlo_floats_to_halves(gpu_dtype(type), d->buffer[i], d->stored[i], d->n[i]);
+    mlo_halves_to_floats(gpu_dtype(type), d->stored[i], d->buffer[i], d->n[i]);
+}
+
+/* Has the step a form of this type? SCALE and TREES are of floats alone. */
+static bool gpu_case_has(const struct gpu_case *c, const struct gpu_type *type)
+{
+    const struct program_op *op = &program_ops[c->op];
+    return program_type_of(op->buffers[op->n_buffers - 1], type->type) == type->type;
+}
+
+static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, struct gpu_data *d)
 {
     const struct program_op *op = &program_ops[c->op];
     memset(d, 0, sizeof *d);
+    d->type = *type;
     d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
     d->n_buffers = op->n_buffers;
     d->step.op = c->op;
@@ -419,13 +480,31 @@ static void gpu_data_new(const struct gpu_case *c, struct gpu_data *d)
         gpu_fill_trees(d);
     for (uint64_t i = 0; c->op == MLO_DEVICE_ACTIVATE && i < d->n[0]; i++)
         ((float *)d->buffer[0])[i] *= 12;
+    for (unsigned i = 0; i + 1 < op->n_buffers; i++)
+        gpu_store(d, i);
     gpu_on_this_cpu(d, d->buffer[op->n_buffers - 1]);
 }
 
 static void gpu_data_free(struct gpu_data *d)
 {
-    for (unsigned i = 0; i < d->n_buffers; i++)
+    for (unsigned i = 0; i < d->n_buffers; i++) {
+        if (d->stored[i] != d->buffer[i])
+            free(d->stored[i]);
         free(d->buffer[i]);
+    }
+}
+
+/* What the device gave, as floats. Owner: the caller. */
+static float *gpu_widened(const struct gpu_data *d, const void *got)
+{
+    uint64_t n = d->n[d->n_buffers - 1];
+    uint32_t type = gpu_stored_type(d, d->n_buffers - 1);
+    float *y = calloc(n, sizeof *y);
+    if (y && gpu_is_half(type))
+        mlo_halves_to_floats(gpu_dtype(type), got, y, n);
+    else if (y)
+        memcpy(y, got, n * sizeof *y);
+    return y;
 }
 
 /* How many results are out of tolerance; *ret_worst: the greatest error. */
@@ -433,11 +512,12 @@ static uint64_t gpu_data_wrong(const struct gpu_case *c, const struct gpu_data *
                                double *ret_worst)
 {
     const float *want = d->buffer[d->n_buffers - 1];
+    double more = d->type.tolerance;
     uint64_t wrong = 0;
     *ret_worst = 0;
     for (uint64_t i = 0; i < d->n[d->n_buffers - 1]; i++) {
         double error = fabs((double)got[i] - (double)want[i]);
-        wrong += !(error <= c->atol + c->rtol * fabs((double)want[i]));
+        wrong += !(error <= c->atol + more + (c->rtol + more) * fabs((double)want[i]));
         *ret_worst = error > *ret_worst || isnan(error) ? error : *ret_worst;
     }
     return wrong;

@@ -7,12 +7,15 @@
 #ifndef TESTS_UNIT_GPU_ON_CPU_H
 #define TESTS_UNIT_GPU_ON_CPU_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
+
+#include <mlopsctl/device.h>
 
 #define MLO_GPU_ON_CPU
 #define GPU_FN                    static inline
@@ -44,7 +47,8 @@ enum gpu_wait { GPU_RUNS, GPU_WAITS_WARP, GPU_WAITS_BLOCK, GPU_ENDED };
 static struct {
     ucontext_t home, context[CONTEXTS];
     enum gpu_wait wait[CONTEXTS];
-    float lane[CONTEXTS]; /* what each passes to the others of its warp */
+    float lane[CONTEXTS];                    /* what each passes to the others of its warp */
+    uint32_t a[CONTEXTS][4], b[CONTEXTS][2]; /* likewise, of a product of the warp */
     unsigned n, now;
     bool turned;
     void (*kernel)(const void *);
@@ -78,6 +82,72 @@ static inline float __shfl_xor_sync(unsigned lanes, float v, int other)
     float got = gpu_block.lane[gpu_block.now ^ (unsigned)other];
     __syncwarp();
     return got;
+}
+
+/* Halves, by their definition: sign, exponent, fraction. */
+static inline float gpu_of_half(uint16_t v)
+{
+    int exponent = v >> 10 & 31, fraction = v & 1023;
+    float size = exponent == 31  ? (fraction ? NAN : INFINITY)
+                 : exponent == 0 ? ldexpf((float)fraction, -24)
+                                 : ldexpf((float)(1024 + fraction), exponent - 25);
+    return v & 0x8000 ? -size : size;
+}
+
+static inline uint16_t gpu_to_half(float v)
+{
+    uint16_t sign = signbit(v) ? 0x8000 : 0;
+    float size = fabsf(v);
+    int exponent;
+    if (isnan(v))
+        return 0x7fff;
+    if (size >= 65520)
+        return sign | 0x7c00;
+    (void)frexpf(size, &exponent); /* size is below 2^exponent */
+    int least = size == 0 || exponent < -13 ? -24 : exponent - 11;
+    long units = lrintf(ldexpf(size, -least)); /* 2048 of them: the next exponent */
+    return (uint16_t)(sign + (least == -24 ? units : units + (((long)least + 24) << 10)));
+}
+
+static inline float gpu_of_bfloat(uint16_t v)
+{
+    uint32_t bits = (uint32_t)v << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline uint16_t gpu_to_bfloat(float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if (isnan(v))
+        return 0x7fff;
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static inline float gpu_part_of(uint32_t two, unsigned which, unsigned type)
+{
+    uint16_t v = (uint16_t)(two >> 16 * which);
+    return type == MLO_DEVICE_F16 ? gpu_of_half(v) : gpu_of_bfloat(v);
+}
+
+/* The registers of the warp put together as the instruction does: attention_tensor.h. */
+static inline void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2], unsigned type)
+{
+    unsigned own = gpu_block.now, warp = own / 32 * 32, g = own % 32 / 4, t = own % 4;
+    memcpy(gpu_block.a[own], a, sizeof gpu_block.a[own]);
+    memcpy(gpu_block.b[own], b, sizeof gpu_block.b[own]);
+    __syncwarp();
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = g + i / 2 * 8, column = 2 * t + i % 2;
+        for (unsigned k = 0; k < 16; k++) {
+            uint32_t x = gpu_block.a[warp + row % 8 * 4 + k % 8 / 2][row / 8 + k / 8 * 2];
+            uint32_t y = gpu_block.b[warp + column * 4 + k % 8 / 2][k / 8];
+            c[i] += gpu_part_of(x, k % 2, type) * gpu_part_of(y, k % 2, type);
+        }
+    }
+    __syncwarp();
 }
 
 static void gpu_thread(void)

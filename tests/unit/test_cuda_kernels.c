@@ -17,54 +17,85 @@ static float *result_of(const struct gpu_data *d, bool turned, unsigned in_place
 {
     void *at[MLO_DEVICE_STEP_BUFFERS];
     unsigned last = d->n_buffers - 1;
-    size_t bytes = d->n[last] * sizeof(float);
-    memcpy(at, d->buffer, sizeof at);
+    size_t bytes = d->n[last] * program_type_bytes(gpu_stored_type(d, last));
+    memcpy(at, d->stored, sizeof at);
     at[last] = malloc(bytes);
     memset(at[last], 0xff, bytes);
     if (in_place) {
-        memcpy(at[last], d->buffer[in_place - 1], bytes);
+        memcpy(at[last], d->stored[in_place - 1], bytes);
         at[in_place - 1] = at[last];
     }
     gpu_block.turned = turned;
-    check_int(gpu_launches[d->step.op](&machine, &d->step, at), 0);
-    return at[last];
+    check_int(gpu_launches[d->step.op](&machine, &d->step, at, d->type.type), 0);
+    float *y = gpu_widened(d, at[last]);
+    free(at[last]);
+    return y;
+}
+
+static void try_case(const struct gpu_case *c, const struct gpu_type *type)
+{
+    struct gpu_data d;
+    double worst;
+    gpu_data_new(c, type, &d);
+    float *got = result_of(&d, false, 0), *turned = result_of(&d, true, 0);
+    uint64_t wrong = gpu_data_wrong(c, &d, got, &worst);
+    check(wrong == 0, "%s, %s, %s: %llu wrong, by up to %g", program_ops[c->op].name, c->name, type->name,
+          (unsigned long long)wrong, worst);
+    check(memcmp(got, turned, d.n[d.n_buffers - 1] * sizeof *got) == 0,
+          "%s, %s, %s: the order of threads matters", program_ops[c->op].name, c->name, type->name);
+    free(got);
+    free(turned);
+    gpu_data_free(&d);
 }
 
 static void steps_are_those_of_the_cpu(void)
 {
-    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++) {
-        const struct gpu_case *c = &gpu_cases[i];
-        struct gpu_data d;
-        double worst;
-        gpu_data_new(c, &d);
-        float *got = result_of(&d, false, 0), *turned = result_of(&d, true, 0);
-        uint64_t wrong = gpu_data_wrong(c, &d, got, &worst);
-        check(wrong == 0, "%s, %s: %llu wrong, by up to %g", program_ops[c->op].name, c->name,
-              (unsigned long long)wrong, worst);
-        check(memcmp(got, turned, d.n[d.n_buffers - 1] * sizeof *got) == 0,
-              "%s, %s: the order of threads matters", program_ops[c->op].name, c->name);
-        free(got);
-        free(turned);
-        gpu_data_free(&d);
+    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++)
+        for (size_t t = 0; t < GPU_TYPES; t++)
+            if (gpu_case_has(&gpu_cases[i], &gpu_types[t]))
+                try_case(&gpu_cases[i], &gpu_types[t]);
+}
+
+static void try_in_place(const struct gpu_case *c, const struct gpu_type *type, unsigned which)
+{
+    struct gpu_data d;
+    gpu_data_new(c, type, &d);
+    if (d.buffer[which - 1]) {
+        float *apart = result_of(&d, false, 0), *in_place = result_of(&d, true, which);
+        check(memcmp(apart, in_place, d.n[d.n_buffers - 1] * sizeof *apart) == 0, "%s, %s, %s",
+              program_ops[c->op].name, c->name, type->name);
+        free(apart);
+        free(in_place);
     }
+    gpu_data_free(&d);
 }
 
 static void a_step_may_overwrite_what_it_reads(void)
 {
-    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++) {
-        const struct gpu_case *c = &gpu_cases[i];
-        for (unsigned j = 1; j <= program_ops[c->op].in_place; j++) {
-            struct gpu_data d;
-            gpu_data_new(c, &d);
-            if (d.buffer[j - 1]) {
-                float *apart = result_of(&d, false, 0), *in_place = result_of(&d, true, j);
-                check(memcmp(apart, in_place, d.n[d.n_buffers - 1] * sizeof *apart) == 0, "%s, %s",
-                      program_ops[c->op].name, c->name);
-                free(apart);
-                free(in_place);
-            }
-            gpu_data_free(&d);
-        }
+    for (size_t i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++)
+        for (unsigned j = 1; j <= program_ops[gpu_cases[i].op].in_place; j++)
+            for (size_t t = 0; t < GPU_TYPES; t++)
+                if (gpu_case_has(&gpu_cases[i], &gpu_types[t]))
+                    try_in_place(&gpu_cases[i], &gpu_types[t], j);
+}
+
+/* What the shim and the engine make of each half is the same, and they round alike. */
+static void halves_of_the_shim_are_those_of_the_engine(void)
+{
+    for (uint32_t v = 0; v < 65536; v++) {
+        uint16_t half = (uint16_t)v, again;
+        float a, b;
+        mlo_halves_to_floats(MLO_DT_F16, &half, &a, 1);
+        mlo_halves_to_floats(MLO_DT_BF16, &half, &b, 1);
+        check(isnan(a) ? isnan(gpu_of_half(half)) : a == gpu_of_half(half), "%u", v);
+        check(isnan(b) ? isnan(gpu_of_bfloat(half)) : b == gpu_of_bfloat(half), "%u", v);
+        if (isnan(a) || isinf(a))
+            continue;
+        float next = nextafterf(a * 1.0002F, 0); /* between two of them */
+        mlo_floats_to_halves(MLO_DT_F16, &next, &again, 1);
+        check(again == gpu_to_half(next), "%g", (double)next);
+        mlo_floats_to_halves(MLO_DT_BF16, &next, &again, 1);
+        check(again == gpu_to_bfloat(next), "%g", (double)next);
     }
 }
 
@@ -74,7 +105,7 @@ static void numbers_outside_their_table_show(void)
     for (unsigned which = 0; which < 3; which++)
         for (int32_t bad = -1; bad <= 50; bad += 51) {
             struct gpu_data d;
-            gpu_data_new(&c, &d);
+            gpu_data_new(&c, &gpu_types[0], &d);
             ((int32_t *)d.buffer[which])[2] = bad;
             float *y = result_of(&d, false, 0);
             check(!isnan(y[1 * 40]) && isnan(y[2 * 40]) && isnan(y[2 * 40 + 39]) && !isnan(y[3 * 40]));
@@ -87,7 +118,7 @@ static void softmax_of_what_is_no_number(void)
 {
     const struct gpu_case c = SOFTMAX("", 3, 70);
     struct gpu_data d;
-    gpu_data_new(&c, &d);
+    gpu_data_new(&c, &gpu_types[0], &d);
     float *x = d.buffer[0];
     x[5] = NAN;
     x[70 + 33] = INFINITY;
@@ -309,6 +340,7 @@ int main(void)
 {
     run(steps_are_those_of_the_cpu);
     run(a_step_may_overwrite_what_it_reads);
+    run(halves_of_the_shim_are_those_of_the_engine);
     run(numbers_outside_their_table_show);
     run(softmax_of_what_is_no_number);
     run(temporaries_share_memory_and_nothing_else_changes);

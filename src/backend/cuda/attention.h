@@ -16,9 +16,9 @@
 
 struct gpu_attention {
     const int32_t *first; /* NULL: sequences of `each` rows */
-    const float *part[3]; /* queries, keys, values, of the first row and head */
+    const void *part[3];  /* queries, keys, values, of the first row and head */
     const float *mask;    /* of each row as a key; NULL: none */
-    float *y;
+    void *y;
     unsigned each, rows, heads, size, step; /* step: from row to row of a part */
     float scale;
 };
@@ -36,7 +36,7 @@ GPU_FN void gpu_load_heads(const struct gpu_attention *p, unsigned part, unsigne
     for (unsigned i = threadIdx.x; i < n * p->size; i += ATTEND_THREADS) {
         unsigned row = i / p->size, d = i % p->size;
         size_t from = (size_t)(at + row) * p->step + blockIdx.y * p->size + d;
-        to[row * stride + d] = at + row < end ? p->part[part][from] : 0;
+        to[row * stride + d] = at + row < end ? ((const float *)p->part[part])[from] : 0;
     }
 }
 
@@ -113,8 +113,8 @@ GPU_FN void gpu_attend_block(const struct gpu_attention *p, unsigned each)
         GPU_UNROLL
         for (unsigned j = 0; j < each; j++)
             if (row < end && lane + j * GPU_WARP < size)
-                p->y[((size_t)row * p->heads + blockIdx.y) * size + lane + j * GPU_WARP] = all[i].mixed[j] /
-                                                                                           all[i].sum;
+                ((float *)p->y)[((size_t)row * p->heads + blockIdx.y) * size + lane + j * GPU_WARP] =
+                    all[i].mixed[j] / all[i].sum;
     }
 }
 

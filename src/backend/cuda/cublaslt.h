@@ -108,7 +108,7 @@ static inline void lt_product_free(const struct lt_api *api, struct lt_product *
 }
 
 /* The activation that the library does along with the product; what is left stays in *activation. */
-static inline int lt_epilogue(const float *bias, unsigned *activation)
+static inline int lt_epilogue(const void *bias, unsigned *activation)
 {
     int epilogue = *activation == MLO_DEVICE_RELU        ? LT_EPILOGUE_RELU
                    : *activation == MLO_DEVICE_GELU_TANH ? LT_EPILOGUE_GELU
@@ -119,20 +119,26 @@ static inline int lt_epilogue(const float *bias, unsigned *activation)
     return epilogue ? epilogue : LT_EPILOGUE_DEFAULT;
 }
 
+static inline int lt_type(unsigned type)
+{
+    return type == MLO_DEVICE_F16 ? CUDA_R_16F : type == MLO_DEVICE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
 static inline bool lt_describe(const struct lt *lt, const struct gpu_dense *p, int epilogue,
                                struct lt_product *o)
 {
     const struct lt_api *api = lt->api;
     const int turned = LT_OP_T;
     const size_t workspace = LT_WORKSPACE;
-    return api->desc_create(&o->desc, lt->tf32 ? LT_COMPUTE_32F_FAST_TF32 : LT_COMPUTE_32F, CUDA_R_32F) ==
-               0 &&
+    const int type = lt_type(p->type); /* of the bias, too; sums are floats */
+    bool fast = lt->tf32 && p->type == MLO_DEVICE_F32;
+    return api->desc_create(&o->desc, fast ? LT_COMPUTE_32F_FAST_TF32 : LT_COMPUTE_32F, CUDA_R_32F) == 0 &&
            api->desc_set(o->desc, LT_DESC_TRANSA, &turned, sizeof turned) == 0 &&
            api->desc_set(o->desc, LT_DESC_EPILOGUE, &epilogue, sizeof epilogue) == 0 &&
            (!p->bias || api->desc_set(o->desc, LT_DESC_BIAS_POINTER, &p->bias, sizeof p->bias) == 0) &&
-           api->layout_create(&o->w, CUDA_R_32F, p->k, p->n, p->k) == 0 &&
-           api->layout_create(&o->x, CUDA_R_32F, p->k, p->m, p->k) == 0 &&
-           api->layout_create(&o->y, CUDA_R_32F, p->n, p->m, p->n) == 0 && api->pref_create(&o->pref) == 0 &&
+           api->layout_create(&o->w, type, p->k, p->n, p->k) == 0 &&
+           api->layout_create(&o->x, type, p->k, p->m, p->k) == 0 &&
+           api->layout_create(&o->y, type, p->n, p->m, p->n) == 0 && api->pref_create(&o->pref) == 0 &&
            api->pref_set(o->pref, LT_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) == 0;
 }
 

@@ -28,32 +28,50 @@ GPU_FN float gpu_activate(unsigned activation, float x)
 }
 
 struct gpu_elements {
-    const float *x, *offset, *scale;
-    float *y;
+    const void *x, *offset;
+    const float *scale;
+    void *y;
     size_t n;
-    unsigned columns, activation;
+    unsigned columns, activation, from; /* from: the type of x, to convert */
 };
 
-GPU_KERNEL(gpu_activate_kernel, gpu_elements, ELEMENT_THREADS)
+GPU_FN size_t gpu_first_element(void)
 {
-    size_t step = (size_t)gridDim.x * ELEMENT_THREADS;
-    for (size_t i = (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; i < p->n; i += step)
-        p->y[i] = gpu_activate(p->activation, p->x[i]);
+    return (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x;
 }
+
+GPU_FN size_t gpu_element_step(void)
+{
+    return (size_t)gridDim.x * ELEMENT_THREADS;
+}
+
+GPU_FN void gpu_activate_all(const struct gpu_elements *p, unsigned type)
+{
+    for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())
+        gpu_put(p->y, type, i, gpu_activate(p->activation, gpu_get(p->x, type, i)));
+}
+GPU_TYPED(gpu_activate_all, gpu_elements, ELEMENT_THREADS)
+
+/* y = x + offset, which is `columns` long. */
+GPU_FN void gpu_add_all(const struct gpu_elements *p, unsigned type)
+{
+    for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())
+        gpu_put(p->y, type, i, gpu_get(p->x, type, i) + gpu_get(p->offset, type, i % p->columns));
+}
+GPU_TYPED(gpu_add_all, gpu_elements, ELEMENT_THREADS)
+
+GPU_FN void gpu_convert_all(const struct gpu_elements *p, unsigned type)
+{
+    for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())
+        gpu_put(p->y, type, i, gpu_get(p->x, p->from, i));
+}
+GPU_TYPED(gpu_convert_all, gpu_elements, ELEMENT_THREADS)
 
 GPU_KERNEL(gpu_scale_kernel, gpu_elements, ELEMENT_THREADS)
 {
-    size_t step = (size_t)gridDim.x * ELEMENT_THREADS;
-    for (size_t i = (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; i < p->n; i += step)
-        p->y[i] = (p->x[i] - p->offset[i % p->columns]) * p->scale[i % p->columns];
-}
-
-/* y = x + offset, which is `columns` long. */
-GPU_KERNEL(gpu_add_kernel, gpu_elements, ELEMENT_THREADS)
-{
-    size_t step = (size_t)gridDim.x * ELEMENT_THREADS;
-    for (size_t i = (size_t)blockIdx.x * ELEMENT_THREADS + threadIdx.x; i < p->n; i += step)
-        p->y[i] = p->x[i] + p->offset[i % p->columns];
+    for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())
+        ((float *)p->y)[i] = (((const float *)p->x)[i] - ((const float *)p->offset)[i % p->columns]) *
+                             p->scale[i % p->columns];
 }
 
 #endif

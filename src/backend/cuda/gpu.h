@@ -11,11 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <mlopsctl/device.h>
+
 #define GPU_WARP 32
 #define GPU_ALL  0xffffffffu /* lanes of a warp */
 #define GPU_ROOM 49152u      /* bytes of shared memory that a block may have without asking for more */
 
 #ifndef MLO_GPU_ON_CPU
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #define GPU_FN                    static __device__ __forceinline__
 #define GPU_SHARED(type, name, n) __shared__ type name[n] /* of a block */
@@ -34,7 +39,79 @@ typedef cudaStream_t gpu_queue;
 /* The dynamic shared memory of a block. */
 extern __shared__ float4 gpu_room[];
 
+GPU_FN float gpu_of_half(uint16_t v)
+{
+    return __half2float(__ushort_as_half(v));
+}
+GPU_FN uint16_t gpu_to_half(float v)
+{
+    return __half_as_ushort(__float2half_rn(v));
+}
+GPU_FN uint16_t gpu_to_bfloat(float v)
+{
+    return __bfloat16_as_ushort(__float2bfloat16_rn(v));
+}
+GPU_FN float gpu_of_bfloat(uint16_t v)
+{
+    return __uint_as_float((unsigned)v << 16);
+}
+/* A product of a warp on tensor cores, c[16][8] += a[16][16] b[16][8], of halves; where numbers are in
+ * registers: attention_tensor.h. */
+GPU_FN void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2], unsigned type)
+{
+    if (type == MLO_DEVICE_F16)
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+            "{%0,%1,%2,%3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+    else
+        asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+            "{%0,%1,%2,%3};"
+            : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+            : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
 #endif
+
+/* Floats of any type in memory: a float for a sum. `type` is a constant wherever a kernel is compiled. */
+GPU_FN float gpu_get(const void *at, unsigned type, size_t i)
+{
+    return type == MLO_DEVICE_F32   ? ((const float *)at)[i]
+           : type == MLO_DEVICE_F16 ? gpu_of_half(((const uint16_t *)at)[i])
+                                    : gpu_of_bfloat(((const uint16_t *)at)[i]);
+}
+
+GPU_FN uint16_t gpu_narrow(unsigned type, float v)
+{
+    return type == MLO_DEVICE_F16 ? gpu_to_half(v) : gpu_to_bfloat(v);
+}
+
+GPU_FN void gpu_put(void *at, unsigned type, size_t i, float v)
+{
+    if (type == MLO_DEVICE_F32)
+        ((float *)at)[i] = v;
+    else
+        ((uint16_t *)at)[i] = gpu_narrow(type, v);
+}
+
+/* A kernel for each type, of a function of its struct and the type; GPU_LAUNCH_TYPED starts the right one. */
+#define GPU_TYPED(name, params, threads)                                                                     \
+    GPU_KERNEL(name##_f32, params, threads)                                                                  \
+    {                                                                                                        \
+        name(p, MLO_DEVICE_F32);                                                                             \
+    }                                                                                                        \
+    GPU_KERNEL(name##_f16, params, threads)                                                                  \
+    {                                                                                                        \
+        name(p, MLO_DEVICE_F16);                                                                             \
+    }                                                                                                        \
+    GPU_KERNEL(name##_bf16, params, threads)                                                                 \
+    {                                                                                                        \
+        name(p, MLO_DEVICE_BF16);                                                                            \
+    }
+#define GPU_LAUNCH_TYPED(type, queue, name, x, y, z, threads, bytes, p)                                      \
+    ((type) == MLO_DEVICE_F32   ? GPU_LAUNCH(queue, name##_f32, x, y, z, threads, bytes, p)                  \
+     : (type) == MLO_DEVICE_F16 ? GPU_LAUNCH(queue, name##_f16, x, y, z, threads, bytes, p)                  \
+                                : GPU_LAUNCH(queue, name##_bf16, x, y, z, threads, bytes, p))
 
 /* Of all lanes of a warp, to all. */
 GPU_FN float gpu_warp_sum(float v)

@@ -18,9 +18,10 @@
 #define PROGRAM_GRID_MAX    65535u /* of a grid's second and third side */
 
 /*
- * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64 or `t` for
- * nodes of trees (else float), and the product of its letters: a to e are the sizes in order, 3 is three, +
- * adds one to the letter before, * is any number of them. Nothing: any number of elements.
+ * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64, `t` for
+ * nodes of trees, `f` for float32, `v` for any floats (else floats of the step's type), and the product of
+ * its letters: a to e are the sizes in order, 3 is three, + adds one to the letter before, * is any number of
+ * them. Nothing: any number of elements.
  */
 struct program_op {
     const char *name;
@@ -30,17 +31,18 @@ struct program_op {
 };
 static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* DENSE      */ {"dense", {"ac", "bc", "?b", "ab"}, 4, 3, 0},
-    /* NORM       */ {"norm", {"ab", "?ab", "b", "b", "ab"}, 5, 2, 2},
-    /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "b", "b", "ab"}, 9, 5, 0},
-    /* ATTENTION  */ {"attention", {"?ia+", "3bcd", "?b", "bcd"}, 4, 5, 0},
-    /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?b", "bcd"}, 6, 5, 0},
+    /* NORM       */ {"norm", {"ab", "?ab", "fb", "fb", "ab"}, 5, 2, 2},
+    /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "fb", "fb", "ab"}, 9, 5, 0},
+    /* ATTENTION  */ {"attention", {"?ia+", "3bcd", "?fb", "bcd"}, 4, 5, 0},
+    /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?fb", "bcd"}, 6, 5, 0},
     /* ACTIVATE   */ {"activate", {"a", "a"}, 2, 1, 1},
     /* SOFTMAX    */ {"softmax", {"ab", "ab"}, 2, 2, 1},
     /* POOL       */ {"pool", {"ia+", "bc", "ac"}, 3, 3, 0},
-    /* SCALE      */ {"scale", {"ab", "b", "b", "ab"}, 4, 2, 1},
-    /* TREES      */ {"trees", {"ab", "t", "ic+", "?d", "ice", "?e*", "ad"}, 7, 5, 0},
+    /* SCALE      */ {"scale", {"fab", "fb", "fb", "fab"}, 4, 2, 1},
+    /* TREES      */ {"trees", {"fab", "t", "ic+", "?fd", "ice", "?fe*", "fad"}, 7, 5, 0},
     /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
     /* GATHER     */ {"gather", {"la", "cb", "ab"}, 3, 3, 0},
+    /* CONVERT    */ {"convert", {"va", "a"}, 2, 1, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -54,7 +56,11 @@ static inline bool program_refuse(char *reason, const char *fmt, ...)
 
 static inline uint64_t program_type_bytes(uint32_t type)
 {
-    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : type == MLO_DEVICE_I64 ? 8 : 4;
+    bool is_half = type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16;
+    return type == MLO_DEVICE_NODE  ? sizeof(struct mlo_device_node)
+           : type == MLO_DEVICE_I64 ? 8
+           : is_half                ? 2
+                                    : 4;
 }
 
 /* The elements of a buffer as its text says; no factor is above 2^30, so that a product above the most of a
@@ -71,13 +77,34 @@ static inline uint64_t program_elements(const char *text, const uint32_t *size)
     return n;
 }
 
-static inline uint32_t program_type_of(const char *text)
+static inline bool program_is_float(uint32_t type)
 {
+    return type == MLO_DEVICE_F32 || type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16;
+}
+
+/* floats: the type of the step's. */
+static inline uint32_t program_type_of(const char *text, uint32_t floats)
+{
+    static const struct {
+        char mark;
+        uint32_t type;
+    } marks[] = {{'i', MLO_DEVICE_I32}, {'l', MLO_DEVICE_I64}, {'t', MLO_DEVICE_NODE}, {'f', MLO_DEVICE_F32}};
     text += *text == '?';
-    return *text == 'i'   ? MLO_DEVICE_I32
-           : *text == 'l' ? MLO_DEVICE_I64
-           : *text == 't' ? MLO_DEVICE_NODE
-                          : MLO_DEVICE_F32;
+    for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (marks[i].mark == *text)
+            return marks[i].type;
+    return floats;
+}
+
+static inline bool program_type_ok(const char *text, uint32_t type, uint32_t floats)
+{
+    return *text == 'v' ? program_is_float(type) : type == program_type_of(text, floats);
+}
+
+/* The type of a step's floats; what it writes is one. */
+static inline uint32_t program_floats(const struct mlo_device_program *p, const struct mlo_device_step *s)
+{
+    return p->buffers[s->buffer[program_ops[s->op].n_buffers - 1]].type;
 }
 
 static inline bool program_count_ok(const char *text, const uint32_t *size, uint64_t n)
@@ -123,7 +150,7 @@ static inline bool program_buffer_ok(const struct mlo_device_program *p, unsigne
     if (number >= p->n_buffers)
         return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, number);
     const struct mlo_device_buffer *b = &p->buffers[number];
-    if (b->type != program_type_of(text))
+    if (!program_type_ok(text, b->type, program_floats(p, s)))
         return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name, number);
     if (!program_count_ok(text, s->size, b->n))
         return program_refuse(reason, "step %u (%s): buffer %u has %llu elements, not %llu", at, op->name,
@@ -148,6 +175,11 @@ static inline bool program_step_ok(const struct mlo_device_program *p, unsigned 
     const struct program_op *op = &program_ops[s->op];
     if (!program_sizes_ok(op, s, at, reason))
         return false;
+    uint32_t last = s->buffer[op->n_buffers - 1];
+    if (last >= p->n_buffers)
+        return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, last);
+    if (!program_is_float(p->buffers[last].type))
+        return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name, last);
     for (unsigned i = 0; i < op->n_buffers; i++)
         if (!program_buffer_ok(p, at, i, is_written, reason))
             return false;

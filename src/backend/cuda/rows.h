@@ -8,17 +8,18 @@
 #define ROW_WARPS   (ROW_THREADS / GPU_WARP)
 
 struct gpu_norm {
-    const float *x, *plus, *scale, *bias; /* plus NULL: none */
-    float *y;
+    const void *x, *plus; /* plus NULL: none */
+    const float *scale, *bias;
+    void *y;
     unsigned n;
     float epsilon;
 };
 
 /* The row that the threads of the block have put into `row`, each its own columns. Two passes: a variance as
  * the mean of squares less the square of the mean would lose all digits of rows far from 0. */
-GPU_FN void norm_row(const float *row, const float *scale, const float *bias, float *y, unsigned n,
-                     float epsilon)
+GPU_FN void norm_row(const float *row, const struct gpu_norm *p, size_t at, unsigned type)
 {
+    unsigned n = p->n;
     GPU_SHARED(float, sums, ROW_WARPS);
     float sum = 0, squares = 0;
     for (unsigned i = threadIdx.x; i < n; i += ROW_THREADS)
@@ -26,116 +27,121 @@ GPU_FN void norm_row(const float *row, const float *scale, const float *bias, fl
     float mean = gpu_block_sum(sum, sums, ROW_WARPS) / (float)n;
     for (unsigned i = threadIdx.x; i < n; i += ROW_THREADS)
         squares += (row[i] - mean) * (row[i] - mean);
-    float by = 1 / sqrtf(gpu_block_sum(squares, sums, ROW_WARPS) / (float)n + epsilon);
+    float by = 1 / sqrtf(gpu_block_sum(squares, sums, ROW_WARPS) / (float)n + p->epsilon);
     for (unsigned i = threadIdx.x; i < n; i += ROW_THREADS)
-        y[i] = (row[i] - mean) * by * scale[i] + bias[i];
+        gpu_put(p->y, type, at + i, (row[i] - mean) * by * p->scale[i] + p->bias[i]);
 }
 
-GPU_KERNEL(gpu_norm_kernel, gpu_norm, ROW_THREADS)
+GPU_FN void gpu_norm_rows(const struct gpu_norm *p, unsigned type)
 {
     float *row = (float *)gpu_room;
     size_t at = (size_t)blockIdx.x * p->n;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
-        row[i] = p->x[at + i] + (p->plus ? p->plus[at + i] : 0);
-    norm_row(row, p->scale, p->bias, p->y + at, p->n, p->epsilon);
+        row[i] = gpu_get(p->x, type, at + i) + (p->plus ? gpu_get(p->plus, type, at + i) : 0);
+    norm_row(row, p, at, type);
 }
+GPU_TYPED(gpu_norm_rows, gpu_norm, ROW_THREADS)
 
 struct gpu_embed {
     const int32_t *ids, *places, *types; /* types NULL: none */
-    const float *word, *position, *kind, *scale, *bias;
-    float *y;
-    unsigned n, n_words, n_places, n_types;
-    float epsilon;
+    const void *word, *position, *kind;
+    unsigned n_words, n_places, n_types;
+    struct gpu_norm norm; /* without x and plus */
 };
 
-GPU_KERNEL(gpu_embed_kernel, gpu_embed, ROW_THREADS)
+GPU_FN void gpu_embed_rows(const struct gpu_embed *p, unsigned type)
 {
     float *row = (float *)gpu_room;
-    unsigned id = (unsigned)p->ids[blockIdx.x], place = (unsigned)p->places[blockIdx.x];
-    unsigned type = p->types ? (unsigned)p->types[blockIdx.x] : 0;
-    bool is_known = id < p->n_words && place < p->n_places && (!p->types || type < p->n_types);
-    for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS) {
+    unsigned n = p->norm.n, id = (unsigned)p->ids[blockIdx.x], place = (unsigned)p->places[blockIdx.x];
+    unsigned kind = p->types ? (unsigned)p->types[blockIdx.x] : 0;
+    bool is_known = id < p->n_words && place < p->n_places && (!p->types || kind < p->n_types);
+    for (unsigned i = threadIdx.x; i < n; i += ROW_THREADS) {
         float sum = NAN;
         if (is_known) {
-            sum = p->word[(size_t)id * p->n + i];
-            sum += p->types ? p->kind[(size_t)type * p->n + i] : 0;
-            sum += p->position[(size_t)place * p->n + i];
+            sum = gpu_get(p->word, type, (size_t)id * n + i);
+            sum += p->types ? gpu_get(p->kind, type, (size_t)kind * n + i) : 0;
+            sum += gpu_get(p->position, type, (size_t)place * n + i);
         }
         row[i] = sum;
     }
-    norm_row(row, p->scale, p->bias, p->y + (size_t)blockIdx.x * p->n, p->n, p->epsilon);
+    norm_row(row, &p->norm, (size_t)blockIdx.x * n, type);
 }
+GPU_TYPED(gpu_embed_rows, gpu_embed, ROW_THREADS)
 
 struct gpu_gather {
     const int64_t *ids;
-    const float *table;
-    float *y;
+    const void *table;
+    void *y;
     unsigned n, words;
 };
 
-GPU_KERNEL(gpu_gather_kernel, gpu_gather, ROW_THREADS)
+GPU_FN void gpu_gather_rows(const struct gpu_gather *p, unsigned type)
 {
     int64_t id = p->ids[blockIdx.x];
     id += id < 0 ? (int64_t)p->words : 0;
     bool is_known = id >= 0 && id < (int64_t)p->words;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
-        p->y[(size_t)blockIdx.x * p->n + i] = is_known ? p->table[(size_t)id * p->n + i] : NAN;
+        gpu_put(p->y, type, (size_t)blockIdx.x * p->n + i,
+                is_known ? gpu_get(p->table, type, (size_t)id * p->n + i) : NAN);
 }
+GPU_TYPED(gpu_gather_rows, gpu_gather, ROW_THREADS)
 
 struct gpu_softmax {
-    const float *x;
-    float *y;
+    const void *x;
+    void *y;
     unsigned rows, n;
 };
 
-GPU_KERNEL(gpu_softmax_kernel, gpu_softmax, ROW_THREADS)
+GPU_FN void gpu_softmax_rows(const struct gpu_softmax *p, unsigned type)
 {
     unsigned row = blockIdx.x * ROW_WARPS + threadIdx.x / GPU_WARP, lane = threadIdx.x % GPU_WARP;
+    size_t at = (size_t)row * p->n;
+    float most = -INFINITY, sum = 0;
     if (row >= p->rows)
         return;
-    const float *x = p->x + (size_t)row * p->n;
-    float *y = p->y + (size_t)row * p->n, most = -INFINITY, sum = 0;
     for (unsigned i = lane; i < p->n; i += GPU_WARP)
-        most = fmaxf(most, x[i]);
+        most = fmaxf(most, gpu_get(p->x, type, at + i));
     most = gpu_warp_max(most);
     for (unsigned i = lane; i < p->n; i += GPU_WARP)
-        sum += expf(x[i] - most);
+        sum += expf(gpu_get(p->x, type, at + i) - most);
     float by = 1 / gpu_warp_sum(sum);
     for (unsigned i = lane; i < p->n; i += GPU_WARP)
-        y[i] = expf(x[i] - most) * by;
+        gpu_put(p->y, type, at + i, expf(gpu_get(p->x, type, at + i) - most) * by);
 }
+GPU_TYPED(gpu_softmax_rows, gpu_softmax, ROW_THREADS)
 
 struct gpu_pool {
     const int32_t *first;
-    const float *x;
-    float *y;
+    const void *x;
+    void *y;
     unsigned rows, n;
     bool unit; /* to length 1 */
 };
 
-GPU_FN float gpu_column_mean(const struct gpu_pool *p, unsigned from, unsigned to, unsigned column)
+GPU_FN float gpu_column_mean(const struct gpu_pool *p, unsigned from, unsigned to, unsigned column,
+                             unsigned type)
 {
     float sum = 0;
     for (unsigned row = from; row < to; row++)
-        sum += p->x[(size_t)row * p->n + column];
+        sum += gpu_get(p->x, type, (size_t)row * p->n + column);
     return to > from ? sum / (float)(to - from) : 0;
 }
 
-GPU_KERNEL(gpu_pool_kernel, gpu_pool, ROW_THREADS)
+/* The means stand in shared memory until their length is known. */
+GPU_FN void gpu_pool_rows(const struct gpu_pool *p, unsigned type)
 {
     GPU_SHARED(float, sums, ROW_WARPS);
+    float *mean = (float *)gpu_room, squares = 0;
     unsigned from = (unsigned)p->first[blockIdx.x], to = (unsigned)p->first[blockIdx.x + 1];
-    float *y = p->y + (size_t)blockIdx.x * p->n, squares = 0;
     to = to <= p->rows ? to : p->rows;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS) {
-        y[i] = gpu_column_mean(p, from, to, i);
-        squares += y[i] * y[i];
+        mean[i] = gpu_column_mean(p, from, to, i, type);
+        squares += mean[i] * mean[i];
     }
-    if (!p->unit)
-        return;
-    float length = sqrtf(gpu_block_sum(squares, sums, ROW_WARPS));
+    float length = p->unit ? fmaxf(sqrtf(gpu_block_sum(squares, sums, ROW_WARPS)), 1e-12f) : 1;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
-        y[i] /= fmaxf(length, 1e-12f);
+        gpu_put(p->y, type, (size_t)blockIdx.x * p->n + i, mean[i] / length);
 }
+GPU_TYPED(gpu_pool_rows, gpu_pool, ROW_THREADS)
 
 #endif

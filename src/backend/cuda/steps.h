@@ -1,8 +1,9 @@
-/* Steps become kernels: one function for each operator, which knows the grid. */
+/* Steps become kernels: one function for each operator, which knows the grid. at: the address of each buffer
+ * of the step, NULL where it is missing; type: of its floats. */
 #ifndef MLO_BACKEND_CUDA_STEPS_H
 #define MLO_BACKEND_CUDA_STEPS_H
 
-#include "attention.h"
+#include "attention_tensor.h"
 #include "elements.h"
 #include "product.h"
 #include "program.h"
@@ -28,99 +29,145 @@ static inline unsigned gpu_element_blocks(size_t n)
     return blocks < ELEMENT_BLOCKS ? blocks : ELEMENT_BLOCKS;
 }
 
-static int launch_activate(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_activate(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                           unsigned type)
 {
-    struct gpu_elements p = {(const float *)at[0], NULL, NULL, (float *)at[1], s->size[0], 1, s->activation};
-    return GPU_LAUNCH(m->queue, gpu_activate_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+    struct gpu_elements p = {at[0], NULL, NULL, at[1], s->size[0], 1, s->activation, type};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_activate_all, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS,
+                            0, p);
 }
 
-static int launch_scale(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_scale(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                        unsigned type)
 {
-    struct gpu_elements p = {(const float *)at[0],
-                             (const float *)at[1],
+    struct gpu_elements p = {at[0],
+                             at[1],
                              (const float *)at[2],
-                             (float *)at[3],
+                             at[3],
                              (size_t)s->size[0] * s->size[1],
                              s->size[1],
-                             MLO_DEVICE_LINEAR};
+                             MLO_DEVICE_LINEAR,
+                             type};
     return GPU_LAUNCH(m->queue, gpu_scale_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_add(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                      unsigned type)
+{
+    struct gpu_elements p = {
+        at[0], at[1], NULL, at[2], (size_t)s->size[0] * s->size[1], s->size[1], MLO_DEVICE_LINEAR, type};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_add_all, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0,
+                            p);
+}
+
+static int launch_convert(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type)
+{
+    struct gpu_elements p = {at[0], NULL, NULL, at[1], s->size[0], 1, MLO_DEVICE_LINEAR, s->activation};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_convert_all, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS,
+                            0, p);
 }
 
 static int launch_few_rows(const struct gpu_machine *m, const struct gpu_dense *p)
 {
     unsigned blocks = gpu_parts(p->n, FEW_WARPS);
     if (p->k % 4 != 0)
-        return GPU_LAUNCH(m->queue, gpu_odd_rows_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
+        return GPU_LAUNCH_TYPED(p->type, m->queue, gpu_odd_rows, blocks, 1, 1, FEW_THREADS, 0, *p);
     if (p->m == 1)
-        return GPU_LAUNCH(m->queue, gpu_one_row_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
-    return GPU_LAUNCH(m->queue, gpu_few_rows_kernel, blocks, 1, 1, FEW_THREADS, 0, *p);
+        return GPU_LAUNCH_TYPED(p->type, m->queue, gpu_one_row, blocks, 1, 1, FEW_THREADS, 0, *p);
+    return GPU_LAUNCH_TYPED(p->type, m->queue, gpu_few_rows, blocks, 1, 1, FEW_THREADS, 0, *p);
 }
 
-static int launch_dense(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_dense(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                        unsigned type)
 {
-    struct gpu_dense p = {(const float *)at[0], (const float *)at[1], (const float *)at[2], (float *)at[3],
-                          s->size[0],           s->size[1],           s->size[2],           s->activation};
+    struct gpu_dense p = {at[0],      at[1],      at[2],         at[3], s->size[0],
+                          s->size[1], s->size[2], s->activation, type};
     if (p.m <= FEW_ROWS)
         return launch_few_rows(m, &p);
     if (!m->product || !m->product(m->ctx, &p))
-        return GPU_LAUNCH(m->queue, gpu_tiles_kernel, gpu_parts(p.m, TILE), gpu_parts(p.n, TILE), 1,
-                          TILE_THREADS, 0, p);
+        return GPU_LAUNCH_TYPED(type, m->queue, gpu_tiles, gpu_parts(p.m, TILE), gpu_parts(p.n, TILE), 1,
+                                TILE_THREADS, 0, p);
     if (p.activation == MLO_DEVICE_LINEAR)
         return 0;
-    struct gpu_elements rest = {p.y, NULL, NULL, p.y, (size_t)p.m * p.n, 1, p.activation};
-    return GPU_LAUNCH(m->queue, gpu_activate_kernel, gpu_element_blocks(rest.n), 1, 1, ELEMENT_THREADS, 0,
-                      rest);
+    struct gpu_elements rest = {p.y, NULL, NULL, p.y, (size_t)p.m * p.n, 1, p.activation, type};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_activate_all, gpu_element_blocks(rest.n), 1, 1,
+                            ELEMENT_THREADS, 0, rest);
 }
 
-static int launch_norm(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_norm(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
 {
-    struct gpu_norm p = {(const float *)at[0],
-                         (const float *)at[1],
-                         (const float *)at[2],
-                         (const float *)at[3],
-                         (float *)at[4],
-                         s->size[1],
-                         s->number};
-    return GPU_LAUNCH(m->queue, gpu_norm_kernel, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float), p);
+    struct gpu_norm p = {at[0],      at[1],    (const float *)at[2], (const float *)at[3], at[4],
+                         s->size[1], s->number};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_norm_rows, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float),
+                            p);
 }
 
-static int launch_embed(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_embed(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                        unsigned type)
 {
-    struct gpu_embed p = {(const int32_t *)at[0],
-                          (const int32_t *)at[1],
-                          (const int32_t *)at[2],
-                          (const float *)at[3],
-                          (const float *)at[4],
-                          (const float *)at[5],
-                          (const float *)at[6],
-                          (const float *)at[7],
-                          (float *)at[8],
-                          s->size[1],
-                          s->size[2],
-                          s->size[3],
-                          s->size[4],
-                          s->number};
-    return GPU_LAUNCH(m->queue, gpu_embed_kernel, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float), p);
+    struct gpu_embed p = {
+        (const int32_t *)at[0],
+        (const int32_t *)at[1],
+        (const int32_t *)at[2],
+        at[3],
+        at[4],
+        at[5],
+        s->size[2],
+        s->size[3],
+        s->size[4],
+        {NULL, NULL, (const float *)at[6], (const float *)at[7], at[8], s->size[1], s->number}};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_embed_rows, s->size[0], 1, 1, ROW_THREADS,
+                            p.norm.n * sizeof(float), p);
 }
 
-static int launch_softmax(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_gather(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                         unsigned type)
 {
-    struct gpu_softmax p = {(const float *)at[0], (float *)at[1], s->size[0], s->size[1]};
-    return GPU_LAUNCH(m->queue, gpu_softmax_kernel, gpu_parts(p.rows, ROW_WARPS), 1, 1, ROW_THREADS, 0, p);
+    struct gpu_gather p = {(const int64_t *)at[0], at[1], at[2], s->size[1], s->size[2]};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_gather_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
 
-static int launch_pool(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_softmax(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type)
 {
-    struct gpu_pool p = {(const int32_t *)at[0], (const float *)at[1], (float *)at[2], s->size[1], s->size[2],
-                         s->number != 0};
-    return GPU_LAUNCH(m->queue, gpu_pool_kernel, s->size[0], 1, 1, ROW_THREADS, 0, p);
+    struct gpu_softmax p = {at[0], at[1], s->size[0], s->size[1]};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_softmax_rows, gpu_parts(p.rows, ROW_WARPS), 1, 1, ROW_THREADS,
+                            0, p);
 }
 
-static int launch_parts(const struct gpu_machine *m, const struct mlo_device_step *s, struct gpu_attention p)
+static int launch_pool(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_pool p = {(const int32_t *)at[0], at[1], at[2], s->size[1], s->size[2], s->number != 0};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_pool_rows, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float),
+                            p);
+}
+
+/* ---- attention ---- */
+
+#define TENSOR(wide)                                                                                         \
+    (type == MLO_DEVICE_F16 ? GPU_LAUNCH(m->queue, gpu_tensor_##wide##_f16, blocks, p->heads, sequences,     \
+                                         TENSOR_THREADS, TENSOR_ROOM(wide) * sizeof(uint16_t), *p)           \
+                            : GPU_LAUNCH(m->queue, gpu_tensor_##wide##_bf16, blocks, p->heads, sequences,    \
+                                         TENSOR_THREADS, TENSOR_ROOM(wide) * sizeof(uint16_t), *p))
+
+static int launch_tensor(const struct gpu_machine *m, const struct gpu_attention *p, unsigned longest,
+                         unsigned sequences, unsigned type)
+{
+    unsigned blocks = gpu_parts(longest, TENSOR_QUERIES);
+    return p->size <= 32 ? TENSOR(32) : p->size <= 64 ? TENSOR(64) : TENSOR(128);
+}
+
+static int launch_parts(const struct gpu_machine *m, const struct mlo_device_step *s, unsigned type,
+                        struct gpu_attention p)
 {
     unsigned sequences = s->size[0], longest = p.first ? s->size[4] : p.each;
     unsigned blocks = gpu_parts(longest, ATTEND_QUERIES);
     size_t bytes = ATTEND_ROOM((size_t)p.size) * sizeof(float);
+    if (type != MLO_DEVICE_F32)
+        return launch_tensor(m, &p, longest, sequences, type);
     if (p.size <= 32)
         return GPU_LAUNCH(m->queue, gpu_attend_32_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes,
                           p);
@@ -130,40 +177,43 @@ static int launch_parts(const struct gpu_machine *m, const struct mlo_device_ste
     return GPU_LAUNCH(m->queue, gpu_attend_128_kernel, blocks, p.heads, sequences, ATTEND_THREADS, bytes, p);
 }
 
-static int launch_attention(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_attention(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                            unsigned type)
 {
-    const float *qkv = (const float *)at[1];
+    const char *qkv = (const char *)at[1];
     unsigned row = s->size[2] * s->size[3];
+    size_t part = row * program_type_bytes(type);
     struct gpu_attention p = {(const int32_t *)at[0],
-                              {qkv, qkv + row, qkv + 2 * (size_t)row},
+                              {qkv, qkv + part, qkv + 2 * part},
                               (const float *)at[2],
-                              (float *)at[3],
+                              at[3],
                               s->size[1] / s->size[0],
                               s->size[1],
                               s->size[2],
                               s->size[3],
                               3 * row,
                               s->number};
-    return launch_parts(m, s, p);
+    return launch_parts(m, s, type, p);
 }
 
 static int launch_attention_apart(const struct gpu_machine *m, const struct mlo_device_step *s,
-                                  void *const *at)
+                                  void *const *at, unsigned type)
 {
     struct gpu_attention p = {(const int32_t *)at[0],
-                              {(const float *)at[1], (const float *)at[2], (const float *)at[3]},
+                              {at[1], at[2], at[3]},
                               (const float *)at[4],
-                              (float *)at[5],
+                              at[5],
                               s->size[1] / s->size[0],
                               s->size[1],
                               s->size[2],
                               s->size[3],
                               s->size[2] * s->size[3],
                               s->number};
-    return launch_parts(m, s, p);
+    return launch_parts(m, s, type, p);
 }
 
-static int launch_trees(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
+static int launch_trees(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                        unsigned type)
 {
     struct gpu_trees p = {(const float *)at[0],
                           (const float *)at[3],
@@ -177,26 +227,12 @@ static int launch_trees(const struct gpu_machine *m, const struct mlo_device_ste
                           s->size[2],
                           s->size[3],
                           s->size[4]};
+    (void)type;
     return GPU_LAUNCH(m->queue, gpu_trees_kernel, gpu_parts(p.rows, TREE_ROWS), 1, 1, TREE_ROWS, GPU_ROOM, p);
 }
 
-static int launch_add(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
-{
-    struct gpu_elements p = {
-        (const float *)at[0], (const float *)at[1], NULL, (float *)at[2], (size_t)s->size[0] * s->size[1],
-        s->size[1],           MLO_DEVICE_LINEAR};
-    return GPU_LAUNCH(m->queue, gpu_add_kernel, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
-}
-
-static int launch_gather(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at)
-{
-    struct gpu_gather p = {(const int64_t *)at[0], (const float *)at[1], (float *)at[2], s->size[1],
-                           s->size[2]};
-    return GPU_LAUNCH(m->queue, gpu_gather_kernel, s->size[0], 1, 1, ROW_THREADS, 0, p);
-}
-
-/* at: the address of each buffer of the step, NULL where it is missing. */
-typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at);
+typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type);
 static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* DENSE      */ launch_dense,
     /* NORM       */ launch_norm,
@@ -210,6 +246,7 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* TREES      */ launch_trees,
     /* ADD        */ launch_add,
     /* GATHER     */ launch_gather,
+    /* CONVERT    */ launch_convert,
 };
 
 /* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
@@ -226,7 +263,10 @@ static inline int gpu_launch_all(const struct gpu_machine *m, const struct mlo_d
                 at[j] = p->buffers[b].role == MLO_DEVICE_WEIGHT ? weights[p->buffers[b].weight]
                                                                 : memory + layout->offset[b];
         }
-        rc = gpu_launches[s->op](m, s, at);
+        struct mlo_device_step step = *s;
+        if (s->op == MLO_DEVICE_CONVERT) /* its kernel is told what it converts */
+            step.activation = p->buffers[s->buffer[0]].type;
+        rc = gpu_launches[s->op](m, &step, at, program_floats(p, s));
     }
     return rc;
 }
