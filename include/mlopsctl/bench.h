@@ -333,6 +333,9 @@ void mlo_explained_release(struct mlo_explained *e);
 /* The arithmetic of it: steps have costs and ns, and run_ns, threads and request_ns are set; the rest is
  * found. */
 void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e);
+/* Its steps, the longest first. Owner of *ret: the caller. */
+int mlo_explained_longest(const struct mlo_explained *e, const struct mlo_explained_step ***ret,
+                          struct mlo_err *err) MLO_MUST_CHECK;
 /* How much faster a run were if what takes `ns` of it took limit_ns. */
 double mlo_explained_gain(const struct mlo_explained *e, double ns, double limit_ns);
 

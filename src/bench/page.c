@@ -202,12 +202,6 @@ static void put_bounds(struct mlo_str *out, const struct mlo_explained *e)
     mlo_str_add(out, "</tbody></table></div>");
 }
 
-static int longest_first(const void *x, const void *y)
-{
-    const struct mlo_explained_step *const *a = x, *const *b = y;
-    return (*a)->ns != (*b)->ns ? ((*a)->ns < (*b)->ns ? 1 : -1) : (*a > *b) - (*a < *b);
-}
-
 static void put_step(struct mlo_str *out, const struct mlo_explained *e, const struct mlo_explained_step *s)
 {
     const struct mlo_node_cost *c = &s->cost;
@@ -231,13 +225,10 @@ static void put_step(struct mlo_str *out, const struct mlo_explained *e, const s
 
 static int put_table(struct mlo_str *out, const struct mlo_explained *e, struct mlo_err *err)
 {
-    MLO_AUTOFREE const struct mlo_explained_step **order = mlo_calloc(
-        e->n + 1, sizeof(struct mlo_explained_step *), err);
-    if (!order)
-        return err->code;
-    for (size_t i = 0; i < e->n; i++)
-        order[i] = &e->steps[i];
-    qsort(order, e->n, sizeof(struct mlo_explained_step *), longest_first);
+    MLO_AUTOFREE const struct mlo_explained_step **order = NULL;
+    int rc = mlo_explained_longest(e, &order, err);
+    if (rc != 0)
+        return rc;
     mlo_str_addf(out, "<details><summary>All %zu steps, longest first</summary><div><table><thead><tr>",
                  e->n);
     static const char *const heads[] = {"Step",    "Node", "Output", "Time",     "Of all",

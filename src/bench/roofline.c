@@ -92,6 +92,25 @@ double mlo_explained_gain(const struct mlo_explained *e, double ns, double limit
     return left > 0 ? e->run_ns / left : 1;
 }
 
+static int longest_first(const void *x, const void *y)
+{
+    const struct mlo_explained_step *const *a = x, *const *b = y;
+    return (*a)->ns != (*b)->ns ? ((*a)->ns < (*b)->ns ? 1 : -1) : (*a > *b) - (*a < *b);
+}
+
+int mlo_explained_longest(const struct mlo_explained *e, const struct mlo_explained_step ***ret,
+                          struct mlo_err *err)
+{
+    const struct mlo_explained_step **order = mlo_calloc(e->n + 1, sizeof(struct mlo_explained_step *), err);
+    if (!order)
+        return err->code;
+    for (size_t i = 0; i < e->n; i++)
+        order[i] = &e->steps[i];
+    qsort(order, e->n, sizeof(struct mlo_explained_step *), longest_first);
+    *ret = order;
+    return 0;
+}
+
 /* ---- in words ---- */
 
 static void add(struct mlo_explained *e, const char *fmt, ...) MLO_PRINTF(2, 3);

@@ -228,24 +228,15 @@ static void put_step(struct mlo_bench *b, size_t batch, const struct mlo_explain
     mlo_cell_u64(r, (uint64_t)s->limit_ns);
 }
 
-static int longest_first(const void *x, const void *y)
-{
-    const struct mlo_explained_step *const *a = x, *const *b = y;
-    return (*a)->ns != (*b)->ns ? ((*a)->ns < (*b)->ns ? 1 : -1) : (*a > *b) - (*a < *b);
-}
-
 static int put_steps(struct mlo_bench *b, size_t i, struct mlo_err *err)
 {
     const struct mlo_explained *e = &b->explained[i];
-    MLO_AUTOFREE const struct mlo_explained_step **order = mlo_calloc(
-        e->n + 1, sizeof(struct mlo_explained_step *), err);
+    MLO_AUTOFREE const struct mlo_explained_step **order = NULL;
     size_t shown = b->ctx->json || e->n <= SHOWN_STEPS ? e->n : SHOWN_STEPS;
     double left = 0;
-    if (!order)
-        return err->code;
-    for (size_t k = 0; k < e->n; k++)
-        order[k] = &e->steps[k];
-    qsort(order, e->n, sizeof(struct mlo_explained_step *), longest_first);
+    int rc = mlo_explained_longest(e, &order, err);
+    if (rc != 0)
+        return rc;
     for (size_t k = 0; k < e->n; k++)
         if (k < shown)
             put_step(b, b->batches[i], e, order[k]);
