@@ -390,7 +390,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = mlo_bench_limits(b, err);
     if (rc == 0 && b->args->wrap)
         rc = wrap(b, &m, &who, err);
-    if (rc == 0 && (who.what || who.line || (b->args->against && mlo_bench_is_foreign(b->args->against))))
+    bool is_foreign = who.what || who.line || (b->args->against && mlo_bench_is_foreign(b->args->against));
+    if (rc == 0 && (is_foreign || (b->backend.wanted && b->backend.probe.n_devices > 0)))
         rc = mlo_bench_gpu_open(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);

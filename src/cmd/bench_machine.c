@@ -90,9 +90,9 @@ static void say_gpu(const struct lines *l, const struct mlo_gpu_used *g)
 {
     MLO_AUTOSTR struct mlo_str text;
     char human[MLO_HUMAN_MAX];
+    mlo_str_init(&text, LINE_MAX_TEXT);
     if (g->readings == 0)
         return;
-    mlo_str_init(&text, LINE_MAX_TEXT);
     mlo_str_add(&text, g->name);
     add_number(&text, ": busy ", g->busy, "%.0f %%", 1);
     add_number(&text, ", ", g->power_w, "%.0f W", 1);
