@@ -1,6 +1,7 @@
 /* mlopsctl onnx conformance: the onnx project's own cases through the engine. */
 #include <dirent.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 struct opts {
     bool plain, all;
+    double atol;
 };
 static const struct mlo_opt opts_table[] = {
     {.name = "plain",
@@ -22,6 +24,11 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "show the cases that pass, too",
      .offset = offsetof(struct opts, all)},
+    {.name = "atol",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "NUMBER",
+     .help = "how far off a number may be besides a thousandth of what is expected; as a rule 1e-7",
+     .offset = offsetof(struct opts, atol)},
     {0},
 };
 
@@ -47,7 +54,7 @@ struct work {
 
 static int run_one(struct work *w, const char *folder, struct mlo_err *err)
 {
-    struct mlo_conformance_opts o = {.plain = w->opts->plain};
+    struct mlo_conformance_opts o = {.plain = w->opts->plain, .atol = w->opts->atol};
     struct mlo_conformance_case c;
     int rc = mlo_conformance_run(folder, &o, &c, err);
     if (rc != 0)
@@ -90,6 +97,8 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct work w = {.ctx = ctx, .opts = options};
     struct mlo_report *r = ctx->report;
     int rc = 0;
+    if (!(w.opts->atol >= 0 && isfinite(w.opts->atol)))
+        return mlo_fail(err, MLO_EUSAGE, "--atol is a number that is not negative");
     mlo_report_table(r, "cases", NULL, columns, MLO_COUNT(columns), NULL);
     for (size_t i = 0; rc == 0 && i < ctx->n_args; i++)
         rc = is_case(ctx->args[i]) ? run_one(&w, ctx->args[i], err) : run_folder(&w, ctx->args[i], err);

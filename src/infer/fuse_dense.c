@@ -60,10 +60,10 @@ static bool begin_gemm(struct layer *l, const struct mlo_fuse *f, size_t at)
     l->p.transposed = mlo_attr_int(n, "transB", 0) != 0;
     l->p.matrix = true;
     l->p.alpha = mlo_attr_float(n, "alpha", 1);
-    l->p.beta = mlo_attr_float(n, "beta", 1);
     l->columns = (size_t)w->dims[!l->p.transposed];
     if (mlo_fuse_input(f, at, 2) == MLO_NO_VALUE)
-        return true;
+        return true; /* beta is of this bias alone, not of one that is added behind */
+    l->p.beta = mlo_attr_float(n, "beta", 1);
     l->in[l->n_in++] = mlo_fuse_input(f, at, 2);
     return is_bias(l, b) && b->rank <= 2;
 }

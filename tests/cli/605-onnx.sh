@@ -7,7 +7,7 @@ cases=$G/onnx/cases data=/usr/share/libonnx-testdata/data
 counts() { mlopsctl onnx conformance "$@" --json | jq -r '"\(.pass) \(.fail) \(.unsupported)"'; }
 
 test_expect 'own cases pass, with and without folding' '
-    [ "$(counts "$cases")" = "2 0 0" ] && [ "$(counts "$cases" --plain)" = "2 0 0" ]
+    [ "$(counts "$cases")" = "3 0 0" ] && [ "$(counts "$cases" --plain)" = "3 0 0" ]
 '
 test_expect 'inspect: inputs, outputs, operators' '
     mlopsctl onnx inspect "$cases/broadcast/model.onnx" --json >out &&
@@ -26,7 +26,8 @@ test_expect 'inspect --cost: operations, bytes and parameters of each node' '
 '
 test_expect 'a wrong output is exit 1 and named' '
     cp -r "$cases/broadcast" wrong && cp "$cases/function/test_data_set_0/output_0.pb" wrong/test_data_set_0/output_0.pb &&
-    expect_code 1 mlopsctl onnx conformance wrong >out && grep -q "output .y." out
+    expect_code 1 mlopsctl onnx conformance wrong >out && grep -q "output .y." out &&
+    cp "$cases/broadcast/test_data_set_0/input_0.pb" wrong/test_data_set_0/output_0.pb && expect_code 1 mlopsctl onnx conformance wrong && mlopsctl onnx conformance wrong --atol 1e6 && expect_code 2 mlopsctl onnx conformance wrong --atol=-1
 '
 test_expect 'no file is exit 3, a cut one and a text exit 4' '
     head -c 100 "$cases/broadcast/model.onnx" >cut.onnx && echo "not a model" >text.onnx &&
