@@ -194,9 +194,9 @@ int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
     const char *path = b->args->save_baseline;
+    mlo_str_init(&text, RESULT_MAX);
     if (b->stopped || !path || !mlo_bench_is_file(path))
         return 0;
-    mlo_str_init(&text, RESULT_MAX);
     int rc = mlo_bench_result_write(&b->result, &text, err);
     return rc == 0 ? mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0644, err) : rc;
 }
