@@ -111,8 +111,8 @@ int mlo_parse_duration(const char *s, const char *what, uint64_t *ret_ns, struct
     static const struct {
         const char *name;
         uint64_t ns;
-    } units[] = {{"ms", 1000000},      {"s", 1000000000},     {"m", 60000000000},    {"min", 60000000000},
-                 {"h", 3600000000000}, {"d", 86400000000000}, {"w", 604800000000000}};
+    } units[] = {{"us", 1000},         {"ms", 1000000},      {"s", 1000000000},     {"m", 60000000000},
+                 {"min", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000}, {"w", 604800000000000}};
     const char *p = s;
     uint64_t whole, v;
     double fraction;

@@ -120,6 +120,24 @@ static const struct mlo_opt opts_table[] = {
      .type = MLO_OPT_FLAG,
      .help = "measure nothing: show what earlier runs found for this model, and where it changed",
      .offset = offsetof(struct mlo_bench_args, history)},
+    {.name = "cost",
+     .type = MLO_OPT_FLAG,
+     .help =
+         "what a million predictions cost, here and on the GPUs that earlier runs measured, by the prices of "
+         "RunPod's catalog",
+     .offset = offsetof(struct mlo_bench_args, cost)},
+    {.name = "price",
+     .type = MLO_OPT_DOUBLE,
+     .arg = "USD",
+     .help = "with --cost: what an hour of this machine costs",
+     .offset = offsetof(struct mlo_bench_args, price)},
+    {.name = "goal",
+     .type = MLO_OPT_STRING,
+     .arg = "NAME=TIME",
+     .help = "with --cost: name the cheapest whose latency is at most this: p99=20ms; also p50, p90, p95, "
+             "max; exit 1 "
+             "when none is",
+     .offset = offsetof(struct mlo_bench_args, goal)},
     {.name = "force",
      .type = MLO_OPT_FLAG,
      .help = "compare with a baseline of another model, machine or load, too, and say so",
@@ -397,6 +415,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     if (rc == 0 && !b->args->history)
         rc = mlo_bench_save_file(b, err);
+    if (rc == 0 && b->args->cost && !b->stopped)
+        rc = mlo_bench_cost(b, err);
     if (rc == 0)
         mlo_backend_tell(&b->backend, m.plan);
     mlo_model_release(&m);
@@ -428,6 +448,10 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = b.args->no_record || b.args->history ? bench(&b, err) : bench_recorded(&b, err);
     if (rc == 0)
         rc = verdict(&b, err);
+    if (rc == 0 && b.cost != 0) {
+        *err = b.cost_err;
+        rc = b.cost;
+    }
     for (size_t i = 0; i < b.n_explained; i++)
         mlo_explained_release(&b.explained[i]);
     mlo_bench_result_release(&b.result);

@@ -13,10 +13,10 @@
 struct mlo_bench_args {
     const char *backend;
     const char *batch, *scenario, *model_file, *save_baseline, *against, *target, *wrap;
-    const char *precision, *html;
+    const char *precision, *html, *goal;
     uint64_t callers, duration, warmup, seed, threads;
-    double rate, tolerance;
-    bool no_record, force, history, explain, calibrate, answer;
+    double rate, tolerance, price;
+    bool no_record, force, history, explain, calibrate, answer, cost;
     struct mlo_strings dims;
 };
 struct mlo_bench {
@@ -37,8 +37,10 @@ struct mlo_bench {
     struct mlo_gpu_meter *gpu;    /* owned; NULL: none */
     char *line;                   /* owned: of --wrap, our program inside it; NULL */
     char digest[MLO_DIGEST_TEXT]; /* of the model's file, when there is a line */
-    const char *noisy;            /* why the machine allows no verdict; NULL */
-    char forced[64];              /* what differs from the baseline that --force compared with */
+    int cost;                     /* answer of --cost: 0, MLO_NO or a failure, which cost_err tells */
+    struct mlo_err cost_err;
+    const char *noisy; /* why the machine allows no verdict; NULL */
+    char forced[64];   /* what differs from the baseline that --force compared with */
 };
 
 /* ---- bench_options.c ---- */
@@ -88,6 +90,7 @@ int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct
 void mlo_bench_put_header(struct mlo_bench *b);
 /* failure: of the first request that failed; NULL. */
 void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure);
+double mlo_bench_rows_per_s(const struct mlo_measured *m, size_t batch);
 /* c: NULL when nothing is compared. */
 void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n);
 
@@ -139,6 +142,13 @@ int mlo_bench_write_history(const struct mlo_bench *b, const struct mlo_history_
 /* The times that a run of bench kept, as a picture, and as buckets in JSON; nothing when it has none. */
 int mlo_bench_show_run(struct mlo_ctx *ctx, struct mlo_workspace *ws, int64_t run,
                        struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- bench_cost.c ---- */
+
+int mlo_bench_cost_options(const struct mlo_bench_args *o, struct mlo_err *err) MLO_MUST_CHECK;
+/* What a million predictions cost by what is measured here and was measured elsewhere; into b->cost whether a
+ * goal is met. */
+int mlo_bench_cost(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- bench_history.c ---- */
 

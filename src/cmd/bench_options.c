@@ -110,7 +110,9 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
                             : "--wrap names no command");
     if (b->args->precision && b->args->target)
         return mlo_fail(err, MLO_EUSAGE, "--precision is of our engine: a --target has its own");
-    int rc = read_batches(b, err);
+    int rc = mlo_bench_cost_options(b->args, err);
+    if (rc == 0)
+        rc = read_batches(b, err);
     if (rc == 0)
         rc = read_dims(b, err);
     return rc == 0 ? read_load(b, err) : rc;

@@ -33,6 +33,11 @@ static void put_known(struct mlo_report *r, uint64_t v)
         mlo_cell_none(r);
 }
 
+double mlo_bench_rows_per_s(const struct mlo_measured *m, size_t batch)
+{
+    return (double)(m->requests - m->failures) * (double)batch / m->seconds;
+}
+
 void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure)
 {
     static const double quantiles[] = {0.5, 0.9, 0.95, 0.99};
@@ -41,8 +46,7 @@ void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measu
     for (size_t i = 0; i < MLO_COUNT(quantiles); i++)
         put_quantile(r, &m->times, quantiles[i]);
     put_known(r, m->times.most);
-    mlo_cell_u64(
-        r, m->seconds > 0 ? (uint64_t)((double)(m->requests - m->failures) * (double)batch / m->seconds) : 0);
+    mlo_cell_u64(r, m->seconds > 0 ? (uint64_t)mlo_bench_rows_per_s(m, batch) : 0);
     put_known(r, m->first_ns);
     put_known(r, m->load_ns);
     put_known(r, m->memory.run_peak);

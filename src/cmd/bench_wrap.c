@@ -76,6 +76,8 @@ int mlo_bench_line(const struct mlo_bench *b, const char *wrap, const char *mode
     add_word(&line, "bench");
     add_word(&line, "--answer");
     add_option(&line, "--home", b->ctx->home);
+    add_option(&line, "--backend", b->args->backend);
+    add_option(&line, "--precision", b->args->precision);
     if (model == b->ctx->args[0])
         add_option(&line, "--model-file", b->args->model_file);
     add_word(&line, "--");
@@ -89,8 +91,13 @@ int mlo_bench_line(const struct mlo_bench *b, const char *wrap, const char *mode
 int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct mlo_err *err)
 {
     struct mlo_model m = {0};
+    struct mlo_backend backend = {0};
     char digest[MLO_DIGEST_TEXT];
-    int rc = mlo_model_open(ctx, ctx->args[0], o->model_file, &m, err);
+    int rc = mlo_backend_find(ctx, o->backend, o->precision, &backend, err);
+    if (rc == 0)
+        rc = mlo_model_open(ctx, ctx->args[0], o->model_file, &m, err);
+    if (rc == 0)
+        rc = mlo_backend_take(&backend, m.plan, err);
     if (rc == 0)
         rc = mlo_bench_digest(&m, ctx->args[0], digest, err);
     const struct mlo_target_answer_opts how = {STDIN_FILENO, STDOUT_FILENO, digest};

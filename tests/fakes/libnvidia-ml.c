@@ -1,7 +1,7 @@
 /*
  * An NVML that answers what the variables say. Each function fails with error 3 ("not supported") when its
  * name without "nvmlDeviceGet" stands in FAKE_NVML_WITHOUT. The counter of energy grows by FAKE_NVML_STEP mJ
- * (1000) with each reading.
+ * (1000) with each reading. FAKE_NVML_NAME is the name of all.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,11 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *text, void **ret)
 }
 int nvmlDeviceGetName(void *device, char *ret, unsigned size)
 {
-    snprintf(ret, size, "Fake %d", (int)((char *)device - devices));
+    const char *name = getenv("FAKE_NVML_NAME");
+    if (name)
+        snprintf(ret, size, "%s", name);
+    else
+        snprintf(ret, size, "Fake %d", (int)((char *)device - devices));
     return lacks("Name");
 }
 int nvmlDeviceGetMemoryInfo(void *device, unsigned long long ret[3])
