@@ -63,7 +63,7 @@ NVFLAGS := -std=c++20 -O2 -Iinclude -shared -cudart static -gencode=arch=compute
 PLUGIN := $(if $(NVCC),$(BUILD)/mlopsctl-cuda.so)
 
 .DEFAULT_GOAL := all
-.PHONY: all features units fuzzers tools gpu-kit install dist clean help check check-gpu demo bench-peers bench-drift man format fuzz
+.PHONY: all features units fuzzers tools gpu-kit install dist clean help check check-gpu demo bench-peers bench-drift bench-gate man format fuzz
 
 all: $(BIN) $(PLUGIN) features
 
@@ -173,6 +173,9 @@ bench-peers: $(BIN) tools
 bench-drift: $(BUILD)/tools/drift-quality
 	DRIFT_QUALITY='$(abspath $<)' tests/peers/drift-quality
 
+bench-gate: $(BUILD)/tools/bench-gate
+	BENCH_GATE='$(abspath $<)' tests/peers/bench-gate
+
 # Ten minutes of fuzzing a target: make fuzz TARGET=safetensors SECONDS=600
 TARGET ?= all
 SECONDS ?= 600
@@ -193,7 +196,7 @@ help:
 	  'make check           install what the tests need, run them all' 'make install         into PREFIX (DESTDIR respected)' \
 	  'make check-gpu       the GPU against the CPU: steps, samples, models' \
 	  'make gpu-kit         GPU plugin and a program that checks it, with gcc and nvcc alone' \
-	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make bench-drift     false alarms and power of drift, write docs/drift-quality.md' \
+	  'make bench-peers     measure beside other tools, write docs/benchmarks.md' 'make bench-drift     false alarms and power of drift, write docs/drift-quality.md' 'make bench-gate      how often the verdicts of bench are right' \
 	  'make man             refresh generated parts of the man pages' \
 	  'make fuzz            fuzz (TARGET=name SECONDS=600)' 'make format          clang-format' 'make dist            source archive'
 

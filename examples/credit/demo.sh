@@ -94,6 +94,13 @@ say 'A year later the amounts have risen by 80 % and a join loses every third ag
 awk -F, 'BEGIN { OFS = "," } NR > 1 { $4 = int($4 * 1.8); if (NR % 3 == 0) $10 = "" } 1' current.csv >later.csv
 answers 1 drift -r reference.profile -c later.csv --name daily --html report.html
 
+say 'Is it as fast as on the day its baseline was saved? 25 % slower would be no: this may be a busy machine.'
+mlopsctl bench credit:1.4.0 --batch 64 --duration 2s --save-baseline native
+status=0
+mlopsctl bench credit:1.4.0 --batch 64 --duration 2s --against native --tolerance 0.25 || status=$?
+printf '(exit status %s: 0 pass, 1 fail, 7 inconclusive)\n' "$status"
+case $status in 0 | 1 | 7) ;; *) exit "$status" ;; esac
+
 say 'Everything that happened, and the proof that nobody edited it.'
 mlopsctl log
 mlopsctl ledger verify

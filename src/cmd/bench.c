@@ -466,6 +466,9 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 static const struct mlo_example examples[] = {
     {"how fast is it", "mlopsctl bench model.onnx --batch 1,8,64"},
     {"keep that as what later runs are held against", "mlopsctl bench model.onnx --save-baseline native"},
+    {"is it as fast with less priority as without",
+     "mlopsctl bench model.onnx --wrap nice --against native --tolerance 0.5"},
+    {"what does it cost, where an hour costs 20 cents", "mlopsctl bench model.onnx --cost --price 0.2"},
     {"what holds it back", "mlopsctl bench model.onnx --explain --html report.html"},
     {0},
 };

@@ -133,7 +133,7 @@ static int take_run(void *ctx, const struct mlo_run_row *row, struct mlo_err *er
     struct cost *c = ctx;
     struct mlo_bench_result r = {0};
     bool found = false;
-    int rc = mlo_bench_read_run(c->ws, row->id, &r, &found, err);
+    int rc = mlo_bench_read_run(c->ws, row->id, MLO_BENCH_RESULT, &r, &found, err);
     if (rc == 0 && found && mlo_bench_same_model(r.model, c->b->result.model))
         rc = add_result(c, &r, row->id, err);
     mlo_bench_result_release(&r);

@@ -16,5 +16,5 @@ test_expect 'the commands of the README' '
     cp -r "$R/examples" . && cd examples/predict && mkdir "$T/bin" && ln -s "$MLOPSCTL" "$T/bin/mlopsctl" && PATH=$T/bin:$PATH && sed -n "s/^\(mlopsctl [^#]*\).*/\1/p" README.md >lines && [ "$(wc -l <lines)" -ge 3 ] &&
     while IFS= read -r line; do sh -c "$line" || { echo "$line"; exit 1; }; done <lines
 '
-test_expect 'make demo predicts and agrees' '"$R/examples/credit/demo.sh" >out 2>err && grep -q "300 of 300 labels are the same" out'
+test_expect 'make demo predicts and agrees, and is held against its baseline' '"$R/examples/credit/demo.sh" >out 2>err && grep -q "300 of 300 labels are the same" out && grep -q "^verdict  " out && grep -q "^(exit status [017]: 0 pass" out'
 test_done
