@@ -200,15 +200,19 @@ static bool gpu_turns(void)
     return some;
 }
 
+static void gpu_begin_thread(unsigned i)
+{
+    getcontext(&gpu_block.context[i]);
+    gpu_block.context[i].uc_stack.ss_sp = gpu_block.stacks + (size_t)i * STACK;
+    gpu_block.context[i].uc_stack.ss_size = STACK;
+    makecontext(&gpu_block.context[i], gpu_thread, 0);
+    gpu_block.wait[i] = GPU_RUNS;
+}
+
 static void gpu_run_block(void)
 {
-    for (unsigned i = 0; i < gpu_block.n; i++) {
-        getcontext(&gpu_block.context[i]);
-        gpu_block.context[i].uc_stack.ss_sp = gpu_block.stacks + (size_t)i * STACK;
-        gpu_block.context[i].uc_stack.ss_size = STACK;
-        makecontext(&gpu_block.context[i], gpu_thread, 0);
-        gpu_block.wait[i] = GPU_RUNS;
-    }
+    for (unsigned i = 0; i < gpu_block.n; i++)
+        gpu_begin_thread(i);
     while (gpu_turns())
         ;
     if (!gpu_all_wait(0, gpu_block.n, GPU_ENDED)) {
