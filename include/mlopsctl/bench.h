@@ -57,9 +57,11 @@ int mlo_inputs_new(const struct mlo_plan *plan, const struct mlo_inputs_opts *o,
 const struct mlo_value *mlo_inputs_values(const struct mlo_inputs *in); /* one for each input of the plan */
 void mlo_inputs_free(struct mlo_inputs *in);
 
-/* Our engine. sets: of n_sets requests the inputs of the plan, taken in turn; borrowed, as the plan. */
+/* Our engine. sets: of n_sets requests the inputs of the plan, taken in turn; borrowed, as the plan. threads:
+ * of one request. */
 int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const *sets, size_t n_sets,
-                      size_t rows, struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+                      size_t rows, unsigned threads, struct mlo_target **ret,
+                      struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
  * What others are sent: values for the inputs of a plan as JSON, the body of an Open Inference Protocol v2

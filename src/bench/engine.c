@@ -8,11 +8,19 @@ struct engine {
     const struct mlo_plan *plan;
     const struct mlo_value *const *sets;
     size_t n_sets, n_inputs;
+    unsigned threads;
 };
 struct caller {
     const struct engine *engine;
     struct mlo_session *session;
 };
+
+static void leave(void *caller)
+{
+    struct caller *c = caller;
+    mlo_session_free(c->session);
+    free(c);
+}
 
 static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
 {
@@ -21,8 +29,10 @@ static int join(struct mlo_target *t, void **ret_caller, struct mlo_err *err)
         return err->code;
     c->engine = (const struct engine *)t;
     int rc = mlo_session_new(c->engine->plan, &c->session, err);
+    if (rc == 0 && c->engine->threads > 1)
+        rc = mlo_session_threads(c->session, c->engine->threads, err);
     if (rc != 0)
-        free(c);
+        leave(c);
     else
         *ret_caller = c;
     return rc;
@@ -34,13 +44,6 @@ static int call(void *caller, uint64_t request, struct mlo_err *err)
     const struct mlo_value *out;
     return mlo_session_run(c->session, c->engine->sets[request % c->engine->n_sets], c->engine->n_inputs,
                            &out, err);
-}
-
-static void leave(void *caller)
-{
-    struct caller *c = caller;
-    mlo_session_free(c->session);
-    free(c);
 }
 
 static size_t processes(struct mlo_target *t, pid_t *ret, size_t max)
@@ -57,7 +60,7 @@ static void close_engine(struct mlo_target *t)
 }
 
 int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const *sets, size_t n_sets,
-                      size_t rows, struct mlo_target **ret, struct mlo_err *err)
+                      size_t rows, unsigned threads, struct mlo_target **ret, struct mlo_err *err)
 {
     struct engine *e = mlo_calloc(1, sizeof *e, err);
     if (!e)
@@ -72,7 +75,8 @@ int mlo_target_engine(const struct mlo_plan *plan, const struct mlo_value *const
                          plan,
                          sets,
                          n_sets,
-                         0};
+                         0,
+                         threads};
     mlo_plan_inputs(plan, &e->n_inputs);
     *ret = &e->target;
     return 0;

@@ -31,6 +31,15 @@ static const struct mlo_opt opts_table[] = {
      .offset = offsetof(struct mlo_bench_args, callers),
      .min = 1,
      .max = 1024},
+    {.name = "threads",
+     .type = MLO_OPT_U64,
+     .arg = "N",
+     .help =
+         "how many our engine may use for the large products of one request, at most those there are; as a "
+         "rule 1",
+     .offset = offsetof(struct mlo_bench_args, threads),
+     .min = 1,
+     .max = 1024},
     {.name = "rate",
      .type = MLO_OPT_DOUBLE,
      .arg = "N",

@@ -63,6 +63,7 @@ int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, cons
 {
     bool waits = b->load.rate > 0 || b->load.callers > 1;
     struct mlo_explain_opts how = {.request_ns = waits ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
+                                   .threads = (unsigned)b->args->threads,
                                    .stop = b->load.stop,
                                    .stop_ctx = b->load.stop_ctx};
     if (b->n_explained == MLO_BENCH_BATCHES)

@@ -63,6 +63,9 @@ static int read_load(struct mlo_bench *b, struct mlo_err *err)
     bool is_server = strcmp(scenario, "server") == 0, is_single = strcmp(scenario, "single") == 0;
     if (is_server != (o->rate > 0))
         return mlo_fail(err, MLO_EUSAGE, "scenario server needs --rate, and only it");
+    if (o->threads && (o->target || o->wrap))
+        return mlo_fail(err, MLO_EUSAGE,
+                        "--threads is of our engine here: it does not go with --target or --wrap");
     if (is_single && o->callers > 1)
         return mlo_fail(err, MLO_EUSAGE, "scenario single has one caller");
     unsigned callers = o->callers ? (unsigned)o->callers : is_single ? 1u : mlo_cpu_count();
@@ -79,7 +82,10 @@ int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *e
     mlo_str_add(&text, scenario_of(b->args));
     if (b->load.rate > 0)
         mlo_str_addf(&text, " %g/s", b->load.rate);
-    mlo_str_addf(&text, ", callers %u, %s", b->load.callers, b->args->wrap ? "in " : to);
+    mlo_str_addf(&text, ", callers %u, ", b->load.callers);
+    if (b->args->threads > 1)
+        mlo_str_addf(&text, "%u threads each, ", (unsigned)b->args->threads);
+    mlo_str_add(&text, b->args->wrap ? "in " : to);
     if (b->args->wrap)
         mlo_redact(&text, b->args->wrap, strlen(b->args->wrap));
     int rc = mlo_str_check(&text, err);

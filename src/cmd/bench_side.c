@@ -57,7 +57,8 @@ int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *w
         return rc;
     ret->set = mlo_inputs_values(ret->inputs);
     bool is_ours = !who->what && !who->line;
-    rc = is_ours ? mlo_target_engine(who->plan, &ret->set, 1, batch, &ret->target, err)
+    rc = is_ours ? mlo_target_engine(who->plan, &ret->set, 1, batch, (unsigned)b->args->threads, &ret->target,
+                                     err)
                  : open_foreign(b, who, batch, ret, err);
     if (rc == 0 && is_ours) {
         ret->target->load_ns = who->loaded.ns;

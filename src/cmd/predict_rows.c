@@ -62,6 +62,8 @@ static int make_workers(struct mlo_predict *p, unsigned n, struct mlo_err *err)
         rc = mlo_feed_new(&p->features, &p->match, &w->feed, err);
         if (rc == 0)
             rc = mlo_session_new(p->plan, &w->session, err);
+        if (rc == 0 && n == 1 && p->args->threads > 1) /* none works beside it */
+            rc = mlo_session_threads(w->session, (unsigned)p->args->threads, err);
     }
     return rc;
 }

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include <mlopsctl/base/thread.h>
+
 #include <mlopsctl/base/text.h>
 
 #define TEXTS_MAX    ((size_t)4 << 30) /* strings that one run makes */
@@ -517,6 +519,8 @@ void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done)
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)
 {
     struct mlo_team *team = NULL;
+    unsigned most = mlo_cpu_count();
+    n = n > 0 && n < most ? n : most;
     int rc = n > 1 ? mlo_team_new(n, &team, err) : 0;
     if (rc != 0)
         return rc;

@@ -32,7 +32,8 @@ test_expect 'a slower model beside it fails with exit 1, a faster one passes' '
     mlopsctl bench "$model" --against "$slow" --batch 64 --duration 4s --warmup 500ms
 '
 test_expect 'another load or batch is not compared, unless forced' '
-    bench "$model" --save-baseline native && expect_code 6 bench "$model" --rate 200 --against native && expect_code 3 bench "$model" --batch 2 --against native &&
+    bench "$model" --save-baseline native && expect_code 6 bench "$model" --rate 200 --against native &&
+    expect_code 6 bench "$model" --threads 2 --against native && expect_code 3 bench "$model" --batch 2 --against native &&
     { bench "$model" --rate 500 --against native --force --tolerance 10 2>err || [ $? -le 7 ]; } && grep -q "load differs" err
 '
 test_expect 'a program that speaks lines, alone and in turns with the engine' '
@@ -49,6 +50,7 @@ test_expect 'the history of a model has its runs, and no others' '
 test_expect 'misuse is exit 2' '
     expect_code 2 bench "$model" --batch 0 && expect_code 2 bench "$model" --batch 1,x && expect_code 2 bench "$model" --scenario server &&
     expect_code 2 bench "$model" --scenario single --callers 2 && expect_code 2 bench "$model" --dim seq && expect_code 2 bench "$model" --rate 5 --scenario multi &&
+    expect_code 2 bench "$model" --threads 2 --target "command:true" && expect_code 2 bench "$model" --threads 0 &&
     expect_code 2 bench "$model" --tolerance 11 && expect_code 2 bench "$model" --no-record --save-baseline x && expect_code 2 bench "$model" --target foo
 '
 test_expect 'what cannot be made up is said by name' '
