@@ -93,7 +93,7 @@ def compare(name, ours, theirs, lengths, seconds, folder):
 def main():
     bench, model = sys.argv[1:3]
     threads, seconds = int((sys.argv[3:] or [1])[0]), float((sys.argv[4:] or [2])[0])
-    ours = subprocess.Popen([bench, model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    ours = subprocess.Popen([bench, model, str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     load, kb = ours.stdout.readline().split()
     start = time.perf_counter()
     theirs = session(model, threads)

@@ -5,6 +5,7 @@ onnxruntime (python3 when not set); what is not there is said.
 """
 import os
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -59,6 +60,7 @@ def python():
 
 
 def output(argv):
+    argv = [*shlex.split(os.environ.get("BENCH_PREFIX", "")), *argv]  # one that stops all else, for instance
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=True).stdout
 
 

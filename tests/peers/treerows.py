@@ -2,11 +2,13 @@
 
 `b` is the runner: its functions say and table, and its paths. BENCH_PYTHON_TREES names Python interpreters (separated by colons) that
 have the peers: xgboost, onnxmltools and onnxruntime make the models and are needed; lightgbm, scikit-learn, lleaves, treelite and
-tl2cgen are peers where one of the interpreters has them.
+tl2cgen are peers where one of the interpreters has them. BENCH_TREES: a folder for the models, which are made once; BENCH_PREFIX: a
+command that each measurement is run by.
 """
 import json
 import os
 import re
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -38,7 +40,7 @@ except ImportError:
     pass
 """
 # One peer: prints the best of a second of short rounds, microseconds of a call. Each by the fastest way that its Python package has.
-PEER = """import os, sys, time
+PEER = """import os, pickle, sys, time
 os.environ["OMP_NUM_THREADS"] = sys.argv[5]
 import numpy as np
 peer, folder, trees, rows, threads = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
@@ -72,7 +74,14 @@ elif peer == "LightGBM":
         call = lambda: lib.LGBM_BoosterPredictForMat(model._handle, pointer, 0, rows, x.shape[1], 1, 0, 0, -1, options, ctypes.byref(n), to)
 elif peer == "scikit-learn":
     from sklearn.ensemble import HistGradientBoostingRegressor
-    model = HistGradientBoostingRegressor(max_iter=trees, max_leaf_nodes=64, max_depth=6, min_samples_leaf=1, early_stopping=False).fit(data["x"], data["y"])
+    kept = f"{folder}/{trees}.pickle"
+    if os.path.exists(kept):
+        with open(kept, "rb") as f:
+            model = pickle.load(f)
+    else:
+        model = HistGradientBoostingRegressor(max_iter=trees, max_leaf_nodes=64, max_depth=6, min_samples_leaf=1, early_stopping=False).fit(data["x"], data["y"])
+        with open(kept, "wb") as f:
+            pickle.dump(model, f)
     call = lambda: model.predict(x)
 elif peer == "lleaves":
     import lleaves
@@ -110,6 +119,11 @@ def output(argv):
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=True).stdout
 
 
+def prefix():
+    """A command that measurements are run by, such as one that stops all else."""
+    return shlex.split(os.environ.get("BENCH_PREFIX", ""))
+
+
 def peers():
     """Of each peer that is there: its interpreter and version."""
     found = {}
@@ -125,7 +139,7 @@ def peers():
 
 def ours(b, folder, trees, rows, threads):
     tool = os.path.join(os.path.dirname(b.MLO), "tools", "infer-bench")
-    text = output([tool, f"{folder}/{trees}.onnx", COLUMNS, rows] + ([threads] if threads > 1 else []))
+    text = output([*prefix(), tool, f"{folder}/{trees}.onnx", COLUMNS, rows] + ([threads] if threads > 1 else []))
     load, one, many = re.search(r"load ([0-9.]+) ms, one row ([0-9.]+) us, \d+ rows ([0-9.]+) us", text).groups()
     return float(one) if rows == 1 else float(many) * rows, float(load)
 
@@ -138,7 +152,7 @@ def measure_case(b, found, folder, trees, rows, threads):
         times.setdefault("mlopsctl", []).append(us)
         loads.append(load)
         for name, (python, _version) in found.items():
-            done = subprocess.run([python, "-c", PEER, name, folder, str(trees), str(rows), str(threads)], capture_output=True, text=True, check=False)
+            done = subprocess.run([*prefix(), python, "-c", PEER, name, folder, str(trees), str(rows), str(threads)], capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 times.setdefault(name, []).append(float(done.stdout))
     return {name: statistics.median(t) for name, t in times.items()}, min(loads)
@@ -161,10 +175,13 @@ def trees(b):
     if not {"XGBoost", "ONNX Runtime"} <= set(found):
         b.say("xgboost or onnxruntime is not installed.\n")
         return
-    folder, cases, loads = os.path.join(b.work, "trees"), [], {}
+    folder, cases, loads = os.environ.get("BENCH_TREES", os.path.join(b.work, "trees")), [], {}
     os.makedirs(folder, exist_ok=True)
     for n in TREES:
-        output([found["XGBoost"][0], "-c", MAKE, folder, n, DEPTH, COLUMNS])
+        if not os.path.exists(f"{folder}/{n}.onnx"):
+            output([found["XGBoost"][0], "-c", MAKE, folder, n, DEPTH, COLUMNS])
+        for name, (python, _version) in found.items():  # what is compiled or trained first is kept in the folder
+            subprocess.run([python, "-c", PEER, name, folder, str(n), "1", "1"], capture_output=True, check=False)
         for rows, threads in ((1, 1), (ROWS, 1), (ROWS, 2)):
             times, load = measure_case(b, found, folder, n, rows, threads)
             cases.append(((n, rows, threads), times))

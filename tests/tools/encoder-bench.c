@@ -1,7 +1,7 @@
 /*
  * Runs an encoder (ids, mask and types of int64 in; floats out) for a program that measures it beside others:
  *
- *     encoder-bench MODEL
+ *     encoder-bench MODEL [THREADS]
  *
  * First line out: milliseconds to load, resident kB that this took. Then for each line in, "RUNS BATCH
  * SEQUENCE FILE" (FILE holds the three inputs one behind the other): nanoseconds of each run, and the last
@@ -89,13 +89,15 @@ int main(int argc, char **argv)
     char line[4096], path[4096];
     size_t runs;
     int64_t batch, sequence;
-    if (argc != 2)
+    if (argc < 2 || argc > 3)
         return 2;
     long before = resident_kb();
     double start = seconds();
     int rc = mlo_plan_open(argv[1], NULL, &p, &err);
     if (rc == 0)
         rc = mlo_session_new(p, &s, &err);
+    if (rc == 0 && argc > 2)
+        rc = mlo_session_threads(s, (unsigned)atoi(argv[2]), &err);
     printf("%.1f %ld\n", 1e3 * (seconds() - start), resident_kb() - before);
     fflush(stdout);
     while (rc == 0 && fgets(line, sizeof line, stdin) &&
