@@ -201,14 +201,19 @@ int mlo_scratch(struct mlo_op_call *c, size_t n, size_t size, void **ret, struct
     return 0;
 }
 
-void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
-                  void (*fn)(void *ctx, size_t part, size_t parts), void *ctx)
+size_t mlo_op_parts(const struct mlo_op_call *c, uint64_t flops, size_t most)
 {
     struct mlo_team *t = c->session->team;
     size_t parts = t && flops >= MLO_SPLIT_FLOPS ? mlo_team_threads(t) : 1;
-    parts = parts < most ? parts : most;
+    return parts < most ? parts : most ? most : 1;
+}
+
+void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
+                  void (*fn)(void *ctx, size_t part, size_t parts), void *ctx)
+{
+    size_t parts = mlo_op_parts(c, flops, most);
     if (parts > 1)
-        mlo_team_run(t, parts, fn, ctx);
+        mlo_team_run(c->session->team, parts, fn, ctx);
     else
         fn(ctx, 0, 1);
 }

@@ -147,3 +147,33 @@ struct mlo_int8_product mlo_int8_product_of(const struct mlo_int8_weights *w,
                                      .scales = w->scales,
                                      .bias = w->bias};
 }
+
+struct rows {
+    const struct mlo_int8_product *p;
+    const struct mlo_activation *activation;
+};
+
+static void run_rows(void *ctx, size_t part, size_t parts)
+{
+    const struct rows *r = ctx;
+    struct mlo_int8_product p = *r->p;
+    size_t from = p.m * part / parts;
+    p.m = p.m * (part + 1) / parts - from;
+    p.a += from * p.a_row;
+    p.a_zeros += from * p.a_step;
+    p.a_scales = p.a_scales ? p.a_scales + from * p.a_step : NULL;
+    p.c = p.c ? p.c + from * p.n : NULL;
+    p.y = p.y ? p.y + from * p.n : NULL;
+    mlo_int8_multiply(&p);
+    if (r->activation)
+        mlo_activate_f32(r->activation, p.y, p.m * p.n);
+}
+
+#define BYTES_FASTER 4 /* than products of floats, which are what is worth a thread is told in */
+
+void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p,
+                  const struct mlo_activation *activation)
+{
+    struct rows r = {p, activation};
+    mlo_op_split(c, 2 * (uint64_t)p->m * p->n * p->k / BYTES_FASTER, p->m, run_rows, &r);
+}

@@ -112,8 +112,10 @@ size_t mlo_element_size(enum mlo_dtype t);
 
 /*
  * Work that can be split: fn(ctx, part, parts) for each part, beside each other when the session has threads
- * and `flops` operations are worth waking them; else once, for part 0 of 1. At most `most` parts.
+ * and `flops` operations are worth waking them; else once, for part 0 of 1. At most `most` parts; as many as
+ * mlo_op_parts says.
  */
+size_t mlo_op_parts(const struct mlo_op_call *c, uint64_t flops, size_t most);
 void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
                   void (*fn)(void *ctx, size_t part, size_t parts), void *ctx);
 

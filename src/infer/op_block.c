@@ -199,14 +199,49 @@ static int read_heads(struct mlo_op_call *c, struct mlo_attention *p, int64_t di
     return take_mask(c, p, dims, err);
 }
 
+struct attending {
+    const struct mlo_attention *p;
+    size_t room; /* floats of scratch of each part */
+};
+
+static void attend_some(void *ctx, size_t part, size_t parts)
+{
+    const struct attending *a = ctx;
+    struct mlo_attention p = *a->p;
+    size_t from = p.heads * part / parts;
+    p.heads = p.heads * (part + 1) / parts - from;
+    p.q += from * p.q_step.head;
+    p.k += from * p.k_step.head;
+    p.v += from * p.v_step.head;
+    p.y += from * p.y_step.head;
+    p.mask = p.mask ? p.mask + from * p.mask_step.head : NULL;
+    p.scratch += part * a->room;
+    mlo_attention_f32(&p);
+}
+
+/* Heads are parts; each has scratch of its own, a whole number of lines of the cache. */
+static int attend(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err *err)
+{
+    uint64_t flops = 2 * (uint64_t)p->batch * p->heads * p->rows * p->keys * (p->size + p->v_size);
+    size_t parts = mlo_op_parts(c, flops, p->heads), room;
+    void *scratch;
+    if (!mlo_attention_scratch(p, &room) || room > SIZE_MAX - 15)
+        return mlo_fail_nomem(err);
+    struct attending a = {p, (room + 15) & ~(size_t)15};
+    int rc = mlo_scratch(c, parts, a.room * sizeof(float), &scratch, err);
+    if (rc != 0)
+        return rc;
+    p->scratch = scratch;
+    mlo_op_split(c, flops, p->heads, attend_some, &a);
+    return 0;
+}
+
 static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_heads_params *params = c->params;
     struct mlo_attention p = {.scale = params->scale};
     struct mlo_array *y;
     int64_t dims[4];
-    void *scratch;
-    size_t room;
     int rc = read_heads(c, &p, dims, err);
     if (rc != 0)
         return rc;
@@ -214,21 +249,14 @@ static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
     rc = mlo_out_new(c, 0, MLO_DT_F32, out, 4, &y, err);
     if (rc != 0 || !y || y->n == 0)
         return rc;
-    if (!mlo_attention_scratch(&p, &room))
-        return mlo_fail_nomem(err);
-    rc = mlo_scratch(c, room, sizeof(float), &scratch, err);
-    if (rc != 0)
-        return rc;
     p.batch = (size_t)dims[0];
     p.heads = (size_t)dims[1];
     p.rows = (size_t)dims[2];
     p.y_step = (struct mlo_attention_step){p.rows * p.heads * p.v_size, p.v_size, p.heads * p.v_size};
     p.y = y->data;
-    p.scratch = scratch;
-    if (p.keys == 0)
-        memset(y->data, 0, y->n * sizeof(float));
-    else
-        mlo_attention_f32(&p);
+    if (p.keys > 0)
+        return attend(c, &p, err);
+    memset(y->data, 0, y->n * sizeof(float));
     return 0;
 }
 

@@ -54,8 +54,7 @@ static int run_int8_dense(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.a_scales = scale->data;
     p.y = y->data;
-    mlo_int8_multiply(&p);
-    mlo_activate_f32(&params->activation, y->data, y->n);
+    mlo_int8_run(c, &p, &params->activation);
     return 0;
 }
 

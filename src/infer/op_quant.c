@@ -357,7 +357,7 @@ static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.c = out->data;
-    mlo_int8_multiply(&p);
+    mlo_int8_run(c, &p, NULL);
     return 0;
 }
 
@@ -479,7 +479,7 @@ static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.c = sums;
-    mlo_int8_multiply(&p);
+    mlo_int8_run(c, &p, NULL);
     uint8_t *y = out->data, flip = y_zero->dtype == MLO_DT_I8 ? 0x80 : 0;
     for (size_t j = 0; j < w->n; j++)
         ((float *)scales)[j] = *(const float *)a_scale->data * w->scales[j] / *(const float *)y_scale->data;

@@ -304,6 +304,42 @@ static void threads_of_a_session(void)
     free(x);
 }
 
+/* Heads, and rows of bytes, go to threads, too. */
+static void check_encoder(const char *path)
+{
+    enum { ROWS = 601, LENGTH = 16, N = ROWS * LENGTH };
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *p = NULL;
+    const struct mlo_value *out[2];
+    int64_t *ids = malloc(3 * N * sizeof *ids);
+    struct mlo_value in[3];
+    for (size_t i = 0; i < 3 * N; i++) /* ids, mask, types */
+        ids[i] = i < N ? (int64_t)(i * 7 % 20) : i < 2 * N && i % LENGTH < 3 + i / LENGTH % 13;
+    for (size_t i = 0; i < 3; i++)
+        in[i] = (struct mlo_value){
+            .kind = MLO_KIND_ARRAY,
+            .array = {.dtype = MLO_DT_I64, .rank = 2, .dims = {ROWS, LENGTH}, .n = N, .data = ids + i * N}};
+    check_ok(mlo_plan_open(path, NULL, &p, &err), &err);
+    struct mlo_session *s[2] = {session_of(p), session_of(p)};
+    check_ok(mlo_session_threads(s[1], 2, &err), &err);
+    for (unsigned round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 2; i++)
+            check_ok(mlo_session_run(s[i], in, 3, &out[i], &err), &err);
+        const struct mlo_array *a = &out[0][0].array, *b = &out[1][0].array;
+        check(a->n > 0 && a->n == b->n && memcmp(a->data, b->data, sizeof(float) * a->n) == 0, "%s", path);
+    }
+    for (size_t i = 0; i < 2; i++)
+        mlo_session_free(s[i]);
+    mlo_plan_free(p);
+    free(ids);
+}
+
+static void threads_of_encoders(void)
+{
+    check_encoder("tests/golden/onnx/encoders/torch/model.onnx");
+    check_encoder("tests/golden/onnx/encoders/torch-int8/model.onnx");
+}
+
 int main(void)
 {
     run(shapes_come_and_go);
@@ -313,5 +349,6 @@ int main(void)
     run(shapes_that_depend_on_values);
     run(sessions_of_one_plan_run_beside_each_other);
     run(threads_of_a_session);
+    run(threads_of_encoders);
     return done_testing();
 }
