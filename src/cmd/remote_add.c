@@ -122,10 +122,10 @@ static int keep_section(const struct mlo_settings_file *f, struct entry *was, st
 {
     MLO_AUTOFREE char *section = NULL;
     MLO_AUTOSTR struct mlo_str shown;
+    mlo_str_init(&shown, 2 * MLO_SETTINGS_FILE_MAX);
     int rc = mlo_config_get_section(f->path, f->text, f->n, SECTION, &section, err);
     if (rc != 0 || !section)
         return rc;
-    mlo_str_init(&shown, 2 * MLO_SETTINGS_FILE_MAX);
     mlo_redact(&shown, section, strlen(section));
     rc = mlo_str_check(&shown, err);
     if (rc == 0 && strcmp(shown.ptr, section) == 0)

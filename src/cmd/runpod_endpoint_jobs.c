@@ -19,9 +19,9 @@ static int read_input(const char *file, char **ret, size_t *ret_n, struct mlo_er
     MLO_AUTOSTR struct mlo_str text;
     char piece[65536];
     size_t n = 0;
+    mlo_str_init(&text, INPUT_MAX);
     if (strcmp(file, "-") != 0)
         return mlo_slurp_at(AT_FDCWD, file, INPUT_MAX, ret, ret_n, err);
-    mlo_str_init(&text, INPUT_MAX);
     do {
         int rc = mlo_read(STDIN_FILENO, piece, sizeof piece, &n, err);
         mlo_str_addn(&text, piece, n);
