@@ -1,4 +1,5 @@
 /* Results as JSON, written and read: the histograms as pairs of bucket and count, and the blocks. */
+#include <math.h>
 #include <string.h>
 
 #include <mlopsctl/base/json.h>
@@ -231,7 +232,8 @@ static int read_result(const cJSON *doc, struct mlo_bench_result *r, struct mlo_
                  {"load", &r->load}};
     for (size_t i = 0; rc == 0 && i < MLO_COUNT(texts); i++)
         rc = read_text(doc, texts[i].key, texts[i].to, err);
-    r->time_ns = cJSON_IsNumber(time) ? (int64_t)time->valuedouble : 0;
+    bool is_time = cJSON_IsNumber(time) && fabs(time->valuedouble) < 0x1p63;
+    r->time_ns = is_time ? (int64_t)time->valuedouble : 0;
     return rc == 0 ? read_cases(doc, r, err) : rc;
 }
 
