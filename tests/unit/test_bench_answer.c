@@ -42,7 +42,7 @@ static void what_is_written_is_read_to_the_last_bit(void)
     int32_t i32[] = {INT32_MIN, INT32_MAX};
     uint64_t u64[] = {9007199254740993, UINT64_MAX};
     int64_t i64[] = {INT64_MIN, INT64_MAX};
-    float f32[] = {0x1.fffffep127f, 0x1p-149f, -0.1f, 16777217};
+    float f32[] = {0x1.fffffep127f, 0x1p-149f, -0.1f, 16777216};
     double f64[] = {0x1.fffffffffffffp1023, 0x1p-1074, 0.1, -0.0};
     struct mlo_value values[] = {
         array(MLO_DT_BOOL, 2, b),   array(MLO_DT_U8, 2, u8),      array(MLO_DT_I8, 2, i8),
