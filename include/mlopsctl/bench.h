@@ -248,8 +248,8 @@ struct mlo_measured {
 };
 /* The part of a timing that reading the clock takes; 0 when nothing was timed. */
 double mlo_measured_overhead(const struct mlo_measured *m);
-/* How it was loaded and timed and what it used, as members of a JSON object, of which those that are not
- * known are null. */
+/* What was asked, how it was loaded and timed and what it used, as members of a JSON object, of which those
+ * that are not known are null. */
 void mlo_measured_json(const struct mlo_measured *m, cJSON *to);
 int mlo_measure(struct mlo_runner *r, const struct mlo_load *load, const struct mlo_measure_opts *o,
                 struct mlo_measured *ret, struct mlo_err *err) MLO_MUST_CHECK;

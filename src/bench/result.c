@@ -58,13 +58,7 @@ static void add_case(cJSON *cases, const struct mlo_bench_case *c)
     const struct mlo_measured *m = &c->measured;
     cJSON *o = cJSON_CreateObject();
     mlo_json_add_u64(o, "batch", c->batch);
-    mlo_json_add_u64(o, "requests", m->requests);
-    mlo_json_add_u64(o, "failures", m->failures);
     mlo_json_add_u64(o, "first_ns", m->first_ns);
-    mlo_json_add_u64(o, "repeat", m->repeat);
-    mlo_json_add_double(o, "seconds", m->seconds);
-    cJSON_AddBoolToObject(o, "steady", m->steady);
-    cJSON_AddBoolToObject(o, "stopped", m->stopped);
     mlo_measured_json(m, o);
     add_times(o, &m->times);
     add_numbers(o, "medians_ns", m->medians, m->n_blocks);

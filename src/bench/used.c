@@ -103,6 +103,12 @@ static void add_gpu(cJSON *to, const struct mlo_gpu_used *g)
 void mlo_measured_json(const struct mlo_measured *m, cJSON *to)
 {
     const struct mlo_used *u = &m->used;
+    mlo_json_add_u64(to, "requests", m->requests);
+    mlo_json_add_u64(to, "failures", m->failures);
+    mlo_json_add_u64(to, "repeat", m->repeat);
+    mlo_json_add_double(to, "seconds", m->seconds);
+    cJSON_AddBoolToObject(to, "steady", m->steady);
+    cJSON_AddBoolToObject(to, "stopped", m->stopped);
     add_known(to, "load_ns", m->load_ns);
     add_memory(to, &m->memory);
     cJSON *timer = cJSON_AddObjectToObject(to, "timer");

@@ -149,12 +149,6 @@ static cJSON *details_of(const struct mlo_bench_case *c, const struct speeds *s)
     cJSON *o = cJSON_CreateObject();
     mlo_used_quota(&m->used, &throttled);
     mlo_json_add_u64(o, "batch", c->batch);
-    mlo_json_add_u64(o, "requests", m->requests);
-    mlo_json_add_u64(o, "failures", m->failures);
-    mlo_json_add_double(o, "seconds", m->seconds);
-    cJSON_AddBoolToObject(o, "steady", m->steady);
-    cJSON_AddBoolToObject(o, "stopped", m->stopped);
-    mlo_json_add_u64(o, "repeat", m->repeat);
     mlo_measured_json(m, o);
     add_speeds(o, s);
     mlo_json_add_double(o, "throttled_share", throttled);

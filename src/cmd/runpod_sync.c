@@ -385,25 +385,6 @@ static int resume_at(struct sync *s, const struct file *f, int fd, uint64_t *ret
     return rc;
 }
 
-static int hash_part(int fd, struct mlo_digest *ret, struct mlo_err *err)
-{
-    struct mlo_sha256 h;
-    size_t n = 1;
-    MLO_AUTOFREE char *buf = mlo_calloc(1, OVERLAP, err);
-    if (!buf || mlo_sha256_new(&h, err))
-        return err->code;
-    int rc = 0;
-    for (uint64_t at = 0; rc == 0 && n; at += n) {
-        rc = mlo_read_at(fd, buf, OVERLAP, at, &n, err);
-        if (rc == 0)
-            rc = mlo_sha256_update(&h, buf, n, err);
-    }
-    if (rc == 0)
-        rc = mlo_sha256_end(&h, ret, err);
-    mlo_sha256_free(&h);
-    return rc;
-}
-
 static int fetch(struct sync *s, struct file *f, struct mlo_err *err)
 {
     char name[MLO_DIGEST_HEX + 1];
@@ -424,7 +405,7 @@ static int fetch(struct sync *s, struct file *f, struct mlo_err *err)
         rc = mlo_fsync(fd, f->path, err);
     if (rc == 0 && (fstat(fd, &st) != 0 || (uint64_t)st.st_size != f->size))
         rc = mlo_fail(err, MLO_EREMOTE, "'%s' has another size than it was listed with", f->key);
-    return rc != 0 ? rc : hash_part(fd, &f->digest, err);
+    return rc != 0 ? rc : mlo_sha256_fd(fd, &f->digest, err);
 }
 
 static int fetch_one(void *ctx, size_t i, struct mlo_err *err)

@@ -73,6 +73,8 @@ static int make_room(struct mlo_partial *p, struct mlo_err *err)
     if (fstat(p->file.fd, &st) != 0)
         return mlo_fail_errno(err, "cannot stat");
     p->resumed = st.st_size > 0;
+    if ((uint64_t)st.st_size == p->size) /* reserved when it was begun; tmpfs would fill its holes */
+        return 0;
     if (p->size >= RESERVE_MIN && fallocate(p->file.fd, 0, 0, (off_t)p->size) != 0 &&
         (errno == ENOSPC || errno == EDQUOT))
         return mlo_fail_errno(err, "cannot store %" PRIu64 " bytes", p->size);

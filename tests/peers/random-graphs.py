@@ -20,6 +20,9 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden", "onnx"))
+import casefolder
+
 F = np.float32
 ATOL = "2e-5"
 
@@ -207,16 +210,6 @@ def make(seed):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9, producer_name="cases"), g.inputs
 
 
-def save(folder, model, inputs, outputs):
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for what, values in (("input", inputs), ("output", outputs)):
-        for i, v in enumerate(values):
-            with open(os.path.join(data, f"{what}_{i}.pb"), "wb") as f:
-                f.write(numpy_helper.from_array(v).SerializeToString())
-
-
 def record(folder, first, n):
     """ONNX Runtime's answers, without its own fusing: it is the reference."""
     options = ort.SessionOptions()
@@ -229,7 +222,7 @@ def record(folder, first, n):
             continue
         got = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, inputs)
         if all(np.isfinite(v).all() for v in got):
-            save(os.path.join(folder, f"graph-{seed}"), model, inputs.values(), got)
+            casefolder.save(os.path.join(folder, f"graph-{seed}"), model, inputs.values(), got)
             made += 1
     return made
 

@@ -10,20 +10,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import casefolder
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def case(name, model, inputs, outputs):
     folder = os.path.join(HERE, "cases", name)
     shutil.rmtree(folder, ignore_errors=True)
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
     onnx.checker.check_model(model)
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for what, arrays in (("input", inputs), ("output", outputs)):
-        for i, a in enumerate(arrays):
-            with open(os.path.join(data, f"{what}_{i}.pb"), "wb") as f:
-                f.write(numpy_helper.from_array(a).SerializeToString())
+    casefolder.save(folder, model, inputs, outputs)
 
 
 def port(name, dtype, shape):

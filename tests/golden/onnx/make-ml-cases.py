@@ -15,6 +15,8 @@ import onnxruntime as ort
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
+import casefolder
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "ml")
 TYPES = {np.dtype("float32"): T.FLOAT, np.dtype("float64"): T.DOUBLE, np.dtype("int64"): T.INT64, np.dtype("int32"): T.INT32,
@@ -65,14 +67,7 @@ def port(name, v):
 def save(name, model, inputs, outputs):
     global made
     made += 1
-    folder = os.path.join(OUT, name)
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for what, values in (("input", inputs), ("output", outputs)):
-        for i, v in enumerate(values):
-            with open(os.path.join(data, f"{what}_{i}.pb"), "wb") as f:
-                f.write(proto(v).SerializeToString())
+    casefolder.save(os.path.join(OUT, name), model, inputs, outputs, proto)
 
 
 def case(name, op, inputs, outputs=("y",), version=1, out_types=None, **attrs):

@@ -10,9 +10,7 @@ import warnings
 
 import lightgbm
 import numpy as np
-import onnx
 import xgboost
-from onnx import numpy_helper
 from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
 from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
 from skl2onnx import convert_sklearn, update_registered_converter
@@ -32,6 +30,8 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, OneHot
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+import casefolder
+
 warnings.filterwarnings("ignore")
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "pipelines")
@@ -50,15 +50,8 @@ for model, name, shape, convert, options in (
 def save(name, model, inputs, outputs):
     global made
     made += 1
-    folder = os.path.join(OUT, name)
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
     model.graph.doc_string = ""
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for what, values in (("input", inputs), ("output", outputs)):
-        for i, v in enumerate(values):
-            with open(os.path.join(data, f"{what}_{i}.pb"), "wb") as f:
-                f.write(numpy_helper.from_array(v).SerializeToString())
+    casefolder.save(os.path.join(OUT, name), model, inputs, outputs)
 
 
 def pipeline(name, model, x, y, inputs=None, ports=None):

@@ -16,6 +16,8 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
+import casefolder
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "ops")
 N = int(sys.argv[2]) if len(sys.argv) > 2 else 3
@@ -30,17 +32,6 @@ refused, made, KINDS = {}, 0, []
 
 def port(name, v):
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(v.dtype), [None] * v.ndim)
-
-
-def save(name, model, inputs, outputs):
-    folder = os.path.join(OUT, name)
-    data = os.path.join(folder, "test_data_set_0")
-    os.makedirs(data)
-    onnx.save(model, os.path.join(folder, "model.onnx"))
-    for what, values in (("input", inputs), ("output", outputs)):
-        for i, v in enumerate(values):
-            with open(os.path.join(data, f"{what}_{i}.pb"), "wb") as f:
-                f.write(numpy_helper.from_array(v).SerializeToString())
 
 
 def run(name, op, inputs, n_out=1, domain="", opset=21, constant=(), **attrs):
@@ -61,7 +52,7 @@ def run(name, op, inputs, n_out=1, domain="", opset=21, constant=(), **attrs):
         return
     del model.graph.output[:]
     model.graph.output.extend(port(f"y{i}", v) for i, v in enumerate(got))
-    save(name, model, [v for _, v in ports], got)
+    casefolder.save(os.path.join(OUT, name), model, [v for _, v in ports], got)
     made += 1
 
 
