@@ -83,8 +83,8 @@ test_expect 'a volume that was just made does not answer yet: the push waits for
     mlopsctl push team/m:1 runpod://late >out 2>err && grep -q "to runpod://$late" out && grep -q "takes up to 3 minutes" err
 '
 test_expect 'Ctrl-C ends the waiting' '
-    runpod_ctl put volume "{\"id\":\"b-never$$\",\"name\":\"never\",\"size\":10,\"dataCenter\":\"EU-RO-1\"}" && mkfifo note && { "$MLOPSCTL" push team/m:1 runpod://never 2>note & } && pid=$! &&
-    { read -r line; kill -INT "$pid"; cat >rest; } <note && echo "$line" | grep -q "takes up to 3 minutes" && ! wait "$pid"
+    runpod_ctl put volume "{\"id\":\"b-never$$\",\"name\":\"never\",\"size\":10,\"dataCenter\":\"EU-RO-1\"}" && mkfifo note && { env --default-signal=INT "$MLOPSCTL" push team/m:1 runpod://never 2>note & } && pid=$! &&
+    { read -r line; kill -INT "$pid"; cat >rest; } <note && echo "$line" | grep -q "takes up to 3 minutes" && expect_code 130 wait "$pid"
 '
 test_expect 'no secret was written down' '
     ! grep -rqF "$RGW_SECRET" .mlops "$T/runpod" && ! grep -rqF rpa_double .mlops
