@@ -25,6 +25,14 @@ struct mlo_heads_params {
 };
 extern const struct mlo_op mlo_op_heads;
 
+/* Inputs: [batch][rows][q k v][heads][size] of rank 3, which one product makes, and a mask as of Heads.
+ * Output: [batch][rows][heads * size]. */
+struct mlo_joined_heads_params {
+    float scale;
+    size_t heads, size;
+};
+extern const struct mlo_op mlo_op_joined_heads;
+
 /* A list of whole numbers: input i's dimension `number`, or, without an input, that number. */
 #define MLO_SHAPE_ITEMS 8
 struct mlo_shape_item {
@@ -38,10 +46,11 @@ struct mlo_shape_params {
 extern const struct mlo_op mlo_op_shape;
 
 /*
- * Inputs: bytes, their zero point and scale, weights (constant, with zero points and scales that are, too),
- * zero points, scales, bias (may be missing).
+ * Inputs: bytes, their zero point and scale, and for each part weights (constant, with zero points and scales
+ * that are, too), zero points, scales, bias (may be missing). The columns of parts stand side by side.
  */
 struct mlo_int8_dense_params {
+    size_t parts;
     bool transposed; /* weights are [columns][k] */
     bool matrix;     /* the bytes have to be of rank 2 */
     struct mlo_activation activation;

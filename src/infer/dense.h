@@ -6,8 +6,14 @@
 
 #include "op.h"
 
-struct mlo_dense_params { /* inputs: x, w (a constant matrix), b (a constant; may be missing) */
-    enum mlo_dtype type;  /* of all: float32, or halves, which are floats while they are computed with */
+#define MLO_DENSE_PARTS_MAX    3
+#define MLO_DENSE_SAME_COLUMNS 64 /* pairs of panels: one row is summed in the same order in each */
+
+/* Inputs: x, and for each part w (a constant matrix) and b (a constant; may be missing). The columns of parts
+ * stand side by side. */
+struct mlo_dense_params {
+    size_t parts;        /* more than one: of float32, not transposed */
+    enum mlo_dtype type; /* of all: float32, or halves, which are floats while they are computed with */
     float alpha, beta;
     bool transposed;     /* w is [columns][k] */
     bool matrix;         /* x has to be of rank 2 */

@@ -196,7 +196,7 @@ static void count_use(void *ctx, size_t value)
     c->n += value == c->value;
 }
 
-static size_t uses_by(const struct mlo_fuse *f, size_t at, size_t value)
+size_t mlo_fuse_uses_by(const struct mlo_fuse *f, size_t at, size_t value)
 {
     struct counting c = {.value = value};
     mlo_step_each_use(&f->g->steps[at], count_use, &c);
@@ -211,12 +211,12 @@ static bool may_move(const struct mlo_fuse *f, const size_t *steps, size_t n, si
     size_t inside = 0;
     if (is_among(with->out, with->n_out, value)) {
         for (size_t at = f->maker[value] + 1; at < last; at++)
-            if (!f->gone[at] && !is_among(steps, n, at) && uses_by(f, at, value) > 0)
+            if (!f->gone[at] && !is_among(steps, n, at) && mlo_fuse_uses_by(f, at, value) > 0)
                 return false;
         return true;
     }
     for (size_t i = 0; i < n; i++)
-        inside += uses_by(f, steps[i], value);
+        inside += mlo_fuse_uses_by(f, steps[i], value);
     return inside == f->uses[value];
 }
 
@@ -303,13 +303,33 @@ static void close_gaps(struct mlo_fuse *f)
     f->g->n_steps = kept;
 }
 
+static bool is_idle(const struct mlo_fuse *f, const struct mlo_step *s)
+{
+    for (size_t i = 0; i < s->n_out; i++)
+        if (s->out[i] != MLO_NO_VALUE && f->uses[s->out[i]] > 0)
+            return false;
+    return !s->graphs;
+}
+
+/* What nobody uses any more does not count as a user of others. */
+static void drop_idle(struct mlo_fuse *f)
+{
+    for (size_t i = f->g->n_steps; i-- > 0;)
+        if (!f->gone[i] && is_idle(f, &f->g->steps[i])) {
+            note_step(f, i, false);
+            f->gone[i] = 1;
+        }
+}
+
 static int run_passes(struct mlo_fuse *f, struct mlo_err *err)
 {
     int rc = 0;
-    for (size_t p = 0; p < MLO_COUNT(passes); p++)
+    for (size_t p = 0; rc == 0 && p < MLO_COUNT(passes); p++) {
+        drop_idle(f);
         for (size_t i = 0; rc == 0 && i < f->g->n_steps; i++)
             if (!f->gone[i])
                 rc = passes[p](f, i, err);
+    }
     return rc;
 }
 

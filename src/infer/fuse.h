@@ -31,7 +31,7 @@ struct mlo_fuse { /* a graph while it is fused; numbers of steps stay while pass
 int mlo_fuse_graph(struct mlo_plan_graph *g, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* clang-format off: one pass a line, in order */
-#define MLO_FUSE_PASSES(X) X(shape) X(gelu) X(norm) X(heads) X(quant) X(dense)
+#define MLO_FUSE_PASSES(X) X(shape) X(gelu) X(norm) X(heads) X(quant) X(dense) X(joined)
 /* clang-format on */
 
 #define MLO_FUSE_DECLARE(name) int mlo_fuse_##name(struct mlo_fuse *f, size_t at, struct mlo_err *err);
@@ -59,6 +59,9 @@ bool mlo_fuse_float(const struct mlo_fuse *f, size_t at, size_t i, float *ret);
 size_t mlo_fuse_columns(const struct mlo_fuse *f, size_t value);
 /* Of two inputs where one is `value`: the other; MLO_NO_VALUE. */
 size_t mlo_fuse_other(const struct mlo_fuse *f, size_t at, size_t value);
+
+/* How often a step uses a value. */
+size_t mlo_fuse_uses_by(const struct mlo_fuse *f, size_t at, size_t value);
 
 /* fuse_dense.c: the step is an activation of its input 0. */
 bool mlo_fuse_activation(const struct mlo_fuse *f, size_t at, struct mlo_activation *ret);

@@ -146,7 +146,7 @@ static void add_activation(struct layer *l, const struct mlo_fuse *f)
 
 int mlo_fuse_dense(struct mlo_fuse *f, size_t at, struct mlo_err *err)
 {
-    struct layer l = {.p = {.alpha = 1, .beta = 1}, .n_in = 2};
+    struct layer l = {.p = {.parts = 1, .alpha = 1, .beta = 1}, .n_in = 2};
     bool done;
     l.in[0] = mlo_fuse_input(f, at, 0);
     l.in[1] = mlo_fuse_input(f, at, 1);

@@ -160,7 +160,7 @@ static bool find_dequantized(const struct mlo_fuse *f, size_t at, struct layer *
 
 int mlo_fuse_quant(struct mlo_fuse *f, size_t at, struct mlo_err *err)
 {
-    struct layer l = {.in = {[6] = MLO_NO_VALUE}};
+    struct layer l = {.p = {.parts = 1}, .in = {[6] = MLO_NO_VALUE}};
     bool done, dynamic = find_product(f, at, &l);
     if (dynamic ? !find_scales(f, &l) : !find_dequantized(f, at, &l))
         return 0;

@@ -382,6 +382,26 @@ static bool emit_heads(struct mlo_lower *l, const struct mlo_step *s)
     return mlo_lower_step(l, &to);
 }
 
+static bool emit_joined_heads(struct mlo_lower *l, const struct mlo_step *s)
+{
+    const struct mlo_joined_heads_params *p = s->params;
+    const struct mlo_array *x = mlo_lower_shape(l, s, 0), *mask = mlo_lower_shape(l, s, 1);
+    if (!is_floats(l, s, 0))
+        return false;
+    if (mask && (mask->dtype != MLO_DT_F32 || !is_of_keys(mask, x)))
+        return fail(l, "its mask is not one number a key");
+    if (p->size > MLO_DEVICE_HEAD_MAX)
+        return fail(l, "its heads are too large");
+    struct mlo_device_step to = {
+        .op = MLO_DEVICE_ATTENTION,
+        .buffer = {MLO_DEVICE_NO_BUFFER, input(l, s, 0),
+                   mask ? mlo_lower_input(l, s, 1, MLO_DEVICE_F32) : MLO_DEVICE_NO_BUFFER, output(l, s, 0)},
+        .size = {(uint32_t)x->dims[0], (uint32_t)(x->dims[0] * x->dims[1]), (uint32_t)p->heads,
+                 (uint32_t)p->size, (uint32_t)x->dims[1]},
+        .number = p->scale};
+    return mlo_lower_step(l, &to);
+}
+
 /* ---- tables ---- */
 
 static bool fits_gather(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why)
@@ -491,6 +511,7 @@ static const struct mlo_lowering lowerings[] = {
     {.own = &mlo_op_dense, .begins = true, .fits = fits_dense, .weights = weigh_dense, .emit = emit_dense},
     {.own = &mlo_op_layer_norm, .begins = true, .fits = fits_norm, .weights = weigh_norm, .emit = emit_norm},
     {.own = &mlo_op_heads, .begins = true, .emit = emit_heads},
+    {.own = &mlo_op_joined_heads, .begins = true, .emit = emit_joined_heads},
     {.own = &mlo_op_gelu, .emit = emit_activation},
     ACTIVATION("Gelu"),
     ACTIVATION("Relu"),

@@ -148,9 +148,10 @@ static bool agree(int64_t *all, int64_t one)
     return one == 1 || one == *all;
 }
 
-static int take_mask(struct mlo_op_call *c, struct mlo_attention *p, int64_t dims[4], struct mlo_err *err)
+static int take_mask(struct mlo_op_call *c, size_t input, struct mlo_attention *p, int64_t dims[4],
+                     struct mlo_err *err)
 {
-    const struct mlo_array *mask = mlo_in(c, 3);
+    const struct mlo_array *mask = mlo_in(c, input);
     size_t steps[MLO_RANK_MAX];
     bool fits = true;
     if (!mask)
@@ -196,7 +197,7 @@ static int read_heads(struct mlo_op_call *c, struct mlo_attention *p, int64_t di
     p->v_step = o[2].step;
     if (k[1] == 1) /* a dimension of 1 has no step */
         p->k_step.row = p->v_step.row = 0;
-    return take_mask(c, p, dims, err);
+    return take_mask(c, 3, p, dims, err);
 }
 
 struct attending {
@@ -236,6 +237,21 @@ static int attend(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err
     return 0;
 }
 
+/* To y, which has room for dims[0] dims[2] rows of dims[1] heads. */
+static int attend_to(struct mlo_op_call *c, struct mlo_attention *p, const int64_t dims[4],
+                     struct mlo_array *y, struct mlo_err *err)
+{
+    p->batch = (size_t)dims[0];
+    p->heads = (size_t)dims[1];
+    p->rows = (size_t)dims[2];
+    p->y_step = (struct mlo_attention_step){p->rows * p->heads * p->v_size, p->v_size, p->heads * p->v_size};
+    p->y = y->data;
+    if (p->keys > 0)
+        return attend(c, p, err);
+    memset(y->data, 0, y->n * sizeof(float));
+    return 0;
+}
+
 static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_heads_params *params = c->params;
@@ -247,20 +263,52 @@ static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     const int64_t out[4] = {dims[0], dims[2], dims[1], (int64_t)p.v_size};
     rc = mlo_out_new(c, 0, MLO_DT_F32, out, 4, &y, err);
-    if (rc != 0 || !y || y->n == 0)
-        return rc;
-    p.batch = (size_t)dims[0];
-    p.heads = (size_t)dims[1];
-    p.rows = (size_t)dims[2];
-    p.y_step = (struct mlo_attention_step){p.rows * p.heads * p.v_size, p.v_size, p.heads * p.v_size};
-    p.y = y->data;
-    if (p.keys > 0)
-        return attend(c, &p, err);
-    memset(y->data, 0, y->n * sizeof(float));
-    return 0;
+    return rc == 0 && y && y->n > 0 ? attend_to(c, &p, dims, y, err) : rc;
 }
 
 const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads};
+
+/* ---- attention of queries, keys and values side by side ---- */
+
+static int read_joined(struct mlo_op_call *c, struct mlo_attention *p, int64_t dims[4], struct mlo_err *err)
+{
+    const struct mlo_joined_heads_params *params = c->params;
+    const struct mlo_array *x;
+    size_t columns = params->heads * params->size, row = 3 * columns;
+    int rc = mlo_in_typed(c, 0, MLO_DT_F32, &x, err);
+    if (rc != 0)
+        return rc;
+    if (x->rank < 3 || x->n != (size_t)x->dims[0] * (size_t)x->dims[1] * row)
+        return mlo_op_refuse(c, err, "queries, keys and values do not fit");
+    const int64_t all[4] = {x->dims[0], (int64_t)params->heads, x->dims[1], x->dims[1]};
+    memcpy(dims, all, sizeof all);
+    p->keys = (size_t)x->dims[1];
+    p->size = p->v_size = params->size;
+    p->q = x->data;
+    p->k = p->q + columns;
+    p->v = p->k + columns;
+    p->q_step = (struct mlo_attention_step){x->dims[0] == 1 ? 0 : p->keys * row, params->size,
+                                            p->keys == 1 ? 0 : row};
+    p->k_step = p->v_step = p->q_step;
+    rc = take_mask(c, 1, p, dims, err);
+    return rc == 0 && dims[1] != all[1] ? mlo_op_refuse(c, err, "a mask that does not fit") : rc;
+}
+
+static int run_joined_heads(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_joined_heads_params *params = c->params;
+    struct mlo_attention p = {.scale = params->scale};
+    struct mlo_array *y;
+    int64_t dims[4];
+    int rc = read_joined(c, &p, dims, err);
+    if (rc != 0)
+        return rc;
+    const int64_t out[3] = {dims[0], dims[2], (int64_t)(params->heads * params->size)};
+    rc = mlo_out_new(c, 0, MLO_DT_F32, out, 3, &y, err);
+    return rc == 0 && y && y->n > 0 ? attend_to(c, &p, dims, y, err) : rc;
+}
+
+const struct mlo_op mlo_op_joined_heads = {.name = "JoinedHeads", .run = run_joined_heads};
 
 /* ---- shapes ---- */
 

@@ -16,35 +16,79 @@ static int floats_of(const struct mlo_array *a, float **ret_copy, const float **
     return 0;
 }
 
+static const struct mlo_array *weights_at(const struct mlo_op_prepare *p, size_t part)
+{
+    return p->constant[1 + 2 * part];
+}
+
+static const struct mlo_array *bias_at(const struct mlo_op_prepare *p, size_t part)
+{
+    return 2 + 2 * part < p->n_in ? p->constant[2 + 2 * part] : NULL;
+}
+
+/* The columns of parts side by side, as the caller's w[k][n] and bias[n]. */
+static int join(const struct mlo_op_prepare *p, size_t parts, struct mlo_dense_weights *from, float **ret_w,
+                float **ret_bias, struct mlo_err *err)
+{
+    size_t at = 0, all;
+    from->n = 0;
+    for (size_t i = 0; i < parts; i++)
+        from->n += (size_t)weights_at(p, i)->dims[1];
+    if (__builtin_mul_overflow(from->n, from->k, &all))
+        return mlo_fail_nomem(err);
+    float *w = *ret_w = mlo_calloc(all, sizeof *w, err), *bias = NULL;
+    if (w)
+        bias = *ret_bias = mlo_calloc(from->n, sizeof *bias, err);
+    if (!bias)
+        return err->code;
+    for (size_t i = 0; i < parts; i++) {
+        const struct mlo_array *part = weights_at(p, i), *b = bias_at(p, i);
+        size_t n = (size_t)part->dims[1];
+        for (size_t r = 0; r < from->k; r++)
+            memcpy(w + r * from->n + at, (const float *)part->data + r * n, n * sizeof *w);
+        for (size_t c = 0; b && c < n; c++)
+            bias[at + c] = ((const float *)b->data)[b->n > 1 ? c : 0];
+        at += n;
+    }
+    from->w = w;
+    from->w_row = from->n;
+    from->bias = bias;
+    from->bias_step = 1;
+    return 0;
+}
+
 static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
 {
     const struct mlo_dense_params *d = p->params;
-    const struct mlo_array *w = p->constant[1], *b = p->n_in > 2 ? p->constant[2] : NULL;
+    const struct mlo_array *w = weights_at(p, 0), *b = bias_at(p, 0);
     MLO_AUTOFREE float *w_copy = NULL;
     MLO_AUTOFREE float *b_copy = NULL;
-    const float *weights, *bias;
-    int rc = floats_of(w, &w_copy, &weights, err);
-    if (rc == 0)
-        rc = floats_of(b, &b_copy, &bias, err);
-    if (rc != 0)
-        return rc;
+    const float *weights = NULL, *bias = NULL;
     size_t rows = (size_t)w->dims[0], columns = (size_t)w->dims[1];
     struct mlo_dense_weights from = {.k = d->transposed ? columns : rows,
                                      .n = d->transposed ? rows : columns,
-                                     .w = weights,
                                      .w_row = d->transposed ? 1 : columns,
                                      .w_col = d->transposed ? columns : 1,
                                      .alpha = d->alpha,
-                                     .bias = bias,
                                      .bias_step = b && b->n > 1,
                                      .beta = d->beta,
                                      .activation = d->activation,
                                      .memory = p->memory};
     struct mlo_dense *made = NULL;
-    rc = mlo_dense_new(&from, &made, err);
-    p->packed[1] = true;
-    if (b)
-        p->packed[2] = true;
+    int rc = 0;
+    if (d->parts > 1) {
+        rc = join(p, d->parts, &from, &w_copy, &b_copy, err);
+    } else {
+        rc = floats_of(w, &w_copy, &weights, err);
+        if (rc == 0)
+            rc = floats_of(b, &b_copy, &bias, err);
+        from.w = weights;
+        from.bias = bias;
+    }
+    if (rc == 0)
+        rc = mlo_dense_new(&from, &made, err);
+    for (size_t i = 1; i < p->n_in; i++)
+        p->packed[i] = p->constant[i] != NULL;
     *ret = made;
     return rc;
 }

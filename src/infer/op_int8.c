@@ -3,32 +3,87 @@
 #include "block.h"
 #include "int8.h"
 
-enum { BYTES, ZERO, SCALE, WEIGHTS, ZEROS, SCALES, BIAS };
+#include <string.h>
 
-/* A number for each column of one, or of as many. */
-static int spread(const struct mlo_array *from, size_t n, float **ret, struct mlo_err *err)
+enum { BYTES, ZERO, SCALE, WEIGHTS, ZEROS, SCALES, BIAS, EACH = BIAS + 1 - WEIGHTS }; /* of a part */
+
+static const struct mlo_array *constant_at(const struct mlo_op_prepare *p, size_t part, size_t i)
 {
+    return p->constant[i + part * EACH];
+}
+
+/* A number for each column, of each part one or as many; 0 where there is none. */
+static int spread(const struct mlo_op_prepare *p, size_t parts, size_t i, size_t n, float **ret,
+                  struct mlo_err *err)
+{
+    size_t each = n / parts;
     *ret = mlo_calloc(n, sizeof **ret, err);
-    for (size_t i = 0; *ret && i < n; i++)
-        (*ret)[i] = ((const float *)from->data)[from->n > 1 ? i : 0];
+    for (size_t c = 0; *ret && c < n; c++) {
+        const struct mlo_array *from = constant_at(p, c / each, i);
+        (*ret)[c] = from ? ((const float *)from->data)[from->n > 1 ? c % each : 0] : 0;
+    }
     return *ret ? 0 : err->code;
+}
+
+static bool some_have(const struct mlo_op_prepare *p, size_t parts, size_t i)
+{
+    for (size_t part = 0; part < parts; part++)
+        if (constant_at(p, part, i))
+            return true;
+    return false;
+}
+
+/* The columns of parts side by side: w as one [k][columns], zero a byte for each. */
+static int join(const struct mlo_op_prepare *p, size_t parts, struct mlo_array *w, struct mlo_array *zero,
+                struct mlo_err *err)
+{
+    size_t n = (size_t)w->dims[1], rows = (size_t)w->dims[0], all = n * parts;
+    unsigned char *to = mlo_calloc(w->n, parts, err), *zeros = mlo_calloc(n, parts, err);
+    for (size_t part = 0; to && zeros && part < parts; part++) {
+        const unsigned char *from = constant_at(p, part, WEIGHTS)->data;
+        const struct mlo_array *own = constant_at(p, part, ZEROS);
+        for (size_t r = 0; r < rows; r++)
+            memcpy(to + r * all + part * n, from + r * n, n);
+        for (size_t c = 0; own && c < n; c++)
+            zeros[part * n + c] = ((const unsigned char *)own->data)[own->n > 1 ? c : 0];
+    }
+    *zero = (struct mlo_array){.dtype = w->dtype, .rank = 1, .dims = {(int64_t)all}, .n = all, .data = zeros};
+    w->dims[1] = (int64_t)all;
+    w->n *= parts;
+    w->data = to;
+    return to && zeros ? 0 : err->code;
+}
+
+static int pack_weights(const struct mlo_op_prepare *p, const struct mlo_int8_dense_params *params,
+                        struct mlo_int8_weights **ret, struct mlo_err *err)
+{
+    struct mlo_array w = *p->constant[WEIGHTS], zero;
+    if (params->parts == 1)
+        return mlo_int8_weights_new(&w, p->constant[ZEROS], params->transposed, p->memory, ret, err);
+    int rc = join(p, params->parts, &w, &zero, err);
+    bool has_zeros = some_have(p, params->parts, ZEROS);
+    if (rc == 0)
+        rc = mlo_int8_weights_new(&w, has_zeros ? &zero : NULL, false, p->memory, ret, err);
+    free(w.data);
+    free(zero.data);
+    return rc;
 }
 
 static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
 {
     const struct mlo_int8_dense_params *params = p->params;
     struct mlo_int8_weights *w = NULL;
-    int rc = mlo_int8_weights_new(p->constant[WEIGHTS], p->constant[ZEROS], params->transposed, p->memory, &w,
-                                  err);
+    int rc = pack_weights(p, params, &w, err);
     if (rc == 0)
-        rc = spread(p->constant[SCALES], w->n, &w->scales, err);
-    if (rc == 0 && p->constant[BIAS])
-        rc = spread(p->constant[BIAS], w->n, &w->bias, err);
+        rc = spread(p, params->parts, SCALES, w->n, &w->scales, err);
+    if (rc == 0 && some_have(p, params->parts, BIAS))
+        rc = spread(p, params->parts, BIAS, w->n, &w->bias, err);
     if (rc != 0)
         mlo_int8_weights_free(w);
     else
         *ret = w;
-    p->packed[WEIGHTS] = rc == 0;
+    for (size_t i = 0; i < params->parts; i++)
+        p->packed[WEIGHTS + i * EACH] = rc == 0;
     return rc;
 }
 

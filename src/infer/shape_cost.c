@@ -89,6 +89,12 @@ static struct mlo_extent of_heads(const struct mlo_operands *o)
     return twice(o, mlo_extent_add(o->t, count(o, o->a), count(o, o->out)), dim(o->b, 1));
 }
 
+/* The same of queries, keys and values side by side. */
+static struct mlo_extent of_joined_heads(const struct mlo_operands *o)
+{
+    return twice(o, times(o, mlo_extent_of(2), count(o, o->out)), dim(o->a, 1));
+}
+
 /* ---- rules ---- */
 
 /* Of those that are not here: one for each element that comes out. */
@@ -111,6 +117,7 @@ static const struct mlo_cost_rule rules[] = {
     {"QLinearConv", of_qlinear_conv, 0, MLO_MOVED_ALL, true},
     {"Attention", of_attention, 0, MLO_MOVED_ALL, false},
     {"Heads", of_heads, 0, MLO_MOVED_ALL, false},
+    {"JoinedHeads", of_joined_heads, 0, MLO_MOVED_ALL, false},
     {"Exp", NULL, MLO_COST_EXP, MLO_MOVED_ALL, false},
     {"Log", NULL, MLO_COST_EXP, MLO_MOVED_ALL, false},
     {"Sigmoid", NULL, MLO_COST_SIGMOID, MLO_MOVED_ALL, false},

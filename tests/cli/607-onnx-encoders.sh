@@ -13,11 +13,11 @@ for form in torch layer attention torch-int8 layer-int8; do
         [ "$(counts "$G/onnx/encoders/$form")" = "1 0 0" ] && [ "$(counts "$G/onnx/encoders/$form" --plain)" = "1 0 0" ]
     '
 done
-test_expect 'blocks are fused: heads, normalisation with the sum before it, dense layers of floats and of bytes' '
+test_expect 'blocks are fused: queries, keys and values as one product, heads, normalisation with the sum before it, dense layers of floats and of bytes' '
     for form in torch layer torch-int8 layer-int8; do
-        [ "$(steps $form Heads) $(steps $form LayerNorm)" = "2 5" ] || return 1
+        [ "$(steps $form JoinedHeads) $(steps $form LayerNorm)" = "2 5" ] || return 1
     done
-    [ "$(steps torch Dense) $(steps layer Dense) $(steps torch-int8 Int8Dense) $(steps layer-int8 Int8Dense)" = "12 12 12 12" ] &&
+    [ "$(steps torch Dense) $(steps layer Dense) $(steps torch-int8 Int8Dense) $(steps layer-int8 Int8Dense)" = "8 8 8 8" ] &&
     ! mlopsctl onnx inspect "$G/onnx/encoders/torch/model.onnx" --plan | sed -n "/^STEP/,\$p" | grep -E "^(Erf|Softmax|Sqrt|Concat) "
 '
 test_expect 'a classifier of rows, a convolutional network, LSTM and GRU' '

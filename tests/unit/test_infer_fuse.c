@@ -349,6 +349,146 @@ static int make_a_block(void)
     return rc;
 }
 
+/* ---- queries, keys and values as one product ---- */
+
+static void put_whole_numbers(struct bytes *g, const char *name, const int64_t *v, size_t n)
+{
+    struct bytes t = {.n = 0};
+    put_number(&t, TENSOR_DIMS, n);
+    put_number(&t, TENSOR_TYPE, 7);
+    put_text(&t, TENSOR_NAME, name);
+    put_bytes(&t, TENSOR_RAW, v, n * sizeof *v);
+    put(g, GRAPH_INITIALIZER, &t);
+}
+
+static void put_attr_ints(struct bytes *n, const char *name, const int64_t *v, size_t count)
+{
+    struct bytes a = {.n = 0};
+    put_text(&a, ATTR_NAME, name);
+    for (size_t i = 0; i < count; i++)
+        put_number(&a, 8, (uint64_t)v[i]);
+    put_number(&a, ATTR_TYPE, 7);
+    put(n, NODE_ATTRIBUTE, &a);
+}
+
+static void put_transpose(struct bytes *g, const char *in, const char *out, const int64_t perm[4])
+{
+    struct bytes n = node("Transpose", in, out);
+    put_attr_ints(&n, "perm", perm, 4);
+    put(g, GRAPH_NODE, &n);
+}
+
+/* x w + b, its columns as heads. */
+static void put_part(struct bytes *g, const char *name, int64_t k, int64_t n, bool bias,
+                     const int64_t perm[4])
+{
+    static float v[MOST];
+    char w[8], b[8], product[8], sum[8], split[8];
+    snprintf(w, sizeof w, "w%s", name);
+    snprintf(b, sizeof b, "b%s", name);
+    snprintf(product, sizeof product, "p%s", name);
+    snprintf(sum, sizeof sum, "s%s", name);
+    snprintf(split, sizeof split, "h%s", name);
+    fill(v, (size_t)(k * n));
+    put_floats(g, w, v, (int64_t[]){k, n}, 2);
+    put_floats(g, b, v, (int64_t[]){n}, 1);
+    put_two(g, "MatMul", "x", w, product);
+    if (bias)
+        put_two(g, "Add", product, b, sum);
+    put_two(g, "Reshape", bias ? sum : product, "split", split);
+    put_transpose(g, split, name, perm);
+}
+
+/* `apart`: one of the products is an output, too, so that nothing is joined. */
+static struct bytes attention_model(int64_t k, int64_t heads, int64_t size, bool apart)
+{
+    static const int64_t to_heads[4] = {0, 2, 1, 3}, to_keys[4] = {0, 2, 3, 1};
+    struct bytes g = {.n = 0}, softmax = node("Softmax", "scaled", "weights");
+    put_port(&g, GRAPH_INPUT, "x");
+    put_whole_numbers(&g, "split", (int64_t[]){0, 0, heads, size}, 4);
+    put_whole_numbers(&g, "joined", (int64_t[]){0, -1, heads * size}, 3);
+    put_scalar(&g, "root", sqrtf((float)size));
+    put_part(&g, "q", k, heads * size, true, to_heads);
+    put_part(&g, "k", k, heads * size, false, to_keys);
+    put_part(&g, "v", k, heads * size, true, to_heads);
+    put_two(&g, "MatMul", "q", "k", "scores");
+    put_two(&g, "Div", "scores", "root", "scaled");
+    put_attr_int(&softmax, "axis", -1);
+    put(&g, GRAPH_NODE, &softmax);
+    put_two(&g, "MatMul", "weights", "v", "mixed");
+    put_transpose(&g, "mixed", "rows", to_heads);
+    put_two(&g, "Reshape", "rows", "joined", "y");
+    put_port(&g, GRAPH_OUTPUT, "y");
+    if (apart)
+        put_port(&g, GRAPH_OUTPUT, "sq");
+    return model_of(&g, 14);
+}
+
+static struct mlo_array answer_of(struct mlo_session *s, int64_t batch, int64_t rows, int64_t k)
+{
+    static float x[MOST];
+    struct mlo_err err = MLO_ERR_INIT;
+    const struct mlo_value *out = NULL;
+    struct mlo_value in = {.kind = MLO_KIND_ARRAY,
+                           .array = {.dtype = MLO_DT_F32,
+                                     .rank = 3,
+                                     .dims = {batch, rows, k},
+                                     .n = (size_t)(batch * rows * k),
+                                     .data = x}};
+    state = 7;
+    fill(x, in.array.n);
+    check_ok(mlo_session_run(s, &in, 1, &out, &err), &err);
+    return out ? out[0].array : (struct mlo_array){0};
+}
+
+static void products_of_one_input_are_joined_bit_by_bit(void)
+{
+    for (unsigned round = 0; round < 40; round++) {
+        int64_t heads = 1 + draw(5), size = 1 + draw(9), k = 5 + draw(20), batch = 1 + draw(3),
+                rows = 2 + draw(12);
+        struct mlo_err err = MLO_ERR_INIT;
+        struct mlo_session *s[2] = {NULL, NULL};
+        state = round + 1;
+        struct bytes one = attention_model(k, heads, size, false);
+        state = round + 1;
+        struct bytes apart = attention_model(k, heads, size, true);
+        struct mlo_plan *p[2] = {plan_of(&one, false), plan_of(&apart, false)};
+        check_int(steps_named(p[0], "Dense"), 1);
+        check_int(steps_named(p[0], "JoinedHeads"), 1);
+        check_int(mlo_plan_steps(p[0]), 2);
+        check_int(steps_named(p[1], "Dense"), 3);
+        check_int(steps_named(p[1], "Heads"), 1);
+        for (unsigned i = 0; i < 2; i++)
+            check_ok(mlo_session_new(p[i], &s[i], &err), &err);
+        struct mlo_array got = answer_of(s[0], batch, rows, k), want = answer_of(s[1], batch, rows, k);
+        bool few = heads * size <= 4; /* columns that are summed in another way */
+        if (few)
+            close_to(&got, &want);
+        else
+            check(got.n == want.n && memcmp(got.data, want.data, got.n * sizeof(float)) == 0, "round %u",
+                  round);
+        for (unsigned i = 0; i < 2; i++) {
+            mlo_session_free(s[i]);
+            mlo_plan_free(p[i]);
+        }
+        same_results(&one, (int64_t[]){batch, rows, k}, 3, "JoinedHeads", 1);
+        same_results(&one, (int64_t[]){batch, 1, k}, 3, "JoinedHeads", 1);
+    }
+}
+
+static int make_joined(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_onnx_model *model = NULL;
+    struct mlo_plan *p = NULL;
+    struct bytes m = attention_model(4, 2, 3, false);
+    int rc = mlo_onnx_parse(m.b, m.n, -1, &model, &err);
+    if (rc == 0)
+        rc = mlo_plan_new(model, NULL, &p, &err);
+    mlo_plan_free(p);
+    return rc;
+}
+
 /* A constant that is packed, given out and captured in one model: only what nobody looks at is forgotten. */
 static void constants_that_are_still_needed_stay(void)
 {
@@ -490,6 +630,7 @@ static void memory_failures_are_errors(void)
 {
     each_alloc_failure(make_a_fused_plan);
     each_alloc_failure(make_a_block);
+    each_alloc_failure(make_joined);
 }
 
 int main(void)
@@ -500,6 +641,7 @@ int main(void)
     run(gelu_is_one_step);
     run(gelu_with_tanh_is_one_step);
     run(normalisation_is_one_step_with_the_sum_before_it);
+    run(products_of_one_input_are_joined_bit_by_bit);
     run(constants_that_are_still_needed_stay);
     run(packed_weights_leave_the_file);
     run(weights_at_all_alignments_are_read);
