@@ -83,21 +83,26 @@ struct mlo_booster {
     struct mlo_booster_term *terms;
     size_t n_terms;
     double *weights;            /* a linear model instead of trees: [n_features][n_outputs]; NULL */
-    size_t rounds, file_rounds; /* that count, and that there are: early stopping leaves some behind */
+    size_t rounds, file_rounds; /* that count, and that there are */
+    bool best_only;             /* early stopping left some behind */
     struct mlo_arena arena;
     struct {
         size_t nodes, bounds, roots, targets, values, lines, terms;
     } room; /* of the arrays above; the readers' own */
 };
 
+/* Which rounds count. As a rule all, but of XGBoost none behind best_iteration. */
 struct mlo_booster_opts {
-    bool all_rounds; /* also those behind XGBoost's best_iteration */
+    bool ranged;         /* rounds [first, end), counted from 0; else as a rule */
+    uint64_t first, end; /* end MLO_BOOSTER_ROUNDS_ALL: to the last */
 };
-/* JSON or UBJ, told by the first bytes. MLO_EUNAVAIL names an objective or booster that is not known. */
+#define MLO_BOOSTER_ROUNDS_ALL UINT64_MAX
+/* JSON or UBJ, told by the first bytes. MLO_EUNAVAIL names an objective or booster that is not known;
+ * MLO_EUSAGE: the model has no such rounds. opts NULL: as a rule. */
 int mlo_xgboost_read(const void *bytes, size_t n, const struct mlo_booster_opts *opts,
                      struct mlo_booster **ret, struct mlo_err *err) MLO_MUST_CHECK;
-int mlo_lightgbm_read(const void *bytes, size_t n, struct mlo_booster **ret,
-                      struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_lightgbm_read(const void *bytes, size_t n, const struct mlo_booster_opts *opts,
+                      struct mlo_booster **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Nodes, leaves and bounds go, for who has made something of them. */
 void mlo_booster_drop_trees(struct mlo_booster *b);
 void mlo_booster_free(struct mlo_booster *b);

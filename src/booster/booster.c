@@ -133,6 +133,27 @@ int mlo_booster_add_tree(struct mlo_booster *b, size_t root, uint32_t target, st
     return rc;
 }
 
+/* ---- rounds ---- */
+
+int mlo_booster_keep_rounds(struct mlo_booster *b, const struct mlo_booster_opts *opts,
+                            const size_t *round_starts, struct mlo_err *err)
+{
+    size_t n = b->file_rounds, each = n ? b->n_trees / n : 0;
+    uint64_t end = opts->end == MLO_BOOSTER_ROUNDS_ALL ? n : opts->end;
+    if (end > n || opts->first >= end) {
+        mlo_fail(err, MLO_EUSAGE, "the model has %zu rounds, and %llu to %llu of them are wanted", n,
+                 (unsigned long long)opts->first, (unsigned long long)end);
+        return mlo_hint(err, "rounds are counted from 0; FIRST:END takes those below END");
+    }
+    size_t from = round_starts ? round_starts[opts->first] : (size_t)opts->first * each;
+    size_t to = round_starts ? round_starts[end] : (size_t)end * each;
+    memmove(b->roots, b->roots + from, (to - from) * sizeof *b->roots);
+    memmove(b->targets, b->targets + from, (to - from) * sizeof *b->targets);
+    b->n_trees = to - from;
+    b->rounds = (size_t)(end - opts->first);
+    return 0;
+}
+
 /* ---- categories ---- */
 
 static int by_number(const void *a, const void *b)

@@ -19,6 +19,12 @@ int mlo_booster_add_leaf(struct mlo_booster *b, const double *values, struct mlo
  */
 int mlo_booster_add_tree(struct mlo_booster *b, size_t root, uint32_t target,
                          struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * Leaves only the trees of the rounds that opts (which is ranged) name; file_rounds is known. round_starts:
+ * the first tree of each round and the end of the last, checked; NULL: all rounds have as many.
+ */
+int mlo_booster_keep_rounds(struct mlo_booster *b, const struct mlo_booster_opts *opts,
+                            const size_t *round_starts, struct mlo_err *err) MLO_MUST_CHECK;
 /* n numbers as ranges of neighbours: x of [number, number + 1) are within. Sorts them. */
 int mlo_booster_add_ranges(struct mlo_booster *b, struct mlo_booster_node *node, int64_t *numbers, size_t n,
                            struct mlo_err *err) MLO_MUST_CHECK;

@@ -513,7 +513,7 @@ static int read_head(struct reader *r, bool *ret_more, struct mlo_err *err)
     return rc == 0 ? read_names(r, err) : rc;
 }
 
-static int read_model(struct reader *r, struct mlo_err *err)
+static int read_model(struct reader *r, const struct mlo_booster_opts *opts, struct mlo_err *err)
 {
     struct mlo_booster *b = r->b;
     struct line l;
@@ -526,10 +526,11 @@ static int read_model(struct reader *r, struct mlo_err *err)
     b->rounds = b->file_rounds = b->n_outputs ? b->n_trees / b->n_outputs : 0;
     if (rc == 0 && !(b->base = mlo_calloc(b->n_outputs, sizeof *b->base, err)))
         rc = err->code;
-    return rc;
+    return rc == 0 && opts && opts->ranged ? mlo_booster_keep_rounds(b, opts, NULL, err) : rc;
 }
 
-int mlo_lightgbm_read(const void *bytes, size_t n, struct mlo_booster **ret, struct mlo_err *err)
+int mlo_lightgbm_read(const void *bytes, size_t n, const struct mlo_booster_opts *opts,
+                      struct mlo_booster **ret, struct mlo_err *err)
 {
     struct reader r = {.text = {bytes, (const char *)bytes + n}, .objective = {"", 0}};
     if (n > MLO_BOOSTER_BYTES_MAX)
@@ -537,7 +538,7 @@ int mlo_lightgbm_read(const void *bytes, size_t n, struct mlo_booster **ret, str
     r.b = mlo_booster_new(MLO_TRAINER_LIGHTGBM, n, err);
     if (!r.b)
         return err->code;
-    int rc = read_model(&r, err);
+    int rc = read_model(&r, opts, err);
     for (size_t i = 0; i < LISTS; i++)
         free(r.lists[i].at);
     free(r.numbers);

@@ -536,21 +536,39 @@ static int check_features(const struct mlo_booster *b, struct mlo_err *err)
     return 0;
 }
 
-/* As XGBClassifier and XGBRegressor predict: rounds behind the best one do not count. */
+/* The file's own index of rounds, which has to rise; *ret NULL: there is none. Owner: the caller. */
+static int read_round_starts(const struct reader *r, size_t **ret, struct mlo_err *err)
+{
+    const struct mlo_numbers *given = &r->first_trees;
+    size_t n_trees = r->b->n_trees, before = 0;
+    MLO_AUTOFREE size_t *starts = given->n ? mlo_calloc(given->n, sizeof *starts, err) : NULL;
+    if (given->n && !starts)
+        return err->code;
+    for (size_t i = 0; i < given->n; i++) {
+        starts[i] = mlo_index_of(given->at[i], n_trees + 1);
+        if (starts[i] == SIZE_MAX || starts[i] < before)
+            return mlo_fail(err, MLO_EINVALID, "iteration_indptr names tree %g of %zu", given->at[i],
+                            n_trees);
+        before = starts[i];
+    }
+    *ret = mlo_steal(&starts);
+    return 0;
+}
+
+/* As a rule those that XGBClassifier and XGBRegressor predict with: none behind the best one. */
 static int settle_rounds(struct reader *r, struct mlo_err *err)
 {
     struct mlo_booster *b = r->b;
-    size_t each = (r->parallel ? r->parallel : 1) * (b->leaf_size > 1 ? 1 : b->n_outputs), keep = b->n_trees;
+    struct mlo_booster_opts o = *r->opts;
+    size_t each = (r->parallel ? r->parallel : 1) * (b->leaf_size > 1 ? 1 : b->n_outputs);
+    MLO_AUTOFREE size_t *starts = NULL;
     b->rounds = b->file_rounds = r->first_trees.n ? r->first_trees.n - 1 : b->n_trees / each;
-    if (!r->has_best || r->best + 1 >= b->file_rounds || r->opts->all_rounds)
-        return 0;
-    b->rounds = r->best + 1;
-    keep = r->first_trees.n ? mlo_index_of(r->first_trees.at[b->rounds], b->n_trees + 1) : b->rounds * each;
-    if (keep > b->n_trees)
-        return mlo_fail(err, MLO_EINVALID, "iteration_indptr names tree %g of %zu",
-                        r->first_trees.at[b->rounds], b->n_trees);
-    b->n_trees = keep;
-    return 0;
+    if (!o.ranged && r->has_best && r->best + 1 < b->file_rounds) {
+        o = (struct mlo_booster_opts){.ranged = true, .end = r->best + 1};
+        b->best_only = true;
+    }
+    int rc = o.ranged ? read_round_starts(r, &starts, err) : 0;
+    return rc == 0 && o.ranged ? mlo_booster_keep_rounds(b, &o, starts, err) : rc;
 }
 
 static int settle_weights(struct reader *r, struct mlo_err *err)
@@ -594,6 +612,8 @@ static int settle(struct reader *r, struct mlo_err *err)
         rc = settle_base(r, err);
     if (rc == 0)
         rc = settle_names(r, err);
+    if (rc == 0 && linear && r->opts->ranged)
+        return mlo_fail(err, MLO_EUSAGE, "a linear model has no rounds of trees to choose from");
     if (rc == 0 && linear)
         return settle_weights(r, err);
     if (rc == 0)

@@ -296,7 +296,7 @@ static int open_model(struct mlo_bench *b, const char *word, const char *inside,
     pid_t self = getpid();
     int64_t from = mlo_time_mono();
     mlo_host_memory_reset(&self, 1);
-    int rc = mlo_model_open(b->ctx, word, inside, ret, err);
+    int rc = mlo_model_open(b->ctx, word, inside, NULL, ret, err);
     if (rc == 0 && !b->args->target && !b->args->wrap && !b->args->history)
         rc = mlo_backend_take(&b->backend, ret->plan, err);
     mlo_host_memory(&self, 1, &memory);

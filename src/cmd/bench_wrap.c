@@ -95,7 +95,7 @@ int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct
     char digest[MLO_DIGEST_TEXT];
     int rc = mlo_backend_find(ctx, o->backend, o->precision, &backend, err);
     if (rc == 0)
-        rc = mlo_model_open(ctx, ctx->args[0], o->model_file, &m, err);
+        rc = mlo_model_open(ctx, ctx->args[0], o->model_file, NULL, &m, err);
     if (rc == 0)
         rc = mlo_backend_take(&backend, m.plan, err);
     if (rc == 0)

@@ -202,7 +202,7 @@ int mlo_golden_replay(struct mlo_workspace *ws, const struct mlo_bundle *b, cons
     }
     int rc = mlo_samples_read(doc, &s, err);
     if (rc == 0)
-        rc = mlo_model_of_bundle(ws, b, s.model, &plan, &file, err);
+        rc = mlo_model_of_bundle(ws, b, s.model, NULL, &plan, &file, err);
     if (rc == 0)
         rc = mlo_backend_take(backend, plan, err);
     if (rc == 0)

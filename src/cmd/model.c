@@ -78,7 +78,7 @@ static int choose_file(const struct mlo_bundle *b, const char *inside, const str
 
 /* Weights in other files of the bundle: they get their names for as long as the model is read. */
 static int open_unpacked(struct mlo_workspace *ws, const struct mlo_bundle *b, const struct mlo_file *f,
-                         struct mlo_plan **ret, struct mlo_err *err)
+                         const struct mlo_plan_opts *opts, struct mlo_plan **ret, struct mlo_err *err)
 {
     const char *tmp = mlo_env_get(ws->ctx->env, "TMPDIR");
     const struct mlo_unpack_opts o = {0};
@@ -92,7 +92,7 @@ static int open_unpacked(struct mlo_workspace *ws, const struct mlo_bundle *b, c
     snprintf(path, sizeof path, "%s/%s", into, f->path);
     int rc = mlo_bundle_unpack(ws->store, &b->digest, into, &o, &bytes, &files, err);
     if (rc == 0)
-        rc = mlo_plan_open(path, NULL, ret, err);
+        rc = mlo_plan_open(path, opts, ret, err);
     struct mlo_err after = MLO_ERR_INIT;
     int removed = mlo_remove_tree_at(AT_FDCWD, folder, rc == 0 ? err : &after);
     if (rc == 0 && removed != 0)
@@ -107,26 +107,27 @@ static bool is_alone(const struct mlo_bundle *b, const struct mlo_file *f)
     return b->layers[f->layer].packing == MLO_PACKING_RAW && count_files(b, is_weight, &one) <= 1;
 }
 
-static int open_blob(struct mlo_workspace *ws, const struct mlo_file *f, struct mlo_plan **ret,
-                     struct mlo_err *err)
+static int open_blob(struct mlo_workspace *ws, const struct mlo_file *f, const struct mlo_plan_opts *opts,
+                     struct mlo_plan **ret, struct mlo_err *err)
 {
     char hex[MLO_DIGEST_HEX + 1], path[2 * MLO_PATH_MAX];
     int rc = mlo_store_verify_blob(ws->store, &f->digest, err);
     if (rc == MLO_EINVALID)
         return mlo_hint(err, "`mlopsctl verify --repair FROM` puts good bytes in its place");
     snprintf(path, sizeof path, "%s/store/blobs/sha256/%s", ws->home, mlo_digest_hex(&f->digest, hex));
-    return rc == 0 ? mlo_plan_open(path, NULL, ret, err) : rc;
+    return rc == 0 ? mlo_plan_open(path, opts, ret, err) : rc;
 }
 
 int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, const char *inside,
-                        struct mlo_plan **ret, const struct mlo_file **ret_file, struct mlo_err *err)
+                        const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                        const struct mlo_file **ret_file, struct mlo_err *err)
 {
     char shown[MLO_SHOWN];
     const struct mlo_file *f = NULL;
     int rc = choose_file(b, inside, &f, err);
     if (rc != 0)
         return rc;
-    rc = is_alone(b, f) ? open_blob(ws, f, ret, err) : open_unpacked(ws, b, f, ret, err);
+    rc = is_alone(b, f) ? open_blob(ws, f, opts, ret, err) : open_unpacked(ws, b, f, opts, ret, err);
     if (rc == 0)
         *ret_file = f;
     return rc ? mlo_wrap(err, "'%s'", mlo_shown(f->path, strlen(f->path), shown)) : 0;
@@ -134,8 +135,8 @@ int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, co
 
 /* ---- either ---- */
 
-static int open_bundle(struct mlo_ctx *ctx, const char *word, const char *inside, struct mlo_model *m,
-                       struct mlo_err *err)
+static int open_bundle(struct mlo_ctx *ctx, const char *word, const char *inside,
+                       const struct mlo_plan_opts *opts, struct mlo_model *m, struct mlo_err *err)
 {
     struct mlo_digest digest;
     char shown[MLO_SHOWN];
@@ -153,17 +154,18 @@ static int open_bundle(struct mlo_ctx *ctx, const char *word, const char *inside
     }
     if (rc == 0)
         rc = mlo_bundle_load(m->ws.store, &digest, &m->bundle, err);
-    return rc == 0 ? mlo_model_of_bundle(&m->ws, &m->bundle, inside, &m->plan, &m->file, err) : rc;
+    return rc == 0 ? mlo_model_of_bundle(&m->ws, &m->bundle, inside, opts, &m->plan, &m->file, err) : rc;
 }
 
-int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside, struct mlo_model *ret,
-                   struct mlo_err *err)
+int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside,
+                   const struct mlo_plan_opts *opts, struct mlo_model *ret, struct mlo_err *err)
 {
     struct mlo_model m = {0};
     bool is_file = access(word, F_OK) == 0;
     if (is_file && inside)
         return mlo_fail(err, MLO_EUSAGE, "'%s' is a model itself: --model-file is for bundles", word);
-    int rc = is_file ? mlo_plan_open(word, NULL, &m.plan, err) : open_bundle(ctx, word, inside, &m, err);
+    int rc = is_file ? mlo_plan_open(word, opts, &m.plan, err)
+                     : open_bundle(ctx, word, inside, opts, &m, err);
     if (rc != 0)
         mlo_model_release(&m);
     else

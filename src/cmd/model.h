@@ -15,14 +15,16 @@ struct mlo_model { /* release with mlo_model_release */
 };
 /*
  * word: the path of a model's file, else a bundle's reference. inside: the model's path in a bundle that
- * holds several; NULL. What is in a store is checked against its digest first.
+ * holds several; NULL. opts: of the plan; NULL: as a rule. What is in a store is checked against its digest
+ * first.
  */
-int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside, struct mlo_model *ret,
+int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside,
+                   const struct mlo_plan_opts *opts, struct mlo_model *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 /* The same of a bundle that is open already: borrowed, like the workspace. */
 int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, const char *inside,
-                        struct mlo_plan **ret, const struct mlo_file **ret_file,
-                        struct mlo_err *err) MLO_MUST_CHECK;
+                        const struct mlo_plan_opts *opts, struct mlo_plan **ret,
+                        const struct mlo_file **ret_file, struct mlo_err *err) MLO_MUST_CHECK;
 /* Names of the columns that the model takes, as its bundle tells them; *ret NULL: it does not. Owner of the
  * list: the caller; the names are the bundle's. */
 int mlo_model_features(const struct mlo_bundle *b, const struct mlo_file *f, const char ***ret, size_t *ret_n,

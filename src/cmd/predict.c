@@ -1,7 +1,11 @@
 /* mlopsctl predict: rows of a table through a model. Writes no state: what it makes is the user's file. */
 #include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+
+#include <mlopsctl/base/number.h>
+#include <mlopsctl/base/text.h>
 
 #include "backend.h"
 #include "predict.h"
@@ -94,6 +98,12 @@ static const struct mlo_opt opts_table[] = {
      .arg = "PATH",
      .help = "which file of the bundle is the model, when it holds several",
      .offset = offsetof(struct mlo_predict_args, model_file)},
+    {.name = "rounds",
+     .type = MLO_OPT_STRING,
+     .arg = "WHICH",
+     .help = "of XGBoost and LightGBM: N, the first N rounds of trees; FIRST:END, those from FIRST on below "
+             "END, counted from 0; or all. As a rule those up to the best of early stopping",
+     .offset = offsetof(struct mlo_predict_args, rounds)},
     MLO_BACKEND_OPTION(struct mlo_predict_args),
     {.name = "precision",
      .type = MLO_OPT_CHOICE,
@@ -171,6 +181,28 @@ static int find_features(struct mlo_predict *p, const struct mlo_model *m, struc
                     : mlo_features_find(p->plan, names, n, &p->features, err);
 }
 
+/* "all", "N" or "FIRST:END", where either may be left out. */
+static int parse_rounds(const char *text, struct mlo_booster_opts *ret, struct mlo_err *err)
+{
+    struct mlo_booster_opts o = {.ranged = true, .end = MLO_BOOSTER_ROUNDS_ALL};
+    char first[MLO_WHOLE_TEXT] = "0";
+    const char *colon = strchr(text, ':'), *end = colon ? colon + 1 : text;
+    int rc = 0;
+    if (strcmp(text, "all") == 0)
+        end = "";
+    else if (colon > text)
+        snprintf(first, sizeof first, "%.*s", (int)(colon - text), text);
+    if (!colon && *text == '\0')
+        rc = mlo_fail(err, MLO_EUSAGE, "--rounds takes 'all', a number, or FIRST:END");
+    if (rc == 0)
+        rc = mlo_parse_u64(first, 0, MLO_BOOSTER_NODES_MAX, "--rounds", &o.first, err);
+    if (rc == 0 && *end)
+        rc = mlo_parse_u64(end, 1, MLO_BOOSTER_NODES_MAX, "--rounds", &o.end, err);
+    if (rc == 0)
+        *ret = o;
+    return rc;
+}
+
 /* Texts of the command line. */
 static int predict_given(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_err *err)
 {
@@ -213,6 +245,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct mlo_strings features = {0}, keep = {0};
     MLO_AUTOFREE char *features_text = NULL, *keep_text = NULL;
     struct mlo_model m = {0};
+    struct mlo_plan_opts po = {0};
     struct mlo_backend backend;
     pthread_mutex_init(&p.lock, NULL);
     int rc = mlo_words_split(&o.features, &features_text, &features, err);
@@ -223,7 +256,9 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc == 0)
         rc = mlo_backend_find(ctx, o.backend, o.precision, &backend, err);
     if (rc == 0)
-        rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &m, err);
+        rc = o.rounds ? parse_rounds(o.rounds, &po.booster, err) : 0;
+    if (rc == 0)
+        rc = mlo_model_open(ctx, ctx->args[0], o.model_file, &po, &m, err);
     p.plan = m.plan;
     if (rc == 0)
         rc = mlo_backend_take(&backend, m.plan, err);

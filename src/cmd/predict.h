@@ -14,7 +14,7 @@ struct mlo_predict_args {
     uint64_t batch, threads, limit;
     bool by_position, strict, probabilities, margins, explain;
     struct mlo_strings texts;
-    const char *text_column, *pool, *backend, *precision;
+    const char *text_column, *pool, *backend, *precision, *rounds;
     bool normalize;
 };
 

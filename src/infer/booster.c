@@ -130,7 +130,8 @@ static void put_metadata(struct import *i)
 {
     const struct mlo_booster *b = i->booster;
     if (b->rounds < b->file_rounds)
-        snprintf(i->rounds, sizeof i->rounds, "%zu of %zu (best_iteration)", b->rounds, b->file_rounds);
+        snprintf(i->rounds, sizeof i->rounds, "%zu of %zu%s", b->rounds, b->file_rounds,
+                 b->best_only ? " (best_iteration)" : "");
     else
         snprintf(i->rounds, sizeof i->rounds, "%zu", b->rounds);
     snprintf(i->trees, sizeof i->trees, "%zu", b->n_trees);
@@ -216,15 +217,19 @@ int mlo_model_file_open(const char *path, const struct mlo_booster_opts *opts, s
     struct mlo_onnx_model *m = NULL;
     size_t n = 0;
     enum mlo_format form = form_of(path);
+    if (form == MLO_FMT_UNKNOWN && opts && opts->ranged)
+        return mlo_fail(err, MLO_EUSAGE, "'%s' is no model of XGBoost or LightGBM: it has no rounds", path);
     if (form == MLO_FMT_UNKNOWN)
         return mlo_onnx_open(path, ret, err);
     int rc = mlo_slurp_at(AT_FDCWD, path, MLO_BOOSTER_BYTES_MAX, &bytes, &n, err);
     if (rc != 0)
         return rc;
     rc = form == MLO_FMT_XGBOOST ? mlo_xgboost_read(bytes, n, opts, &b, err)
-                                 : mlo_lightgbm_read(bytes, n, &b, err);
+                                 : mlo_lightgbm_read(bytes, n, opts, &b, err);
     if (rc == 0)
         rc = mlo_booster_model(b, &m, err);
+    if (rc == MLO_EUSAGE)
+        return mlo_wrap(err, "'%s'", path);
     if (rc != 0)
         return mlo_wrap(err, "'%s' is not a model that can be read", path);
     m->file_bytes = n;

@@ -21,6 +21,26 @@ test_expect 'predict takes columns by the names in the model' '
 test_expect 'predict: LightGBM in doubles' '
     mlopsctl predict "$cases/lgb-regression.txt" rows.csv >out 2>err && [ "$(wc -l <out)" = 3 ] && grep -q "in their order" err
 '
+# margins NAME ROUNDS: the trainer's own, from the rows of a case (features first, then margins).
+rounds_agree()
+{
+    { echo a,b,c,d,e,f; tail -n +2 "$cases/$2.rows" | cut -d" " -f1-6 | python3 -c "import sys
+for line in sys.stdin: print(*[repr(float.fromhex(v)) for v in line.split()], sep=\",\")"; } >in.csv &&
+        tail -n +2 "$cases/$2.rows" | python3 -c "import sys
+for line in sys.stdin: print(repr(float.fromhex(line.split()[-1])))" >expected &&
+        mlopsctl predict -q "$cases/$1" in.csv --rounds "$3" --output-format jsonl | jq ".prediction" >got &&
+        paste got expected | awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d < 1e-6)) { print; bad = 1 } } END { exit bad || NR == 0 }'
+}
+test_expect "--rounds: the trainers' own answers" '
+    rounds_agree xgb-early.json xgb-early.1-4 1:4 && rounds_agree xgb-early.json xgb-early.0-4 all && rounds_agree xgb-early.json xgb-early.0-4 4 &&
+    rounds_agree lgb-rf.txt lgb-rf.1-3 1:3 && rounds_agree xgb-early.json xgb-early 0:1
+'
+test_expect '--rounds that are not there: exit 2; a model without rounds says so' '
+    expect_code 2 mlopsctl predict "$cases/xgb-early.json" rows.csv --rounds 31 2>err && grep -q "rounds" err && grep -q "^hint: " err &&
+    for bad in "" x 1: 3:3 -1 0 1:2:3; do expect_code 2 mlopsctl predict "$cases/lgb-linear.txt" rows.csv --rounds "$bad" 2>/dev/null || [ "$bad" = 1: ] || { echo "$bad"; exit 1; }; done &&
+    expect_code 2 mlopsctl predict "$G/onnx/pipelines/mlp/model.onnx" rows.csv --rounds 1 2>err && grep -q "has no rounds" err &&
+    expect_code 2 mlopsctl predict "$cases/xgb-linear.json" rows.csv --rounds 1 2>err && grep -q "linear" err
+'
 test_expect 'scan knows the forms' '
     mlopsctl scan "$cases/xgb-ubj.ubj" "$cases/xgb-cats.json" "$cases/lgb-cats.txt" >out &&
     [ "$(grep -c xgboost out)" = 2 ] && grep -q lightgbm out

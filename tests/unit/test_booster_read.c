@@ -47,7 +47,7 @@ static struct text changed(const char *name, const char *from, const char *to)
 
 static int read_any(const char *name, struct text t, struct mlo_booster **ret, struct mlo_err *err)
 {
-    return strncmp(name, "lgb", 3) == 0 ? mlo_lightgbm_read(t.ptr, t.n, ret, err)
+    return strncmp(name, "lgb", 3) == 0 ? mlo_lightgbm_read(t.ptr, t.n, NULL, ret, err)
                                         : mlo_xgboost_read(t.ptr, t.n, NULL, ret, err);
 }
 
@@ -155,7 +155,7 @@ static void an_objective_of_ones_own(void)
     struct text t = changed("lgb-regression.txt", "objective=regression", "nothing=");
     struct mlo_booster *b = NULL;
     struct mlo_err err = MLO_ERR_INIT;
-    if (check_ok(mlo_lightgbm_read(t.ptr, t.n, &b, &err), &err))
+    if (check_ok(mlo_lightgbm_read(t.ptr, t.n, NULL, &b, &err), &err))
         check(b->link == MLO_LINK_NONE && !b->classes);
     mlo_booster_free(b);
     free(t.ptr);
@@ -210,7 +210,7 @@ static void rounds_behind_the_best_are_left_out(void)
     struct text t = case_file("xgb-early.json");
     struct mlo_booster *best = NULL, *all = NULL;
     struct mlo_err err = MLO_ERR_INIT;
-    struct mlo_booster_opts o = {.all_rounds = true};
+    struct mlo_booster_opts o = {.ranged = true, .end = MLO_BOOSTER_ROUNDS_ALL};
     if (check_ok(mlo_xgboost_read(t.ptr, t.n, NULL, &best, &err), &err) &&
         check_ok(mlo_xgboost_read(t.ptr, t.n, &o, &all, &err), &err)) {
         check(best->rounds < best->file_rounds && best->n_trees == best->rounds);
@@ -219,6 +219,29 @@ static void rounds_behind_the_best_are_left_out(void)
     mlo_booster_free(best);
     mlo_booster_free(all);
     free(t.ptr);
+}
+
+static void rounds_that_are_not_there(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t first, end;
+        const char *what;
+    } cases[] = {{"xgb-early.json", 0, 31, "rounds"},
+                 {"xgb-early.json", 3, 3, "3 to 3"},
+                 {"lgb-multiclass.txt", 4, 9, "has 4 rounds"},
+                 {"lgb-multiclass.txt", 4, MLO_BOOSTER_ROUNDS_ALL, "4 to 4"},
+                 {"xgb-linear.json", 0, 1, "linear"}};
+    for (size_t i = 0; i < MLO_COUNT(cases); i++) {
+        struct mlo_booster_opts o = {.ranged = true, .first = cases[i].first, .end = cases[i].end};
+        struct text t = case_file(cases[i].name);
+        struct mlo_booster *b = NULL;
+        struct mlo_err err = MLO_ERR_INIT;
+        int rc = cases[i].name[0] == 'l' ? mlo_lightgbm_read(t.ptr, t.n, &o, &b, &err)
+                                         : mlo_xgboost_read(t.ptr, t.n, &o, &b, &err);
+        check_err(rc, MLO_EUSAGE, &err, cases[i].what);
+        free(t.ptr);
+    }
 }
 
 /* ---- memory ---- */
@@ -263,6 +286,7 @@ int main(void)
     run(counts_of_ubj_are_checked_before_memory_is_taken);
     run(nesting_is_bounded);
     run(rounds_behind_the_best_are_left_out);
+    run(rounds_that_are_not_there);
     run(memory_that_runs_out);
     return done_testing();
 }

@@ -4,13 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <mlopsctl/infer.h>
 
 #include "tap.h"
 
-#define CASES     "tests/golden/boosters/cases"
-#define CASES_MIN 60
+#define CASES      "tests/golden/boosters/cases"
+#define CASES_MIN  60
+#define ROUNDS_MIN 14
 
 /* ---- the rows of a case ---- */
 
@@ -111,14 +113,15 @@ static void compare(const char *name, const struct rows *r, const struct mlo_val
     check(results == 0, "%s: %zu predictions of %zu rows are others", name, results, r->n);
 }
 
-static void run_case(const char *name, const char *model, const struct rows *r)
+static void run_case(const char *name, const char *model, const struct mlo_plan_opts *opts,
+                     const struct rows *r)
 {
     struct mlo_plan *p = NULL;
     struct mlo_session *s = NULL;
     const struct mlo_value *out;
     struct mlo_err err = MLO_ERR_INIT;
     size_t n_in, n_out;
-    if (!check_ok(mlo_plan_open(model, NULL, &p, &err), &err))
+    if (!check_ok(mlo_plan_open(model, opts, &p, &err), &err))
         return;
     const struct mlo_port_type *port = mlo_plan_inputs(p, &n_in);
     mlo_plan_outputs(p, &n_out);
@@ -150,7 +153,7 @@ static void every_case_gives_what_the_trainer_gives(void)
         snprintf(model, sizeof model, "%s/%s", folder, e->d_name);
         snprintf(rows, sizeof rows, "%s/%.*s.rows", folder, (int)(dot - e->d_name), e->d_name);
         if (check(read_rows(rows, &r), "%s", rows))
-            run_case(e->d_name, model, &r);
+            run_case(e->d_name, model, NULL, &r);
         free(r.numbers);
         n++;
     }
@@ -159,8 +162,47 @@ static void every_case_gives_what_the_trainer_gives(void)
     check(n >= CASES_MIN, "%d cases", n);
 }
 
+/* NAME.FIRST-END.rows, whatever form the model NAME has. */
+static bool find_rounds(const char *rows, char model[4096], struct mlo_booster_opts *ret)
+{
+    static const char *const forms[] = {"json", "ubj", "txt"};
+    const char *dot = strchr(rows, '.');
+    unsigned long long first, end;
+    if (!dot || sscanf(dot, ".%llu-%llu.rows", &first, &end) != 2)
+        return false;
+    *ret = (struct mlo_booster_opts){.ranged = true, .first = first, .end = end};
+    for (size_t i = 0; i < MLO_COUNT(forms); i++) {
+        snprintf(model, 4096, CASES "/%.*s.%s", (int)(dot - rows), rows, forms[i]);
+        if (access(model, R_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void some_rounds_give_what_the_trainer_gives(void)
+{
+    DIR *d = opendir(CASES);
+    int n = 0;
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        char model[4096], rows[4096];
+        struct mlo_plan_opts o = {0};
+        struct rows r;
+        if (!find_rounds(e->d_name, model, &o.booster))
+            continue;
+        snprintf(rows, sizeof rows, CASES "/%s", e->d_name);
+        if (check(read_rows(rows, &r), "%s", rows))
+            run_case(e->d_name, model, &o, &r);
+        free(r.numbers);
+        n++;
+    }
+    if (d)
+        closedir(d);
+    check(n >= ROUNDS_MIN, "%d cases", n);
+}
+
 int main(void)
 {
+    run(some_rounds_give_what_the_trainer_gives);
     run(every_case_gives_what_the_trainer_gives);
     return done_testing();
 }

@@ -3,9 +3,10 @@
 
     make-cases.py FOLDER          the committed cases (XGBoost 3.2, LightGBM 4.7)
     make-cases.py --old FOLDER    some of them by older trainers (XGBoost 1.7, LightGBM 3.3), named "old-..."
+    make-cases.py --rounds FOLDER what some of the models that are there answer with other rounds
     make-cases.py --large FOLDER  larger models and more rows, to be compared once
 
-A case is NAME.json, NAME.ubj or NAME.txt and NAME.rows: a line "features outputs results", then a line a row:
+NAME.FIRST-END.rows is what NAME answers with its rounds from FIRST on below END. A case is NAME.json, NAME.ubj or NAME.txt and NAME.rows: a line "features outputs results", then a line a row:
 its features, the scores before the link, the predictions; numbers in C's hexadecimal form. Rows hold missing values, and numbers
 at limits of the model and beside them.
 """
@@ -263,8 +264,35 @@ def old_cases():
     lgb_case("old-lgb-linear", {"objective": "regression", "linear_tree": True})
 
 
+def rounds_cases():
+    """iteration_range of XGBoost, start_iteration and num_iteration of LightGBM."""
+    for name, form, ranges in [("xgb-early", "json", [(0, 30), (1, 4)]), ("xgb-multi-softprob", "json", [(0, 2), (3, 4)]),
+                               ("xgb-forest", "json", [(1, 2)]), ("xgb-dart", "json", [(2, 7)]), ("xgb-ubj", "ubj", [(1, 3)]),
+                               ("xgb-vector-leaves", "json", [(1, 3)]), ("xgb-old", "json", [(0, 3)])]:
+        b = xgb.Booster(model_file=f"{FOLDER}/{name}.{form}")
+        x = rows_of(name).astype(np.float32)
+        for first, end in ranges:
+            end = min(end, b.num_boosted_rounds())
+            d = xgb.DMatrix(x, feature_names=b.feature_names)
+            write(f"{name}.{first}-{end}", x, *[b.predict(d, output_margin=m, iteration_range=(first, end)) for m in (True, False)])
+    for name, ranges in [("lgb-multiclass", [(0, 2), (1, 3)]), ("lgb-rf", [(1, 3)]), ("lgb-binary", [(2, 4)]), ("lgb-linear", [(1, 2)])]:
+        b = lgb.Booster(model_file=f"{FOLDER}/{name}.txt")
+        x = rows_of(name)
+        for first, end in ranges:
+            write(f"{name}.{first}-{end}", x, *[b.predict(x, raw_score=m, start_iteration=first, num_iteration=end - first)
+                                               for m in (True, False)])
+
+
+def rows_of(name):
+    lines = open(f"{FOLDER}/{name}.rows").read().splitlines()
+    n = int(lines[0].split()[0])
+    return np.array([[float.fromhex(v) for v in line.split()[:n]] for line in lines[1:]])
+
+
 if OLD:
     old_cases()
+elif "--rounds" in sys.argv:
+    rounds_cases()
 else:
     xgboost_cases()
     lightgbm_cases()
