@@ -97,6 +97,8 @@ int mlo_run_metric(struct mlo_run *r, const char *key, double value, struct mlo_
 int mlo_run_artifact(struct mlo_run *r, const char *kind, const struct mlo_digest *d, uint64_t size,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Done, but the command ends by another status than 0 or 1, which is recorded: a bench without a verdict. */
+void mlo_run_exit(struct mlo_run *r, int exit_code);
 /*
  * Ends the run: names moved, row hashed into the chain, folder removed. exit_code 0 or 1 keeps the name
  * moves, others drop them (status failed). r is freed whatever happens.

@@ -167,6 +167,7 @@ static const struct mlo_opt opts_table[] = {
 
 static void note_gate(struct mlo_bench *b, const struct mlo_compared *c)
 {
+    b->compared = true;
     if (c->gate == MLO_GATE_FAIL || (c->gate == MLO_GATE_INCONCLUSIVE && b->gate == MLO_GATE_PASS))
         b->gate = c->gate;
     if (c->noisy)
@@ -413,6 +414,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         mlo_report_text(b->ctx->report, "backend", "backend", mlo_backend_name(&b->backend, m.plan));
     if (rc == 0)
         rc = describe(b, &m, err);
+    if (rc == 0)
+        rc = mlo_bench_check_file(b, err);
     if (rc == 0 && b->args->explain)
         rc = mlo_bench_limits(b, err);
     if (rc == 0 && b->args->wrap)
@@ -422,14 +425,25 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = mlo_bench_gpu_open(b, err);
     if (rc == 0)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
-    if (rc == 0 && !b->args->history)
-        rc = mlo_bench_save_file(b, err);
     if (rc == 0 && b->args->cost && !b->stopped)
         rc = mlo_bench_cost(b, err);
     if (rc == 0)
         mlo_backend_tell(&b->backend, m.plan);
     mlo_model_release(&m);
     return rc;
+}
+
+/* What the command will end with, when it is done. */
+static int exit_of(const struct mlo_bench *b)
+{
+    int verdict = mlo_bench_verdict(b);
+    return verdict != 0 ? verdict : -b->cost;
+}
+
+static int bench_unrecorded(struct mlo_bench *b, struct mlo_err *err)
+{
+    int rc = bench(b, err);
+    return rc == 0 && !b->args->history ? mlo_bench_save_file(b, NULL, err) : rc;
 }
 
 static int bench_recorded(struct mlo_bench *b, struct mlo_err *err)
@@ -440,8 +454,12 @@ static int bench_recorded(struct mlo_bench *b, struct mlo_err *err)
         return rc;
     rc = bench(b, err);
     if (rc == 0)
+        rc = mlo_bench_save_file(b, &ws, err);
+    if (rc == 0)
         rc = mlo_bench_record(b, &ws, err);
-    rc = mlo_workspace_end(&ws, rc == 0 && b->gate == MLO_GATE_FAIL ? MLO_NO : rc, err);
+    if (rc == 0)
+        mlo_run_exit(ws.run, exit_of(b));
+    rc = mlo_workspace_end(&ws, rc, err);
     mlo_workspace_close(&ws);
     return rc;
 }
@@ -454,7 +472,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     int rc = mlo_bench_options(&b, err);
     mlo_interrupt_arm();
     if (rc == 0)
-        rc = b.args->no_record || b.args->history ? bench(&b, err) : bench_recorded(&b, err);
+        rc = b.args->no_record || b.args->history ? bench_unrecorded(&b, err) : bench_recorded(&b, err);
     if (rc == 0)
         rc = verdict(&b, err);
     if (rc == 0 && b.cost != 0) {

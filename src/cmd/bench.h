@@ -29,7 +29,7 @@ struct mlo_bench {
     size_t batches[MLO_BENCH_BATCHES], n_batches;
     struct mlo_bench_result result, kept; /* what is measured; what it is held against, when that is kept */
     struct mlo_bench_result other;        /* the other side, when it was measured, too */
-    bool has_kept, stopped;
+    bool has_kept, stopped, compared;
     enum mlo_gate gate;                                /* the worst so far */
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
@@ -115,8 +115,16 @@ int mlo_bench_find_kept(struct mlo_bench *b, bool *ret_found, struct mlo_err *er
 int mlo_bench_read_run(struct mlo_workspace *ws, int64_t run, const char *kind, struct mlo_bench_result *ret,
                        bool *ret_found, struct mlo_err *err) MLO_MUST_CHECK;
 bool mlo_bench_same_model(const char *a, const char *b); /* of whatever version */
-/* Where --save-baseline names a file: the result there. */
-int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+/* --save-baseline FILE.json does not replace what is no result of a benchmark. */
+int mlo_bench_check_file(const struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+/* Where --save-baseline names a file: the result there; with a workspace as an effect of its run. */
+int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_workspace *ws,
+                        struct mlo_err *err) MLO_MUST_CHECK;
+/* The exit status of a bench that was held against something or was interrupted: the run's metric of this
+ * name. */
+#define MLO_BENCH_VERDICT     "verdict"
+#define MLO_BENCH_INTERRUPTED 130 /* as a shell tells it of a process that SIGINT ended */
+int mlo_bench_verdict(const struct mlo_bench *b);
 /* The result as an artifact of the run, and as the baseline when asked for. */
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err) MLO_MUST_CHECK;
 

@@ -10,6 +10,7 @@
 #include <mlopsctl/base/text.h>
 
 #include "bench.h"
+#include "undo.h"
 
 #define RESULT_MAX ((size_t)64 << 20)
 
@@ -190,7 +191,28 @@ static int put_metrics(struct mlo_bench *b, struct mlo_run *run, struct mlo_err 
     return rc;
 }
 
-int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err)
+int mlo_bench_check_file(const struct mlo_bench *b, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    const char *path = b->args->save_baseline;
+    struct mlo_bench_result r = {0};
+    struct mlo_err why = MLO_ERR_INIT;
+    size_t n;
+    if (!path || !mlo_bench_is_file(path) || b->args->force)
+        return 0;
+    int rc = mlo_slurp_at(AT_FDCWD, path, RESULT_MAX, &text, &n, &why);
+    if (rc == MLO_ENOTFOUND)
+        return 0;
+    if (rc == 0)
+        rc = mlo_bench_result_read(text, n, &r, &why);
+    mlo_bench_result_release(&r);
+    if (rc == 0)
+        return 0;
+    mlo_fail(err, MLO_ECONFLICT, "'%s' is there and not a baseline: %s", path, why.msg);
+    return mlo_hint(err, "another name, or --force to replace it");
+}
+
+int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str text;
     const char *path = b->args->save_baseline;
@@ -198,7 +220,10 @@ int mlo_bench_save_file(const struct mlo_bench *b, struct mlo_err *err)
     if (b->stopped || !path || !mlo_bench_is_file(path))
         return 0;
     int rc = mlo_bench_result_write(&b->result, &text, err);
-    return rc == 0 ? mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0644, err) : rc;
+    if (rc != 0)
+        return rc;
+    return ws ? mlo_file_replace(ws, path, text.ptr, text.len, err)
+              : mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0644, err);
 }
 
 static int put_result(const struct mlo_bench_result *r, const char *kind, struct mlo_workspace *ws,
@@ -230,6 +255,13 @@ static int put_other(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_e
     return r->load ? put_result(r, MLO_BENCH_AGAINST, ws, &d, err) : err->code;
 }
 
+int mlo_bench_verdict(const struct mlo_bench *b)
+{
+    if (b->stopped)
+        return MLO_BENCH_INTERRUPTED;
+    return b->gate == MLO_GATE_PASS ? 0 : b->gate == MLO_GATE_FAIL ? -MLO_NO : -MLO_EUNAVAIL;
+}
+
 int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_err *err)
 {
     char name[MLO_SHOWN * 2];
@@ -241,6 +273,8 @@ int mlo_bench_record(struct mlo_bench *b, struct mlo_workspace *ws, struct mlo_e
         rc = put_metrics(b, ws->run, err);
     if (rc == 0 && b->stopped)
         rc = mlo_run_metric(ws->run, "interrupted", 1, err);
+    if (rc == 0 && (b->stopped || b->compared))
+        rc = mlo_run_metric(ws->run, MLO_BENCH_VERDICT, mlo_bench_verdict(b), err);
     if (rc == 0 && *b->forced)
         rc = mlo_run_metric(ws->run, "forced", 1, err);
     if (rc != 0 || b->stopped || !b->args->save_baseline || mlo_bench_is_file(b->args->save_baseline))

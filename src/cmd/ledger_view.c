@@ -1,6 +1,8 @@
 /* How runs and effects are shown. */
 #include "ledger_view.h"
 
+#include "bench.h"
+
 #include <string.h>
 
 #include <mlopsctl/base/text.h>
@@ -80,6 +82,31 @@ const char *mlo_view_state(enum mlo_effect_state state)
         return "irreversible";
     }
     return "?";
+}
+
+static int take_verdict(void *ctx, const char *key, double value, struct mlo_err *err)
+{
+    int *verdict = ctx;
+    (void)err;
+    if (strcmp(key, MLO_BENCH_VERDICT) == 0)
+        *verdict = (int)value;
+    return 0;
+}
+
+int mlo_view_outcome(struct mlo_ledger *l, const struct mlo_run_row *row, const char **ret,
+                     struct mlo_err *err)
+{
+    int verdict = -1;
+    *ret = NULL;
+    if (strcmp(row->command, "bench") != 0)
+        return 0;
+    int rc = mlo_metric_each(l, row->id, take_verdict, &verdict, err);
+    if (rc == 0 && verdict >= 0)
+        *ret = verdict == 0                       ? "pass"
+               : verdict == 1                     ? "fail"
+               : verdict == MLO_BENCH_INTERRUPTED ? "interrupted"
+                                                  : "inconclusive";
+    return rc;
 }
 
 struct changes {

@@ -13,6 +13,9 @@ const char *mlo_view_state(enum mlo_effect_state state);
 int mlo_view_run_id(const char *text, int64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* "2026-11-21T09:00:00Z", "2026-11-21", or a duration before now ("2h", "7d"). `what` names the option. */
 int mlo_view_time(const char *text, const char *what, int64_t *ret_ns, struct mlo_err *err) MLO_MUST_CHECK;
+/* How a bench ended that is done: "pass", "fail", "inconclusive", "interrupted"; NULL: nothing was asked. */
+int mlo_view_outcome(struct mlo_ledger *l, const struct mlo_run_row *row, const char **ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 /* What a run changed, in one line: "credit:1.4.0, -old:1, remote-ref ... +3". */
 int mlo_view_changes(struct mlo_ledger *l, int64_t run, struct mlo_str *out,
                      struct mlo_err *err) MLO_MUST_CHECK;

@@ -1,5 +1,6 @@
 /* mlopsctl log: the runs, newest first. */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ledger_view.h"
@@ -71,6 +72,7 @@ static const struct mlo_column columns[] = {
     {"undone_by", "UNDONE BY", MLO_CELL_I64},
     {"changes", "CHANGES", MLO_CELL_TEXT},
     {"note", "NOTE", MLO_CELL_TEXT},
+    {"outcome", "", MLO_CELL_TEXT}, /* in the text it stands behind the status */
 };
 
 struct listing {
@@ -88,6 +90,14 @@ static void cell_id(struct mlo_report *r, int64_t id)
         mlo_cell_none(r);
 }
 
+/* "done: fail" */
+static void cell_status(const struct mlo_ctx *ctx, const char *status, const char *outcome)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s: %s", status, outcome ? outcome : "");
+    mlo_cell_text(ctx->report, outcome && !ctx->json ? text : status);
+}
+
 static int show_row(void *data, const struct mlo_run_row *row, struct mlo_err *err)
 {
     struct listing *list = data;
@@ -95,21 +105,26 @@ static int show_row(void *data, const struct mlo_run_row *row, struct mlo_err *e
     MLO_AUTOSTR struct mlo_str graph, changes;
     mlo_str_init(&graph, MLO_STR_MAX);
     mlo_str_init(&changes, MLO_STR_MAX);
+    const char *outcome = NULL;
     int rc = list->draw ? mlo_graph_line(&list->graph, list->ledger, row, &graph, err) : 0;
     if (!rc)
         rc = mlo_view_changes(list->ledger, row->id, &changes, err);
+    if (!rc)
+        rc = mlo_view_outcome(list->ledger, row, &outcome, err);
     if (rc)
         return rc;
     if (list->draw)
         mlo_cell_text(r, graph.ptr);
     mlo_cell_i64(r, row->id);
     mlo_cell_i64(r, row->started_ns);
-    mlo_cell_text(r, row->status);
+    cell_status(list->ctx, row->status, outcome);
     mlo_cell_text(r, row->command);
     cell_id(r, row->undo_of);
     cell_id(r, row->undone_by);
     mlo_cell_text(r, changes.ptr);
     mlo_cell_text(r, row->note ? row->note : "");
+    if (list->ctx->json)
+        mlo_cell_text(r, outcome);
     return 0;
 }
 
@@ -135,10 +150,10 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     if (rc)
         return rc;
     struct listing list = {.ctx = ctx, .ledger = ws.ledger, .draw = opts->graph && !ctx->json};
-    size_t first = list.draw ? 0 : 1;
+    size_t first = list.draw ? 0 : 1, n = MLO_COUNT(columns) - first - !ctx->json;
     if (opts->number == 0 || opts->number > STREAM_FROM)
         mlo_report_stream(ctx->report, stdout);
-    mlo_report_table(ctx->report, "runs", NULL, columns + first, MLO_COUNT(columns) - first, "no runs");
+    mlo_report_table(ctx->report, "runs", NULL, columns + first, n, "no runs");
     if (ws.ledger)
         rc = mlo_run_each(ws.ledger, &filter, show_row, &list, err);
     mlo_graph_release(&list.graph);

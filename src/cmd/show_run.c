@@ -21,6 +21,7 @@ static const struct mlo_column artifact_columns[] = {
 
 struct shown {
     struct mlo_ctx *ctx;
+    struct mlo_ledger *ledger;
     bool found;
 };
 
@@ -48,8 +49,11 @@ static int show_facts(void *data, const struct mlo_run_row *row, struct mlo_err 
 {
     struct shown *shown = data;
     struct mlo_report *r = shown->ctx->report;
-    (void)err;
+    const char *outcome = NULL;
     shown->found = true;
+    int rc = mlo_view_outcome(shown->ledger, row, &outcome, err);
+    if (rc)
+        return rc;
     mlo_report_u64(r, "run", "run", (uint64_t)row->id);
     mlo_report_text(r, "command", "command", row->command);
     if (shown->ctx->json)
@@ -57,6 +61,7 @@ static int show_facts(void *data, const struct mlo_run_row *row, struct mlo_err 
     else
         mlo_report_text(r, "argv", "command line", row->argv_json);
     mlo_report_text(r, "status", "status", row->status);
+    mlo_report_text(r, "outcome", "outcome", outcome);
     if (row->undo_of)
         mlo_report_u64(r, "undo_of", "undoes run", (uint64_t)row->undo_of);
     if (row->undone_by)
@@ -110,6 +115,7 @@ static int show(struct shown *shown, struct mlo_ledger *l, int64_t id, struct ml
 {
     struct mlo_report *r = shown->ctx->report;
     struct mlo_run_filter filter = {.id = id};
+    shown->ledger = l;
     int rc = l ? mlo_run_each(l, &filter, show_facts, shown, err) : 0;
     if (!rc && !shown->found) {
         (void)mlo_fail(err, MLO_ENOTFOUND, "run %lld: no such run", (long long)id);

@@ -8,9 +8,13 @@
 
 struct mlo_workspace;
 
-/* Kind "file": a file written for the user (export -o). target: absolute path; after: "sha256:..." of its
- * content. */
-#define MLO_EFFECT_FILE "file"
+/* Kind "file": a file written for the user (export -o). target: absolute path; before (NULL: there was none)
+ * and after: "sha256:..." of its content. Before is undone only while the store has it. */
+#define MLO_EFFECT_FILE     "file"
+#define MLO_EFFECT_FILE_MAX ((size_t)64 << 20)
+/* Writes such a file as an effect of the run; what it held goes to the store first. */
+int mlo_file_replace(struct mlo_workspace *ws, const char *path, const char *text, size_t n,
+                     struct mlo_err *err) MLO_MUST_CHECK;
 struct mlo_undo_handler mlo_undo_file_handler(struct mlo_workspace *ws);
 /* Kind "folder": an unpacked bundle. target: absolute path; after: the manifest's "sha256:...". */
 #define MLO_EFFECT_FOLDER "folder"

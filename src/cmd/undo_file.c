@@ -1,7 +1,7 @@
 /*
- * Undo of what was written for the user: an exported file, an unpacked folder. Both are removed only while
+ * Undo of what was written for the user: a file, an unpacked folder. Both are removed or replaced only while
  * they are still exactly what the run left; anything the user changed since is refused, so an undo never
- * loses work.
+ * loses work. What a file held before is kept in the store and comes back from there.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -12,8 +12,16 @@
 
 #include <mlopsctl/base/io.h>
 
+#include "paths.h"
 #include "undo.h"
 #include "workspace.h"
+
+/* Of a file that is replaced: as it was. */
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_mode & 0777 : 0644;
+}
 
 static int open_regular(int dirfd, const char *path, int *ret_fd, struct mlo_err *err)
 {
@@ -37,20 +45,57 @@ static int file_holds(int dirfd, const char *path, const struct mlo_digest *want
     return mlo_digest_eq(&got, want) ? 0 : mlo_fail(err, MLO_ECONFLICT, "'%s' was changed since", path);
 }
 
+/* 0 when nothing has that name. */
+static int is_absent(const char *path, struct mlo_err *err)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0)
+        return mlo_fail(err, MLO_ECONFLICT, "'%s' is there again", path);
+    return errno == ENOENT ? 0 : mlo_fail_errno(err, "'%s'", path);
+}
+
 /* ---- kind "file" ---- */
+
+static int file_is(const char *path, const char *digest, struct mlo_err *err)
+{
+    struct mlo_digest want;
+    if (!digest)
+        return is_absent(path, err);
+    return mlo_digest_parse(digest, &want, err) ? err->code : file_holds(AT_FDCWD, path, &want, err);
+}
 
 static int file_check(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
-    struct mlo_digest want;
-    (void)ctx;
-    if (mlo_digest_parse(e->after, &want, err))
-        return err->code;
-    return file_holds(AT_FDCWD, e->target, &want, err);
+    const struct mlo_workspace *ws = ctx;
+    struct mlo_digest before;
+    int rc = file_is(e->target, e->after, err);
+    if (rc != 0 || !e->before)
+        return rc;
+    rc = mlo_digest_parse(e->before, &before, err);
+    if (rc != 0 || (ws->store && mlo_store_has(ws->store, &before, NULL)))
+        return rc;
+    return mlo_fail(err, MLO_ENOTFOUND, "what '%s' held before is not in the store", e->target);
 }
 
+static int put_back(struct mlo_workspace *ws, const struct mlo_effect *e, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    struct mlo_digest before;
+    size_t n = 0;
+    int rc = mlo_digest_parse(e->before, &before, err);
+    if (rc == 0)
+        rc = mlo_store_read(ws->store, &before, MLO_EFFECT_FILE_MAX, &text, &n, err);
+    return rc == 0 ? mlo_write_file_at(AT_FDCWD, e->target, text, n, mode_of(e->target), err) : rc;
+}
+
+/* A file gets its bytes in one rename: what did not come to pass has left nothing, and what stands there is
+ * somebody else's. */
 static int file_undo(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 {
-    (void)ctx;
+    if (e->state == MLO_EFFECT_INTENDED)
+        return 0;
+    if (e->before)
+        return put_back(ctx, e, err);
     if (unlink(e->target) && errno != ENOENT)
         return mlo_fail_errno(err, "cannot remove '%s'", e->target);
     return mlo_fsync_dir_of(AT_FDCWD, e->target, err);
@@ -59,9 +104,49 @@ static int file_undo(void *ctx, const struct mlo_effect *e, struct mlo_err *err)
 static int file_happened(void *ctx, const struct mlo_effect *e, bool *ret_done, struct mlo_err *err)
 {
     struct mlo_err ignored = MLO_ERR_INIT;
-    (void)err;
-    *ret_done = file_check(ctx, e, &ignored) == 0;
+    (void)ctx, (void)err;
+    *ret_done = file_is(e->target, e->after, &ignored) == 0;
     return 0;
+}
+
+/* What the file holds now, kept in the store; ret "" when there is none. */
+static int keep_before(struct mlo_workspace *ws, const char *path, char ret[MLO_DIGEST_TEXT],
+                       struct mlo_err *err)
+{
+    MLO_AUTOFREE char *text = NULL;
+    struct mlo_digest d;
+    size_t n = 0;
+    ret[0] = '\0';
+    int rc = mlo_slurp_at(AT_FDCWD, path, MLO_EFFECT_FILE_MAX, &text, &n, err);
+    if (rc == MLO_ENOTFOUND) {
+        *err = MLO_ERR_INIT;
+        return 0;
+    }
+    if (rc == 0)
+        rc = mlo_store_put(ws->store, text, n, &d, err);
+    if (rc == 0)
+        mlo_digest_text(&d, ret);
+    return rc;
+}
+
+int mlo_file_replace(struct mlo_workspace *ws, const char *path, const char *text, size_t n,
+                     struct mlo_err *err)
+{
+    MLO_AUTOFREE char *absolute = NULL;
+    char before[MLO_DIGEST_TEXT], after[MLO_DIGEST_TEXT];
+    struct mlo_digest d;
+    int ordinal = -1;
+    int rc = mlo_path_absolute(path, &absolute, err);
+    if (rc == 0)
+        rc = keep_before(ws, absolute, before, err);
+    if (rc == 0)
+        rc = mlo_sha256(text, n, &d, err);
+    if (rc == 0)
+        rc = mlo_run_intend(ws->run, MLO_EFFECT_FILE, absolute, *before ? before : NULL,
+                            mlo_digest_text(&d, after), &ordinal, err);
+    if (rc == 0)
+        rc = mlo_write_file_at(AT_FDCWD, absolute, text, n, mode_of(absolute), err);
+    return rc == 0 ? mlo_run_done(ws->run, ordinal, err) : rc;
 }
 
 struct mlo_undo_handler mlo_undo_file_handler(struct mlo_workspace *ws)
@@ -123,6 +208,10 @@ static int folder_check(void *ctx, const struct mlo_effect *e, struct mlo_err *e
     struct mlo_digest manifest;
     struct mlo_bundle bundle = {0};
     MLO_AUTOCLOSE int fd = open(e->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!e->after) {
+        mlo_fail(err, MLO_ENOTFOUND, "'%s' was removed", e->target);
+        return mlo_hint(err, "unpack the bundle again");
+    }
     if (fd < 0)
         return mlo_fail_errno(err, "'%s'", e->target);
     if (mlo_digest_parse(e->after, &manifest, err) || mlo_bundle_load(ws->store, &manifest, &bundle, err))
@@ -145,7 +234,7 @@ static int folder_happened(void *ctx, const struct mlo_effect *e, bool *ret_done
 {
     struct stat st;
     (void)ctx, (void)err;
-    *ret_done = stat(e->target, &st) == 0;
+    *ret_done = (stat(e->target, &st) == 0) == (e->after != NULL);
     return 0;
 }
 

@@ -46,6 +46,7 @@ struct mlo_run {
     size_t n_metrics, cap_metrics;
     struct artifact *artifacts;
     size_t n_artifacts, cap_artifacts;
+    int exit_code; /* of a run that is done; 0: what mlo_run_finish is told */
 };
 
 int64_t mlo_run_id(const struct mlo_run *r)
@@ -512,6 +513,8 @@ static int finish(struct mlo_run *r, int exit_code, struct mlo_err *err)
     }
     if (!rc)
         rc = write_facts(r, err);
+    if (keep && r->exit_code)
+        exit_code = r->exit_code;
     if (!rc)
         rc = mlo_run_seal(r->l, r->id, keep ? "done" : "failed", exit_code, mlo_time_now(), err);
     if (!rc)
@@ -519,6 +522,11 @@ static int finish(struct mlo_run *r, int exit_code, struct mlo_err *err)
     if (!rc && conflict.code)
         *err = conflict;
     return rc ? rc : conflict.code;
+}
+
+void mlo_run_exit(struct mlo_run *r, int exit_code)
+{
+    r->exit_code = exit_code;
 }
 
 int mlo_run_finish(struct mlo_run *r, int exit_code, struct mlo_err *err)
