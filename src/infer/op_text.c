@@ -1,9 +1,10 @@
-/* Arrays of texts: StringConcat, StringSplit, StringNormalizer. */
+/* Arrays of texts: StringConcat, StringSplit, StringNormalizer, RegexFullMatch. */
 #include <locale.h>
 #include <string.h>
 #include <wctype.h>
 
 #include <mlopsctl/base/text.h>
+#include <mlopsctl/pattern.h>
 
 #include "op.h"
 
@@ -302,6 +303,49 @@ static int run_normalizer(struct mlo_op_call *c, struct mlo_err *err)
     return rc;
 }
 
+/* ---- RegexFullMatch ---- */
+
+static void free_regex(void *state)
+{
+    mlo_pattern_free(state);
+}
+
+static int prepare_regex(const struct mlo_op_prepare *p, void **ret_state, struct mlo_err *err)
+{
+    const struct mlo_attr *a = mlo_node_attr(p->node, "pattern");
+    struct mlo_pattern *pattern = NULL;
+    if (!a || a->kind != MLO_ATTR_STRING)
+        return mlo_fail(err, MLO_EINVALID, "no pattern");
+    int rc = mlo_pattern_re2(a->s, &pattern, err);
+    if (rc == 0)
+        *ret_state = pattern;
+    return rc;
+}
+
+static int match_all(struct mlo_op_call *c, const struct mlo_array *a, uint8_t *to, struct mlo_err *err)
+{
+    struct mlo_matcher m = {0};
+    int rc = mlo_matcher_init(&m, err);
+    for (size_t i = 0; rc == 0 && i < a->n; i++) {
+        enum mlo_matched got = mlo_pattern_match(c->state, &m, ((const struct mlo_slice *)a->data)[i]);
+        if (got == MLO_MATCHED_TOO_LONG)
+            rc = mlo_fail(err, MLO_EUNAVAIL, "text %zu takes the pattern more work than is allowed", i);
+        to[i] = got == MLO_MATCHED_YES;
+    }
+    mlo_matcher_release(&m);
+    return rc;
+}
+
+static int run_regex(struct mlo_op_call *c, struct mlo_err *err)
+{
+    const struct mlo_array *a;
+    struct mlo_array *out;
+    int rc = mlo_in_typed(c, 0, MLO_DT_STRING, &a, err);
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, MLO_DT_BOOL, a->dims, a->rank, &out, err);
+    return rc == 0 && out ? match_all(c, a, out->data, err) : rc;
+}
+
 static const struct mlo_op ops[] = {
     {.name = "StringConcat", .since = 20, .run = run_string_concat},
     {.name = "StringSplit", .since = 20, .run = run_string_split},
@@ -310,5 +354,10 @@ static const struct mlo_op ops[] = {
      .run = run_normalizer,
      .prepare = prepare_normalizer,
      .release = free_normalizer},
+    {.name = "RegexFullMatch",
+     .since = 20,
+     .run = run_regex,
+     .prepare = prepare_regex,
+     .release = free_regex},
 };
 const struct mlo_op_family mlo_ops_text = {"", ops, MLO_COUNT(ops)};

@@ -173,7 +173,7 @@ static bool value_passes(const struct mlo_bound *b, const struct mlo_batch_colum
                 : time ? has_time(&r->values, c->times[row])
                        : has_number(&r->values, c->numbers[row])) == (r->kind == MLO_RULE_IN);
     case MLO_RULE_REGEX:
-        return mlo_pattern_matches(r->pattern, matcher, mlo_cell_slice(c, row));
+        return mlo_pattern_match(r->pattern, matcher, mlo_cell_slice(c, row)) == MLO_MATCHED_YES;
     case MLO_RULE_LENGTH:
         return in_numbers(&b->bounds, (double)count_characters(mlo_cell_slice(c, row)));
     case MLO_RULE_FORMAT:

@@ -6,10 +6,9 @@
 
 #include <mlopsctl/base/mem.h>
 #include <mlopsctl/config.h>
+#include <mlopsctl/pattern.h>
 #include <mlopsctl/stats.h>
 #include <mlopsctl/validate.h>
-
-#include "pattern.h"
 
 /* ---- rules.c, arguments.c: what the file says ---- */
 

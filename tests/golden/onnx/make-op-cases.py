@@ -201,6 +201,13 @@ def string_normalizer(r, name):
 
 
 @kind
+def regex_full_match(r, name):
+    texts = np.array(["", "a", "The cat", "sat\v", "A", "é", "ΛΛ", "12-ab", "a{,2}", "k\n", "\u212a", "x.y@gmail.com"], dtype=object).reshape(3, 4)
+    patterns = [r"\s|[^\s]*", r"(?i:[a-z]+)|\p{Greek}+", r"a{,2}|(?m)k$\n^", r"(?P<who>[\w.]+)@(gmail|yahoo)\.com|[[:alpha:]]*", r"(?U)\d+?-\w{1,2}|(?s:.)", r"(\W|^)*\PL\S*", r"(?i)K"]
+    run(name, "RegexFullMatch", [texts], opset=20, pattern=str(r.choice(patterns)))
+
+
+@kind
 def tfidf(r, name):
     text = bool(r.integers(2))
     pool = dict(pool_strings=["the", "Cat", "sat", "the", "Cat", "sat", "on"]) if text else dict(pool_int64s=[1, 2, 3, 1, 2, 3, 4])

@@ -1,6 +1,6 @@
-/* PCRE2 behind a table of functions: opened at first use, so that rules without patterns go without it. */
-#ifndef MLO_VALIDATE_LIBPCRE2_H
-#define MLO_VALIDATE_LIBPCRE2_H
+/* PCRE2 behind a table of functions: opened at first use, so that what has no patterns goes without it. */
+#ifndef MLO_PATTERN_LIBPCRE2_H
+#define MLO_PATTERN_LIBPCRE2_H
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -12,6 +12,7 @@
     X(pcre2_code_free_8)                                                                                     \
     X(pcre2_jit_compile_8)                                                                                   \
     X(pcre2_match_8)                                                                                         \
+    X(pcre2_dfa_match_8)                                                                                     \
     X(pcre2_match_data_create_8)                                                                             \
     X(pcre2_match_data_free_8)                                                                               \
     X(pcre2_match_context_create_8)                                                                          \

@@ -1,14 +1,17 @@
 /* See pattern.h. */
-#include "pattern.h"
+#include <mlopsctl/pattern.h>
 
 #include <stdio.h>
 #include <string.h>
 
+#include <mlopsctl/base/text.h>
+
 #include "libpcre2.h"
 
-/* Enough for any pattern that is meant well; a value that needs more counts as not matching. */
-#define STEPS_MAX 1000000
-#define HEAP_MAX  20000 /* KiB */
+#define STEPS_MAX  1000000 /* enough for any pattern that is meant well */
+#define HEAP_MAX   20000   /* KiB */
+#define STATES_MAX 65536   /* of the one pass */
+#define PASS_MAX   512     /* bytes of its text: it may take their third power */
 
 struct mlo_pattern {
     pcre2_code *code;
@@ -26,8 +29,8 @@ static int refuse(const struct libpcre2 *lib, int code, size_t at, struct mlo_er
 int mlo_pattern_new(const char *text, struct mlo_pattern **ret, struct mlo_err *err)
 {
     const struct libpcre2 *lib;
-    const uint32_t flags = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
-                           PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+    const uint32_t flags = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C |
+                           PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX;
     int code = 0;
     size_t at = 0, n = strlen(text);
     if (n > MLO_PATTERN_MAX)
@@ -73,7 +76,8 @@ int mlo_matcher_init(struct mlo_matcher *m, struct mlo_err *err)
     int rc = mlo_libpcre2(&lib, err);
     if (rc != 0)
         return rc;
-    m->data = lib->pcre2_match_data_create_8(1, NULL); /* only whether it matches is asked */
+    *m = (struct mlo_matcher){lib->pcre2_match_data_create_8(1, NULL),
+                              NULL}; /* only whether it matches is asked */
     return m->data ? 0 : mlo_fail_nomem(err);
 }
 
@@ -81,10 +85,29 @@ void mlo_matcher_release(struct mlo_matcher *m)
 {
     if (m->data)
         library()->pcre2_match_data_free_8(m->data);
-    m->data = NULL;
+    free(m->states);
+    *m = (struct mlo_matcher){0};
 }
 
-bool mlo_pattern_matches(const struct mlo_pattern *p, struct mlo_matcher *m, struct mlo_slice text)
+/* All states beside each other, and no way back. References to groups are not for it. */
+static enum mlo_matched pass_once(const struct mlo_pattern *p, struct mlo_matcher *m, struct mlo_slice text)
 {
-    return library()->pcre2_match_8(p->code, (PCRE2_SPTR)text.ptr, text.len, 0, 0, m->data, p->limits) >= 0;
+    struct mlo_err ignored = MLO_ERR_INIT;
+    if (!m->states && text.len <= PASS_MAX)
+        m->states = mlo_calloc(STATES_MAX, sizeof *m->states, &ignored);
+    if (!m->states || text.len > PASS_MAX)
+        return MLO_MATCHED_TOO_LONG;
+    int rc = library()->pcre2_dfa_match_8(p->code, (PCRE2_SPTR)text.ptr, text.len, 0,
+                                          PCRE2_NO_UTF_CHECK | PCRE2_DFA_SHORTEST, m->data, p->limits,
+                                          m->states, STATES_MAX);
+    return rc >= 0 ? MLO_MATCHED_YES : rc == PCRE2_ERROR_NOMATCH ? MLO_MATCHED_NO : MLO_MATCHED_TOO_LONG;
+}
+
+enum mlo_matched mlo_pattern_match(const struct mlo_pattern *p, struct mlo_matcher *m, struct mlo_slice text)
+{
+    if (!mlo_utf8_valid(text.ptr, text.len))
+        return MLO_MATCHED_NO;
+    int rc = library()->pcre2_match_8(p->code, (PCRE2_SPTR)text.ptr, text.len, 0, PCRE2_NO_UTF_CHECK, m->data,
+                                      p->limits);
+    return rc >= 0 ? MLO_MATCHED_YES : rc == PCRE2_ERROR_NOMATCH ? MLO_MATCHED_NO : pass_once(p, m, text);
 }
