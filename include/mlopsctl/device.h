@@ -20,7 +20,7 @@ extern "C" {
 
 /* ---- the plugin's interface ---- */
 
-#define MLO_DEVICE_ABI    2u /* a plugin of another number is refused; new members come at the end */
+#define MLO_DEVICE_ABI    3u /* a plugin of another number is refused; new members come at the end */
 #define MLO_DEVICE_ENTRY  "mlo_device_plugin"
 #define MLO_DEVICE_REASON 256
 
@@ -49,6 +49,8 @@ enum mlo_device_type {
     MLO_DEVICE_NODE,
     MLO_DEVICE_F16, /* halves: sums of them are floats */
     MLO_DEVICE_BF16,
+    MLO_DEVICE_F64, /* of trees alone */
+    MLO_DEVICE_U16, /* ranks */
     MLO_DEVICE_TYPES
 };
 struct mlo_device_node { /* of a tree; 12 bytes */
@@ -59,6 +61,19 @@ struct mlo_device_node { /* of a tree; 12 bytes */
 };
 #define MLO_DEVICE_LEAF    UINT32_MAX
 #define MLO_DEVICE_NEGATED (1u << 31)
+/*
+ * A node of a tree of ranks: a number of 64 bits, made of four of 16, the first the lowest. rank, column:
+ * ranks[column] <= rank goes to `child`, else to child + 1; child: in the tree, whose root is 0; leaf: its
+ * number in the tree. A leaf is its own child, by a rank that every rank is at most.
+ */
+#define MLO_DEVICE_BRANCH(rank, column, child, leaf)                                                         \
+    ((int64_t)((uint64_t)(rank) | (uint64_t)(column) << 16 | (uint64_t)(child) << 32 |                       \
+               (uint64_t)(leaf) << 48))
+#define MLO_DEVICE_RANK_MAX    65534u /* most limits of a column */
+#define MLO_DEVICE_PIECE_NODES 2048u  /* of trees that are walked together, unless it is one that is larger  \
+                                       */
+#define MLO_DEVICE_PIECE_TREES 16u    /* most of them */
+#define MLO_DEVICE_RANK_ROWS   256u   /* rows of ranks are a multiple of this */
 
 struct mlo_device_weight {
     uint32_t type;
@@ -81,9 +96,9 @@ enum mlo_device_activation {
     MLO_DEVICE_ACTIVATIONS,
 };
 /* Floats of a step are of one type, that of the buffer which is written: F32, F16 or BF16; those marked with
- * : are always F32, and so are all of SCALE and TREES. Buffers and sizes in the order in which they stand
- * here; [..] may be missing (MLO_DEVICE_NO_BUFFER). The last buffer is the one that is written; it is no
- * other of the step, except where that is said. */
+ * : are always F32, and so are all of SCALE and TREES; RANK and RANKED_TREES say theirs. Buffers and sizes in
+ * the order in which they stand here; [..] may be missing (MLO_DEVICE_NO_BUFFER). The last buffer is the one
+ * that is written; it is no other of the step, except where that is said. */
 enum mlo_device_op {
     /* y = activation(x w' + bias): x[m][k], w[n][k], [bias[n]], y[m][n]; m, n, k */
     MLO_DEVICE_DENSE,
@@ -121,10 +136,23 @@ enum mlo_device_op {
     MLO_DEVICE_GATHER,
     /* y = x, of any two types of floats: x[n], y; n */
     MLO_DEVICE_CONVERT,
+    /* y = how many limits of its column are less than a number, all of them for NaN. Column c is feature[c]
+     * of the rows, or, when that is negative, -x of ~feature[c]; its limits rise, from first[c] to first[c +
+     * 1]: x[rows][n], limits[..], first[columns + 1], feature[columns], y[columns][padded] of uint16, of
+     * which rows beyond the last are undefined; rows, n, columns, padded. x and limits are both of float32 or
+     * both of float64. */
+    MLO_DEVICE_RANK,
+    /* As TREES, on ranks: ranks[columns][padded], nodes[..] (MLO_DEVICE_BRANCH), tree[trees + 1][3] (its
+     * first node, its first leaf, its longest walk; the last: how many there are), piece[pieces + 1] (the
+     * first tree of each piece; the last: all trees), [base[targets]], target[trees][votes], vote[..][votes]
+     * (of each leaf), y[rows][targets]; rows, columns, trees, targets, votes, padded, pieces. base, vote and
+     * y are all of float32 or all of float64.
+     */
+    MLO_DEVICE_RANKED_TREES,
     MLO_DEVICE_OPS,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9
-#define MLO_DEVICE_STEP_SIZES   5
+#define MLO_DEVICE_STEP_SIZES   7
 #define MLO_DEVICE_NO_BUFFER    UINT32_MAX
 #define MLO_DEVICE_SIZE_MAX     (1u << 30)
 #define MLO_DEVICE_NORM_MAX     8192u /* n of NORM and EMBED */

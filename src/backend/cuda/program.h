@@ -19,9 +19,10 @@
 
 /*
  * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64, `t` for
- * nodes of trees, `f` for float32, `v` for any floats (else floats of the step's type), and the product of
- * its letters: a to e are the sizes in order, 3 is three, + adds one to the letter before, * is any number of
- * them. Nothing: any number of elements.
+ * nodes of trees, `u` for uint16, `x` for float32, `v` for any floats, `w` for float32 or float64
+ * (the step's), else for floats of the step's type, and
+ * the product of its letters: a to g are the sizes in order, 3 is three, + adds one to the letter before, *
+ * is any number of them. Nothing: any number of elements.
  */
 struct program_op {
     const char *name;
@@ -31,18 +32,21 @@ struct program_op {
 };
 static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* DENSE      */ {"dense", {"ac", "bc", "?b", "ab"}, 4, 3, 0},
-    /* NORM       */ {"norm", {"ab", "?ab", "fb", "fb", "ab"}, 5, 2, 2},
-    /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "fb", "fb", "ab"}, 9, 5, 0},
-    /* ATTENTION  */ {"attention", {"?ia+", "3bcd", "?fb", "bcd"}, 4, 5, 0},
-    /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?fb", "bcd"}, 6, 5, 0},
+    /* NORM       */ {"norm", {"ab", "?ab", "xb", "xb", "ab"}, 5, 2, 2},
+    /* EMBED      */ {"embed", {"ia", "ia", "?ia", "cb", "db", "?eb", "xb", "xb", "ab"}, 9, 5, 0},
+    /* ATTENTION  */ {"attention", {"?ia+", "3bcd", "?xb", "bcd"}, 4, 5, 0},
+    /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?xb", "bcd"}, 6, 5, 0},
     /* ACTIVATE   */ {"activate", {"a", "a"}, 2, 1, 1},
     /* SOFTMAX    */ {"softmax", {"ab", "ab"}, 2, 2, 1},
     /* POOL       */ {"pool", {"ia+", "bc", "ac"}, 3, 3, 0},
-    /* SCALE      */ {"scale", {"fab", "fb", "fb", "fab"}, 4, 2, 1},
-    /* TREES      */ {"trees", {"fab", "t", "ic+", "?fd", "ice", "?fe*", "fad"}, 7, 5, 0},
+    /* SCALE      */ {"scale", {"xab", "xb", "xb", "xab"}, 4, 2, 1},
+    /* TREES      */ {"trees", {"xab", "t", "ic+", "?xd", "ice", "?xe*", "xad"}, 7, 5, 0},
     /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
     /* GATHER     */ {"gather", {"la", "cb", "ab"}, 3, 3, 0},
     /* CONVERT    */ {"convert", {"va", "a"}, 2, 1, 0},
+    /* RANK       */ {"rank", {"wab", "w*", "ic+", "ic", "ucd"}, 5, 4, 0},
+    /* RANKED     */
+    {"ranked trees", {"ubf", "l*", "i3c+", "ig+", "?wd", "ice", "we*", "wad"}, 8, 7, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -56,11 +60,9 @@ static inline bool program_refuse(char *reason, const char *fmt, ...)
 
 static inline uint64_t program_type_bytes(uint32_t type)
 {
-    bool is_half = type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16;
-    return type == MLO_DEVICE_NODE  ? sizeof(struct mlo_device_node)
-           : type == MLO_DEVICE_I64 ? 8
-           : is_half                ? 2
-                                    : 4;
+    bool is_short = type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16 || type == MLO_DEVICE_U16;
+    bool is_long = type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64;
+    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : is_long ? 8 : is_short ? 2 : 4;
 }
 
 /* The elements of a buffer as its text says; no factor is above 2^30, so that a product above the most of a
@@ -69,7 +71,7 @@ static inline uint64_t program_elements(const char *text, const uint32_t *size)
 {
     uint64_t n = 1;
     for (; *text && n <= PROGRAM_ELEMENTS; text++) {
-        if (*text >= 'a' && *text <= 'e')
+        if (*text >= 'a' && *text <= 'g')
             n *= (uint64_t)size[*text - 'a'] + (text[1] == '+');
         else if (*text == '3')
             n *= 3;
@@ -88,7 +90,11 @@ static inline uint32_t program_type_of(const char *text, uint32_t floats)
     static const struct {
         char mark;
         uint32_t type;
-    } marks[] = {{'i', MLO_DEVICE_I32}, {'l', MLO_DEVICE_I64}, {'t', MLO_DEVICE_NODE}, {'f', MLO_DEVICE_F32}};
+    } marks[] = {{'i', MLO_DEVICE_I32},
+                 {'l', MLO_DEVICE_I64},
+                 {'t', MLO_DEVICE_NODE},
+                 {'u', MLO_DEVICE_U16},
+                 {'x', MLO_DEVICE_F32}};
     text += *text == '?';
     for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
         if (marks[i].mark == *text)
@@ -96,21 +102,43 @@ static inline uint32_t program_type_of(const char *text, uint32_t floats)
     return floats;
 }
 
+/* May they be the step's? */
+static inline bool program_floats_ok(const char *text, uint32_t type)
+{
+    return *text == 'w' ? type == MLO_DEVICE_F32 || type == MLO_DEVICE_F64 : program_is_float(type);
+}
+
 static inline bool program_type_ok(const char *text, uint32_t type, uint32_t floats)
 {
     return *text == 'v' ? program_is_float(type) : type == program_type_of(text, floats);
 }
 
-/* The type of a step's floats; what it writes is one. */
+/* Which buffer's type is that of the step's floats: what it writes, or its first when those are no floats. */
+static inline unsigned program_typed(const struct program_op *op)
+{
+    return *op->buffers[op->n_buffers - 1] == 'u' ? 0 : op->n_buffers - 1;
+}
+
 static inline uint32_t program_floats(const struct mlo_device_program *p, const struct mlo_device_step *s)
 {
-    return p->buffers[s->buffer[program_ops[s->op].n_buffers - 1]].type;
+    return p->buffers[s->buffer[program_typed(&program_ops[s->op])]].type;
 }
 
 static inline bool program_count_ok(const char *text, const uint32_t *size, uint64_t n)
 {
     uint64_t want = program_elements(text, size);
     return *text == 't' || (text[strlen(text) - 1] == '*' ? n % want == 0 : n == want);
+}
+
+static inline uint32_t program_padded(const struct mlo_device_step *s)
+{
+    return s->size[s->op == MLO_DEVICE_RANK ? 3 : 5];
+}
+
+static inline bool program_ranks_ok(const struct mlo_device_step *s)
+{
+    bool has_ranks = s->op == MLO_DEVICE_RANK || s->op == MLO_DEVICE_RANKED_TREES;
+    return !has_ranks || (program_padded(s) >= s->size[0] && program_padded(s) % MLO_DEVICE_RANK_ROWS == 0);
 }
 
 static inline bool program_sizes_ok(const struct program_op *op, const struct mlo_device_step *s, unsigned at,
@@ -131,6 +159,9 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (is_attention && s->buffer[0] == MLO_DEVICE_NO_BUFFER && s->size[1] % s->size[0] != 0)
         return program_refuse(reason, "step %u (%s): %u rows of %u equal sequences", at, op->name, s->size[1],
                               s->size[0]);
+    if (!program_ranks_ok(s))
+        return program_refuse(reason, "step %u (%s): %u rows of ranks for %u", at, op->name,
+                              program_padded(s), s->size[0]);
     if (s->activation >= MLO_DEVICE_ACTIVATIONS)
         return program_refuse(reason, "step %u (%s): no activation %u", at, op->name, s->activation);
     return true;
@@ -175,11 +206,12 @@ static inline bool program_step_ok(const struct mlo_device_program *p, unsigned 
     const struct program_op *op = &program_ops[s->op];
     if (!program_sizes_ok(op, s, at, reason))
         return false;
-    uint32_t last = s->buffer[op->n_buffers - 1];
-    if (last >= p->n_buffers)
-        return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, last);
-    if (!program_is_float(p->buffers[last].type))
-        return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name, last);
+    unsigned typed = program_typed(op);
+    if (s->buffer[typed] >= p->n_buffers)
+        return program_refuse(reason, "step %u (%s): there is no buffer %u", at, op->name, s->buffer[typed]);
+    if (!program_floats_ok(op->buffers[typed], program_floats(p, s)))
+        return program_refuse(reason, "step %u (%s): buffer %u is of another type", at, op->name,
+                              s->buffer[typed]);
     for (unsigned i = 0; i < op->n_buffers; i++)
         if (!program_buffer_ok(p, at, i, is_written, reason))
             return false;

@@ -7,6 +7,7 @@
 #include "elements.h"
 #include "product.h"
 #include "program.h"
+#include "ranked_trees.h"
 #include "rows.h"
 #include "trees.h"
 
@@ -231,6 +232,49 @@ static int launch_trees(const struct gpu_machine *m, const struct mlo_device_ste
     return GPU_LAUNCH(m->queue, gpu_trees_kernel, gpu_parts(p.rows, TREE_ROWS), 1, 1, TREE_ROWS, GPU_ROOM, p);
 }
 
+static int launch_rank(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_rank p = {at[0],
+                         at[1],
+                         (const int32_t *)at[2],
+                         (const int32_t *)at[3],
+                         (uint16_t *)at[4],
+                         s->size[0],
+                         s->size[1],
+                         s->size[2],
+                         s->size[3]};
+    unsigned rows = gpu_parts(p.rows, RANK_TILE_ROWS), columns = gpu_parts(p.columns, RANK_TILE_COLUMNS);
+    return type == MLO_DEVICE_F64
+               ? GPU_LAUNCH(m->queue, gpu_rank_f64, rows, columns, 1, RANK_THREADS, RANK_ROOM(double), p)
+               : GPU_LAUNCH(m->queue, gpu_rank_f32, rows, columns, 1, RANK_THREADS, RANK_ROOM(float), p);
+}
+
+static int launch_ranked_trees(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                               unsigned type)
+{
+    struct gpu_ranked p = {(const uint32_t *)at[0],
+                           (const uint64_t *)at[1],
+                           (const int32_t *)at[2],
+                           (const int32_t *)at[3],
+                           (const int32_t *)at[5],
+                           at[4],
+                           at[6],
+                           at[7],
+                           s->size[0],
+                           s->size[1],
+                           s->size[2],
+                           s->size[3],
+                           s->size[4],
+                           s->size[5],
+                           s->size[6],
+                           s->size[0] >= RANKED_MANY ? RANKED_ROWS_MOST : RANKED_ROWS_LEAST};
+    unsigned blocks = gpu_parts(p.rows, p.group);
+    return type == MLO_DEVICE_F64
+               ? GPU_LAUNCH(m->queue, gpu_ranked_f64, blocks, 1, 1, RANKED_THREADS, GPU_ROOM, p)
+               : GPU_LAUNCH(m->queue, gpu_ranked_f32, blocks, 1, 1, RANKED_THREADS, GPU_ROOM, p);
+}
+
 typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                           unsigned type);
 static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
@@ -247,6 +291,8 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* ADD        */ launch_add,
     /* GATHER     */ launch_gather,
     /* CONVERT    */ launch_convert,
+    /* RANK       */ launch_rank,
+    /* RANKED     */ launch_ranked_trees,
 };
 
 /* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
