@@ -69,11 +69,13 @@ struct mlo_device_node { /* of a tree; 12 bytes */
 #define MLO_DEVICE_BRANCH(rank, column, child, leaf)                                                         \
     ((int64_t)((uint64_t)(rank) | (uint64_t)(column) << 16 | (uint64_t)(child) << 32 |                       \
                (uint64_t)(leaf) << 48))
-#define MLO_DEVICE_RANK_MAX    65534u /* most limits of a column */
-#define MLO_DEVICE_PIECE_NODES 2048u  /* of trees that are walked together, unless it is one that is larger  \
-                                       */
-#define MLO_DEVICE_PIECE_TREES 16u    /* most of them */
-#define MLO_DEVICE_RANK_ROWS   256u   /* rows of ranks are a multiple of this */
+#define MLO_DEVICE_RANK_MAX 65534u /* most limits of a column */
+#define MLO_DEVICE_PIECE_NODES                                                                               \
+    2048u                           /* of trees that are walked together, unless it is one that is larger    \
+                                     */
+#define MLO_DEVICE_PIECE_TREES  16u /* most of them */
+#define MLO_DEVICE_RANK_COLUMNS 65536u
+#define MLO_DEVICE_RANK_ROWS    256u /* rows of ranks are a multiple of this */
 
 struct mlo_device_weight {
     uint32_t type;

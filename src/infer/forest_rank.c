@@ -7,22 +7,12 @@
 
 #include "forest_rank.h"
 
-#define NO_LIMIT     UINT32_MAX
 #define MEMORY_MAX   ((size_t)64 << 30)
 #define FILLING_MOST 8 /* times as many nodes as the trees have */
 
-struct limit {
-    uint64_t key; /* of its value */
-    uint32_t node, column;
-};
 struct ranker {
     struct mlo_forest *f;
-    size_t n_columns;
-    struct limit *limits; /* by column, ascending */
-    struct limit *other;  /* as many */
-    size_t n_limits;
-    size_t *first;           /* of each column and one more: its limits */
-    uint32_t *id;            /* of each node: its limit, equal ones have one; NO_LIMIT */
+    struct mlo_forest_limits l;
     uint32_t *seen, *before; /* of each limit: the group that has it last, and how many less are in it */
     uint32_t *count;         /* of each column: limits in the group */
     uint32_t *place;         /* of each column: in the group */
@@ -32,19 +22,19 @@ struct ranker {
     unsigned depth; /* to fill to; 0 */
 };
 
-static bool is_leaf(const struct mlo_forest *f, size_t at)
+bool mlo_forest_is_leaf(const struct mlo_forest *f, size_t at)
 {
     return f->nodes_f32[at].child + 1 == at;
 }
 
-static size_t tree_end(const struct mlo_forest *f, size_t tree)
+size_t mlo_forest_tree_end(const struct mlo_forest *f, size_t tree)
 {
     return tree + 1 < f->trees.n ? f->roots[tree + 1] : f->n_nodes;
 }
 
 static bool has_limit(const struct mlo_forest *f, size_t at)
 {
-    return !is_leaf(f, at) && !isnan(f->nodes_f64[at].at_most);
+    return !mlo_forest_is_leaf(f, at) && !isnan(f->nodes_f64[at].at_most);
 }
 
 /* ---- is it worth it? ---- */
@@ -53,7 +43,7 @@ static bool has_limit(const struct mlo_forest *f, size_t at)
 static uint32_t leaves_below(const struct mlo_forest *f, uint32_t at, uint32_t most)
 {
     uint32_t child = f->nodes_f32[at].child;
-    if (is_leaf(f, at))
+    if (mlo_forest_is_leaf(f, at))
         return 1;
     uint32_t n = leaves_below(f, child, most);
     return n >= most ? most + 1 : n + leaves_below(f, child + 1, most - n);
@@ -64,7 +54,7 @@ static bool count_leaves(struct ranker *r)
 {
     const struct mlo_forest *f = r->f;
     for (size_t i = 0; i < f->trees.n; i++) {
-        if (tree_end(f, i) - f->roots[i] > 2 * MLO_RANK_LEAVES)
+        if (mlo_forest_tree_end(f, i) - f->roots[i] > 2 * MLO_RANK_LEAVES)
             return false;
         r->n_leaves[i] = leaves_below(f, f->roots[i], MLO_RANK_LEAVES);
         if (r->n_leaves[i] > MLO_RANK_LEAVES)
@@ -100,7 +90,8 @@ static uint64_t sort_key(double v)
 }
 
 /* One pass of a radix sort, by one byte of the keys. */
-static void sort_by_byte(const struct limit *from, struct limit *to, size_t n, unsigned shift)
+static void sort_by_byte(const struct mlo_forest_limit *from, struct mlo_forest_limit *to, size_t n,
+                         unsigned shift)
 {
     size_t at[257] = {0};
     for (size_t i = 0; i < n; i++)
@@ -112,7 +103,7 @@ static void sort_by_byte(const struct limit *from, struct limit *to, size_t n, u
 }
 
 /* Bytes that differ somewhere. */
-static uint64_t differing(const struct limit *l, size_t n)
+static uint64_t differing(const struct mlo_forest_limit *l, size_t n)
 {
     uint64_t all = 0;
     for (size_t i = 0; i < n; i++)
@@ -120,48 +111,73 @@ static uint64_t differing(const struct limit *l, size_t n)
     return all;
 }
 
-/* Limits by column and value. first[c + 1] counts up to the end of column c. */
-static void sort_limits(struct ranker *r)
+/* Those of all nodes, as they stand. first[c + 2] counts those of column c. */
+static size_t list_limits(const struct mlo_forest *f, struct mlo_forest_limits *l)
 {
-    const struct mlo_forest *f = r->f;
-    struct limit *from = r->limits, *to = r->other;
     size_t n = 0;
     for (size_t i = 0; i < f->n_nodes; i++)
         if (has_limit(f, i)) {
-            from[n++] = (struct limit){sort_key(f->nodes_f64[i].at_most), (uint32_t)i,
-                                       f->nodes_f64[i].column};
-            r->first[f->nodes_f64[i].column + 2]++;
+            l->list[n++] = (struct mlo_forest_limit){sort_key(f->nodes_f64[i].at_most), (uint32_t)i,
+                                                     f->nodes_f64[i].column};
+            l->first[f->nodes_f64[i].column + 2]++;
         }
+    return n;
+}
+
+/* By value, then by column. first[c + 1] counts up to the end of column c. other: as large as the list. */
+static void sort_limits(struct mlo_forest_limits *l, size_t n, struct mlo_forest_limit *other)
+{
+    struct mlo_forest_limit *from = l->list, *to = other;
     uint64_t bytes = differing(from, n);
     for (unsigned shift = 0; shift < 64; shift += 8)
         if (bytes >> shift & 255) {
-            struct limit *was = from;
+            struct mlo_forest_limit *was = from;
             sort_by_byte(from, to, n, shift);
             from = to;
             to = was;
         }
-    for (size_t i = 2; i <= r->n_columns; i++)
-        r->first[i] += r->first[i - 1];
+    for (size_t i = 2; i <= l->n_columns; i++)
+        l->first[i] += l->first[i - 1];
     for (size_t i = 0; i < n; i++)
-        to[r->first[from[i].column + 1]++] = from[i];
-    r->limits = to;
+        to[l->first[from[i].column + 1]++] = from[i];
+    l->list = to;
 }
 
 /* Equal limits become one. */
-static void number_limits(struct ranker *r)
+static void number_limits(struct mlo_forest_limits *l)
 {
     size_t kept = 0, from = 0;
-    for (size_t c = 0; c < r->n_columns; c++) {
-        size_t end = r->first[c + 1], start = kept;
+    for (size_t c = 0; c < l->n_columns; c++) {
+        size_t end = l->first[c + 1], start = kept;
         for (size_t i = from; i < end; i++) {
-            struct limit l = r->limits[i];
-            if (kept == start || r->limits[kept - 1].key != l.key)
-                r->limits[kept++] = l;
-            r->id[l.node] = (uint32_t)(kept - 1);
+            struct mlo_forest_limit one = l->list[i];
+            if (kept == start || l->list[kept - 1].key != one.key)
+                l->list[kept++] = one;
+            l->id[one.node] = (uint32_t)(kept - 1);
         }
         from = end;
-        r->first[c + 1] = kept;
+        l->first[c + 1] = kept;
     }
+}
+
+int mlo_forest_limits(const struct mlo_forest *f, struct mlo_arena *memory, struct mlo_forest_limits *ret,
+                      struct mlo_err *err)
+{
+    struct mlo_forest_limits l = {.n_columns = f->n_features * (f->negated ? 2 : 1)};
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_nodes; i++)
+        n += has_limit(f, i);
+    l.list = mlo_arena_alloc(memory, n + 1, sizeof *l.list, err);
+    struct mlo_forest_limit *other = l.list ? mlo_arena_alloc(memory, n + 1, sizeof *other, err) : NULL;
+    l.first = other ? mlo_arena_alloc(memory, l.n_columns + 3, sizeof *l.first, err) : NULL;
+    l.id = l.first ? mlo_arena_alloc(memory, f->n_nodes + 1, sizeof *l.id, err) : NULL;
+    if (!l.id)
+        return err->code;
+    memset(l.id, 0xff, f->n_nodes * sizeof *l.id);
+    sort_limits(&l, list_limits(f, &l), other);
+    number_limits(&l);
+    *ret = l;
+    return 0;
 }
 
 /* ---- groups ---- */
@@ -170,9 +186,9 @@ static void number_limits(struct ranker *r)
 static bool take_tree(struct ranker *r, size_t tree, uint32_t group)
 {
     const struct mlo_forest *f = r->f;
-    for (size_t i = f->roots[tree], end = tree_end(f, tree); i < end; i++) {
-        uint32_t id = r->id[i];
-        if (id == NO_LIMIT || r->seen[id] == group)
+    for (size_t i = f->roots[tree], end = mlo_forest_tree_end(f, tree); i < end; i++) {
+        uint32_t id = r->l.id[i];
+        if (id == MLO_NO_LIMIT || r->seen[id] == group)
             continue;
         r->seen[id] = group;
         if (++r->count[f->nodes_f32[i].column] > MLO_RANK_LIMITS)
@@ -188,7 +204,7 @@ static void find_groups(struct ranker *r)
         if (!take_tree(r, i, group)) {
             r->group_end[r->n_groups++] = i--;
             group++;
-            memset(r->count, 0, r->n_columns * sizeof *r->count);
+            memset(r->count, 0, r->l.n_columns * sizeof *r->count);
         }
     r->group_end[r->n_groups++] = r->f->trees.n;
 }
@@ -211,10 +227,10 @@ static int fill_column(struct ranker *r, size_t column, uint32_t group, struct m
     double *f64 = f32 ? aligned(&r->f->memory, padded, sizeof *f64, err) : NULL;
     if (!f64)
         return err->code;
-    for (size_t i = r->first[column]; i < r->first[column + 1]; i++)
+    for (size_t i = r->l.first[column]; i < r->l.first[column + 1]; i++)
         if (r->seen[i] == group) {
-            f32[MLO_RANK_STEP + at] = r->f->nodes_f32[r->limits[i].node].at_most;
-            f64[at] = r->f->nodes_f64[r->limits[i].node].at_most;
+            f32[MLO_RANK_STEP + at] = r->f->nodes_f32[r->l.list[i].node].at_most;
+            f64[at] = r->f->nodes_f64[r->l.list[i].node].at_most;
             r->before[i] = (uint32_t)at++;
         }
     for (; at < padded; at++) {
@@ -237,15 +253,15 @@ static int fill_columns(struct ranker *r, struct mlo_tree_group *g, uint32_t gro
     struct mlo_tree_column *columns;
     size_t n = 0;
     int rc = 0;
-    memset(r->count, 0, r->n_columns * sizeof *r->count);
+    memset(r->count, 0, r->l.n_columns * sizeof *r->count);
     for (size_t i = g->first; i < g->first + g->n; i++)
         take_tree(r, i, group);
-    for (size_t i = 0; i < r->n_columns; i++)
+    for (size_t i = 0; i < r->l.n_columns; i++)
         n += r->count[i] > 0;
     g->columns = columns = mlo_arena_alloc(&r->f->memory, n + 1, sizeof *columns, err);
     if (!columns)
         return err->code;
-    for (size_t i = 0; rc == 0 && i < r->n_columns; i++)
+    for (size_t i = 0; rc == 0 && i < r->l.n_columns; i++)
         if (r->count[i] > 0) {
             r->place[i] = (uint32_t)g->n_columns;
             rc = fill_column(r, i, group, &columns[g->n_columns++], err);
@@ -268,8 +284,8 @@ struct writer {
 /* A question without a limit is always answered with no. */
 static struct mlo_tree_question question_of(const struct ranker *r, uint32_t at)
 {
-    uint32_t id = r->id[at];
-    if (id == NO_LIMIT)
+    uint32_t id = r->l.id[at];
+    if (id == MLO_NO_LIMIT)
         return (struct mlo_tree_question){0};
     return (struct mlo_tree_question){(r->before[id] + 1) * 0x01010101U,
                                       r->place[r->f->nodes_f32[at].column] * (uint32_t)MLO_RANK_ROWS};
@@ -285,7 +301,7 @@ static void write_filled(struct writer *w, uint32_t at, unsigned depth, unsigned
     }
     struct mlo_tree_question q = question_of(w->r, at);
     uint32_t child = f->nodes_f32[at].child;
-    bool leaf = is_leaf(f, at);
+    bool leaf = mlo_forest_is_leaf(f, at);
     *w->question++ = q;
     if (w->row_columns) {
         w->row_columns[63 - heap] = (uint8_t)(q.column / MLO_RANK_ROWS);
@@ -299,7 +315,7 @@ static void write_filled(struct writer *w, uint32_t at, unsigned depth, unsigned
 static uint16_t write_steps(struct writer *w, uint32_t at, uint16_t height)
 {
     const struct mlo_forest *f = w->r->f;
-    if (is_leaf(f, at)) {
+    if (mlo_forest_is_leaf(f, at)) {
         *w->number++ = f->leaf[at];
         return w->next_leaf++;
     }
@@ -416,22 +432,21 @@ static int write_groups(struct ranker *r, struct mlo_err *err)
 
 static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err *err)
 {
-    size_t nodes = r->f->n_nodes, columns = r->n_columns;
-    for (size_t i = 0; i < nodes; i++)
-        r->n_limits += has_limit(r->f, i);
+    r->n_leaves = mlo_arena_alloc(scratch, r->f->trees.n + 1, sizeof *r->n_leaves, err);
+    if (!r->n_leaves || !is_rankable(r))
+        return err->code;
+    int rc = mlo_forest_limits(r->f, scratch, &r->l, err);
+    if (rc != 0)
+        return rc;
+    size_t columns = r->l.n_columns, n_limits = r->l.first[columns];
     struct {
         void *at;
         size_t n, size;
     } lists[] = {
-        {&r->limits, r->n_limits, sizeof *r->limits},
-        {&r->other, r->n_limits, sizeof *r->other},
-        {&r->first, columns + 2, sizeof *r->first},
-        {&r->id, nodes, sizeof *r->id},
-        {&r->seen, r->n_limits, sizeof *r->seen},
-        {&r->before, r->n_limits, sizeof *r->before},
+        {&r->seen, n_limits, sizeof *r->seen},
+        {&r->before, n_limits, sizeof *r->before},
         {&r->count, columns, sizeof *r->count},
         {&r->place, columns, sizeof *r->place},
-        {&r->n_leaves, r->f->trees.n, sizeof *r->n_leaves},
         {&r->group_end, r->f->trees.n + 1, sizeof *r->group_end},
     };
     for (size_t i = 0; i < MLO_COUNT(lists); i++) {
@@ -440,20 +455,15 @@ static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err
             return err->code;
         memcpy(lists[i].at, &p, sizeof p);
     }
-    if (!is_rankable(r))
-        return 0;
-    memset(r->id, 0xff, nodes * sizeof *r->id);
-    sort_limits(r);
-    number_limits(r);
     find_groups(r);
     return write_groups(r, err);
 }
 
 int mlo_forest_rank(struct mlo_forest *f, struct mlo_err *err)
 {
-    struct ranker r = {.f = f, .n_columns = f->n_features * (f->negated ? 2 : 1)};
+    struct ranker r = {.f = f};
     struct mlo_arena scratch;
-    if (f->trees.n == 0 || f->n_nodes >= NO_LIMIT)
+    if (f->trees.n == 0 || f->n_nodes >= MLO_NO_LIMIT)
         return 0;
     mlo_arena_init(&scratch, MEMORY_MAX);
     int rc = rank_with(&r, &scratch, err);

@@ -108,8 +108,8 @@ int mlo_session_frame(struct mlo_session *s, const struct mlo_value *in, size_t 
 int mlo_step_run(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
                  struct mlo_err *err) MLO_MUST_CHECK;
 /* The same with the sums of its votes, which a device has made. */
-int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
-                    const float *sums, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step, const void *sums,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step);
 /* A call of the step's operator; in and out: as many values as it has. */

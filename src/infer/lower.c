@@ -10,7 +10,10 @@
 
 int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret, struct mlo_err *err)
 {
-    size_t size = type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : sizeof(float), bytes;
+    size_t size = type == MLO_DEVICE_NODE                            ? sizeof(struct mlo_device_node)
+                  : type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64 ? sizeof(double)
+                                                                     : sizeof(float),
+           bytes;
     if (__builtin_mul_overflow(n, size, &bytes) || n == 0)
         return mlo_fail_nomem(err);
     int rc = mlo_grow(&w->list, &w->cap, w->n + 1, sizeof *w->list, err);
@@ -83,11 +86,11 @@ uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i
 {
     size_t v = s->in[i];
     const struct mlo_array *a = &l->shape[v];
-    bool is_whole = a->dtype == MLO_DT_I64;
-    uint32_t type = is_whole ? MLO_DEVICE_I64 : MLO_DEVICE_F32;
-    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (a->dtype == MLO_DT_F32 || is_whole))
+    bool is_whole = a->dtype == MLO_DT_I64, is_double = a->dtype == MLO_DT_F64;
+    uint32_t type = is_whole ? MLO_DEVICE_I64 : is_double ? MLO_DEVICE_F64 : MLO_DEVICE_F32;
+    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (a->dtype == MLO_DT_F32 || is_whole || is_double))
         l->buffer_of[v] = mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_INPUT, type, a->n, 0});
-    return is_whole ? l->buffer_of[v] : mlo_lower_convert(l, l->buffer_of[v], floats);
+    return is_whole || is_double ? l->buffer_of[v] : mlo_lower_convert(l, l->buffer_of[v], floats);
 }
 
 /* Input i is there, of float32, and not empty. */

@@ -2,6 +2,7 @@
 #ifndef MLO_INFER_LOWER_H
 #define MLO_INFER_LOWER_H
 
+#include "forest.h"
 #include "offload.h"
 
 /* Weights of a plan while they are collected: on the device they are copies. */
@@ -34,8 +35,8 @@ struct mlo_lower {
     struct mlo_err *err; /* memory that is missing */
     const char *why;     /* what does not fit */
 };
-/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. Floats are converted to
- * `floats` where they are of another type. */
+/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. Floats, not doubles, are
+ * converted to `floats` where they are of another type. */
 uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
 /* The buffer's floats as this type: itself, or another that is converted here. */
 uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats);
@@ -58,6 +59,19 @@ struct mlo_lowering {
     /* False: l->why says what does not fit this shape, or l->err that memory is missing. */
     bool (*emit)(struct mlo_lower *l, const struct mlo_step *s);
 };
+/* What a step sums: the votes of a forest's leaves. */
+struct mlo_lower_votes {
+    const struct mlo_forest *forest;
+    const double *base; /* NULL: zeros */
+    size_t n_targets;
+    bool wide; /* rows, votes and sums are doubles */
+};
+/* Its tables for trees on ranks (lower_ranked.c). *ret_done false: it is too large for them. */
+int mlo_lower_weigh_ranked(const struct mlo_lower_votes *v, struct mlo_weights *w, bool *ret_done,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+/* The step's weights are such tables; x: its input, of the type of the votes. */
+bool mlo_lower_emit_ranked(struct mlo_lower *l, const struct mlo_lower_votes *v, const struct mlo_array *x,
+                           uint32_t x_buffer, uint32_t sums);
 extern const struct mlo_lowering mlo_lower_regressor, mlo_lower_classifier, mlo_lower_ensemble,
     mlo_lower_booster;
 

@@ -11,20 +11,15 @@ enum { W_NODES, W_FIRST, W_TARGET, W_VOTE, W_BASE };
 
 /* ---- the forest and what sums begin with ---- */
 
-struct votes {
-    const struct mlo_forest *forest;
-    const double *base; /* NULL: zeros */
-    size_t n_targets;
-};
-
-static struct votes votes_of(const struct mlo_step *s)
+static struct mlo_lower_votes votes_of(const struct mlo_step *s)
 {
     if (s->op == &mlo_op_booster) {
         const struct mlo_booster_params *p = s->params;
-        return (struct votes){&p->forest, p->booster->base, p->booster->n_outputs};
+        return (struct mlo_lower_votes){&p->forest, p->booster->base, p->booster->n_outputs,
+                                        p->booster->trainer == MLO_TRAINER_LIGHTGBM};
     }
     const struct mlo_ensemble *e = s->state;
-    return (struct votes){&e->forest, NULL, e->forest.n_targets};
+    return (struct mlo_lower_votes){&e->forest, NULL, e->forest.n_targets, false};
 }
 
 static bool is_plain(const struct mlo_forest *f, const char **ret_why)
@@ -49,8 +44,8 @@ static bool fits_booster(const struct mlo_plan_graph *g, const struct mlo_step *
     (void)g;
     if (!is_plain(&p->forest, ret_why))
         return false;
-    *ret_why = "its votes are doubles, or it is linear";
-    return p->booster->trainer == MLO_TRAINER_XGBOOST && !p->booster->weights;
+    *ret_why = "it is linear, or its leaves are";
+    return !p->booster->weights && !p->booster->lines;
 }
 
 /* ---- weights ---- */
@@ -87,14 +82,13 @@ static int weigh_nodes(const struct mlo_forest *f, struct mlo_weights *w, struct
     return rc;
 }
 
-static int weigh_trees(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
-                       struct mlo_err *err)
+/* Walked by their numbers: of floats, of any size. */
+static int weigh_walked(const struct mlo_lower_votes *from, struct mlo_weights *w, struct mlo_err *err)
 {
-    struct votes v = votes_of(s);
+    struct mlo_lower_votes v = *from;
     size_t n_votes = v.forest->trees.n_votes;
     int32_t *target;
     float *vote, *base;
-    (void)g;
     int rc = weigh_nodes(v.forest, w, err);
     if (rc == 0)
         rc = mlo_weight_add(w, MLO_DEVICE_I32, v.forest->trees.n * n_votes, &target, err);
@@ -111,17 +105,27 @@ static int weigh_trees(const struct mlo_plan_graph *g, const struct mlo_step *s,
     return rc;
 }
 
+static int weigh_trees(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
+                       struct mlo_err *err)
+{
+    struct mlo_lower_votes v = votes_of(s);
+    bool done = false;
+    (void)g;
+    int rc = mlo_lower_weigh_ranked(&v, w, &done, err);
+    if (rc != 0 || done)
+        return rc;
+    if (v.wide)
+        return mlo_fail(err, MLO_EUNAVAIL, "its trees of doubles are too large for a device");
+    return weigh_walked(&v, w, err);
+}
+
 /* ---- the step ---- */
 
-static bool emit_trees(struct mlo_lower *l, const struct mlo_step *s)
+static bool emit_walked(struct mlo_lower *l, const struct mlo_step *s, const struct mlo_lower_votes *votes,
+                        const struct mlo_array *x)
 {
-    const struct mlo_array *x = mlo_lower_shape(l, s, 0);
-    struct votes v = votes_of(s);
+    struct mlo_lower_votes v = *votes;
     size_t n_votes = v.forest->trees.n_votes;
-    if (x->dtype != MLO_DT_F32 || x->rank != 2 || x->n == 0 || (size_t)x->dims[1] < v.forest->n_features) {
-        l->why = "its input is not rows of float32";
-        return false;
-    }
     struct mlo_device_step to = {.op = MLO_DEVICE_TREES,
                                  .size = {(uint32_t)x->dims[0], (uint32_t)x->dims[1],
                                           (uint32_t)v.forest->trees.n, (uint32_t)v.n_targets,
@@ -132,10 +136,25 @@ static bool emit_trees(struct mlo_lower *l, const struct mlo_step *s)
     to.buffer[BASE] = mlo_lower_weight(l, W_BASE);
     to.buffer[TARGET] = mlo_lower_weight(l, W_TARGET);
     to.buffer[VOTE] = n_votes > 1 ? mlo_lower_weight(l, W_VOTE) : MLO_DEVICE_NO_BUFFER;
-    to.buffer[SUMS] = l->sums_of[l->at] = mlo_lower_buffer(
-        l,
-        (struct mlo_device_buffer){MLO_DEVICE_OUTPUT, MLO_DEVICE_F32, (size_t)x->dims[0] * v.n_targets, 0});
+    to.buffer[SUMS] = l->sums_of[l->at];
     return mlo_lower_step(l, &to);
+}
+
+static bool emit_trees(struct mlo_lower *l, const struct mlo_step *s)
+{
+    const struct mlo_array *x = mlo_lower_shape(l, s, 0);
+    struct mlo_lower_votes v = votes_of(s);
+    uint32_t type = v.wide ? MLO_DEVICE_F64 : MLO_DEVICE_F32;
+    bool fits = x->dtype == (v.wide ? MLO_DT_F64 : MLO_DT_F32) && x->rank == 2 && x->n > 0;
+    if (!fits || (size_t)x->dims[1] < v.forest->n_features) {
+        l->why = "its input is not rows of the type of its sums";
+        return false;
+    }
+    l->sums_of[l->at] = mlo_lower_buffer(
+        l, (struct mlo_device_buffer){MLO_DEVICE_OUTPUT, type, (size_t)x->dims[0] * v.n_targets, 0});
+    if (l->o->facts[l->weight].type == MLO_DEVICE_NODE)
+        return emit_walked(l, s, &v, x);
+    return mlo_lower_emit_ranked(l, &v, x, mlo_lower_input(l, s, 0, MLO_DEVICE_F32), l->sums_of[l->at]);
 }
 
 #define TREES(name)                                                                                          \

@@ -120,7 +120,7 @@ static int add_out(struct making *m, struct mlo_program_out out, struct mlo_err 
     out.by_rows = p->rows && has_rows(&out.shape, p->rows);
     p->out[p->n_out] = out;
     if (out.value == MLO_NO_VALUE) {
-        p->out[p->n_out].sums = mlo_calloc(out.shape.n, sizeof(float), err);
+        p->out[p->n_out].sums = mlo_calloc(out.shape.n, mlo_element_size(out.shape.dtype), err);
         rc = p->out[p->n_out].sums ? 0 : err->code;
     }
     p->n_out++;
@@ -138,7 +138,8 @@ static int list_buffer(struct making *m, uint32_t b, struct mlo_err *err)
         if (m->l.sums_of[i] == b) {
             const struct mlo_array *x = &m->l.shape[m->o->graph->steps[i].in[0]];
             struct mlo_program_out out = {.value = MLO_NO_VALUE, .step = i, .x = *x};
-            out.shape = (struct mlo_array){.dtype = MLO_DT_F32, .rank = 2, .n = buffer->n};
+            enum mlo_dtype type = buffer->type == MLO_DEVICE_F64 ? MLO_DT_F64 : MLO_DT_F32;
+            out.shape = (struct mlo_array){.dtype = type, .rank = 2, .n = buffer->n};
             out.shape.dims[0] = x->dims[0];
             out.shape.dims[1] = (int64_t)(buffer->n / (size_t)x->dims[0]);
             return add_out(m, out, err);

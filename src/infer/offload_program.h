@@ -15,7 +15,7 @@ struct mlo_program_out { /* a buffer that is given back */
     struct mlo_array shape; /* of all rows */
     struct mlo_array x;     /* of sums: the shape of the step's input */
     bool by_rows;
-    float *sums; /* owned: of a step */
+    void *sums; /* owned: of a step, of the shape's type */
 };
 struct mlo_program {
     struct mlo_array *inputs;   /* their shapes */

@@ -20,7 +20,7 @@ struct run {
     const struct mlo_vote *votes; /* of each leaf; LightGBM */
     uint32_t *leaves;             /* of a block of rows; likewise */
     void *room;                   /* the kernel's */
-    const float *sums;            /* by a device; NULL */
+    const void *sums;             /* by a device, of the type of scores; NULL */
 };
 
 /* ---- XGBoost: floats ---- */
@@ -39,7 +39,7 @@ static void score_block(const struct run *r, size_t first, size_t n)
     const float *x = (const float *)r->x->data + first * r->width;
     float *scores = (float *)r->margin->data + first * outputs;
     if (r->sums) {
-        memcpy(scores, r->sums + first * outputs, n * outputs * sizeof *scores);
+        memcpy(scores, (const float *)r->sums + first * outputs, n * outputs * sizeof *scores);
         return;
     }
     for (size_t i = 0; i < n * outputs; i++)
@@ -167,9 +167,21 @@ static void finish_f64(const struct run *r, size_t row, const double *scores)
         ((int64_t *)r->label->data)[row] = (int64_t)best;
 }
 
+static void finish_sums_f64(const struct run *r)
+{
+    double *scores = r->margin->data;
+    memcpy(scores, r->sums, r->n * r->b->n_outputs * sizeof *scores);
+    for (size_t i = 0; i < r->n; i++)
+        finish_f64(r, i, scores + i * r->b->n_outputs);
+}
+
 static void run_f64(const struct run *r)
 {
     double *scores = r->margin->data;
+    if (r->sums) {
+        finish_sums_f64(r);
+        return;
+    }
     for (size_t first = 0; first < r->n; first += BLOCK) {
         size_t n = r->n - first < BLOCK ? r->n - first : BLOCK;
         const double *x = (const double *)r->x->data + first * r->width;

@@ -212,7 +212,7 @@ int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
 }
 
 int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
-                    const float *sums, struct mlo_err *err)
+                    const void *sums, struct mlo_err *err)
 {
     const struct mlo_value *few_in[FEW], **in = few_in;
     struct mlo_value *few_out[FEW], **out = few_out;

@@ -27,10 +27,10 @@ same()
     on "$1" cpu && mv out cpu && on "$1" cuda && cmp cpu out && grep -qx "program $2" log && grep -q '^run$' log && ! grep -q 'the CPU computed' err
 }
 
-test_expect 'trees of three classes' 'same boosting-3 trees'
-test_expect 'trees of a regressor' 'same boosting-regressor trees'
-test_expect 'columns that the CPU prepares, trees on the GPU' 'same columns-forest trees'
-test_expect 'XGBoost, by way of ONNX' 'same xgboost trees'
+test_expect 'trees of three classes' 'same boosting-3 "rank ranked trees"'
+test_expect 'trees of a regressor' 'same boosting-regressor "rank ranked trees"'
+test_expect 'columns that the CPU prepares, trees on the GPU' 'same columns-forest "rank ranked trees"'
+test_expect 'XGBoost, by way of ONNX' 'same xgboost "rank ranked trees"'
 test_expect 'a network behind a scaler' 'same mlp "scale dense dense"'
 test_expect 'nobody asks for a GPU: nothing is opened' '
     on mlp cpu && ! test -e log && mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" >plain 2>/dev/null && cmp plain out && ! test -e log

@@ -78,11 +78,11 @@ static int run_single(const struct mlo_device_api *api, const struct gpu_data *d
     return rc;
 }
 
-/* Room for floats serves halves, too. */
+/* Room for doubles serves all types. */
 static uint64_t run_case(const struct mlo_device_api *api, const struct gpu_case *c, const struct gpu_data *d,
                          double *ret_worst, double *ret_us, char *reason)
 {
-    void *y = calloc(d->n[d->n_buffers - 1], sizeof(float));
+    void *y = calloc(d->n[d->n_buffers - 1], sizeof(double));
     int rc = y ? run_single(api, d, y, ret_us, reason) : MLO_DEVICE_FAILED;
     float *got = rc == MLO_DEVICE_OK ? gpu_widened(d, y) : NULL;
     uint64_t wrong = got ? gpu_data_wrong(c, d, got, ret_worst) : UINT64_MAX;

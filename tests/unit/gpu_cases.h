@@ -74,6 +74,16 @@ struct gpu_case {
     {                                                                                                        \
         name, MLO_DEVICE_SCALE, 0, {rows, n}, 0, 0, 2e-7, 1e-7                                               \
     }
+#define RANK(name, rows, n, columns)                                                                         \
+    {                                                                                                        \
+        name, MLO_DEVICE_RANK, 0, {rows, n, columns, PADDED(rows)}, 0, 0, 0, 0                               \
+    }
+#define RANKED(name, missing, rows, columns, trees, targets, votes)                                          \
+    {                                                                                                        \
+        name, MLO_DEVICE_RANKED_TREES, 0, {rows, columns, trees, targets, votes, PADDED(rows)}, 0, missing,  \
+            0, 0                                                                                             \
+    }
+#define PADDED(rows) (((rows) + MLO_DEVICE_RANK_ROWS - 1) / MLO_DEVICE_RANK_ROWS * MLO_DEVICE_RANK_ROWS)
 #define TREES(name, missing, rows, n, trees, targets, votes)                                                 \
     {                                                                                                        \
         name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets, votes}, 0, missing, 0, 0                        \
@@ -113,6 +123,16 @@ static const struct gpu_case gpu_cases[] = {
     TREES("three targets, no base", 40, 40, 60, 7, 3, 1),
     TREES("leaves of three votes", 8, 40, 6, 7, 4, 3),
     TREES("more than fit at once", 32, 20, 8, 90, 1, 1),
+    RANK("few rows and columns", 3, 2, 5),
+    RANK("tiles, filled", 64, 32, 32),
+    RANK("tiles, not filled", 70, 40, 33),
+    RANKED("one target", 0, 130, 5, 9, 1, 1),
+    RANKED("three targets, no base", 16, 64, 60, 70, 3, 1),
+    RANKED("leaves of three votes", 0, 40, 6, 7, 4, 3),
+    RANKED("more columns than fit", 0, 10, 200, 20, 1, 1),
+    RANKED("more targets than fit", 16, 70, 7, 90, 40, 1),
+    RANKED("a tree that does not fit", 0, 66, 9, 3, 1, 1),
+    RANKED("many rows", 0, 32800, 3, 18, 2, 1),
     ADD("columns", 33, 17),
     ADD("of the same size", 1, 300),
     GATHER("rows of 40", 9, 40, 50),
@@ -123,14 +143,15 @@ static const struct gpu_case gpu_cases[] = {
 
 /* Of halves what comes out is rounded to their digits, and so are the chances of attention before they are
  * multiplied. What goes in is rounded for both sides. */
-#define GPU_TYPES 3
+#define GPU_TYPES 4
 static const struct gpu_type {
     uint32_t type;
     const char *name;
     double tolerance; /* absolute, and relative; 0: that of the case */
 } gpu_types[GPU_TYPES] = {{MLO_DEVICE_F32, "float32", 0},
                           {MLO_DEVICE_F16, "float16", 1.5e-3},
-                          {MLO_DEVICE_BF16, "bfloat16", 1.2e-2}};
+                          {MLO_DEVICE_BF16, "bfloat16", 1.2e-2},
+                          {MLO_DEVICE_F64, "float64", 0}}; /* of trees alone */
 
 struct gpu_data {
     struct mlo_device_step step;
@@ -206,13 +227,94 @@ static void gpu_fill_trees(struct gpu_data *d)
     ((float *)d->buffer[0])[0] = NAN; /* goes to the second child everywhere */
 }
 
+/* Limits that rise, some of them equal, and numbers that are limits, no numbers, or none at all. */
+static void gpu_fill_ranks(struct gpu_data *d)
+{
+    static const float odd[] = {0.0F, -0.0F, NAN, INFINITY, -INFINITY, 0.25F};
+    uint32_t columns = d->step.size[2];
+    int32_t *first = d->buffer[2], *feature = d->buffer[3];
+    for (uint32_t c = 0; c < columns; c++) {
+        uint32_t from = gpu_random(d, d->step.size[1]);
+        first[c + 1] = first[c] + (int32_t)gpu_random(d, 40);
+        feature[c] = c % 4 == 3 ? ~(int32_t)from : (int32_t)from;
+    }
+    d->n[1] = (uint64_t)first[columns] + 1; /* one that is nobody's */
+    float *limits = d->buffer[1] = realloc(d->buffer[1], d->n[1] * sizeof *limits), *x = d->buffer[0];
+    for (uint32_t c = 0; c < columns; c++)
+        for (int32_t i = first[c]; i < first[c + 1]; i++)
+            limits[i] = (float)(i - first[c] - 20 + (int32_t)gpu_random(d, 2)) / 16;
+    limits[first[columns]] = 0;
+    for (uint64_t i = 0; i < d->n[0]; i++)
+        x[i] = i % 5 == 0 ? odd[i / 5 % 6] : i % 3 == 0 ? (float)((int)gpu_random(d, 48) - 24) / 16 : x[i];
+}
+
+#define RANKED_NODES_EACH 201u  /* most of a tree here */
+#define RANKED_LARGE      4001u /* of each fourth one of three trees */
+
+/* Returns how many nodes there are; the longest walk and the leaves go to tree[2] and *leaves. */
+static uint32_t gpu_grow_ranked(struct gpu_data *d, int64_t *nodes, uint32_t most, int32_t *tree,
+                                uint32_t *leaves)
+{
+    uint32_t n = 1, own = 0;
+    uint8_t *depth = calloc(most + 2, 1);
+    for (uint32_t i = 0; i < n; i++) {
+        bool grows = n + 2 <= most && depth[i] < 30 && gpu_random(d, 8) != 0;
+        nodes[i] = grows ? MLO_DEVICE_BRANCH(gpu_random(d, 6), gpu_random(d, d->step.size[1]), n, 0)
+                         : MLO_DEVICE_BRANCH(UINT16_MAX, 0, i, own);
+        own += !grows;
+        if (grows)
+            depth[n] = depth[n + 1] = (uint8_t)(depth[i] + 1);
+        tree[2] = grows && depth[n] > tree[2] ? depth[n] : tree[2];
+        n += grows ? 2 : 0;
+    }
+    free(depth);
+    *leaves += own;
+    return n;
+}
+
+static void gpu_fill_ranked(struct gpu_data *d)
+{
+    uint32_t trees = d->step.size[2], targets = d->step.size[3], votes = d->step.size[4], n = 0, leaves = 0;
+    uint32_t most = trees == 3 ? RANKED_LARGE : RANKED_NODES_EACH, pieces = 0;
+    int32_t *tree = d->buffer[2], *target = d->buffer[5], *piece = calloc(trees + 1, sizeof *piece);
+    int64_t *nodes = calloc((size_t)trees * most, sizeof *nodes);
+    for (uint32_t i = 0; i < trees; i++) {
+        tree[i * 3] = (int32_t)n;
+        tree[i * 3 + 1] = (int32_t)leaves;
+        n += gpu_grow_ranked(d, nodes + n, most, tree + i * 3, &leaves);
+        bool is_full = pieces == 0 || i - (uint32_t)piece[pieces - 1] == MLO_DEVICE_PIECE_TREES ||
+                       n - (uint32_t)tree[piece[pieces - 1] * 3] > MLO_DEVICE_PIECE_NODES;
+        if (is_full)
+            piece[pieces++] = (int32_t)i;
+    }
+    tree[trees * 3] = (int32_t)n;
+    tree[trees * 3 + 1] = (int32_t)leaves;
+    piece[pieces] = (int32_t)trees;
+    for (uint32_t i = 0; i < trees * votes; i++)
+        target[i] = (int32_t)((i * 2 + i / votes) % targets);
+    for (uint64_t i = 0; i < d->n[0]; i++)
+        ((uint16_t *)d->buffer[0])[i] = (uint16_t)gpu_random(d, 7);
+    d->step.size[6] = pieces;
+    d->n[3] = pieces + 1;
+    d->buffer[3] = piece;
+    d->n[1] = n;
+    d->buffer[1] = realloc(nodes, n * sizeof *nodes);
+    d->n[6] = (uint64_t)leaves * votes;
+    float *vote = d->buffer[6] = realloc(d->buffer[6], d->n[6] * sizeof *vote);
+    for (uint64_t i = 0; i < d->n[6]; i++)
+        vote[i] = gpu_uniform(d);
+}
+
 static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
 {
     uint32_t type = program_type_of(text, MLO_DEVICE_F32), *size = d->step.size;
     d->n[i] = program_elements(text, size);
-    if (d->step.op == MLO_DEVICE_TREES && (i == 1 || i == 2))
+    bool is_later = (d->step.op == MLO_DEVICE_TREES && (i == 1 || i == 2)) ||
+                    (d->step.op == MLO_DEVICE_RANKED_TREES && (i == 1 || i == 3));
+    if (is_later)
         return;
-    d->buffer[i] = calloc(d->n[i], program_type_bytes(type));
+    d->buffer[i] = calloc(d->n[i],
+                          type == MLO_DEVICE_U16 && i > 0 ? sizeof(float) : program_type_bytes(type));
     for (uint64_t j = 0; type == MLO_DEVICE_F32 && j < d->n[i]; j++)
         ((float *)d->buffer[i])[j] = gpu_uniform(d);
     for (uint64_t j = 0; d->step.op == MLO_DEVICE_EMBED && i < 3 && j < d->n[i]; j++)
@@ -359,6 +461,52 @@ static void gpu_cpu_trees(struct gpu_data *d, float *y)
     }
 }
 
+/* As floats, which hold them. */
+static void gpu_cpu_rank(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *limits = d->buffer[1];
+    const int32_t *first = d->buffer[2], *feature = d->buffer[3];
+    for (uint32_t c = 0; c < d->step.size[2]; c++)
+        for (uint32_t row = 0; row < d->step.size[3]; row++) {
+            uint32_t from = (uint32_t)(feature[c] < 0 ? ~feature[c] : feature[c]);
+            float v = row < d->step.size[0] ? x[(size_t)row * d->step.size[1] + from] : 0;
+            uint32_t n = 0;
+            for (int32_t i = first[c]; i < first[c + 1]; i++)
+                n += !((feature[c] < 0 ? -v : v) <= limits[i]);
+            y[(size_t)c * d->step.size[3] + row] = row < d->step.size[0] ? (float)n : 0;
+        }
+}
+
+static void gpu_cpu_ranked(struct gpu_data *d, float *y)
+{
+    const uint16_t *ranks = d->buffer[0];
+    const int64_t *nodes = d->buffer[1];
+    const int32_t *tree = d->buffer[2], *target = d->buffer[5];
+    const float *base = d->buffer[4], *vote = d->buffer[6];
+    uint32_t targets = d->step.size[3], votes = d->step.size[4];
+    double *sums = calloc(targets, sizeof *sums);
+    for (uint32_t row = 0; row < d->step.size[0]; row++) {
+        for (uint32_t t = 0; t < targets; t++)
+            sums[t] = base ? (double)base[t] : 0;
+        for (uint32_t t = 0; t < d->step.size[2]; t++) {
+            uint64_t at = 0, node = (uint64_t)nodes[tree[t * 3]];
+            while ((node & 0xffff) != UINT16_MAX) {
+                at = (node >> 32 & 0xffff) +
+                     (ranks[(node >> 16 & 0xffff) * d->step.size[5] + row] > (node & 0xffff));
+                node = (uint64_t)nodes[(uint64_t)tree[t * 3] + at];
+            }
+            for (uint32_t v = 0; v < votes; v++) {
+                double *sum = &sums[target[t * votes + v]];
+                *sum += (double)vote[((uint64_t)tree[t * 3 + 1] + (node >> 48)) * votes + v];
+                *sum = d->type.type == MLO_DEVICE_F64 ? *sum : (double)(float)*sum;
+            }
+        }
+        for (uint32_t t = 0; t < targets; t++)
+            y[(size_t)row * targets + t] = (float)sums[t];
+    }
+    free(sums);
+}
+
 static void gpu_cpu_elements(struct gpu_data *d, float *y)
 {
     const float *x = d->buffer[0], *offset = d->buffer[1], *scale = d->buffer[2];
@@ -407,6 +555,12 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_TREES:
         gpu_cpu_trees(d, y);
         break;
+    case MLO_DEVICE_RANK:
+        gpu_cpu_rank(d, y);
+        break;
+    case MLO_DEVICE_RANKED_TREES:
+        gpu_cpu_ranked(d, y);
+        break;
     case MLO_DEVICE_GATHER:
         gpu_cpu_gather(d, y);
         break;
@@ -445,6 +599,11 @@ static void gpu_store(struct gpu_data *d, unsigned i)
 {
     uint32_t type = gpu_stored_type(d, i);
     d->stored[i] = d->buffer[i];
+    if (d->buffer[i] && type == MLO_DEVICE_F64) {
+        d->stored[i] = calloc(d->n[i], sizeof(double));
+        for (uint64_t k = 0; k < d->n[i]; k++)
+            ((double *)d->stored[i])[k] = (double)((float *)d->buffer[i])[k];
+    }
     if (!d->buffer[i] || !gpu_is_half(type))
         return;
     d->stored[i] = calloc(d->n[i], sizeof(uint16_t));
@@ -456,7 +615,8 @@ static void gpu_store(struct gpu_data *d, unsigned i)
 static bool gpu_case_has(const struct gpu_case *c, const struct gpu_type *type)
 {
     const struct program_op *op = &program_ops[c->op];
-    return program_type_of(op->buffers[op->n_buffers - 1], type->type) == type->type;
+    const char *text = op->buffers[program_typed(op)];
+    return program_floats_ok(text, type->type) && program_type_of(text, type->type) == type->type;
 }
 
 static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, struct gpu_data *d)
@@ -478,6 +638,10 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     }
     if (c->op == MLO_DEVICE_TREES)
         gpu_fill_trees(d);
+    else if (c->op == MLO_DEVICE_RANK)
+        gpu_fill_ranks(d);
+    else if (c->op == MLO_DEVICE_RANKED_TREES)
+        gpu_fill_ranked(d);
     for (uint64_t i = 0; c->op == MLO_DEVICE_ACTIVATE && i < d->n[0]; i++)
         ((float *)d->buffer[0])[i] *= 12;
     for (unsigned i = 0; i + 1 < op->n_buffers; i++)
@@ -500,6 +664,12 @@ static float *gpu_widened(const struct gpu_data *d, const void *got)
     uint64_t n = d->n[d->n_buffers - 1];
     uint32_t type = gpu_stored_type(d, d->n_buffers - 1);
     float *y = calloc(n, sizeof *y);
+    for (uint64_t i = 0; y && type == MLO_DEVICE_F64 && i < n; i++)
+        y[i] = (float)((const double *)got)[i];
+    for (uint64_t i = 0; y && type == MLO_DEVICE_U16 && i < n; i++) /* ranks, those of rows */
+        y[i] = i % d->step.size[3] < d->step.size[0] ? ((const uint16_t *)got)[i] : 0;
+    if (type == MLO_DEVICE_F64 || type == MLO_DEVICE_U16)
+        return y;
     if (y && gpu_is_half(type))
         mlo_halves_to_floats(gpu_dtype(type), got, y, n);
     else if (y)

@@ -138,7 +138,9 @@ static inline uint32_t program_padded(const struct mlo_device_step *s)
 static inline bool program_ranks_ok(const struct mlo_device_step *s)
 {
     bool has_ranks = s->op == MLO_DEVICE_RANK || s->op == MLO_DEVICE_RANKED_TREES;
-    return !has_ranks || (program_padded(s) >= s->size[0] && program_padded(s) % MLO_DEVICE_RANK_ROWS == 0);
+    uint32_t columns = s->size[s->op == MLO_DEVICE_RANK ? 2 : 1];
+    return !has_ranks || (columns <= MLO_DEVICE_RANK_COLUMNS && program_padded(s) >= s->size[0] &&
+                          program_padded(s) % MLO_DEVICE_RANK_ROWS == 0);
 }
 
 static inline bool program_sizes_ok(const struct program_op *op, const struct mlo_device_step *s, unsigned at,
@@ -160,8 +162,8 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
         return program_refuse(reason, "step %u (%s): %u rows of %u equal sequences", at, op->name, s->size[1],
                               s->size[0]);
     if (!program_ranks_ok(s))
-        return program_refuse(reason, "step %u (%s): %u rows of ranks for %u", at, op->name,
-                              program_padded(s), s->size[0]);
+        return program_refuse(reason, "step %u (%s): %u rows of ranks for %u, or too many columns", at,
+                              op->name, program_padded(s), s->size[0]);
     if (s->activation >= MLO_DEVICE_ACTIVATIONS)
         return program_refuse(reason, "step %u (%s): no activation %u", at, op->name, s->activation);
     return true;

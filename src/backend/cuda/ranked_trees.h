@@ -32,8 +32,8 @@ struct gpu_rank {
 /* ---- trees ---- */
 
 #define RANKED_THREADS    256
-#define RANKED_ROWS_LEAST 64     /* of a block: eight threads share the trees of a pair of rows */
-#define RANKED_ROWS_MOST  256    /* two of them do */
+#define RANKED_ROWS_LEAST 64u    /* of a block: eight threads share the trees of a pair of rows */
+#define RANKED_ROWS_MOST  256u   /* two of them do */
 #define RANKED_MANY       32768u /* rows from which on blocks of the larger kind fill a large device */
 /* The four parts of shared memory, in bytes. */
 #define RANKED_NODES (MLO_DEVICE_PIECE_NODES * sizeof(uint64_t))
