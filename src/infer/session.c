@@ -211,8 +211,8 @@ int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
     return rc;
 }
 
-int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step,
-                    const void *sums, struct mlo_err *err)
+int mlo_step_finish(struct mlo_session *s, struct mlo_frame *f, const struct mlo_step *step, const void *sums,
+                    struct mlo_err *err)
 {
     const struct mlo_value *few_in[FEW], **in = few_in;
     struct mlo_value *few_out[FEW], **out = few_out;
