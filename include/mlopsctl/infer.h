@@ -163,7 +163,8 @@ void mlo_session_free(struct mlo_session *s);
 void mlo_session_limit(struct mlo_session *s, size_t bytes);
 /* How many threads a run of this session may use for products of MLO_SPLIT_FLOPS operations and more; 1 as a
  * rule. Never more than mlo_cpu_count(), which knows affinity and quotas; 0: as many. */
-#define MLO_SPLIT_FLOPS ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread and waiting for it takes */
+#define MLO_SPLIT_FLOPS                                                                                      \
+    ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread and waiting for it takes */
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * fn(ctx, 0) is called when a run begins with its first step, fn(ctx, i) after i of the plan's steps are
