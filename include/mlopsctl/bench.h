@@ -94,6 +94,7 @@ struct mlo_target_opts {
 };
 struct mlo_command_opts {
     const char *line;       /* for /bin/sh -c; NULL: argv */
+    const char *name;       /* for messages; NULL: the first word */
     char *const *argv;      /* a program (found by PATH) and its arguments, without a shell */
     char *const *env;       /* NULL: empty */
     int64_t start_limit_ns; /* until it is ready; 0: 120 s */
@@ -101,6 +102,28 @@ struct mlo_command_opts {
 /* Everything is borrowed until the target is closed. */
 int mlo_target_command(const struct mlo_command_opts *c, const struct mlo_target_opts *o,
                        struct mlo_target **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * An image as such a program: its files unpacked, or a root file system that is there already, and the line
+ * by which a container runtime (runc or crun; no daemon) runs it with its standard streams. The container has
+ * no network, no capabilities and sees its own processes; the model's file is in it for reading.
+ *
+ * What a process that was killed has left, container and files, goes when the next image is opened.
+ */
+struct mlo_container_opts {
+    const char *image;  /* "[oci:]PATH[:TAG]": an OCI layout, a tar of one, or an OCI runtime bundle */
+    const char *folder; /* where files of containers are meanwhile; made when it is missing */
+    char *const *env;   /* of this process: PATH */
+    const char *model, *model_name; /* the file, and its name in the container's /model; NULL: none */
+};
+struct mlo_container;
+/* MLO_EUNAVAIL: there is no runtime. */
+int mlo_container_open(const struct mlo_container_opts *o, struct mlo_container **ret,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+const char *mlo_container_line(const struct mlo_container *c);  /* for /bin/sh -c; each makes a container */
+const char *mlo_container_model(const struct mlo_container *c); /* its path inside; NULL */
+/* Containers of it that are still there are ended; its files are removed. NULL: nothing. */
+void mlo_container_close(struct mlo_container *c);
 
 /* The other end of that protocol: our engine answers until `in` ends. */
 struct mlo_target_answer_opts {

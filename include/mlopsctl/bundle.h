@@ -289,6 +289,18 @@ struct mlo_imported {
 int mlo_bundle_import(struct mlo_store *s, const char *path, struct mlo_imported **ret, size_t *ret_n,
                       struct mlo_err *err) MLO_MUST_CHECK;
 
+/* ---- container images ---- */
+
+/*
+ * The files of an image of an OCI layout (a folder, or a tar of one), layer over layer, below `folder`, which
+ * is empty: its root is "rootfs" there. Blobs are checked against their digests. No link leads out of that
+ * root, set-user-id bits and devices are left out, owners are kept where this process may set them. tag:
+ * which image of several; NULL: the only one, of this machine's architecture. *ret_config: its configuration;
+ * owner: the caller.
+ */
+int mlo_image_unpack(const char *layout, const char *tag, const char *folder, cJSON **ret_config,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- compare ---- */
 
 enum mlo_change { MLO_SAME, MLO_ADDED, MLO_REMOVED, MLO_CHANGED };

@@ -112,7 +112,8 @@ static void end_program(struct program *p)
 static int give_up(struct program *p, struct mlo_err *err)
 {
     const struct command *c = p->of;
-    const char *name = c->how.line ? c->how.line : c->how.argv[0];
+    const char *name = c->how.name ? c->how.name : c->how.line ? c->how.line : c->how.argv[0];
+    bool word = c->how.line && !c->how.name;
     char shown[MLO_SHOWN];
     for (int i = 0; i < SAID_MAX && p->message >= 0; i++) {
         struct pollfd ready = {.fd = p->message, .events = POLLIN};
@@ -122,7 +123,7 @@ static int give_up(struct program *p, struct mlo_err *err)
     }
     end_program(p);
     if (err->sys_errno != EINTR) {
-        mlo_wrap(err, "'%s'", mlo_shown(name, c->how.line ? strcspn(name, " ") : strlen(name), shown));
+        mlo_wrap(err, "'%s'", mlo_shown(name, word ? strcspn(name, " ") : strlen(name), shown));
         hint_said(p, err);
     }
     p->end = *err;

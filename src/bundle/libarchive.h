@@ -46,6 +46,8 @@
     X(entry_symlink)                                                                                         \
     X(entry_filetype)                                                                                        \
     X(entry_perm)                                                                                            \
+    X(entry_uid)                                                                                             \
+    X(entry_gid)                                                                                             \
     X(entry_size)                                                                                            \
     X(entry_sparse_count)
 

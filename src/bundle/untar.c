@@ -22,6 +22,8 @@ struct mlo_untar {
     struct mlo_err failure; /* of reading fd */
     struct mlo_digest_set seen;
     uint64_t bytes, bytes_max;
+    bool image;
+    size_t members; /* of an image's layer */
 };
 
 static la_ssize_t from_fd(struct archive *a, void *ctx, const void **ret)
@@ -139,6 +141,47 @@ static int check_new(struct mlo_untar *u, const struct mlo_str *path, struct mlo
     return is_new ? 0 : refuse(path->ptr, "occurs twice", err);
 }
 
+/* "./usr//bin/" -> "usr/bin"; the root itself becomes "". Any byte but NUL may be in a name. */
+static int clean_image_path(const char *raw, struct mlo_str *out, struct mlo_err *err)
+{
+    mlo_str_clear(out);
+    for (const char *p = raw + strspn(raw, "/"), *end; *p; p = end + strspn(end, "/")) {
+        end = p + strcspn(p, "/");
+        size_t n = (size_t)(end - p);
+        if (n == 2 && p[0] == '.' && p[1] == '.')
+            return refuse(raw, "leaves the image", err);
+        if (n == 1 && *p == '.')
+            continue;
+        mlo_str_add(out, out->len > 0 ? "/" : "");
+        mlo_str_addn(out, p, n);
+    }
+    return mlo_str_check(out, err);
+}
+
+static int read_image_entry(struct mlo_untar *u, struct archive_entry *e, const char *name,
+                            struct mlo_str *path, struct mlo_untar_entry *ret, struct mlo_err *err)
+{
+    const struct mlo_libarchive *la = u->la;
+    const char *hardlink = la->entry_hardlink(e);
+    bool folder = la->entry_filetype(e) == AE_IFDIR, link = la->entry_filetype(e) == AE_IFLNK;
+    if (u->members++ >= MLO_UNTAR_ENTRIES_MAX)
+        return mlo_fail(err, MLO_EINVALID, "archive: more than %zu members", MLO_UNTAR_ENTRIES_MAX);
+    int rc = clean_image_path(name, path, err);
+    if (rc == 0 && path->len == 0 && !folder)
+        rc = refuse(name, "has no name", err);
+    *ret = (struct mlo_untar_entry){.path = path->ptr,
+                                    .folder = folder,
+                                    .size = hardlink || link ? 0 : (uint64_t)la->entry_size(e),
+                                    .special = !hardlink && !link && !folder &&
+                                               la->entry_filetype(e) != AE_IFREG,
+                                    .hardlink = hardlink,
+                                    .symlink = hardlink || !link ? NULL : la->entry_symlink(e),
+                                    .mode = (uint32_t)la->entry_perm(e) & 0777,
+                                    .uid = (uint64_t)la->entry_uid(e),
+                                    .gid = (uint64_t)la->entry_gid(e)};
+    return rc == 0 && link && !hardlink && !ret->symlink ? refuse(name, "a link to nothing", err) : rc;
+}
+
 /* Fills *ret, whose path lives in *path; an entry that is to be passed over gets an empty path. */
 static int read_entry(struct mlo_untar *u, struct archive_entry *e, struct mlo_str *path,
                       struct mlo_untar_entry *ret, struct mlo_err *err)
@@ -147,10 +190,10 @@ static int read_entry(struct mlo_untar *u, struct archive_entry *e, struct mlo_s
     const char *name = la->entry_pathname(e);
     if (!name)
         return mlo_fail(err, MLO_EINVALID, "archive: member %zu: name is not UTF-8", u->seen.count);
-    if (la->entry_hardlink(e) || la->entry_symlink(e))
+    if (!u->image && (la->entry_hardlink(e) || la->entry_symlink(e)))
         return refuse(name, "links are refused", err);
     bool folder = la->entry_filetype(e) == AE_IFDIR;
-    if (!folder && la->entry_filetype(e) != AE_IFREG)
+    if (!u->image && !folder && la->entry_filetype(e) != AE_IFREG)
         return refuse(name, "neither a regular file nor a folder", err);
     if (la->entry_sparse_count(e) != 0)
         return refuse(name, "sparse files are refused", err);
@@ -158,6 +201,8 @@ static int read_entry(struct mlo_untar *u, struct archive_entry *e, struct mlo_s
     if (size < 0 || (uint64_t)size > u->bytes_max - u->bytes)
         return refuse(name, "content is larger than the archive can hold", err);
     u->bytes += (uint64_t)size;
+    if (u->image)
+        return read_image_entry(u, e, name, path, ret, err);
     int rc = clean_path(name, folder, path, err);
     if (rc == 0 && path->len > 0)
         rc = check_new(u, path, err);
@@ -206,24 +251,36 @@ static int drain(struct mlo_untar *u, struct mlo_digest *ret, struct mlo_err *er
     return mlo_sha256_end(u->raw, ret, err);
 }
 
-int mlo_untar(int fd, bool compressed, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw,
-              struct mlo_err *err)
+static int untar(struct mlo_untar *u, bool compressed, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw,
+                 struct mlo_err *err)
 {
     MLO_UTF8_SCOPE locale = mlo_utf8_enter();
     struct mlo_sha256 raw = {0};
-    struct mlo_untar u = {.fd = fd};
     int rc = ret_raw ? mlo_sha256_new(&raw, err) : 0;
     if (rc == 0) {
-        u.raw = ret_raw ? &raw : NULL;
-        rc = untar_open(&u, compressed, false, err);
+        u->raw = ret_raw ? &raw : NULL;
+        rc = untar_open(u, compressed, false, err);
     }
     if (rc == 0)
-        rc = walk(&u, fn, ctx, err);
+        rc = walk(u, fn, ctx, err);
     if (rc == 0 && ret_raw)
-        rc = drain(&u, ret_raw, err);
-    untar_close(&u);
+        rc = drain(u, ret_raw, err);
+    untar_close(u);
     mlo_sha256_free(&raw);
     return rc;
+}
+
+int mlo_untar(int fd, bool compressed, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw,
+              struct mlo_err *err)
+{
+    struct mlo_untar u = {.fd = fd};
+    return untar(&u, compressed, fn, ctx, ret_raw, err);
+}
+
+int mlo_untar_image(int fd, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw, struct mlo_err *err)
+{
+    struct mlo_untar u = {.fd = fd, .image = true};
+    return untar(&u, true, fn, ctx, ret_raw, err);
 }
 
 int mlo_untar_read(struct mlo_untar *u, void *buf, size_t n, size_t *ret_n, struct mlo_err *err)

@@ -3,6 +3,9 @@
  * rule is in one place: names are checked relative paths that occur once; only regular files and folders;
  * nothing sparse; nothing that grows beyond reason when it is decompressed. Bytes are handed out in order,
  * never written by libarchive itself.
+ *
+ * Layers of container images are another kind of archive: they have links, owners and files of any name, and
+ * a later entry may replace an earlier one. Who unpacks them follows links inside their root alone (image.c).
  */
 #ifndef MLO_BUNDLE_UNTAR_H
 #define MLO_BUNDLE_UNTAR_H
@@ -19,6 +22,11 @@ struct mlo_untar_entry {
     bool folder;
     bool executable;
     uint64_t size;
+    /* of an image's layer only */
+    bool special;                   /* a device or a pipe */
+    const char *symlink, *hardlink; /* to where; NULL: it is none */
+    uint32_t mode;                  /* permissions alone */
+    uint64_t uid, gid;
 };
 /* Called for each entry in order; what it leaves unread is skipped. */
 typedef int (*mlo_untar_fn)(void *ctx, struct mlo_untar *u, const struct mlo_untar_entry *e,
@@ -31,6 +39,10 @@ typedef int (*mlo_untar_fn)(void *ctx, struct mlo_untar *u, const struct mlo_unt
  */
 int mlo_untar(int fd, bool compressed, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw,
               struct mlo_err *err) MLO_MUST_CHECK;
+/* The same of an image's layer, plain or compressed. Paths have no "", "." or ".." in them, but any other
+ * name and may occur again. */
+int mlo_untar_image(int fd, mlo_untar_fn fn, void *ctx, struct mlo_digest *ret_raw,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 /* Up to n bytes of the present entry; *ret_n 0 at its end. */
 int mlo_untar_read(struct mlo_untar *u, void *buf, size_t n, size_t *ret_n,
                    struct mlo_err *err) MLO_MUST_CHECK;

@@ -1,5 +1,6 @@
 /* mlopsctl bench: how fast a model answers, and whether it is slower than it was or than another. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <mlopsctl/host.h>
 
 #include "bench.h"
+#include "paths.h"
 
 #define NATIVE "native" /* with --wrap: the same without it */
 
@@ -74,9 +76,11 @@ static const struct mlo_opt opts_table[] = {
     {.name = "target",
      .type = MLO_OPT_STRING,
      .arg = "WHAT",
-     .help = "what answers instead of our engine: command:LINE, a program that speaks the line protocol, or "
-             "the URL "
-             "of a server",
+     .help = "what answers instead of our engine: command:LINE, a program that speaks the line protocol; "
+             "image:PATH[:TAG], one in a container image (an OCI layout, a tar of one or a runtime bundle), "
+             "run by "
+             "runc or crun; or the URL of a server",
+
      .offset = offsetof(struct mlo_bench_args, target)},
     {.name = "wrap",
      .type = MLO_OPT_STRING,
@@ -402,6 +406,24 @@ static int wrap(struct mlo_bench *b, const struct mlo_model *m, struct mlo_bench
     return rc;
 }
 
+/* Where a container finds the model: its own file, or its blob in the store. */
+static int find_model_file(struct mlo_bench *b, const struct mlo_model *m, struct mlo_err *err)
+{
+    const char *word = m->file ? m->file->path : b->ctx->args[0], *slash = strrchr(word, '/');
+    b->model_name = slash ? slash + 1 : word;
+    MLO_AUTOCLOSE int fd = -1;
+    char link[64], path[PATH_MAX];
+    if (!m->file)
+        return mlo_path_absolute(word, &b->model_path, err);
+    int rc = mlo_store_open_blob(m->ws.store, &m->file->digest, &fd, NULL, err);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = rc == 0 ? readlink(link, path, sizeof path) : -1;
+    if (rc == 0 && n < 0)
+        return mlo_fail_errno(err, "cannot tell where the model's file is");
+    b->model_path = rc == 0 ? mlo_memdup0(path, (size_t)n, err) : NULL;
+    return b->model_path ? 0 : err->code;
+}
+
 static int bench(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_model m = {0};
@@ -420,6 +442,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = mlo_bench_limits(b, err);
     if (rc == 0 && b->args->wrap)
         rc = wrap(b, &m, &who, err);
+    if (rc == 0)
+        rc = find_model_file(b, &m, err);
     bool is_foreign = who.what || who.line || (b->args->against && mlo_bench_is_foreign(b->args->against));
     if (rc == 0 && (is_foreign || (b->backend.wanted && b->backend.probe.n_devices > 0)))
         rc = mlo_bench_gpu_open(b, err);
@@ -485,6 +509,9 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_bench_result_release(&b.kept);
     mlo_bench_result_release(&b.other);
     mlo_gpu_meter_close(b.gpu);
+    for (size_t i = 0; i < MLO_COUNT(b.images); i++)
+        mlo_container_close(b.images[i].container);
+    free(b.model_path);
     free(b.dims);
     free(b.line);
     return rc;

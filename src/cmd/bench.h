@@ -19,6 +19,10 @@ struct mlo_bench_args {
     bool no_record, force, history, explain, calibrate, answer, cost;
     struct mlo_strings dims;
 };
+struct mlo_bench_image {
+    const char *what; /* "image:..."; NULL: none yet */
+    struct mlo_container *container;
+};
 struct mlo_bench {
     struct mlo_backend backend;
     struct mlo_ctx *ctx;
@@ -34,10 +38,13 @@ struct mlo_bench {
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
     size_t n_explained;
-    struct mlo_gpu_meter *gpu;    /* owned; NULL: none */
-    char *line;                   /* owned: of --wrap, our program inside it; NULL */
-    char digest[MLO_DIGEST_TEXT]; /* of the model's file, when there is a line */
-    int cost;                     /* answer of --cost: 0, MLO_NO or a failure, which cost_err tells */
+    struct mlo_gpu_meter *gpu;        /* owned; NULL: none */
+    struct mlo_bench_image images[3]; /* of both sides, and an end; owned */
+    char *model_path;                 /* owned: the model's file, for containers */
+    const char *model_name;           /* in the container */
+    char *line;                       /* owned: of --wrap, our program inside it; NULL */
+    char digest[MLO_DIGEST_TEXT];     /* of the model's file, when there is a line */
+    int cost;                         /* answer of --cost: 0, MLO_NO or a failure, which cost_err tells */
     struct mlo_err cost_err;
     const char *noisy; /* why the machine allows no verdict; NULL */
     char forced[64];   /* what differs from the baseline that --force compared with */
@@ -59,11 +66,11 @@ struct mlo_bench_loaded { /* what it took to open a model; 0: not known */
 };
 struct mlo_bench_who {
     const struct mlo_plan *plan; /* whose inputs are sent */
-    const char *what;            /* "command:LINE" or a URL; NULL: our engine runs the plan */
+    const char *what;            /* "command:LINE", "image:REF" or a URL; NULL: our engine runs the plan */
     struct mlo_bench_loaded loaded;
     const char *line, *digest; /* our program as one that answers, and the model's digest; NULL */
 };
-bool mlo_bench_is_foreign(const char *word); /* one of the two */
+bool mlo_bench_is_foreign(const char *word); /* a program, an image or a URL */
 struct mlo_bench_side {                      /* release with mlo_bench_side_release */
     struct mlo_inputs *inputs;
     const struct mlo_value *set;
@@ -71,7 +78,7 @@ struct mlo_bench_side {                      /* release with mlo_bench_side_rele
     struct mlo_target *target;
     struct mlo_runner *runner;
 };
-int mlo_bench_side_open(const struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
+int mlo_bench_side_open(struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                         struct mlo_bench_side *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bench_side_release(struct mlo_bench_side *s);
 

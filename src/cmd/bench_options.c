@@ -77,7 +77,8 @@ int mlo_bench_load_text(const struct mlo_bench *b, char **ret, struct mlo_err *e
 {
     MLO_AUTOSTR struct mlo_str text;
     const char *engine = b->backend.probe.n_devices ? "engine on a GPU" : "engine";
-    const char *what = b->args->target, *to = !what ? engine : *what == 'c' ? "command" : "url";
+    const char *what = b->args->target;
+    const char *to = !what ? engine : *what == 'c' ? "command" : *what == 'i' ? "image" : "url";
     mlo_str_init(&text, MLO_STR_MAX);
     mlo_str_add(&text, scenario_of(b->args));
     if (b->load.rate > 0)
@@ -102,7 +103,8 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
         return mlo_fail(err, MLO_EUSAGE,
                         "a baseline is recorded: --save-baseline does not go with --no-record");
     if (b->args->target && !mlo_bench_is_foreign(b->args->target))
-        return mlo_fail(err, MLO_EUSAGE, "--target '%s' is neither command:LINE nor a URL", b->args->target);
+        return mlo_fail(err, MLO_EUSAGE, "--target '%s' is none of command:LINE, image:PATH and a URL",
+                        b->args->target);
     if (b->args->explain && (b->args->target || b->args->wrap || b->args->history))
         return mlo_fail(
             err, MLO_EUSAGE,

@@ -142,7 +142,10 @@ static int preview(struct mlo_ctx *ctx, const struct opts *opts, struct summary 
     int rc = mlo_workspace_read(ctx, &ws, err);
     if (rc)
         return rc;
-    rc = choose_run(ctx, ws.ledger, opts, ret_run, err);
+    if (!opts->dry_run) /* a rollback that died is no longer at work on what it announced */
+        rc = mlo_workspace_recover(&ws, NULL, NULL, err);
+    if (!rc)
+        rc = choose_run(ctx, ws.ledger, opts, ret_run, err);
     if (!rc)
         rc = make_plan(&ws, opts, *ret_run, &plan, err);
     s->ws = &ws;

@@ -135,11 +135,12 @@ sweep_fault()
 {
     hits=0
     while read -r c count; do
-        i=1
+        i=1 step=1
+        [ "$c" != pwrite64 ] || [ -n "${FAULT_ALL:-}" ] || step=${sweep_pages:-1}
         while [ "$i" -le "$count" ]; do
             hit "$c" "$i" "$1" || { echo "($sweep_title) at $c $i of $count"; return 1; }
             [ -z "$fired" ] || hits=$((hits + 1))
-            i=$((i + 1))
+            i=$((i + step))
         done
     done <"$T/counts"
     echo "$sweep_title: $hits places"
@@ -155,7 +156,8 @@ count_calls()
     [ -s "$T/counts" ]
 }
 
-# sweep TITLE ARGUMENTS-OF-MLOPSCTL [STATUSES-OF-A-SECOND-RUN]; with sweep_kills_only no call fails, for what takes long
+# sweep TITLE ARGUMENTS-OF-MLOPSCTL [STATUSES-OF-A-SECOND-RUN]; with sweep_kills_only no call fails, for what takes long; with
+# sweep_pages=N only every Nth of the pages that SQLite writes is hit, unless FAULT_ALL is set
 sweep()
 {
     sweep_title=$1 sweep_command=$2 sweep_again=${3:-"6 3"}
