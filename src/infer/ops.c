@@ -21,6 +21,7 @@
     X(pad)                                                                                                   \
     X(recurrent)                                                                                             \
     X(attention)                                                                                             \
+    X(flex)                                                                                                  \
     X(loss)                                                                                                  \
     X(state)                                                                                                 \
     X(resize)                                                                                                \

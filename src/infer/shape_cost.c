@@ -116,6 +116,7 @@ static const struct mlo_cost_rule rules[] = {
     {"MatMulIntegerToFloat", of_matmul, 0, MLO_MOVED_ALL, true},
     {"QLinearConv", of_qlinear_conv, 0, MLO_MOVED_ALL, true},
     {"Attention", of_attention, 0, MLO_MOVED_ALL, false},
+    {"FlexAttention", of_attention, 0, MLO_MOVED_ALL, false},
     {"Heads", of_heads, 0, MLO_MOVED_ALL, false},
     {"JoinedHeads", of_joined_heads, 0, MLO_MOVED_ALL, false},
     {"Exp", NULL, MLO_COST_EXP, MLO_MOVED_ALL, false},

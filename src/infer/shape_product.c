@@ -156,3 +156,6 @@ static const struct mlo_rule rules[] = {
     {"LSTM", run_recurrent, NULL},
 };
 const struct mlo_rule_family mlo_rules_product = {"", rules, MLO_COUNT(rules)};
+
+static const struct mlo_rule previews[] = {{"FlexAttention", run_attention, NULL}};
+const struct mlo_rule_family mlo_rules_preview = {"ai.onnx.preview", previews, MLO_COUNT(previews)};

@@ -153,6 +153,7 @@ struct mlo_extent mlo_cost_bytes(struct mlo_extents *t, const struct mlo_node *n
     X(move)                                                                                                  \
     X(select)                                                                                                \
     X(product)                                                                                               \
+    X(preview)                                                                                               \
     X(window)                                                                                                \
     X(flow)                                                                                                  \
     X(contrib)                                                                                               \
