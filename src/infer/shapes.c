@@ -449,8 +449,8 @@ static bool agrees(const struct mlo_shapes *s, const struct mlo_shape *v, const 
     for (unsigned d = 0; bound && v->ranked && d < v->rank; d++) {
         int64_t size = 0;
         bool known = mlo_extent_value(&s->extents, v->dims[d], symbols, &size);
-        if (known && size != a->dims[d])
-            return false;
+        if (known && size != a->dims[d]) /* a loop is taken to turn at least once */
+            return a->n == 0;
         *ret_known = *ret_known && known;
     }
     return true;

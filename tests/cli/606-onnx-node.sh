@@ -13,4 +13,7 @@ test_expect 'cases of the onnx project pass, with and without folding' '
 test_expect 'random cases give what ONNX Runtime gives, with and without folding' '
     [ "$(find "$G/onnx/ops" -name model.onnx | wc -l)" -ge 120 ] && [ "$(counts "$G/onnx/ops")" = "0 0" ] && [ "$(counts "$G/onnx/ops" --plain)" = "0 0" ]
 '
+test_expect 'branches and loops give what ONNX Runtime gives' '
+    [ "$(find "$G/onnx/flow" -name model.onnx | wc -l)" = 14 ] && [ "$(counts "$G/onnx/flow")" = "0 0" ] && [ "$(counts "$G/onnx/flow" --plain)" = "0 0" ]
+'
 test_done

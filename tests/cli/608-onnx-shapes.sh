@@ -4,7 +4,7 @@
 . "${0%/*}/lib.sh"
 O=$G/onnx
 
-for set in node ops ml pipelines encoders networks cases; do
+for set in node ops ml pipelines encoders networks cases flow; do
     test_expect "every value of the recorded runs has the type and shape that were derived: $set" '
         mlopsctl onnx conformance "$O/$set" --plain --json >out && jq -e ".fail == 0 and .derived > 0" out
     '
@@ -16,12 +16,12 @@ test_expect 'of encoders all shapes are derived, of the cases of the onnx projec
 
 # ours: as in shapes.txt
 ours() {
-    for model in "$O"/encoders/* "$O"/networks/* "$O"/pipelines/*; do
+    for model in "$O"/encoders/* "$O"/networks/* "$O"/pipelines/* "$O"/flow/*; do
         mlopsctl onnx inspect "$model/model.onnx" --nodes --json |
             jq -r --arg m "${model#"$O"/}" '.shapes | to_entries[] | "\($m) \(.key) \(.value.type)"'
     done
 }
-test_expect 'what onnx.shape_inference knows of encoders, networks and pipelines is derived, too' '
+test_expect 'what onnx.shape_inference knows of encoders, networks, pipelines and graphs in graphs is derived, too' '
     ours >ours && [ "$(wc -l <ours)" = "$(wc -l <"$O/shapes.txt")" ] &&
     paste -d" " ours "$O/shapes.txt" | awk "
         function split_type(t, parts) { sub(/\]/, \"\", t); return split(t, parts, /[\[,]/) }

@@ -49,7 +49,7 @@ enum { MODEL_IR = 1, MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_FUNCTION = 25 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
 enum { NODE_INPUT = 1, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 7 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE, TENSOR_NAME = 8, TENSOR_RAW };
-enum { ATTR_NAME = 1, ATTR_FLOAT, ATTR_INT, ATTR_TYPE = 20 };
+enum { ATTR_NAME = 1, ATTR_FLOAT, ATTR_INT, ATTR_GRAPH = 6, ATTR_TYPE = 20 };
 
 static inline void put_port(struct bytes *graph, uint32_t field, const char *name)
 {

@@ -151,9 +151,62 @@ static int derive_once(void)
     return derive(&m, NULL, 0, text, sizeof text, &cost, &err);
 }
 
+/* A loop in a loop. */
+static int derive_rounds(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_onnx_model *model = NULL;
+    struct mlo_shapes *s = NULL;
+    int rc = mlo_onnx_open("tests/golden/onnx/flow/loop-in-loop/model.onnx", &model, &err);
+    if (rc == 0)
+        rc = mlo_shapes_new(model->graph, NULL, 0, &s, &err);
+    mlo_shapes_free(s);
+    mlo_onnx_close(model);
+    return rc;
+}
+
 static void memory_failures_are_errors(void)
 {
     check(each_alloc_failure(derive_once) >= 5);
+    check(each_alloc_failure(derive_rounds) >= 5);
+}
+
+/* A turn transposes what goes round, and doubles its rows. */
+static struct bytes wanderer(void)
+{
+    struct bytes g = {.n = 0}, body = {.n = 0}, loop = node("Loop", "", "y"), attr = {.n = 0};
+    struct bytes turn = node("Transpose", "s", "t"), grow = node("Concat", "t", "u"),
+                 go = node("Identity", "c", "d");
+    put_input(&grow, "t");
+    put_attr_int(&grow, "axis", 0);
+    put(&body, GRAPH_NODE, &turn);
+    put(&body, GRAPH_NODE, &grow);
+    put(&body, GRAPH_NODE, &go);
+    put_port(&body, GRAPH_INPUT, "i");
+    put_port(&body, GRAPH_INPUT, "c");
+    put_port(&body, GRAPH_INPUT, "s");
+    put_port(&body, GRAPH_OUTPUT, "d");
+    put_port(&body, GRAPH_OUTPUT, "u");
+    put_text(&attr, ATTR_NAME, "body");
+    put_number(&attr, ATTR_TYPE, 5);
+    put(&attr, ATTR_GRAPH, &body);
+    put_input(&loop, "");
+    put_input(&loop, "x");
+    put(&loop, NODE_ATTRIBUTE, &attr);
+    put(&g, GRAPH_NODE, &loop);
+    put_matrix(&g, "x", "n", 3);
+    put_port(&g, GRAPH_OUTPUT, "y");
+    return model_of(&g, 18);
+}
+
+static void what_a_turn_changes_is_open(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_formulas cost;
+    struct bytes m = wanderer();
+    char text[128];
+    check_ok(derive(&m, NULL, 0, text, sizeof text, &cost, &err), &err);
+    check_str(text, "float32[?,?]");
 }
 
 int main(void)
@@ -161,6 +214,7 @@ int main(void)
     run(polynomials_add_multiply_and_divide);
     run(what_has_no_room_is_open);
     run(shapes_are_formulas_and_misfits_are_named);
+    run(what_a_turn_changes_is_open);
     run(memory_failures_are_errors);
     return done_testing();
 }

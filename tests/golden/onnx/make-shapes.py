@@ -55,7 +55,7 @@ def small(name, nodes, columns, weights):
 
 def main():
     lines = []
-    for kind in ("encoders", "networks", "pipelines"):
+    for kind in ("encoders", "networks", "pipelines", "flow"):
         for path in sorted((HERE / kind).glob("*/model.onnx")):
             lines += record(path)
     (HERE / "shapes.txt").write_text("\n".join(lines) + "\n")
