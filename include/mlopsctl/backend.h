@@ -35,8 +35,17 @@ void mlo_gelu_f32(const float *x, float *y, size_t n);
 void mlo_gelu_tanh_f32(const float *x, float *y, size_t n);
 /* The least and the greatest of 0 and n floats; NaN does not count. */
 void mlo_extremes_f32(const float *x, size_t n, float *ret_least, float *ret_greatest);
-/* y = x / scale, rounded to even, plus zero (0 to 255), at least 0 and at most 255; NaN becomes 0. */
-void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float zero);
+/* y = x / scale, rounded to even, plus zero, from low to high; NaN becomes 0. A byte each; below 0 in twos
+ * complement. */
+struct mlo_quantize {
+    const float *x;
+    uint8_t *y;
+    size_t n;
+    const float *scales, *zeros; /* one for all, or one for each; zeros are whole */
+    bool each;
+    float low, high; /* whole, from -128 to 255 */
+};
+void mlo_quantize_f32(const struct mlo_quantize *p);
 /* Each row of n: e^x over the sum of them. A row with NaN, with infinity, or of -infinity alone becomes NaN.
  */
 void mlo_softmax_f32(const float *x, float *y, size_t rows, size_t n);

@@ -125,15 +125,78 @@ static int quantized_type(const struct mlo_op_call *c, const struct mlo_array *z
     return 0;
 }
 
-/* Signed bytes are unsigned ones with 128 less; NaN is 0 of both. */
-static void quantize_bytes(const struct mlo_array *a, float scale, int32_t zero, struct mlo_array *out)
+/* Runs of elements with one scale, or with one for each that stand in a row: what the kernel takes. */
+static void quantize_runs(const struct mlo_array *a, const struct grid *g, struct mlo_quantize p)
 {
-    const float *x = a->data;
-    uint8_t *y = out->data;
-    bool is_signed = out->dtype == MLO_DT_I8;
-    mlo_quantize_f32(x, y, a->n, scale, (float)(zero + (is_signed ? 128 : 0)));
-    for (size_t i = 0; is_signed && i < a->n; i++)
-        y[i] = x[i] != x[i] ? 0 : y[i] ^ 0x80;
+    const float *scales = p.scales, *zeros = p.zeros;
+    uint8_t *y = p.y;
+    bool rows = g->per != PER_ARRAY && g->inner == 1; /* scales along the last axis */
+    size_t step = g->per == PER_ARRAY ? a->n : rows ? g->per == PER_AXIS ? g->n : g->block : g->inner;
+    p.each = rows ? g->per == PER_AXIS : g->per == PER_BLOCK;
+    for (size_t i = 0; i < a->n; i += p.n) {
+        size_t left = rows ? g->n - i % g->n : step, at = scale_of(g, i);
+        p.n = left < step ? left : step;
+        p.x = (const float *)a->data + i;
+        p.y = y + i;
+        p.scales = scales + at;
+        p.zeros = zeros + at;
+        mlo_quantize_f32(&p);
+    }
+}
+
+/* Two numbers of four bits a byte, the first below. */
+static void pack_nibbles(const uint8_t *from, size_t n, uint8_t *to)
+{
+    for (size_t i = 0; i + 1 < n; i += 2)
+        to[i / 2] = (uint8_t)((from[i] & 15) | from[i + 1] << 4);
+    if (n % 2)
+        to[n / 2] = from[n - 1] & 15;
+}
+
+/* Numbers of whole elements as floats: what kernels take. */
+static int as_floats(struct mlo_op_call *c, const struct mlo_array *a, const float **ret, struct mlo_err *err)
+{
+    const void *v;
+    int rc = mlo_as_type(c, a, MLO_DT_F32, &v, err);
+    if (rc == 0)
+        *ret = v;
+    return rc;
+}
+
+/* Floats to bytes or half bytes. */
+static int quantize_floats(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *scale,
+                           enum mlo_dtype t, struct mlo_err *err)
+{
+    const struct mlo_array *zero = mlo_in(c, 2);
+    struct mlo_quantize p = {.scales = scale->data};
+    struct mlo_array *out;
+    struct grid grid;
+    double low = 0, high = 0;
+    void *memory = NULL;
+    bool halves = mlo_element_size(t) == 0;
+    int rc = make_grid(c, a, scale, &grid, err);
+    if (rc == 0 && zero && zero->n != scale->n)
+        rc = mlo_op_refuse(c, err, "a zero point for each scale is needed");
+    if (rc == 0 && zero)
+        rc = as_floats(c, zero, &p.zeros, err);
+    if (rc == 0 && !zero)
+        rc = mlo_scratch(c, scale->n, sizeof(float), &memory, err);
+    if (rc == 0 && !zero)
+        p.zeros = memset(memory, 0, scale->n * sizeof(float));
+    if (rc == 0)
+        rc = mlo_out_new(c, 0, t, a->dims, a->rank, &out, err);
+    if (rc == 0 && out && halves)
+        rc = mlo_scratch(c, a->n, 1, &memory, err);
+    if (rc != 0 || !out || a->n == 0)
+        return rc;
+    (void)mlo_whole_range(t, &low, &high);
+    p.low = (float)low;
+    p.high = (float)high;
+    p.y = halves ? memory : out->data;
+    quantize_runs(a, &grid, p);
+    if (halves)
+        pack_nibbles(memory, a->n, out->data);
+    return 0;
 }
 
 static int quantize_any(struct mlo_op_call *c, enum mlo_dtype t, struct mlo_err *err)
@@ -161,20 +224,18 @@ static int quantize_any(struct mlo_op_call *c, enum mlo_dtype t, struct mlo_err 
 static int run_quantize(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_array *a, *scale, *zero = mlo_in(c, 2);
-    struct mlo_array *out, like = {.dtype = MLO_DT_UNKNOWN};
+    enum mlo_dtype t = MLO_DT_UNKNOWN;
     int rc = mlo_in_array(c, 0, &a, err);
     if (rc == 0)
         rc = mlo_in_array(c, 1, &scale, err);
     if (rc == 0)
-        rc = quantized_type(c, zero, &like.dtype, err);
+        rc = quantized_type(c, zero, &t, err);
     if (rc != 0)
         return rc;
-    if (a->dtype != MLO_DT_F32 || !is_plain(&like, scale, zero, mlo_attr_int(c->node, "block_size", 0)))
-        return quantize_any(c, like.dtype, err);
-    rc = mlo_out_new(c, 0, like.dtype, a->dims, a->rank, &out, err);
-    if (rc == 0 && out)
-        quantize_bytes(a, *(const float *)scale->data, zero_of(zero), out);
-    return rc;
+    bool small = t == MLO_DT_U8 || t == MLO_DT_I8 || t == MLO_DT_U4 || t == MLO_DT_I4;
+    return small && a->dtype == MLO_DT_F32 && scale->dtype == MLO_DT_F32
+               ? quantize_floats(c, a, scale, t, err)
+               : quantize_any(c, t, err);
 }
 
 /* ---- DequantizeLinear ---- */
@@ -258,7 +319,8 @@ static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     find_scale(a->data, a->n, &scale, &zero);
     if (out)
-        mlo_quantize_f32(a->data, out->data, a->n, scale, zero);
+        mlo_quantize_f32(
+            &(const struct mlo_quantize){a->data, out->data, a->n, &scale, &zero, false, 0, 255});
     if (out_scale)
         *(float *)out_scale->data = scale;
     if (out_zero)

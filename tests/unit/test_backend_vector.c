@@ -240,21 +240,39 @@ static void bytes_are_rounded_to_even(void)
 {
     const float x[] = {0,         0.25F, 0.75F, 1.25F, -0.25F, -0.75F, 1e30F, -1e30F, INFINITY,
                        -INFINITY, NAN,   127,   -63,   62.74F, 5,      5.2F,  9};
-    const uint8_t want[] = {128, 128, 130, 130, 128, 126, 255, 0, 255, 0, 0, 255, 2, 253, 138, 138, 146};
     enum { N = sizeof x / sizeof *x };
+    const uint8_t want[2][N] = {{128, 128, 130, 130, 128, 126, 255, 0, 255, 0, 0, 255, 2, 253, 138, 138, 146},
+                                {1, 1, 3, 3, 1, 255, 7, 248, 7, 248, 0, 7, 248, 7, 7, 7, 7}};
+    const float zeros[2] = {128, 1}, low[2] = {0, -8}, high[2] = {255, 7}; /* bytes; half bytes with a sign */
+    float scales[N], each[N];
+    for (int k = 0; k < 4 * MLO_VECTOR_KINDS; k++) {
+        const struct mlo_vector *v = mlo_vector_of((enum mlo_vector_kind)(k / 4));
+        unsigned form = k % 2;
+        uint8_t y[N + 1] = {[N] = 42};
+        for (unsigned i = 0; i < N; i++) {
+            scales[i] = 0.5F;
+            each[i] = zeros[form];
+        }
+        if (!v)
+            continue;
+        v->quantize(&(const struct mlo_quantize){x, y, N, scales, each, k % 4 >= 2, low[form], high[form]});
+        for (unsigned i = 0; i < N; i++)
+            check(y[i] == want[form][i], "case %d of %g is %u", k, (double)x[i], y[i]);
+        check_int(y[N], 42);
+    }
+}
+
+static void extremes_are_found(void)
+{
+    const float x[] = {NAN, 127, -63, 62.74F, 5, 5.2F, 9};
     for (int k = 0; k < MLO_VECTOR_KINDS; k++) {
         const struct mlo_vector *v = mlo_vector_of((enum mlo_vector_kind)k);
-        uint8_t y[N + 1] = {[N] = 42};
         float least, most;
         if (!v)
             continue;
-        v->quantize(x, y, N, 0.5F, 128);
-        for (unsigned i = 0; i < N; i++)
-            check(y[i] == want[i], "kind %d of %g is %u", k, (double)x[i], y[i]);
-        check_int(y[N], 42);
-        v->extremes(x + 10, 7, &least, &most);
+        v->extremes(x, 7, &least, &most);
         check(least == -63 && most == 127, "extremes %g and %g", (double)least, (double)most);
-        v->extremes(x + 14, 3, &least, &most);
+        v->extremes(x + 4, 3, &least, &most);
         check(least == 0 && most == 9, "with 0: %g and %g", (double)least, (double)most);
     }
 }
@@ -268,5 +286,6 @@ int main(void)
     run(softmax_of_nothing_is_nan);
     run(rows_are_normalized);
     run(bytes_are_rounded_to_even);
+    run(extremes_are_found);
     return done_testing();
 }

@@ -74,9 +74,9 @@ void mlo_extremes_f32(const float *x, size_t n, float *ret_least, float *ret_gre
     widest()->extremes(x, n, ret_least, ret_greatest);
 }
 
-void mlo_quantize_f32(const float *x, uint8_t *y, size_t n, float scale, float zero)
+void mlo_quantize_f32(const struct mlo_quantize *p)
 {
-    widest()->quantize(x, y, n, scale, zero);
+    widest()->quantize(p);
 }
 
 #define ROUNDED_TO 16 /* the widest vector */

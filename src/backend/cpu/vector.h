@@ -17,7 +17,7 @@ struct mlo_vector {
     void (*softmax)(const float *x, float *y, size_t n); /* one row */
     void (*normalize)(const struct mlo_normalize *p);
     void (*extremes)(const float *x, size_t n, float *ret_least, float *ret_greatest);
-    void (*quantize)(const float *x, uint8_t *y, size_t n, float scale, float zero);
+    void (*quantize)(const struct mlo_quantize *p);
     void (*attend)(const struct mlo_attention *p);
 };
 #define MLO_ATTEND_ROWS 8 /* most whose scores are in scratch together */

@@ -66,7 +66,7 @@ HELPER void store_some(float *p, real v, size_t n)
 
 HELPER void store_bytes(uint8_t *p, real v)
 {
-    __m256i whole_numbers = _mm256_cvtps_epi32(v);
+    __m256i whole_numbers = _mm256_and_si256(_mm256_cvtps_epi32(v), _mm256_set1_epi32(255));
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole_numbers),
                                     _mm256_extracti128_si256(whole_numbers, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));

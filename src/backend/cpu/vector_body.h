@@ -9,7 +9,7 @@
  *     times_power(v, n)             v 2^n, rounded once; v from 1/2 to 2, n whole, from -152 to 129
  *     load, store                   LANES floats
  *     load_some(p, n, fill), store_some(p, v, n)    n < LANES; `fill` in the others
- *     store_bytes(p, v)             LANES whole numbers from 0 to 255
+ *     store_bytes(p, v)             LANES whole numbers from -128 to 255, their low bits
  *     add_up(v), largest(v)         over the lanes; a NaN wins or loses
  *
  * Polynomials by scripts/fit-polynomials. exp: x = n ln 2 + r, e^r = 1 + r + r^2 p(r). erf: x + x p(x^2) near
@@ -290,26 +290,35 @@ TARGET static void find_extremes(const float *x, size_t n, float *ret_least, flo
     *ret_greatest = largest(most);
 }
 
-#define FAR_OUT 1024 /* beyond any byte, and rounded exactly */
-
-/* Whole numbers from 0 to 255; NaN: 0. */
-INLINE real byte_of(real x, float scale, float zero)
+/* Whole numbers from low to high; NaN: 0. Bounds are whole, so that to keep to them and to round may change
+ * places. */
+INLINE real byte_of(real x, real scale, real zero, float low, float high)
 {
-    real v = at_least(at_most(x / scale, FAR_OUT), -FAR_OUT);
-    v = at_most(v + ROUNDING - ROUNDING + zero, 255);
-    return when_less(splat(0), v, v, splat(0));
+    real v = greater(splat(low) - zero, lesser(splat(high) - zero, x / scale));
+    v = v + ROUNDING - ROUNDING + zero;
+    return when_less(splat(low - 1), v, v, splat(0));
 }
 
-TARGET static void quantize(const float *x, uint8_t *y, size_t n, float scale, float zero)
+INLINE void quantize_some(const struct mlo_quantize *p, size_t i, size_t n)
 {
+    uint8_t last[LANES];
+    real scale = p->each ? load_some(p->scales + i, n, 1) : splat(p->scales[0]),
+         zero = p->each ? load_some(p->zeros + i, n, 0) : splat(p->zeros[0]);
+    store_bytes(last, byte_of(load_some(p->x + i, n, 0), scale, zero, p->low, p->high));
+    memcpy(p->y + i, last, n);
+}
+
+TARGET static void quantize(const struct mlo_quantize *p)
+{
+    const struct mlo_quantize q = *p; /* bytes written could be those of *p */
+    real scale = splat(q.scales[0]), zero = splat(q.zeros[0]);
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        store_bytes(y + i, byte_of(load(x + i), scale, zero));
-    if (i < n) {
-        uint8_t last[LANES];
-        store_bytes(last, byte_of(load_some(x + i, n - i, 0), scale, zero));
-        memcpy(y + i, last, n - i);
-    }
+    for (; !q.each && i + LANES <= q.n; i += LANES)
+        store_bytes(q.y + i, byte_of(load(q.x + i), scale, zero, q.low, q.high));
+    for (; i + LANES <= q.n; i += LANES)
+        store_bytes(q.y + i, byte_of(load(q.x + i), load(q.scales + i), load(q.zeros + i), q.low, q.high));
+    if (i < q.n)
+        quantize_some(p, i, q.n - i);
 }
 
 #include "attention_body.h"

@@ -66,7 +66,7 @@ static inline void store_some(float *p, real v, size_t n)
 static inline void store_bytes(uint8_t *p, real v)
 {
     for (size_t i = 0; i < LANES; i++)
-        p[i] = (uint8_t)v[i];
+        p[i] = (uint8_t)(int)v[i];
 }
 
 static inline float add_up(real v)

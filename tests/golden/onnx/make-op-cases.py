@@ -218,6 +218,19 @@ def tfidf(r, name):
 
 
 @kind
+def quantize_linear(r, name):
+    shape, form = [int(v) for v in r.integers(2, 40, size=3)], int(r.integers(3))
+    axis, block = int(r.integers(3)), int(r.integers(2, 9))
+    t = np.int8 if r.integers(2) else np.uint8
+    scales = [[], [shape[axis]], [-(-n // block) if i == axis else n for i, n in enumerate(shape)]][form]
+    scale = np.asarray(r.uniform(0.01, 0.1, size=scales), F)
+    zero = np.asarray(r.integers(np.iinfo(t).min, np.iinfo(t).max + 1, size=scales)).astype(t)
+    x = (3 * r.normal(size=shape)).astype(F)
+    x.flat[:4] = [1e4, -1e4, 0.05, -0.0]
+    run(name, "QuantizeLinear", [x, scale, zero], axis=axis, **(dict(block_size=block) if form == 2 else {}))
+
+
+@kind
 def cast_to_text(r, name):
     x = np.array([0.1, 1 / 3, 1e10, -0.0, 123456789, 1e-7, 65504, np.nan, np.inf, -np.inf, *r.normal(size=4)])
     run(name, "Cast", [x.astype(r.choice([np.float64, F])) if r.integers(4) else x[:2] > 0.2], to=8)
