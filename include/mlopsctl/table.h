@@ -1,7 +1,7 @@
 /*
- * Tables: columns out of files, streamed in batches, in bounded memory, on several threads where the form
- * allows. CSV and TSV (RFC 4180), JSON Lines, Parquet and Arrow IPC (flat columns), our request log; plain,
- * gzip or zstd; a file, a glob, a folder, or stdin.
+ * Tables: columns out of files, and into them, streamed in batches, in bounded memory, on several threads
+ * where the form allows. CSV and TSV (RFC 4180), JSON Lines, Parquet and Arrow IPC (flat columns), our
+ * request log; plain, gzip or zstd; a file, a glob, a folder, or stdin.
  *
  * Nothing of the input is trusted: every size is bounded, a line that does not fit is counted and reported by
  * its number, never guessed.
@@ -9,6 +9,7 @@
 #ifndef MLOPSCTL_TABLE_H
 #define MLOPSCTL_TABLE_H
 
+#include <mlopsctl/base/dtype.h>
 #include <mlopsctl/base/str.h>
 
 enum mlo_column_type {
@@ -186,5 +187,41 @@ int mlo_table_time(const struct mlo_table *t, const char *name, size_t *ret,
 /* Of a column of times; of numbers since 1970: seconds, or by their size milli-, micro- or nanoseconds; of
  * text, because some cells are neither. False: the cell tells none that nanoseconds in 64 bits reach. */
 bool mlo_batch_time(const struct mlo_batch_column *c, size_t row, int64_t *ret_ns);
+
+/*
+ * ---- writing ----
+ *
+ * Flat columns as Parquet (row groups of bounded size, PLAIN pages, zstd, statistics and checksums) or as
+ * Arrow IPC. Several threads make parts, each of some rows; one puts the parts together in their order.
+ * Nothing is written to a file here: the bytes are the caller's, and never change once they are given out.
+ */
+enum mlo_write_form {
+    MLO_WRITE_PARQUET,
+    MLO_WRITE_ARROW, /* a file: a stream with an index behind it */
+    MLO_WRITE_ARROW_STREAM,
+};
+struct mlo_write_column {
+    const char *name;
+    enum mlo_dtype dtype; /* BOOL (a byte each), whole numbers, F32, F64, STRING (struct mlo_slice, UTF-8) */
+    bool nullable;
+};
+struct mlo_write_cells { /* of a column */
+    const void *values;
+    const uint8_t *missing; /* not 0: the row has no value; NULL: all have. Of nullable columns only */
+};
+struct mlo_table_writer;
+/* columns are copied. */
+int mlo_table_writer_new(enum mlo_write_form form, const struct mlo_write_column *columns, size_t n,
+                         struct mlo_table_writer **ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_table_writer_free(struct mlo_table_writer *w);
+/* n rows as one more part, appended to `part`. Any thread. */
+int mlo_table_writer_part(struct mlo_table_writer *w, const struct mlo_write_cells *cells, size_t n,
+                          struct mlo_str *part, struct mlo_err *err) MLO_MUST_CHECK;
+/* Parts, one behind the other: what follows in the file, as far as it is due, is appended to `out`. One
+ * thread at a time. */
+int mlo_table_writer_add(struct mlo_table_writer *w, const struct mlo_str *parts, struct mlo_str *out,
+                         struct mlo_err *err) MLO_MUST_CHECK;
+/* The rest of the file. */
+int mlo_table_writer_end(struct mlo_table_writer *w, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

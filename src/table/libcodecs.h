@@ -17,6 +17,10 @@
     X(ZSTD_createDCtx)                                                                                       \
     X(ZSTD_freeDCtx)                                                                                         \
     X(ZSTD_decompressDCtx)                                                                                   \
+    X(ZSTD_createCCtx)                                                                                       \
+    X(ZSTD_freeCCtx)                                                                                         \
+    X(ZSTD_compressCCtx)                                                                                     \
+    X(ZSTD_compressBound)                                                                                    \
     X(ZSTD_isError)                                                                                          \
     X(ZSTD_getErrorName)
 #define LIBSNAPPY_FUNCTIONS(X)                                                                               \

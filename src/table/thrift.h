@@ -1,6 +1,6 @@
 /*
- * Thrift's compact protocol, read from memory: how Parquet writes its footer and the heads of its pages.
- * Failure sticks: after it every number is 0 and every struct ends, so one check at the end is enough.
+ * Thrift's compact protocol, read from memory and written: how Parquet writes its footer and the heads of its
+ * pages. Failure sticks: after it every number is 0 and every struct ends, so one check at the end is enough.
  */
 #ifndef MLOPSCTL_TABLE_THRIFT_H
 #define MLOPSCTL_TABLE_THRIFT_H
@@ -43,5 +43,27 @@ void mlo_thrift_struct(struct mlo_thrift *t, const struct mlo_thrift_field *f); 
 size_t mlo_thrift_structs(struct mlo_thrift *t, const struct mlo_thrift_field *f);
 void mlo_thrift_skip(struct mlo_thrift *t, const struct mlo_thrift_field *f);
 void mlo_thrift_fail(struct mlo_thrift *t, const char *why);
+
+/* ---- thrift_write.c: fields of a struct in rising order, appended to a string, whose failure sticks ---- */
+
+#define MLO_THRIFT_DEPTH 8 /* of structs in structs, as the caller nests them */
+struct mlo_thrift_out {
+    struct mlo_str *to;
+    int16_t last[MLO_THRIFT_DEPTH + 1]; /* field of each open struct */
+    unsigned depth;
+};
+void mlo_thrift_out_init(struct mlo_thrift_out *t, struct mlo_str *to);
+/* type: BYTE, I16, I32 or I64. */
+void mlo_thrift_put_int(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_type type, int64_t v);
+void mlo_thrift_put_bool(struct mlo_thrift_out *t, int16_t id, bool v);
+void mlo_thrift_put_bytes(struct mlo_thrift_out *t, int16_t id, const void *p, size_t n);
+/* n items follow: numbers, bytes, or structs, each between open_item and close. */
+void mlo_thrift_put_list(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_type items, size_t n);
+void mlo_thrift_item_int(struct mlo_thrift_out *t, int64_t v);
+void mlo_thrift_item_bytes(struct mlo_thrift_out *t, const void *p, size_t n);
+/* A field that is a struct, up to the close. The outermost struct is open from the start, and closed too. */
+void mlo_thrift_open(struct mlo_thrift_out *t, int16_t id);
+void mlo_thrift_open_item(struct mlo_thrift_out *t);
+void mlo_thrift_close(struct mlo_thrift_out *t);
 
 #endif
