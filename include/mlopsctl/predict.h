@@ -46,14 +46,16 @@ struct mlo_match_opts {
     bool strict;      /* a column that the model does not take is a fault */
     const char *const *keep;
     size_t n_keep; /* columns for the answers */
+    bool typed;    /* these as values of a type, for Parquet and Arrow; else as they are spelt */
 };
 struct mlo_match {                    /* release with mlo_match_release */
     struct mlo_table_column *columns; /* owned: that are wanted, with their types: mlo_table_select */
     size_t n_columns;
     size_t *feature, *keep; /* which of them */
     size_t n_features, n_keep;
-    bool *keep_number;  /* what is kept was found to be numbers or truth values */
-    bool unnamed;       /* features have no names: columns were taken in their order */
+    bool *keep_number;         /* what is kept was found to be numbers or truth values */
+    enum mlo_dtype *keep_type; /* as which Parquet and Arrow have it: I64, F64, BOOL, else STRING */
+    bool unnamed;              /* features have no names: columns were taken in their order */
     const char **extra; /* columns that nobody wants; borrowed from the table, like all that is `found` */
     size_t n_extra;
 };
@@ -92,7 +94,17 @@ int mlo_feed_array(const struct mlo_array *from, struct mlo_array *to, struct ml
 
 /* ---- outputs to rows ---- */
 
-enum mlo_answer_form { MLO_ANSWER_CSV, MLO_ANSWER_TSV, MLO_ANSWER_JSONL, MLO_ANSWER_NPY };
+enum mlo_answer_form {
+    MLO_ANSWER_CSV,
+    MLO_ANSWER_TSV,
+    MLO_ANSWER_JSONL,
+    MLO_ANSWER_NPY,
+    MLO_ANSWER_PARQUET,
+    MLO_ANSWER_ARROW,        /* a file, with an index of its batches */
+    MLO_ANSWER_ARROW_STREAM, /* without */
+};
+/* Parquet and Arrow: what is written are parts, for mlo_answers_join. */
+bool mlo_answer_form_is_table(enum mlo_answer_form form);
 struct mlo_answer_opts {
     enum mlo_answer_form form;
     bool probabilities; /* of the classes, a column for each */
@@ -108,11 +120,12 @@ int mlo_answers_new(const struct mlo_plan *p, const struct mlo_answer_opts *o, s
 int mlo_answers_of_ports(const struct mlo_port_type *ports, size_t n, const struct mlo_answer_opts *o,
                          struct mlo_answers **ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_answers_free(struct mlo_answers *a);
-/* Columns as the first outputs of the model show them. Once, before the functions below. */
-int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_t rows,
-                       struct mlo_err *err) MLO_MUST_CHECK;
-/* The line with the names; nothing for JSON Lines. rows: of NPY, once they are known; its length is the same
- * for any number. */
+/* Columns as the first outputs of the model show them, beside those that are kept (m NULL: none). Once,
+ * before the functions below. */
+int mlo_answers_settle(struct mlo_answers *a, const struct mlo_match *m, const struct mlo_value *out,
+                       size_t rows, struct mlo_err *err) MLO_MUST_CHECK;
+/* The line with the names; nothing for JSON Lines, Parquet and Arrow. rows: of NPY, once they are known; its
+ * length is the same for any number. */
 int mlo_answers_header(const struct mlo_answers *a, const struct mlo_match *m, uint64_t rows,
                        struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
 /* The first n rows of the outputs, with what is kept of rows from `from` of the batch; b NULL: nothing. Any
@@ -120,6 +133,12 @@ int mlo_answers_header(const struct mlo_answers *a, const struct mlo_match *m, u
 int mlo_answers_write(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
                       const struct mlo_match *m, const struct mlo_batch *b, size_t from, struct mlo_str *ret,
                       struct mlo_err *err) MLO_MUST_CHECK;
+
+/* Of Parquet and Arrow: what mlo_answers_write made, in the order of the rows, becomes bytes of the file, and
+ * at the end the rest of it; appended to `ret`. One thread at a time. */
+int mlo_answers_join(struct mlo_answers *a, const struct mlo_str *parts, struct mlo_str *ret,
+                     struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_answers_end(struct mlo_answers *a, struct mlo_str *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- golden samples: inputs with the outputs that the engine gave, kept with a model ---- */
 

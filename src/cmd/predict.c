@@ -25,7 +25,7 @@ static const struct mlo_opt opts_table[] = {
      .arg = "FORM",
      .help = "the form of the answers; as a rule by the name of the file, else as the input, else CSV",
      .offset = offsetof(struct mlo_predict_args, output_form),
-     .choices = "csv|tsv|jsonl|npy"},
+     .choices = "csv|tsv|jsonl|npy|parquet|arrow|arrows"},
     {.name = "proba",
      .letter = 'p',
      .type = MLO_OPT_FLAG,
@@ -213,6 +213,24 @@ static int predict_given(struct mlo_ctx *ctx, struct mlo_predict *p, struct mlo_
     return rc;
 }
 
+/* Neither the model nor a table is where the answers go. */
+static int check_output(const struct mlo_ctx *ctx, const struct mlo_predict *p, const char *const *words,
+                        struct mlo_err *err)
+{
+    const char *const model[] = {ctx->args[0]};
+    char **paths = NULL;
+    size_t n = 0;
+    int rc = mlo_predict_output_check(p->args, model, 1, err);
+    if (rc == 0 && p->args->output)
+        rc = mlo_table_files(words, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &paths, &n, err);
+    if (rc == 0)
+        rc = mlo_predict_output_check(p->args, (const char *const *)paths, n, err);
+    for (size_t i = 0; i < n; i++)
+        free(paths[i]);
+    free(paths);
+    return rc;
+}
+
 static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
 {
     static const char *const standard_input[] = {"-"};
@@ -221,7 +239,9 @@ static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_
     const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
     struct mlo_table *t = NULL;
     struct mlo_scan_result st = {0};
-    int rc = p->texts ? 0 : find_features(p, m, err);
+    int rc = check_output(ctx, p, paths, err);
+    if (rc == 0 && !p->texts)
+        rc = find_features(p, m, err);
     if (rc == 0 && !p->texts && ctx->n_args == 2 && mlo_is_npy(ctx->args[1])) {
         rc = mlo_predict_npy(p, ctx, ctx->args[1], err);
         if (rc == 0)

@@ -26,7 +26,11 @@ struct mlo_predict_output {
     int fd;
     bool opened; /* fd is of a device or a pipe, to be closed */
     struct mlo_newfile file;
+    struct mlo_str bytes; /* of Parquet and Arrow, before they are written */
 };
+/* None of the n paths may be where the answers go. */
+int mlo_predict_output_check(const struct mlo_predict_args *o, const char *const *paths, size_t n,
+                             struct mlo_err *err) MLO_MUST_CHECK;
 /* table: the form of the input, which is that of the output unless said otherwise. */
 int mlo_predict_form(const struct mlo_ctx *ctx, const struct mlo_predict_args *o, const char *table,
                      enum mlo_answer_form *ret, struct mlo_err *err) MLO_MUST_CHECK;

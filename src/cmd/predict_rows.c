@@ -16,7 +16,7 @@
 int mlo_predict_settle(struct mlo_predict *p, const struct mlo_value *out, size_t rows, struct mlo_err *err)
 {
     pthread_mutex_lock(&p->lock);
-    int rc = p->settled ? 0 : mlo_answers_settle(p->answers, out, rows, err);
+    int rc = p->settled ? 0 : mlo_answers_settle(p->answers, &p->match, out, rows, err);
     p->settled = rc == 0;
     pthread_mutex_unlock(&p->lock);
     return rc;
@@ -150,21 +150,48 @@ static int write_header(struct mlo_predict *p, struct mlo_err *err)
 int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
 {
     struct mlo_predict *p = ctx;
+    const struct mlo_str *bytes = text;
     int rc = write_header(p, err);
-    return rc == 0 && text->len ? mlo_write_all(p->out.fd, text->ptr, text->len, err) : rc;
+    if (rc == 0 && mlo_answer_form_is_table(p->out.form)) {
+        bytes = &p->out.bytes;
+        mlo_str_truncate(&p->out.bytes, 0);
+        rc = mlo_answers_join(p->answers, text, &p->out.bytes, err);
+    }
+    return rc == 0 && bytes->len ? mlo_write_all(p->out.fd, bytes->ptr, bytes->len, err) : rc;
 }
 
 /* The number of rows, now that it is known. */
-int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err)
+static int finish_npy(struct mlo_predict *p, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, MLO_STR_MAX);
+    int rc = mlo_answers_header(p->answers, &p->match, p->rows, &line, err);
+    return rc == 0 ? mlo_write_all_at(p->out.fd, line.ptr, line.len, 0, err) : rc;
+}
+
+static int finish_table(struct mlo_predict *p, struct mlo_err *err)
+{
+    mlo_str_truncate(&p->out.bytes, 0);
+    int rc = mlo_answers_end(p->answers, &p->out.bytes, err);
+    return rc == 0 ? mlo_write_all(p->out.fd, p->out.bytes.ptr, p->out.bytes.len, err) : rc;
+}
+
+static bool is_text(enum mlo_answer_form form)
+{
+    return form == MLO_ANSWER_CSV || form == MLO_ANSWER_TSV || form == MLO_ANSWER_JSONL;
+}
+
+int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err)
+{
     int rc = write_header(p, err);
-    if (rc == 0 && p->out.form == MLO_ANSWER_NPY && p->headed) {
-        rc = mlo_answers_header(p->answers, &p->match, p->rows, &line, err);
-        if (rc == 0)
-            rc = mlo_write_all_at(p->out.fd, line.ptr, line.len, 0, err);
+    if (rc == 0 && !p->settled && !is_text(p->out.form)) {
+        mlo_fail(err, MLO_EUNAVAIL, "there are no rows, and without one the model does not tell its columns");
+        return mlo_hint(err, "--output-format csv writes an empty file then");
     }
+    if (rc == 0 && p->out.form == MLO_ANSWER_NPY)
+        rc = finish_npy(p, err);
+    if (rc == 0 && mlo_answer_form_is_table(p->out.form))
+        rc = finish_table(p, err);
     return rc == 0 ? mlo_predict_output_commit(&p->out, err) : rc;
 }
 
@@ -199,7 +226,7 @@ static void note_columns(const struct mlo_ctx *ctx, const struct mlo_predict *p)
 static int match(struct mlo_predict *p, struct mlo_ctx *ctx, struct mlo_table *t, struct mlo_err *err)
 {
     const struct mlo_match_opts mo = {p->args->by_position, p->args->strict, p->args->keep.items,
-                                      p->args->keep.n};
+                                      p->args->keep.n, mlo_answer_form_is_table(p->out.form)};
     size_t n;
     const struct mlo_table_column *found = mlo_table_columns(t, &n);
     int rc = mlo_match_columns(&p->features, found, n, &mo, &p->match, err);

@@ -227,7 +227,7 @@ static int write_tokens(struct mlo_predict *p, const struct texts_worker *w, con
                                         .dims = {1, (int64_t)n, (int64_t)r->width},
                                         .n = n * r->width,
                                         .data = r->values + r->first[i] * r->width}};
-        rc = mlo_answers_settle(w->answers, &v, 1, err);
+        rc = mlo_answers_settle(w->answers, NULL, &v, 1, err);
         if (rc == 0)
             rc = mlo_answers_write(w->answers, &v, 1, &p->match, b, from + i, to, err);
     }

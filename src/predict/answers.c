@@ -103,6 +103,7 @@ void mlo_answers_free(struct mlo_answers *a)
 {
     if (!a)
         return;
+    mlo_table_writer_free(a->writer);
     free(a->outputs);
     free(a->columns);
     mlo_arena_release(&a->arena);
@@ -209,7 +210,8 @@ static int settle_maps(struct mlo_answers *a, size_t k, const struct mlo_value *
     return rc;
 }
 
-int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_t rows, struct mlo_err *err)
+int mlo_answers_settle(struct mlo_answers *a, const struct mlo_match *m, const struct mlo_value *out,
+                       size_t rows, struct mlo_err *err)
 {
     int rc = 0;
     a->n_columns = 0;
@@ -222,7 +224,7 @@ int mlo_answers_settle(struct mlo_answers *a, const struct mlo_value *out, size_
         else
             rc = refuse(a, a->outputs[k].port, "is neither numbers nor texts", err);
     }
-    return rc;
+    return rc == 0 && mlo_answer_form_is_table(a->form) ? mlo_typed_begin(a, m, err) : rc;
 }
 
 /* ---- later outputs are of the same columns ---- */

@@ -1,4 +1,4 @@
-/* The columns of a model's answers: answers.c finds them, rows.c writes rows of them. */
+/* The columns of a model's answers: answers.c finds them, rows.c writes rows of them, typed.c columns. */
 #ifndef MLO_PREDICT_ANSWERS_H
 #define MLO_PREDICT_ANSWERS_H
 
@@ -28,10 +28,18 @@ struct mlo_answers {
     size_t n_outputs;
     struct mlo_answer_column *columns;
     size_t n_columns, cap_columns;
+    struct mlo_table_writer *writer; /* of Parquet and Arrow, once settled */
     struct mlo_arena arena;
 };
 /* Are the outputs of the columns that were settled? MLO_EUNAVAIL. */
 int mlo_answers_check(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
                       struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- typed.c: Parquet and Arrow ---- */
+
+int mlo_typed_begin(struct mlo_answers *a, const struct mlo_match *m, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_typed_write(const struct mlo_answers *a, const struct mlo_value *out, size_t n,
+                    const struct mlo_match *m, const struct mlo_batch *b, size_t from, struct mlo_str *ret,
+                    struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

@@ -163,6 +163,23 @@ static int match_features(struct matcher *w, const struct mlo_name_map *names, s
 
 /* ---- the others ---- */
 
+static enum mlo_dtype kept_type(const struct mlo_table_column *c)
+{
+    if (c->empty)
+        return MLO_DT_STRING;
+    return c->type == MLO_COLUMN_BOOL     ? MLO_DT_BOOL
+           : c->type != MLO_COLUMN_NUMBER ? MLO_DT_STRING
+           : c->integral                  ? MLO_DT_I64
+                                          : MLO_DT_F64;
+}
+
+/* Whole numbers are read as text, since those beyond 2^53 are no doubles. */
+static enum mlo_column_type read_kept(const struct mlo_table_column *c)
+{
+    enum mlo_dtype t = kept_type(c);
+    return t == MLO_DT_F64 ? MLO_COLUMN_NUMBER : t == MLO_DT_BOOL ? MLO_COLUMN_BOOL : MLO_COLUMN_TEXT;
+}
+
 static int match_kept(struct matcher *w, const struct mlo_name_map *names, struct mlo_err *err)
 {
     struct mlo_match *m = w->m;
@@ -175,9 +192,10 @@ static int match_kept(struct matcher *w, const struct mlo_name_map *names, struc
             tell(w, "it has no column to keep called", name);
             continue;
         }
-        m->keep_number[m->n_keep] = w->found[at].type == MLO_COLUMN_NUMBER ||
-                                    w->found[at].type == MLO_COLUMN_BOOL;
-        rc = want(w, at, MLO_COLUMN_TEXT, &m->keep[m->n_keep], err);
+        const struct mlo_table_column *c = &w->found[at];
+        m->keep_number[m->n_keep] = c->type == MLO_COLUMN_NUMBER || c->type == MLO_COLUMN_BOOL;
+        m->keep_type[m->n_keep] = kept_type(c);
+        rc = want(w, at, w->opts->typed ? read_kept(c) : MLO_COLUMN_TEXT, &m->keep[m->n_keep], err);
     }
     return rc;
 }
@@ -228,7 +246,8 @@ static int make_room(struct matcher *w, struct mlo_err *err)
     m->extra = mlo_calloc(w->n_found + 1, sizeof *m->extra, err);
     m->keep = mlo_calloc(keep + 1, sizeof *m->keep, err);
     m->keep_number = mlo_calloc(keep + 1, sizeof *m->keep_number, err);
-    return w->wanted && m->columns && m->extra && m->keep && m->keep_number ? 0 : err->code;
+    m->keep_type = mlo_calloc(keep + 1, sizeof *m->keep_type, err);
+    return w->wanted && m->columns && m->extra && m->keep && m->keep_number && m->keep_type ? 0 : err->code;
 }
 
 int mlo_match_columns(struct mlo_features *f, const struct mlo_table_column *found, size_t n,
@@ -257,6 +276,7 @@ void mlo_match_release(struct mlo_match *m)
     free(m->feature);
     free(m->keep);
     free(m->keep_number);
+    free(m->keep_type);
     free(m->extra);
     *m = (struct mlo_match){0};
 }

@@ -213,6 +213,8 @@ int mlo_answers_write(const struct mlo_answers *a, const struct mlo_value *out, 
     int rc = mlo_answers_check(a, out, n, err);
     if (rc != 0)
         return rc;
+    if (mlo_answer_form_is_table(a->form))
+        return mlo_typed_write(a, out, n, m, b, from, ret, err);
     if (a->form == MLO_ANSWER_NPY)
         add_bytes(&w, n);
     else
@@ -264,7 +266,7 @@ int mlo_answers_header(const struct mlo_answers *a, const struct mlo_match *m, u
                        struct mlo_str *out, struct mlo_err *err)
 {
     char separator = a->form == MLO_ANSWER_TSV ? '\t' : ',';
-    if (a->form == MLO_ANSWER_JSONL)
+    if (a->form == MLO_ANSWER_JSONL || mlo_answer_form_is_table(a->form))
         return 0;
     if (a->form == MLO_ANSWER_NPY)
         return npy_header(a, rows, out, err);

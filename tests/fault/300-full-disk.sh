@@ -57,6 +57,13 @@ test_expect 'a bench whose result does not fit is none, and its baseline is what
     expect_code 8 save 2>"$T/err" && cat "$T/err" && grep -qE "No space left on device|ledger: (disk I/O error|database or disk is full)" "$T/err" && rm filler && baseline | cmp - "$T/baseline" &&
     mlopsctl ledger verify && mlopsctl verify --all && [ -z "$(ls .mlops/tmp)" ] && [ -z "$(find . -name ".mlo-tmp-*")" ] && save
 '
+test_expect 'answers that do not fit leave the old ones' '
+    cp "$R/tests/golden/onnx/pipelines/boosting-3/model.onnx" "$T/m.onnx" && rows=$R/tests/golden/predict/boosting-3.csv && { cat "$rows"; for i in $(seq 2000); do tail -n +2 "$rows"; done; } >"$T/rows.csv" && echo old >answers &&
+    head -c 100m /dev/zero >filler 2>/dev/null
+    for form in csv parquet arrow npy; do
+        expect_code 8 mlopsctl predict -q "$T/m.onnx" "$T/rows.csv" -o answers --output-format $form 2>"$T/err" && grep -q "No space left on device" "$T/err" && [ "$(cat answers)" = old ] || { cat "$T/err"; exit 1; }
+    done && rm filler && [ -z "$(find . -name ".mlo-tmp-*")" ] && mlopsctl predict -q "$T/m.onnx" "$T/rows.csv" -o answers && rm answers
+'
 test_expect 'everything works again with room' '
     mlopsctl export m:1 -o m.tar && cmp m.tar "$T/m.tar" && mlopsctl pack "$T/small.safetensors" -t m:4 && [ -z "$(ls .mlops/tmp)" ]
 '

@@ -184,7 +184,7 @@ static int round_trip(struct scene *k, enum mlo_answer_form form, size_t n, stru
     if (rc == 0)
         rc = mlo_session_run(k->s, in, 4, &answers, err);
     if (rc == 0)
-        rc = mlo_answers_settle(k->a, answers, n, err);
+        rc = mlo_answers_settle(k->a, &k->m, answers, n, err);
     if (rc == 0)
         rc = mlo_answers_header(k->a, &k->m, n, out, err);
     return rc == 0 ? mlo_answers_write(k->a, answers, n, &k->m, &b, 0, out, err) : rc;
