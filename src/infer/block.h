@@ -1,4 +1,5 @@
-/* Steps that passes make of blocks of transformers (op_block.c), and of products of bytes (op_int8.c). */
+/* Steps that passes make of blocks of transformers (op_block.c), and of products of bytes (op_int8.c,
+ * op_int8_conv.c). */
 #ifndef MLO_INFER_BLOCK_H
 #define MLO_INFER_BLOCK_H
 
@@ -56,5 +57,14 @@ struct mlo_int8_dense_params {
     struct mlo_activation activation;
 };
 extern const struct mlo_op mlo_op_int8_dense;
+
+/* Inputs: as those of one part, weights as a Conv has them, scales and zero points one for all or one a
+ * kernel. */
+struct mlo_int8_conv_params {
+    const struct mlo_node *conv; /* has the attributes; the model's */
+    size_t groups;
+    struct mlo_activation activation;
+};
+extern const struct mlo_op mlo_op_int8_conv;
 
 #endif

@@ -94,8 +94,10 @@ static uint64_t activation_of(const struct mlo_step *s)
 {
     const struct mlo_dense_params *dense = s->params;
     const struct mlo_int8_dense_params *int8 = s->params;
+    const struct mlo_int8_conv_params *conv = s->params;
     return s->op == &mlo_op_dense        ? of_activation(&dense->activation)
            : s->op == &mlo_op_int8_dense ? of_activation(&int8->activation)
+           : s->op == &mlo_op_int8_conv  ? of_activation(&conv->activation)
                                          : 0;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Products of bytes. Of those quantised while running: MatMulInteger of what DynamicQuantizeLinear has made
  * and constant weights, its sums as floats times both scales, a bias, an activation. Of those whose scales
- * are constant: MatMul or Gemm of what DequantizeLinear makes of bytes and of constant weights; the same
- * step, and the same numbers but for how sums of floats are rounded.
+ * are constant: MatMul, Gemm or Conv of what DequantizeLinear makes of bytes and of constant weights; the
+ * same numbers but for how sums of floats are rounded.
  */
 #include "block.h"
 #include "dense.h"
@@ -156,20 +156,72 @@ static bool find_dequantized(const struct mlo_fuse *f, size_t at, struct layer *
     return true;
 }
 
+/* ---- Conv ---- */
+
+#define KERNELS_LEAST 8 /* of a group: fewer are faster as floats */
+
+/* Kernels of bytes with scales for all or for each. */
+static bool find_kernels(const struct mlo_fuse *f, size_t at, struct layer *l)
+{
+    const struct mlo_array *scale, *zero, *w;
+    size_t value = mlo_fuse_input(f, at, 1);
+    const struct mlo_node *n = value == MLO_NO_VALUE ? NULL : f->origin[value];
+    if (!is_dequantizing(f, n, &scale, &zero))
+        return false;
+    w = mlo_fuse_array(f, n->inputs[0]);
+    if (!w || w->rank < 3 || w->n == 0 || (w->dtype != MLO_DT_U8 && w->dtype != MLO_DT_I8))
+        return false;
+    l->columns = (size_t)w->dims[0];
+    int64_t axis = mlo_attr_int(n, "axis", 1);
+    if (!is_row(scale, l->columns) || (scale->n > 1 && axis != 0 && axis != -(int64_t)w->rank) ||
+        (zero && (zero->dtype != w->dtype || zero->rank > 1 || zero->n != scale->n)))
+        return false;
+    l->in[3] = n->inputs[0];
+    l->in[4] = zero ? n->inputs[2] : MLO_NO_VALUE;
+    l->in[5] = n->inputs[1];
+    return true;
+}
+
+static bool find_conv(const struct mlo_fuse *f, size_t at, struct layer *l, struct mlo_int8_conv_params *p)
+{
+    const struct mlo_array *bias = mlo_fuse_constant(f, at, 2);
+    if (!mlo_fuse_is(f, at, "Conv") || !find_left(f, at, l) || !find_kernels(f, at, l))
+        return false;
+    int64_t groups = mlo_attr_int(f->g->steps[at].node, "group", 1);
+    if (groups < 1 || l->columns % (size_t)groups != 0 || l->columns / (size_t)groups < KERNELS_LEAST)
+        return false;
+    l->in[6] = mlo_fuse_input(f, at, 2);
+    if (l->in[6] != MLO_NO_VALUE && (!is_row(bias, l->columns) || bias->n != l->columns))
+        return false;
+    *p = (struct mlo_int8_conv_params){.conv = f->g->steps[at].node, .groups = (size_t)groups};
+    take(l, f, at);
+    return true;
+}
+
 /* ---- the pass ---- */
+
+static void take_activation(const struct mlo_fuse *f, struct layer *l, struct mlo_activation *ret)
+{
+    size_t user = mlo_fuse_only_user(f, l->steps[l->n - 1]);
+    if (user != MLO_NO_STEP && mlo_fuse_input(f, user, 0) == l->out && mlo_fuse_activation(f, user, ret))
+        take(l, f, user);
+}
 
 int mlo_fuse_quant(struct mlo_fuse *f, size_t at, struct mlo_err *err)
 {
     struct layer l = {.p = {.parts = 1}, .in = {[6] = MLO_NO_VALUE}};
+    struct mlo_int8_conv_params conv;
     bool done, dynamic = find_product(f, at, &l);
+    if (find_conv(f, at, &l, &conv)) {
+        take_activation(f, &l, &conv.activation);
+        struct mlo_fused with = {&mlo_op_int8_conv, l.in, &l.out, 7, 1, &conv, sizeof conv};
+        return mlo_fuse_replace(f, l.steps, l.n, &with, &done, err);
+    }
     if (dynamic ? !find_scales(f, &l) : !find_dequantized(f, at, &l))
         return 0;
     if (l.in[6] == MLO_NO_VALUE)
         add_bias(f, &l);
-    size_t user = mlo_fuse_only_user(f, l.steps[l.n - 1]);
-    if (user != MLO_NO_STEP && mlo_fuse_input(f, user, 0) == l.out &&
-        mlo_fuse_activation(f, user, &l.p.activation))
-        take(&l, f, user);
+    take_activation(f, &l, &l.p.activation);
     struct mlo_fused with = {&mlo_op_int8_dense, l.in, &l.out, 7, 1, &l.p, sizeof l.p};
     return mlo_fuse_replace(f, l.steps, l.n, &with, &done, err);
 }

@@ -169,11 +169,9 @@ static void run_rows(void *ctx, size_t part, size_t parts)
         mlo_activate_f32(r->activation, p.y, p.m * p.n);
 }
 
-#define BYTES_FASTER 4 /* than products of floats, which are what is worth a thread is told in */
-
 void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p,
                   const struct mlo_activation *activation)
 {
     struct rows r = {p, activation};
-    mlo_op_split(c, 2 * (uint64_t)p->m * p->n * p->k / BYTES_FASTER, p->m, run_rows, &r);
+    mlo_op_split(c, 2 * (uint64_t)p->m * p->n * p->k / MLO_INT8_FASTER, p->m, run_rows, &r);
 }

@@ -7,7 +7,7 @@
 
 #include <mlopsctl/backend.h>
 
-#include "op.h"
+#include "conv.h"
 
 #define EXTENT_MAX  INT32_MAX         /* of a kernel, a step, a padding, an input's dimension */
 #define TABLE_MAX   ((size_t)1 << 28) /* taps of all windows */
@@ -385,6 +385,23 @@ static int convolution(struct mlo_op_call *c, struct conv *v, enum mlo_dtype t, 
 {
     int rc = prepare_convolution(c, v, err);
     return rc == 0 ? give_channels(c, v, v->w.out, v->w.n_out, convolve, t, err) : rc;
+}
+
+int mlo_conv_windows(struct mlo_op_call *c, const struct mlo_array *x, const struct mlo_array *k,
+                     struct mlo_windows *ret, struct mlo_err *err)
+{
+    struct conv v = {.x = *x, .k = *k};
+    int rc = begin_conv(c, &v, false, err);
+    if (rc == 0)
+        rc = place_windows(c, &v.w, err);
+    if (rc == 0)
+        rc = make_table(c, &v.w, err);
+    if (rc != 0)
+        return rc;
+    *ret = (struct mlo_windows){v.batch,   v.groups,   v.in_each, v.out_each, v.w.n_in,
+                                v.w.n_out, v.w.n_taps, v.w.table, {0}};
+    channel_dims(&v, v.w.out, ret->dims);
+    return 0;
 }
 
 static int run_conv(struct mlo_op_call *c, struct mlo_err *err)

@@ -111,6 +111,7 @@ static const struct mlo_cost_rule rules[] = {
     {"RNN", of_recurrent, 0, MLO_MOVED_ALL, false},
     {"Dense", of_matmul, 0, MLO_MOVED_ALL, false},
     {"Int8Dense", of_matmul, 0, MLO_MOVED_ALL, true},
+    {"Int8Conv", of_qlinear_conv, 0, MLO_MOVED_ALL, true},
     {"MatMulNBits", of_matmul, 0, MLO_MOVED_ALL, false},
     {"DynamicQuantizeMatMul", of_matmul, 0, MLO_MOVED_ALL, true},
     {"MatMulIntegerToFloat", of_matmul, 0, MLO_MOVED_ALL, true},

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Statically quantised models (ONNX Runtime's quantize_static): an MLP and a small encoder, QuantizeLinear and
-DequantizeLinear around float operators, and operators of bytes.
+"""Statically quantised models (ONNX Runtime's quantize_static): an MLP, a small encoder and a small CNN, QuantizeLinear
+and DequantizeLinear around float operators, and operators of bytes.
 
 Needs: pip install numpy onnx onnxruntime (2.x, 1.23.0, 1.31.0). Recorded outputs are ONNX Runtime's without its
 optimisations: each node as it is in the file.
@@ -46,6 +46,34 @@ def mlp():
             at = f"r{i}"
     graph = helper.make_graph(nodes, "mlp", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 24])],
                               [helper.make_tensor_value_info(at, TensorProto.FLOAT, ["rows", 6])], init)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def cnn():
+    """Strides and padding, an activation, a pool, groups of kernels, one kernel a channel, one tap, dilations, an uneven padding, a sum."""
+    layers = [(3, 16, 3, 1, dict(strides=[2, 2], pads=[1, 1, 1, 1])), (16, 24, 3, 2, dict(pads=[0, 1, 1, 0])), (24, 24, 3, 24, dict(pads=[1, 1, 1, 1])),
+              (24, 12, 1, 1, {}), (12, 12, 3, 1, dict(dilations=[2, 1], pads=[2, 1, 2, 1]))]
+    init, nodes, at = [], [], "x"
+    for i, (inside, out, k, groups, attrs) in enumerate(layers):
+        fan = inside // groups * k * k
+        init += [numpy_helper.from_array(RNG.normal(0, 1.4 / np.sqrt(fan), (out, inside // groups, k, k)).astype(np.float32), f"w{i}")]
+        names = [at, f"w{i}"]
+        if i != 3:
+            init.append(numpy_helper.from_array(RNG.normal(0, 0.2, out).astype(np.float32), f"b{i}"))
+            names.append(f"b{i}")
+        nodes.append(helper.make_node("Conv", names, [f"c{i}"], name=f"conv{i}", group=groups, **attrs))
+        at = f"c{i}"
+        if i < 2:
+            nodes.append(helper.make_node("Relu", [at], [f"r{i}"], name=f"relu{i}"))
+            at = f"r{i}"
+        if i == 0:
+            nodes.append(helper.make_node("MaxPool", [at], ["p"], name="pool", kernel_shape=[2, 2], strides=[1, 1]))
+            at = "p"
+    nodes += [helper.make_node("Add", [at, "c3"], ["s"], name="sum"), helper.make_node("GlobalAveragePool", ["s"], ["g"], name="mean"),
+              helper.make_node("Flatten", ["g"], ["f"], name="flat"), helper.make_node("Gemm", ["f", "wd", "bd"], ["y"], name="dense")]
+    init += [numpy_helper.from_array(RNG.normal(0, 0.3, (12, 5)).astype(np.float32), "wd"), numpy_helper.from_array(RNG.normal(0, 0.2, 5).astype(np.float32), "bd")]
+    graph = helper.make_graph(nodes, "cnn", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "height", "width"])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])], init)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
@@ -127,6 +155,16 @@ def main():
     product("product-usu-columns", "usu", [2, 9, 64], 33, True)
     product("product-uuu", "uuu", [1, 31], 8, False)
     product("product-sss-columns", "sss", [17, 128], 65, True)
+    onnx.save(cnn(), source)
+    images = [{"x": RNG.normal(0, 1, (n, 3, h, w)).astype(np.float32)} for n, h, w in ((4, 15, 12), (4, 12, 15), (1, 16, 13), (3, 23, 17))]
+    for name, how in {
+        "cnn-qdq": {"activation_type": QuantType.QUInt8},
+        "cnn-qdq-kernels": {"per_channel": True, "activation_type": QuantType.QUInt8},
+        "cnn-qdq-signed": {"per_channel": True, "activation_type": QuantType.QInt8},
+        "cnn-qdq-unsigned": {"weight_type": QuantType.QUInt8, "activation_type": QuantType.QUInt8},
+    }.items():
+        make(name, source, images[:2], images[2:], **{"quant_format": QuantFormat.QDQ, "weight_type": QuantType.QInt8, **how})
+    source.unlink()
 
 
 main()
