@@ -49,8 +49,10 @@ enum mlo_device_type {
     MLO_DEVICE_NODE,
     MLO_DEVICE_F16, /* halves: sums of them are floats */
     MLO_DEVICE_BF16,
-    MLO_DEVICE_F64, /* of trees alone */
-    MLO_DEVICE_U16, /* ranks */
+    MLO_DEVICE_F64,  /* of trees alone */
+    MLO_DEVICE_U16,  /* ranks */
+    MLO_DEVICE_I8,   /* signed bytes; unsigned ones are these with 128 more */
+    MLO_DEVICE_E4M3, /* floats of 8 bits; devices from compute capability 9.0 on */
     MLO_DEVICE_TYPES
 };
 struct mlo_device_node { /* of a tree; 12 bytes */
@@ -151,6 +153,29 @@ enum mlo_device_op {
      * y are all of float32 or all of float64.
      */
     MLO_DEVICE_RANKED_TREES,
+    /*
+     * Bytes are I8 or E4M3, and stand for (byte - zero) scale. How they do is said by float32: the scales of
+     * all rows, or one, then as many zeros; those of E4M3 are 0. Of I8 a quotient is rounded to the
+     * nearest, ties to even, and cut to what a byte holds.
+     */
+    /* The least and greatest of 0 and each row: x[rows][n], y:[rows][2]; rows, n */
+    MLO_DEVICE_EXTREMES,
+    /* How I8 spans what all rows have, as ONNX's DynamicQuantizeLinear says: extremes:[rows][2], how:[2];
+     * rows
+     */
+    MLO_DEVICE_SPAN,
+    /* x[rows][n] of any floats, how:[2][hows], y[rows][n] of bytes; rows, n, hows (1, or rows) */
+    MLO_DEVICE_QUANTIZE,
+    /* The same, each row so that the greatest size in it becomes the greatest byte, with a zero of 0; a row
+     * with NaN or infinity has a scale of NaN or infinity: x[rows][n], how:[2][rows], which is written, too,
+     * y[rows][n]; rows, n */
+    MLO_DEVICE_QUANTIZE_ROWS,
+    /* bytes[rows][n], how:[2][hows], y[rows][n]; rows, n, hows */
+    MLO_DEVICE_DEQUANTIZE,
+    /* As DENSE, of bytes: x[m][k], how:[2][hows], w[n][k] of the same bytes, scale:[n] (of each column of y),
+     * [sum[n]] (int32, of each row of w; missing: zeros of x are 0), [zero[n]] (int32, of each row of w;
+     * missing: 0), [bias[n]], [room for m n int32, which is written], y[m][n]; m, n, k, hows */
+    MLO_DEVICE_DENSE_BYTES,
     MLO_DEVICE_OPS,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9
@@ -159,6 +184,7 @@ enum mlo_device_op {
 #define MLO_DEVICE_SIZE_MAX     (1u << 30)
 #define MLO_DEVICE_NORM_MAX     8192u /* n of NORM and EMBED */
 #define MLO_DEVICE_HEAD_MAX     128u  /* size of ATTENTION */
+#define MLO_DEVICE_E4M3_MAJOR   9u    /* least compute capability of devices with floats of 8 bits */
 struct mlo_device_step {
     uint32_t op, activation;
     uint32_t buffer[MLO_DEVICE_STEP_BUFFERS], size[MLO_DEVICE_STEP_SIZES];

@@ -35,9 +35,10 @@ static void single_new(const struct gpu_data *d, struct single *s)
         if (!d->buffer[i])
             continue;
         struct mlo_device_buffer *b = &s->buffers[s->program.n_buffers];
-        uint32_t role = s->program.n_buffers == 0 ? MLO_DEVICE_INPUT
-                        : i + 1 == d->n_buffers   ? MLO_DEVICE_OUTPUT
-                                                  : MLO_DEVICE_WEIGHT;
+        uint32_t role = s->program.n_buffers == 0                                ? MLO_DEVICE_INPUT
+                        : i + 1 == d->n_buffers                                  ? MLO_DEVICE_OUTPUT
+                        : program_is_written(program_ops[d->step.op].buffers[i]) ? MLO_DEVICE_TEMPORARY
+                                                                                 : MLO_DEVICE_WEIGHT;
         *b = (struct mlo_device_buffer){role, gpu_stored_type(d, i), d->n[i], s->n_weights};
         s->step.buffer[i] = s->program.n_buffers++;
         if (role == MLO_DEVICE_WEIGHT)
@@ -110,15 +111,19 @@ static bool try_case(const struct mlo_device_api *api, const struct gpu_case *c,
     return wrong == 0;
 }
 
-static int try_all(const struct mlo_device_api *api)
+/* major: of the compute capability. */
+static int try_all(const struct mlo_device_api *api, uint32_t major)
 {
     unsigned n = 0, failed = 0;
     char products[MLO_DEVICE_REASON] = "";
     api->products(products);
     printf("# products of many rows: %s\n", products);
+    if (major < MLO_DEVICE_E4M3_MAJOR)
+        printf("# floats of 8 bits are left out: they need compute capability %u.0\n", MLO_DEVICE_E4M3_MAJOR);
     for (unsigned i = 0; i < sizeof gpu_cases / sizeof *gpu_cases; i++)
         for (unsigned t = 0; t < GPU_TYPES; t++)
-            if (gpu_case_has(&gpu_cases[i], &gpu_types[t]))
+            if (gpu_case_has(&gpu_cases[i], &gpu_types[t]) &&
+                (gpu_cases[i].bytes != MLO_DEVICE_E4M3 || major >= MLO_DEVICE_E4M3_MAJOR))
                 failed += !try_case(api, &gpu_cases[i], &gpu_types[t], ++n);
     printf("1..%u\n# %u of %u differ\n", n, failed, n);
     return failed ? 1 : 0;
@@ -138,5 +143,5 @@ int main(int argc, char **argv)
     }
     printf("# %s, %s, compute capability %u.%u\n", p.driver.detail, p.devices[0].name, p.devices[0].major,
            p.devices[0].minor);
-    return try_all(p.api);
+    return try_all(p.api, p.devices[0].major);
 }

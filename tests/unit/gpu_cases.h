@@ -24,6 +24,7 @@ struct gpu_case {
     float number;
     unsigned missing; /* bit i: buffer i */
     double rtol, atol;
+    uint32_t bytes; /* the type of bytes, where there are some */
 };
 
 #define DENSE(name, act, missing, m, n, k)                                                                   \
@@ -89,6 +90,32 @@ struct gpu_case {
         name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets, votes}, 0, missing, 0, 0                        \
     }
 
+#define EXTREMES(name, from, rows, n)                                                                        \
+    {                                                                                                        \
+        name, MLO_DEVICE_EXTREMES, from, {rows, n}, 0, 0, 0, 0, 0                                            \
+    }
+#define SPAN(name, rows)                                                                                     \
+    {                                                                                                        \
+        name, MLO_DEVICE_SPAN, 0, {rows}, 0, 0, 0, 0, 0                                                      \
+    }
+#define QUANTIZE(name, from, bytes, rows, n, hows)                                                           \
+    {                                                                                                        \
+        name, MLO_DEVICE_QUANTIZE, from, {rows, n, hows}, 0, 0, 0, 0, bytes                                  \
+    }
+#define QUANTIZE_ROWS(name, from, bytes, rows, n)                                                            \
+    {                                                                                                        \
+        name, MLO_DEVICE_QUANTIZE_ROWS, from, {rows, n}, 0, 0, 0, 0, bytes                                   \
+    }
+#define DEQUANTIZE(name, bytes, rows, n, hows)                                                               \
+    {                                                                                                        \
+        name, MLO_DEVICE_DEQUANTIZE, 0, {rows, n, hows}, 0, 0, 0, 0, bytes                                   \
+    }
+/* missing, of those that may be: sums 16, zeros 32, bias 64, room 128 */
+#define DENSE_BYTES(name, act, bytes, missing, m, n, k, hows)                                                \
+    {                                                                                                        \
+        name, MLO_DEVICE_DENSE_BYTES, act, {m, n, k, hows}, 0, missing, 2e-6, 4e-6, bytes                    \
+    }
+
 /* Sizes that fill no warp, tile or block, and those that fill them exactly. */
 static const struct gpu_case gpu_cases[] = {
     DENSE("one row", MLO_DEVICE_LINEAR, 0, 1, 9, 132),
@@ -139,11 +166,33 @@ static const struct gpu_case gpu_cases[] = {
     CONVERT("from float32", MLO_DEVICE_F32, 300),
     CONVERT("from float16", MLO_DEVICE_F16, 300),
     CONVERT("from bfloat16", MLO_DEVICE_BF16, 300),
+    EXTREMES("rows of 130", MLO_DEVICE_F32, 3, 130),
+    EXTREMES("halves", MLO_DEVICE_BF16, 2, 7),
+    SPAN("of 200 rows", 200),
+    SPAN("of one row", 1),
+    QUANTIZE("one scale", MLO_DEVICE_F32, MLO_DEVICE_I8, 5, 61, 1),
+    QUANTIZE("a scale a row, halves", MLO_DEVICE_F16, MLO_DEVICE_I8, 5, 61, 5),
+    QUANTIZE("floats of 8 bits", MLO_DEVICE_F32, MLO_DEVICE_E4M3, 4, 80, 4),
+    QUANTIZE_ROWS("rows of 300", MLO_DEVICE_F32, MLO_DEVICE_I8, 3, 300),
+    QUANTIZE_ROWS("rows of 5, halves", MLO_DEVICE_BF16, MLO_DEVICE_I8, 4, 5),
+    QUANTIZE_ROWS("floats of 8 bits", MLO_DEVICE_BF16, MLO_DEVICE_E4M3, 3, 130),
+    DEQUANTIZE("one scale", MLO_DEVICE_I8, 5, 61, 1),
+    DEQUANTIZE("a scale a row", MLO_DEVICE_E4M3, 5, 61, 5),
+    DENSE_BYTES("one row", MLO_DEVICE_LINEAR, MLO_DEVICE_I8, 160, 1, 9, 132, 1),
+    DENSE_BYTES("few rows, zeros of columns", MLO_DEVICE_GELU, MLO_DEVICE_I8, 128, 5, 6, 260, 5),
+    DENSE_BYTES("few rows of an odd k", MLO_DEVICE_SIGMOID, MLO_DEVICE_I8, 224, 3, 7, 45, 1),
+    DENSE_BYTES("tiles, filled", MLO_DEVICE_LINEAR, MLO_DEVICE_I8, 32, 64, 64, 64, 1),
+    DENSE_BYTES("tiles, not filled", MLO_DEVICE_GELU_TANH, MLO_DEVICE_I8, 128, 67, 70, 72, 67),
+    DENSE_BYTES("tiles of an odd k, few columns", MLO_DEVICE_RELU, MLO_DEVICE_I8, 64, 9, 1, 5, 1),
+    DENSE_BYTES("one row", MLO_DEVICE_RELU, MLO_DEVICE_E4M3, 176, 1, 9, 132, 1),
+    DENSE_BYTES("few rows of an odd k", MLO_DEVICE_LINEAR, MLO_DEVICE_E4M3, 240, 3, 7, 45, 3),
+    DENSE_BYTES("tiles, filled", MLO_DEVICE_GELU, MLO_DEVICE_E4M3, 48, 64, 64, 64, 64),
+    DENSE_BYTES("tiles, not filled", MLO_DEVICE_TANH, MLO_DEVICE_E4M3, 176, 67, 70, 72, 1),
 };
 
 /* Of halves what comes out is rounded to their digits, and so are the chances of attention before they are
  * multiplied. What goes in is rounded for both sides. */
-#define GPU_TYPES 4
+#define GPU_TYPES 6
 static const struct gpu_type {
     uint32_t type;
     const char *name;
@@ -151,7 +200,9 @@ static const struct gpu_type {
 } gpu_types[GPU_TYPES] = {{MLO_DEVICE_F32, "float32", 0},
                           {MLO_DEVICE_F16, "float16", 1.5e-3},
                           {MLO_DEVICE_BF16, "bfloat16", 1.2e-2},
-                          {MLO_DEVICE_F64, "float64", 0}}; /* of trees alone */
+                          {MLO_DEVICE_F64, "float64", 0}, /* of trees alone */
+                          {MLO_DEVICE_I8, "int8", 0},     /* of steps that make bytes */
+                          {MLO_DEVICE_E4M3, "float8", 0}};
 
 struct gpu_data {
     struct mlo_device_step step;
@@ -160,7 +211,7 @@ struct gpu_data {
     void *stored[MLO_DEVICE_STEP_BUFFERS]; /* the same as the device has them; the last: NULL */
     uint64_t n[MLO_DEVICE_STEP_BUFFERS];
     unsigned n_buffers;
-    uint32_t seed;
+    uint32_t seed, bytes, from; /* types: of bytes; of what a step of two types reads */
 };
 
 static uint32_t gpu_random(struct gpu_data *d, uint32_t below)
@@ -305,6 +356,57 @@ static void gpu_fill_ranked(struct gpu_data *d)
         vote[i] = gpu_uniform(d);
 }
 
+/* Floats of 8 bits by their definition: what number `v` of them is. */
+static float gpu_e4m3(unsigned v)
+{
+    float size = (v & 0x78) == 0 ? ldexpf((float)(v & 7), -9)
+                                 : ldexpf((float)(8 + (v & 7)), (int)(v >> 3 & 15) - 10);
+    return v & 0x80 ? -size : size;
+}
+
+/* The nearest of them, and of two that are as near the even one. */
+static uint8_t gpu_nearest_e4m3(float x)
+{
+    enum { MOST = 0x7e };
+    unsigned best = 0;
+    for (unsigned v = 1; v <= MOST; v++) {
+        float off = fabsf(gpu_e4m3(v) - fabsf(x)), least = fabsf(gpu_e4m3(best) - fabsf(x));
+        if (off < least || (off == least && v % 2 == 0))
+            best = v;
+    }
+    return (uint8_t)(best | (signbit(x) ? 0x80 : 0));
+}
+
+/* Scales around 1 (of EXTREMES: what they are of), and zeros. */
+static void gpu_fill_hows(struct gpu_data *d, float *how, uint64_t hows)
+{
+    for (uint64_t j = 0; j < hows; j++) {
+        how[j] = 0.01F + 0.01F * fabsf(gpu_uniform(d));
+        how[hows + j] = d->bytes == MLO_DEVICE_I8 ? (float)gpu_random(d, 256) - 128 : 0;
+    }
+}
+
+static void gpu_fill_bytes(struct gpu_data *d, float *to, uint64_t n)
+{
+    for (uint64_t j = 0; j < n; j++)
+        to[j] = d->bytes == MLO_DEVICE_I8 ? (float)gpu_random(d, 256) - 128
+                                          : gpu_e4m3(gpu_nearest_e4m3(2 * gpu_uniform(d)));
+}
+
+/* Sums of each row of w, and zeros that its columns of y have. */
+static void gpu_fill_weight_facts(struct gpu_data *d)
+{
+    const float *w = d->buffer[2];
+    int32_t *sums = d->buffer[4], *zeros = d->buffer[5];
+    uint32_t n = d->step.size[1], k = d->step.size[2];
+    for (uint32_t i = 0; sums && i < n * k; i++)
+        sums[i / k] += (int32_t)w[i];
+    for (uint32_t i = 0; zeros && i < n; i++)
+        zeros[i] = (int32_t)gpu_random(d, 256) - 128;
+    if (!sums) /* zeros of x are 0 */
+        memset((float *)d->buffer[1] + d->step.size[3], 0, d->step.size[3] * sizeof(float));
+}
+
 static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
 {
     uint32_t type = program_type_of(text, MLO_DEVICE_F32), *size = d->step.size;
@@ -313,8 +415,18 @@ static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
                     (d->step.op == MLO_DEVICE_RANKED_TREES && (i == 1 || i == 3));
     if (is_later)
         return;
-    d->buffer[i] = calloc(d->n[i],
-                          type == MLO_DEVICE_U16 && i > 0 ? sizeof(float) : program_type_bytes(type));
+    bool is_wide = (type == MLO_DEVICE_U16 && i > 0) || *text == 'q'; /* of floats here */
+    d->buffer[i] = calloc(d->n[i], is_wide ? sizeof(float) : program_type_bytes(type));
+    if (*text == 'q' && i + 1 < d->n_buffers) {
+        gpu_fill_bytes(d, d->buffer[i], d->n[i]);
+        return;
+    }
+    bool is_how = i == 1 &&
+                  (program_ops[d->step.op].buffers[0][0] == 'q' || d->step.op == MLO_DEVICE_QUANTIZE);
+    if (is_how) {
+        gpu_fill_hows(d, d->buffer[i], d->n[i] / 2);
+        return;
+    }
     for (uint64_t j = 0; type == MLO_DEVICE_F32 && j < d->n[i]; j++)
         ((float *)d->buffer[i])[j] = gpu_uniform(d);
     for (uint64_t j = 0; d->step.op == MLO_DEVICE_EMBED && i < 3 && j < d->n[i]; j++)
@@ -530,6 +642,128 @@ static void gpu_cpu_gather(struct gpu_data *d, float *y)
         memcpy(y + i * n, table + (size_t)(ids[i] + (ids[i] < 0 ? d->step.size[2] : 0)) * n, n * sizeof *y);
 }
 
+/* ---- bytes ---- */
+
+static void gpu_cpu_extremes(const float *x, size_t rows, size_t n, float *y)
+{
+    for (size_t i = 0; i < rows; i++)
+        mlo_extremes_f32(x + i * n, n, &y[2 * i], &y[2 * i + 1]);
+}
+
+static void gpu_cpu_span(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0];
+    float least = 0, most = 0;
+    for (size_t i = 0; i < d->step.size[0]; i++) {
+        least = fminf(least, x[2 * i]);
+        most = fmaxf(most, x[2 * i + 1]);
+    }
+    y[0] = (most - least) / 255;
+    y[1] = rintf(-least / y[0]) - 128;
+}
+
+static float gpu_cpu_byte(const struct gpu_data *d, float v, float scale, float zero)
+{
+    uint8_t byte;
+    if (d->bytes == MLO_DEVICE_E4M3)
+        return gpu_e4m3(gpu_nearest_e4m3(v / scale));
+    mlo_quantize_f32(&(struct mlo_quantize){
+        .x = &v, .y = &byte, .n = 1, .scales = &scale, .zeros = &zero, .low = -128, .high = 127});
+    return (float)(int8_t)byte;
+}
+
+static void gpu_cpu_quantize(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *how = d->buffer[1];
+    size_t rows = d->step.size[0], n = d->step.size[1], hows = d->step.size[2];
+    for (size_t i = 0; i < rows * n; i++) {
+        size_t at = hows > 1 ? i / n : 0;
+        y[i] = gpu_cpu_byte(d, x[i], how[at], how[hows + at]);
+    }
+}
+
+static void gpu_cpu_quantize_rows(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0];
+    size_t rows = d->step.size[0], n = d->step.size[1];
+    for (size_t i = 0; i < rows; i++, x += n, y += n) {
+        float most = 0;
+        for (size_t j = 0; j < n; j++)
+            most = fmaxf(most, fabsf(x[j]));
+        for (size_t j = 0; j < n; j++)
+            y[j] = gpu_cpu_byte(d, x[j], most / (d->bytes == MLO_DEVICE_I8 ? 127 : 448), 0);
+    }
+}
+
+static void gpu_cpu_dequantize(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *how = d->buffer[1];
+    size_t rows = d->step.size[0], n = d->step.size[1], hows = d->step.size[2];
+    for (size_t i = 0; i < rows * n; i++) {
+        size_t at = hows > 1 ? i / n : 0;
+        y[i] = (x[i] - how[hows + at]) * how[at];
+    }
+}
+
+/* The CPU's own product of bytes. */
+static void gpu_cpu_multiply_i8(struct gpu_data *d, float *y)
+{
+    size_t m = d->step.size[0], n = d->step.size[1], k = d->step.size[2], hows = d->step.size[3];
+    const float *x = d->buffer[0], *w = d->buffer[2], *how = d->buffer[1];
+    uint8_t *a = calloc(m * k, 1), *b = calloc(k * n, 1);
+    void *packed = aligned_alloc(64, (mlo_int8_packed_bytes(k, n) + 63) / 64 * 64);
+    int32_t *sums = calloc(n, sizeof *sums), *zeros = calloc(hows, sizeof *zeros);
+    for (size_t i = 0; i < m * k; i++)
+        a[i] = (uint8_t)(x[i] + 128);
+    for (size_t i = 0; i < n * k; i++)
+        b[i % k * n + i / k] = (uint8_t)(int8_t)w[i];
+    for (size_t i = 0; i < hows; i++)
+        zeros[i] = (int32_t)how[hows + i] + 128;
+    mlo_int8_pack(b, true, k, n, packed, sums);
+    mlo_int8_multiply(&(struct mlo_int8_product){.m = m,
+                                                 .n = n,
+                                                 .k = k,
+                                                 .a = a,
+                                                 .a_row = k,
+                                                 .a_zeros = zeros,
+                                                 .a_scales = how,
+                                                 .a_step = hows > 1,
+                                                 .packed = packed,
+                                                 .sums = sums,
+                                                 .zeros = d->buffer[5],
+                                                 .scales = d->buffer[3],
+                                                 .bias = d->buffer[6],
+                                                 .y = y});
+    free(a);
+    free(b);
+    free(packed);
+    free(sums);
+    free(zeros);
+}
+
+static void gpu_cpu_multiply_e4m3(struct gpu_data *d, float *y)
+{
+    size_t m = d->step.size[0], n = d->step.size[1], k = d->step.size[2], hows = d->step.size[3];
+    const float *x = d->buffer[0], *w = d->buffer[2], *how = d->buffer[1], *scales = d->buffer[3],
+                *bias = d->buffer[6];
+    for (size_t i = 0; i < m * n; i++) {
+        double sum = 0;
+        for (size_t j = 0; j < k; j++)
+            sum += (double)x[i / n * k + j] * (double)w[i % n * k + j];
+        y[i] = (float)(sum * (double)how[hows > 1 ? i / n : 0] * (double)scales[i % n]) +
+               (bias ? bias[i % n] : 0);
+    }
+}
+
+static void gpu_cpu_dense_bytes(struct gpu_data *d, float *y)
+{
+    if (d->bytes == MLO_DEVICE_I8)
+        gpu_cpu_multiply_i8(d, y);
+    else
+        gpu_cpu_multiply_e4m3(d, y);
+    gpu_cpu_activate(d->step.activation, y, (size_t)d->step.size[0] * d->step.size[1]);
+}
+
 static void gpu_on_this_cpu(struct gpu_data *d, float *y)
 {
     switch ((enum mlo_device_op)d->step.op) {
@@ -567,6 +801,24 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_CONVERT:
         memcpy(y, d->buffer[0], d->n[0] * sizeof *y);
         break;
+    case MLO_DEVICE_EXTREMES:
+        gpu_cpu_extremes(d->buffer[0], d->step.size[0], d->step.size[1], y);
+        break;
+    case MLO_DEVICE_SPAN:
+        gpu_cpu_span(d, y);
+        break;
+    case MLO_DEVICE_QUANTIZE:
+        gpu_cpu_quantize(d, y);
+        break;
+    case MLO_DEVICE_QUANTIZE_ROWS:
+        gpu_cpu_quantize_rows(d, y);
+        break;
+    case MLO_DEVICE_DEQUANTIZE:
+        gpu_cpu_dequantize(d, y);
+        break;
+    case MLO_DEVICE_DENSE_BYTES:
+        gpu_cpu_dense_bytes(d, y);
+        break;
     case MLO_DEVICE_ACTIVATE:
     case MLO_DEVICE_SCALE:
     case MLO_DEVICE_ADD:
@@ -592,7 +844,17 @@ static enum mlo_dtype gpu_dtype(uint32_t type)
 static uint32_t gpu_stored_type(const struct gpu_data *d, unsigned i)
 {
     const char *text = program_ops[d->step.op].buffers[i];
-    return *text == 'v' ? d->step.activation : program_type_of(text, d->type.type);
+    if (*text == 'q')
+        return d->bytes;
+    return *text == 'v' ? d->from : program_type_of(text, d->type.type);
+}
+
+static void gpu_store_bytes(struct gpu_data *d, unsigned i)
+{
+    const float *from = d->buffer[i];
+    uint8_t *to = d->stored[i] = calloc(d->n[i], 1);
+    for (uint64_t j = 0; j < d->n[i]; j++)
+        to[j] = d->bytes == MLO_DEVICE_I8 ? (uint8_t)(int8_t)from[j] : gpu_nearest_e4m3(from[j]);
 }
 
 static void gpu_store(struct gpu_data *d, unsigned i)
@@ -604,6 +866,8 @@ static void gpu_store(struct gpu_data *d, unsigned i)
         for (uint64_t k = 0; k < d->n[i]; k++)
             ((double *)d->stored[i])[k] = (double)((float *)d->buffer[i])[k];
     }
+    if (d->buffer[i] && program_is_byte(type))
+        gpu_store_bytes(d, i);
     if (!d->buffer[i] || !gpu_is_half(type))
         return;
     d->stored[i] = calloc(d->n[i], sizeof(uint16_t));
@@ -616,6 +880,8 @@ static bool gpu_case_has(const struct gpu_case *c, const struct gpu_type *type)
 {
     const struct program_op *op = &program_ops[c->op];
     const char *text = op->buffers[program_typed(op)];
+    if (*text == 'q')
+        return c->bytes == type->type;
     return program_floats_ok(text, type->type) && program_type_of(text, type->type) == type->type;
 }
 
@@ -624,10 +890,12 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     const struct program_op *op = &program_ops[c->op];
     memset(d, 0, sizeof *d);
     d->type = *type;
+    d->bytes = c->bytes;
+    d->from = c->activation;
     d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
     d->n_buffers = op->n_buffers;
     d->step.op = c->op;
-    d->step.activation = c->activation;
+    d->step.activation = *op->buffers[0] == 'v' ? 0 : c->activation;
     d->step.number = c->number;
     memcpy(d->step.size, c->size, sizeof c->size);
     for (unsigned i = 0; i < op->n_buffers; i++) {
@@ -642,6 +910,8 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
         gpu_fill_ranks(d);
     else if (c->op == MLO_DEVICE_RANKED_TREES)
         gpu_fill_ranked(d);
+    else if (c->op == MLO_DEVICE_DENSE_BYTES)
+        gpu_fill_weight_facts(d);
     for (uint64_t i = 0; c->op == MLO_DEVICE_ACTIVATE && i < d->n[0]; i++)
         ((float *)d->buffer[0])[i] *= 12;
     for (unsigned i = 0; i + 1 < op->n_buffers; i++)
@@ -668,7 +938,9 @@ static float *gpu_widened(const struct gpu_data *d, const void *got)
         y[i] = (float)((const double *)got)[i];
     for (uint64_t i = 0; y && type == MLO_DEVICE_U16 && i < n; i++) /* ranks, those of rows */
         y[i] = i % d->step.size[3] < d->step.size[0] ? ((const uint16_t *)got)[i] : 0;
-    if (type == MLO_DEVICE_F64 || type == MLO_DEVICE_U16)
+    for (uint64_t i = 0; y && program_is_byte(type) && i < n; i++)
+        y[i] = type == MLO_DEVICE_I8 ? (float)((const int8_t *)got)[i] : gpu_e4m3(((const uint8_t *)got)[i]);
+    if (type == MLO_DEVICE_F64 || type == MLO_DEVICE_U16 || program_is_byte(type))
         return y;
     if (y && gpu_is_half(type))
         mlo_halves_to_floats(gpu_dtype(type), got, y, n);

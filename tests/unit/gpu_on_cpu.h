@@ -150,6 +150,86 @@ static inline void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2],
     __syncwarp();
 }
 
+static inline float gpu_of_e4m3(uint8_t v)
+{
+    int exponent = v >> 3 & 15, fraction = v & 7;
+    float size = exponent == 15 && fraction == 7 ? NAN
+                 : exponent == 0                 ? ldexpf((float)fraction, -9)
+                                                 : ldexpf((float)(8 + fraction), exponent - 10);
+    return v & 0x80 ? -size : size;
+}
+
+/* What is too large becomes the largest. */
+static inline uint8_t gpu_to_e4m3(float v)
+{
+    uint8_t sign = signbit(v) ? 0x80 : 0;
+    float size = fabsf(v);
+    int exponent;
+    if (isnan(v))
+        return 0x7f;
+    if (size >= 448)
+        return sign | 0x7e;
+    (void)frexpf(size, &exponent); /* size is below 2^exponent */
+    int least = size == 0 || exponent < -5 ? -9 : exponent - 4;
+    long units = lrintf(ldexpf(size, -least)); /* 16 of them: the next exponent */
+    return (uint8_t)(sign + (least == -9 ? units : units + (((long)least + 9) << 3)));
+}
+
+static inline uint32_t gpu_halves_of_e4m3(uint16_t two)
+{
+    return gpu_to_half(gpu_of_e4m3((uint8_t)two)) | (uint32_t)gpu_to_half(gpu_of_e4m3((uint8_t)(two >> 8)))
+                                                        << 16;
+}
+
+static inline int32_t gpu_signed_byte(uint32_t four, unsigned which)
+{
+    return (int8_t)(four >> 8 * which);
+}
+
+static inline int32_t gpu_dot_four(uint32_t a, uint32_t b, int32_t sum)
+{
+    for (unsigned i = 0; i < 4; i++)
+        sum += gpu_signed_byte(a, i) * gpu_signed_byte(b, i);
+    return sum;
+}
+
+static inline int32_t gpu_pass_whole(int32_t v, int other)
+{
+    gpu_block.a[gpu_block.now][0] = (uint32_t)v;
+    __syncwarp();
+    int32_t got = (int32_t)gpu_block.a[gpu_block.now ^ (unsigned)other][0];
+    __syncwarp();
+    return got;
+}
+
+static inline float gpu_times(float a, float b)
+{
+    return a * b;
+}
+
+static inline float gpu_plus(float a, float b)
+{
+    return a + b;
+}
+
+/* As gpu_mma, of bytes: product_bytes.h. */
+static inline void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32_t b[2])
+{
+    unsigned own = gpu_block.now, warp = own / 32 * 32, g = own % 32 / 4, t = own % 4;
+    memcpy(gpu_block.a[own], a, sizeof gpu_block.a[own]);
+    memcpy(gpu_block.b[own], b, sizeof gpu_block.b[own]);
+    __syncwarp();
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned row = g + i / 2 * 8, column = 2 * t + i % 2;
+        for (unsigned k = 0; k < 32; k++) {
+            uint32_t x = gpu_block.a[warp + row % 8 * 4 + k % 16 / 4][row / 8 + k / 16 * 2];
+            uint32_t y = gpu_block.b[warp + column * 4 + k % 16 / 4][k / 16];
+            c[i] += gpu_signed_byte(x, k % 4) * gpu_signed_byte(y, k % 4);
+        }
+    }
+    __syncwarp();
+}
+
 static void gpu_thread(void)
 {
     gpu_block.kernel(gpu_block.params);

@@ -12,6 +12,15 @@
 
 static const struct gpu_machine machine = {0};
 
+static int launch(const struct gpu_data *d, void *const *at)
+{
+    struct mlo_device_buffer first = {.type = gpu_stored_type(d, 0)};
+    struct mlo_device_step step = d->step;
+    step.buffer[0] = 0;
+    gpu_tell_type(&step, &(struct mlo_device_program){.buffers = &first});
+    return gpu_launches[step.op](&machine, &step, at, d->type.type);
+}
+
 /* The result of the step; the input that it may overwrite is a copy. Owner: the caller. */
 static float *result_of(const struct gpu_data *d, bool turned, unsigned in_place)
 {
@@ -26,7 +35,7 @@ static float *result_of(const struct gpu_data *d, bool turned, unsigned in_place
         at[in_place - 1] = at[last];
     }
     gpu_block.turned = turned;
-    check_int(gpu_launches[d->step.op](&machine, &d->step, at, d->type.type), 0);
+    check_int(launch(d, at), 0);
     float *y = gpu_widened(d, at[last]);
     free(at[last]);
     return y;
@@ -96,6 +105,55 @@ static void halves_of_the_shim_are_those_of_the_engine(void)
         check(again == gpu_to_half(next), "%g", (double)next);
         mlo_floats_to_halves(MLO_DT_BF16, &next, &again, 1);
         check(again == gpu_to_bfloat(next), "%g", (double)next);
+    }
+}
+
+static void floats_of_8_bits_of_the_shim_are_those_of_their_definition(void)
+{
+    for (unsigned v = 0; v < 256; v++) {
+        float is = gpu_of_e4m3((uint8_t)v);
+        if ((v & 0x7f) == 0x7f) {
+            check(isnan(is) && isnan(gpu_of_half((uint16_t)gpu_halves_of_e4m3((uint16_t)v))), "%u", v);
+            continue;
+        }
+        check(is == gpu_e4m3(v) && gpu_to_e4m3(is) == v, "%u", v);
+        check(gpu_of_half((uint16_t)(gpu_halves_of_e4m3((uint16_t)(v << 8)) >> 16)) == is, "%u", v);
+        for (unsigned i = 1; i < 8; i++) { /* between two of them, and exactly in the middle */
+            float next = (v & 0x7f) < 0x7e ? gpu_e4m3(v + 1) : 2 * is;
+            float x = is + (next - is) * (float)i / 8;
+            check_int(gpu_to_e4m3(x), gpu_nearest_e4m3(x));
+        }
+    }
+    check(gpu_to_e4m3(NAN) == 0x7f && gpu_to_e4m3(INFINITY) == 0x7e && gpu_to_e4m3(-1e9F) == 0xfe);
+}
+
+/* Bytes times their scale are what they were made of; what is no number shows, in its row alone. */
+static void rows_of_bytes_stand_for_what_they_were(void)
+{
+    enum { ROWS_OF = 6, WIDE = 40 };
+    static const uint32_t types[] = {MLO_DEVICE_I8, MLO_DEVICE_E4M3};
+    for (unsigned t = 0; t < 2; t++) {
+        float x[ROWS_OF * WIDE], how[2 * ROWS_OF], y[ROWS_OF * WIDE];
+        uint8_t bytes[ROWS_OF * WIDE];
+        struct gpu_data d = {.seed = 5};
+        for (unsigned i = 0; i < ROWS_OF * WIDE; i++)
+            x[i] = gpu_uniform(&d) * (float)(1 + i / WIDE);
+        memset(x + 2 * WIDE, 0, WIDE * sizeof *x);
+        x[3 * WIDE + 7] = NAN;
+        x[4 * WIDE + 39] = -INFINITY;
+        for (unsigned i = 0; i < WIDE; i++)
+            x[5 * WIDE + i] *= 1e-44F;
+        struct mlo_device_step to = {.size = {ROWS_OF, WIDE}, .activation = MLO_DEVICE_F32},
+                               back = {.size = {ROWS_OF, WIDE, ROWS_OF}, .activation = types[t]};
+        check_int(launch_quantize_rows(&machine, &to, (void *[]){x, how, bytes}, types[t]), 0);
+        check_int(launch_dequantize(&machine, &back, (void *[]){bytes, how, y}, MLO_DEVICE_F32), 0);
+        for (unsigned i = 0; i < 3 * WIDE; i++) {
+            float most = i < 2 * WIDE ? (float)(1 + i / WIDE) : 0;
+            check(fabsf(y[i] - x[i]) <= most * (t ? 0.04F : 0.004F), "%u: %g, not %g", i, (double)y[i],
+                  (double)x[i]);
+        }
+        check(isnan(y[3 * WIDE]) && !isfinite(y[4 * WIDE + 39]) && isnan(how[3]) && isinf(how[4]));
+        check(!isnan(y[5 * WIDE]) && how[5] > 0 && how[ROWS_OF + 1] == 0 && how[2] == 1);
     }
 }
 
@@ -312,6 +370,61 @@ static void unsound_programs_are_refused(void)
     REFUSED(layer_buffers[QKV_W].weight, 6, "weight 6");
 }
 
+/* Bytes of a row, and how they do, which the same step writes; then a layer of them. */
+enum { BX, BHOW, BYTES, BW, BSCALE, BROOM, BY, BYTES_BUFFERS };
+static struct mlo_device_buffer bytes_buffers[BYTES_BUFFERS] = {
+    [BX] = {MLO_DEVICE_INPUT, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+    [BHOW] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_F32, 2 * ROWS, 0},
+    [BYTES] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_I8, ROWS *WIDTH, 0},
+    [BW] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_I8, WIDTH *WIDTH, 0},
+    [BSCALE] = {MLO_DEVICE_WEIGHT, MLO_DEVICE_F32, WIDTH, 1},
+    [BROOM] = {MLO_DEVICE_TEMPORARY, MLO_DEVICE_I32, ROWS *WIDTH, 0},
+    [BY] = {MLO_DEVICE_OUTPUT, MLO_DEVICE_F32, ROWS *WIDTH, 0},
+};
+static struct mlo_device_step bytes_steps[] = {
+    {MLO_DEVICE_QUANTIZE_ROWS, 0, {BX, BHOW, BYTES}, {ROWS, WIDTH}, 0},
+    {MLO_DEVICE_DENSE_BYTES,
+     0,
+     {BYTES, BHOW, BW, BSCALE, NONE, NONE, NONE, BROOM, BY},
+     {ROWS, WIDTH, WIDTH, ROWS},
+     0},
+};
+static const struct mlo_device_program bytes_program = {bytes_buffers, bytes_steps, BYTES_BUFFERS, 2, 0};
+
+static void say_of_bytes(int want, const char *why)
+{
+    const struct mlo_device_weight weights[] = {{MLO_DEVICE_I8, WIDTH * WIDTH, NULL},
+                                                {MLO_DEVICE_F32, WIDTH, NULL}};
+    char reason[MLO_DEVICE_REASON] = "";
+    check_int(program_check(&bytes_program, weights, 2, reason), want);
+    check(strstr(reason, why) != NULL, "%s, not %s", reason, why);
+}
+
+#define BYTES_REFUSED(place, value, why)                                                                     \
+    do {                                                                                                     \
+        uint32_t kept_ = (uint32_t)(place);                                                                  \
+        (place) = (value);                                                                                   \
+        say_of_bytes(MLO_DEVICE_UNSUPPORTED, why);                                                           \
+        (place) = kept_;                                                                                     \
+    } while (0)
+
+static void programs_of_bytes_are_checked(void)
+{
+    say_of_bytes(MLO_DEVICE_OK, "");
+    BYTES_REFUSED(bytes_steps[1].size[3], 2, "step 1 (dense of bytes): 2 scales of 11 rows");
+    BYTES_REFUSED(bytes_buffers[BYTES].type, MLO_DEVICE_F32, "buffer 2 is of another type");
+    BYTES_REFUSED(bytes_buffers[BYTES].type, MLO_DEVICE_E4M3, "bytes of two types");
+    BYTES_REFUSED(bytes_buffers[BHOW].role, MLO_DEVICE_INPUT, "buffer 1 cannot be written");
+    BYTES_REFUSED(bytes_buffers[BROOM].n, 5, "buffer 5 has 5 elements, not 132");
+    BYTES_REFUSED(bytes_steps[1].buffer[7], BSCALE, "another type");
+    BYTES_REFUSED(bytes_steps[0].buffer[1], BY, "has 132 elements, not 22");
+    BYTES_REFUSED(bytes_steps[1].buffer[1], BSCALE, "has 12 elements, not 22");
+    bytes_steps[0].op = MLO_DEVICE_QUANTIZE; /* which does not write how */
+    bytes_steps[0].size[2] = ROWS;
+    say_of_bytes(MLO_DEVICE_UNSUPPORTED, "buffer 1 is read before it is written");
+    bytes_steps[0].op = MLO_DEVICE_QUANTIZE_ROWS;
+}
+
 static void an_output_has_to_be_written(void)
 {
     struct mlo_device_buffer b = {MLO_DEVICE_OUTPUT, MLO_DEVICE_F32, 4, 0};
@@ -341,10 +454,13 @@ int main(void)
     run(steps_are_those_of_the_cpu);
     run(a_step_may_overwrite_what_it_reads);
     run(halves_of_the_shim_are_those_of_the_engine);
+    run(floats_of_8_bits_of_the_shim_are_those_of_their_definition);
+    run(rows_of_bytes_stand_for_what_they_were);
     run(numbers_outside_their_table_show);
     run(softmax_of_what_is_no_number);
     run(temporaries_share_memory_and_nothing_else_changes);
     run(unsound_programs_are_refused);
+    run(programs_of_bytes_are_checked);
     run(an_output_has_to_be_written);
     run(memory_may_be_missing);
     return done_testing();

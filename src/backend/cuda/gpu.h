@@ -21,6 +21,7 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 
 #define GPU_FN                    static __device__ __forceinline__
 #define GPU_SHARED(type, name, n) __shared__ type name[n] /* of a block */
@@ -54,6 +55,43 @@ GPU_FN uint16_t gpu_to_bfloat(float v)
 GPU_FN float gpu_of_bfloat(uint16_t v)
 {
     return __uint_as_float((unsigned)v << 16);
+}
+GPU_FN uint8_t gpu_to_e4m3(float v)
+{
+    return __nv_cvt_float_to_fp8(v, __NV_SATFINITE, __NV_E4M3);
+}
+/* Two of them as halves; all are. */
+GPU_FN uint32_t gpu_halves_of_e4m3(uint16_t two)
+{
+    __half2_raw both = __nv_cvt_fp8x2_to_halfraw2(two, __NV_E4M3);
+    return both.x | (uint32_t)both.y << 16;
+}
+/* Four products of signed bytes, added up. */
+GPU_FN int32_t gpu_dot_four(uint32_t a, uint32_t b, int32_t sum)
+{
+    return __dp4a((int)a, (int)b, sum);
+}
+GPU_FN int32_t gpu_pass_whole(int32_t v, int lane)
+{
+    return __shfl_xor_sync(GPU_ALL, v, lane);
+}
+/* A product and a sum of their own, not one with a single rounding: what the CPU does. */
+GPU_FN float gpu_times(float a, float b)
+{
+    return __fmul_rn(a, b);
+}
+GPU_FN float gpu_plus(float a, float b)
+{
+    return __fadd_rn(a, b);
+}
+/* A product of a warp on tensor cores, c[16][8] += a[16][32] b[32][8], of signed bytes; where numbers are in
+ * registers: product_bytes.h. */
+GPU_FN void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32_t b[2])
+{
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 /* A product of a warp on tensor cores, c[16][8] += a[16][16] b[16][8], of halves; where numbers are in
  * registers: attention_tensor.h. */
@@ -128,6 +166,13 @@ GPU_FN float gpu_warp_max(float v)
     return v;
 }
 
+GPU_FN int32_t gpu_warp_sum_whole(int32_t v)
+{
+    for (int lane = GPU_WARP / 2; lane; lane /= 2)
+        v += gpu_pass_whole(v, lane);
+    return v;
+}
+
 /* Of all threads of a block, to all; shared: a float for each of its warps. */
 GPU_FN float gpu_block_sum(float v, float *shared, unsigned warps)
 {
@@ -140,6 +185,18 @@ GPU_FN float gpu_block_sum(float v, float *shared, unsigned warps)
     for (unsigned i = 0; i < warps; i++)
         sum += shared[i];
     return sum;
+}
+
+GPU_FN float gpu_block_max(float v, float *shared, unsigned warps)
+{
+    v = gpu_warp_max(v);
+    __syncthreads();
+    if (threadIdx.x % GPU_WARP == 0)
+        shared[threadIdx.x / GPU_WARP] = v;
+    __syncthreads();
+    for (unsigned i = 0; i < warps; i++)
+        v = fmaxf(v, shared[i]);
+    return v;
 }
 
 #endif

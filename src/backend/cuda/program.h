@@ -20,9 +20,10 @@
 /*
  * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64, `t` for
  * nodes of trees, `u` for uint16, `x` for float32, `v` for any floats, `w` for float32 or float64
- * (the step's), else for floats of the step's type, and
- * the product of its letters: a to g are the sizes in order, 3 is three, + adds one to the letter before, *
- * is any number of them. Nothing: any number of elements.
+ * (the step's), `q` for bytes, which are all of one type, else for floats of the step's type, and
+ * the product of its letters: a to g are the sizes in order, 2 and 3 themselves, + adds one to the letter
+ * before, * is any number of them. Nothing: any number of elements. `>` before all but `?` when it is
+ * written, as the last one is.
  */
 struct program_op {
     const char *name;
@@ -47,6 +48,13 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* RANK       */ {"rank", {"wab", "w*", "ic+", "ic", "ucd"}, 5, 4, 0},
     /* RANKED     */
     {"ranked trees", {"ubf", "l*", "i3c+", "ig+", "?wd", "ice", "we*", "wad"}, 8, 7, 0},
+    /* EXTREMES   */ {"extremes", {"vab", "xa2"}, 2, 2, 0},
+    /* SPAN       */ {"span", {"xa2", "x2"}, 2, 1, 0},
+    /* QUANTIZE   */ {"quantize", {"vab", "x2c", "qab"}, 3, 3, 0},
+    /* ..._ROWS   */ {"quantize rows", {"vab", ">x2a", "qab"}, 3, 2, 0},
+    /* DEQUANTIZE */ {"dequantize", {"qab", "x2c", "ab"}, 3, 3, 0},
+    /* .. BYTES   */
+    {"dense of bytes", {"qac", "x2d", "qbc", "xb", "?ib", "?ib", "?b", "?>iab", "ab"}, 9, 4, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -58,11 +66,20 @@ static inline bool program_refuse(char *reason, const char *fmt, ...)
     return false;
 }
 
+static inline bool program_is_byte(uint32_t type)
+{
+    return type == MLO_DEVICE_I8 || type == MLO_DEVICE_E4M3;
+}
+
 static inline uint64_t program_type_bytes(uint32_t type)
 {
     bool is_short = type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16 || type == MLO_DEVICE_U16;
     bool is_long = type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64;
-    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node) : is_long ? 8 : is_short ? 2 : 4;
+    return type == MLO_DEVICE_NODE ? sizeof(struct mlo_device_node)
+           : is_long               ? 8
+           : is_short              ? 2
+           : program_is_byte(type) ? 1
+                                   : 4;
 }
 
 /* The elements of a buffer as its text says; no factor is above 2^30, so that a product above the most of a
@@ -73,8 +90,8 @@ static inline uint64_t program_elements(const char *text, const uint32_t *size)
     for (; *text && n <= PROGRAM_ELEMENTS; text++) {
         if (*text >= 'a' && *text <= 'g')
             n *= (uint64_t)size[*text - 'a'] + (text[1] == '+');
-        else if (*text == '3')
-            n *= 3;
+        else if (*text == '2' || *text == '3')
+            n *= (uint64_t)(*text - '0');
     }
     return n;
 }
@@ -82,6 +99,19 @@ static inline uint64_t program_elements(const char *text, const uint32_t *size)
 static inline bool program_is_float(uint32_t type)
 {
     return type == MLO_DEVICE_F32 || type == MLO_DEVICE_F16 || type == MLO_DEVICE_BF16;
+}
+
+/* What a buffer's type is said by. */
+static inline const char *program_mark(const char *text)
+{
+    text += *text == '?';
+    return text + (*text == '>');
+}
+
+static inline bool program_is_written(const char *text)
+{
+    const char *mark = program_mark(text);
+    return mark > text && mark[-1] == '>';
 }
 
 /* floats: the type of the step's. */
@@ -95,7 +125,7 @@ static inline uint32_t program_type_of(const char *text, uint32_t floats)
                  {'t', MLO_DEVICE_NODE},
                  {'u', MLO_DEVICE_U16},
                  {'x', MLO_DEVICE_F32}};
-    text += *text == '?';
+    text = program_mark(text);
     for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
         if (marks[i].mark == *text)
             return marks[i].type;
@@ -105,12 +135,16 @@ static inline uint32_t program_type_of(const char *text, uint32_t floats)
 /* May they be the step's? */
 static inline bool program_floats_ok(const char *text, uint32_t type)
 {
+    if (*text == 'q')
+        return program_is_byte(type);
     return *text == 'w' ? type == MLO_DEVICE_F32 || type == MLO_DEVICE_F64 : program_is_float(type);
 }
 
 static inline bool program_type_ok(const char *text, uint32_t type, uint32_t floats)
 {
-    return *text == 'v' ? program_is_float(type) : type == program_type_of(text, floats);
+    return *text == 'v'   ? program_is_float(type)
+           : *text == 'q' ? program_is_byte(type)
+                          : type == program_type_of(text, floats);
 }
 
 /* Which buffer's type is that of the step's floats: what it writes, or its first when those are no floats. */
@@ -164,6 +198,11 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (!program_ranks_ok(s))
         return program_refuse(reason, "step %u (%s): %u rows of ranks for %u, or too many columns", at,
                               op->name, program_padded(s), s->size[0]);
+    uint32_t hows = op->n_sizes < 3 ? 0 : s->size[op->n_sizes - 1];
+    bool has_hows = s->op == MLO_DEVICE_QUANTIZE || s->op == MLO_DEVICE_DEQUANTIZE ||
+                    s->op == MLO_DEVICE_DENSE_BYTES;
+    if (has_hows && hows != 1 && hows != s->size[0])
+        return program_refuse(reason, "step %u (%s): %u scales of %u rows", at, op->name, hows, s->size[0]);
     if (s->activation >= MLO_DEVICE_ACTIVATIONS)
         return program_refuse(reason, "step %u (%s): no activation %u", at, op->name, s->activation);
     return true;
@@ -177,7 +216,7 @@ static inline bool program_buffer_ok(const struct mlo_device_program *p, unsigne
     const struct program_op *op = &program_ops[s->op];
     const char *text = op->buffers[i];
     uint32_t number = s->buffer[i];
-    bool is_last = i + 1 == op->n_buffers;
+    bool is_last = i + 1 == op->n_buffers, is_to = is_last || program_is_written(text);
     if (number == MLO_DEVICE_NO_BUFFER && *text == '?')
         return true;
     if (number >= p->n_buffers)
@@ -189,13 +228,15 @@ static inline bool program_buffer_ok(const struct mlo_device_program *p, unsigne
         return program_refuse(reason, "step %u (%s): buffer %u has %llu elements, not %llu", at, op->name,
                               number, (unsigned long long)b->n,
                               (unsigned long long)program_elements(text, s->size));
-    if (is_last && (b->role == MLO_DEVICE_INPUT || b->role == MLO_DEVICE_WEIGHT))
+    if (is_to && (b->role == MLO_DEVICE_INPUT || b->role == MLO_DEVICE_WEIGHT))
         return program_refuse(reason, "step %u (%s): buffer %u cannot be written", at, op->name, number);
-    if (!is_last && b->role != MLO_DEVICE_INPUT && b->role != MLO_DEVICE_WEIGHT && !is_written[number])
+    if (!is_to && b->role != MLO_DEVICE_INPUT && b->role != MLO_DEVICE_WEIGHT && !is_written[number])
         return program_refuse(reason, "step %u (%s): buffer %u is read before it is written", at, op->name,
                               number);
-    if (!is_last && i >= op->in_place && number == s->buffer[op->n_buffers - 1])
-        return program_refuse(reason, "step %u (%s): buffer %u is read and written", at, op->name, number);
+    for (unsigned j = 0; j < op->n_buffers; j++)
+        if (j != i && number == s->buffer[j] && (is_last ? j >= op->in_place : program_is_written(text)))
+            return program_refuse(reason, "step %u (%s): buffer %u is read and written", at, op->name,
+                                  number);
     return true;
 }
 
@@ -224,7 +265,12 @@ static inline bool program_step_ok(const struct mlo_device_program *p, unsigned 
     if (s->op == MLO_DEVICE_TREES && s->size[4] > 1 && s->buffer[5] == MLO_DEVICE_NO_BUFFER)
         return program_refuse(reason, "step %u (%s): %u votes without a table of them", at, op->name,
                               s->size[4]);
-    is_written[s->buffer[op->n_buffers - 1]] = true;
+    if (s->op == MLO_DEVICE_DENSE_BYTES && p->buffers[s->buffer[0]].type != p->buffers[s->buffer[2]].type)
+        return program_refuse(reason, "step %u (%s): bytes of two types", at, op->name);
+    for (unsigned i = 0; i < op->n_buffers; i++)
+        if (s->buffer[i] != MLO_DEVICE_NO_BUFFER &&
+            (i + 1 == op->n_buffers || program_is_written(op->buffers[i])))
+            is_written[s->buffer[i]] = true;
     return true;
 }
 

@@ -86,7 +86,7 @@ static cudaError_t enqueue(struct mlo_device_run *p, const struct mlo_device_pro
                            void *const *weights)
 {
     size_t in = p->layout.in_bytes, out = p->layout.out_bytes;
-    struct gpu_machine m = {p->stream, p->lt.handle ? lt_dense : NULL, &p->lt};
+    struct gpu_machine m = {p->stream, p->lt.handle ? lt_dense : NULL, NULL, &p->lt};
     cudaError_t e = cudaSuccess;
     if (in)
         e = cudaMemcpyAsync(p->memory, p->staging, in, cudaMemcpyHostToDevice, p->stream);
@@ -129,10 +129,32 @@ static int build(struct mlo_device_run *p, const struct mlo_device_program *from
     return rc != MLO_DEVICE_OK ? rc : tell(record(p, from, weights), "cannot record a program", reason);
 }
 
+/* Floats of 8 bits are not of every device. */
+static int check_types(const struct mlo_device_program *from, int device, char *reason)
+{
+    bool has_e4m3 = false;
+    int major = 0, minor = 0;
+    for (uint32_t i = 0; i < from->n_buffers; i++)
+        has_e4m3 |= from->buffers[i].type == MLO_DEVICE_E4M3;
+    if (!has_e4m3)
+        return MLO_DEVICE_OK;
+    cudaError_t e = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+    if (e == cudaSuccess)
+        e = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
+    if (e != cudaSuccess || major >= (int)MLO_DEVICE_E4M3_MAJOR)
+        return tell(e, "cannot use the device", reason);
+    snprintf(reason, MLO_DEVICE_REASON,
+             "floats of 8 bits need compute capability %u.0, this device has %d.%d", MLO_DEVICE_E4M3_MAJOR,
+             major, minor);
+    return MLO_DEVICE_UNSUPPORTED;
+}
+
 static int program_new(const struct mlo_device_program *from, const struct mlo_device_weights *weights,
                        struct mlo_device_run **ret, char *reason)
 {
     int rc = program_check(from, weights->facts, weights->n, reason);
+    if (rc == MLO_DEVICE_OK)
+        rc = check_types(from, weights->device, reason);
     if (rc != MLO_DEVICE_OK)
         return rc;
     struct mlo_device_run *p = (struct mlo_device_run *)calloc(1, sizeof *p);

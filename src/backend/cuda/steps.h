@@ -6,16 +6,20 @@
 #include "attention_tensor.h"
 #include "elements.h"
 #include "product.h"
+#include "product_bytes.h"
 #include "program.h"
 #include "ranked_trees.h"
 #include "rows.h"
 #include "trees.h"
 
+enum gpu_made { GPU_MADE_NOTHING, GPU_MADE_SUMS, GPU_MADE_ALL };
 struct gpu_machine {
     gpu_queue queue;
     /* A dense layer by a library: false leaves it to the kernels here. What of the activation is left to be
      * done stays in *p. NULL: none. */
     bool (*product)(void *ctx, struct gpu_dense *p);
+    /* Of bytes: all but what of the activation stays in *p, or the sums alone, into p->room. NULL: none. */
+    enum gpu_made (*product_bytes)(void *ctx, struct gpu_dense_bytes *p);
     void *ctx;
 };
 
@@ -79,6 +83,16 @@ static int launch_few_rows(const struct gpu_machine *m, const struct gpu_dense *
     return GPU_LAUNCH_TYPED(p->type, m->queue, gpu_few_rows, blocks, 1, 1, FEW_THREADS, 0, *p);
 }
 
+/* What a library has left of an activation. */
+static int launch_rest(const struct gpu_machine *m, void *y, size_t n, unsigned activation, unsigned type)
+{
+    struct gpu_elements p = {y, NULL, NULL, y, n, 1, activation, type};
+    if (activation == MLO_DEVICE_LINEAR)
+        return 0;
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_activate_all, gpu_element_blocks(n), 1, 1, ELEMENT_THREADS, 0,
+                            p);
+}
+
 static int launch_dense(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                         unsigned type)
 {
@@ -89,11 +103,7 @@ static int launch_dense(const struct gpu_machine *m, const struct mlo_device_ste
     if (!m->product || !m->product(m->ctx, &p))
         return GPU_LAUNCH_TYPED(type, m->queue, gpu_tiles, gpu_parts(p.m, TILE), gpu_parts(p.n, TILE), 1,
                                 TILE_THREADS, 0, p);
-    if (p.activation == MLO_DEVICE_LINEAR)
-        return 0;
-    struct gpu_elements rest = {p.y, NULL, NULL, p.y, (size_t)p.m * p.n, 1, p.activation, type};
-    return GPU_LAUNCH_TYPED(type, m->queue, gpu_activate_all, gpu_element_blocks(rest.n), 1, 1,
-                            ELEMENT_THREADS, 0, rest);
+    return launch_rest(m, p.y, (size_t)p.m * p.n, p.activation, type);
 }
 
 static int launch_norm(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
@@ -275,6 +285,96 @@ static int launch_ranked_trees(const struct gpu_machine *m, const struct mlo_dev
                : GPU_LAUNCH(m->queue, gpu_ranked_f32, blocks, 1, 1, RANKED_THREADS, GPU_ROOM, p);
 }
 
+/* ---- bytes ---- */
+
+static int launch_extremes(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                           unsigned type)
+{
+    struct gpu_quantize p = {at[0], (float *)at[1], NULL, 0, s->size[1], 0, 1};
+    (void)type;
+    return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_extremes_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_span(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_quantize p = {at[0], (float *)at[1], NULL, s->size[0], 0, 0, 1};
+    (void)type;
+    return GPU_LAUNCH(m->queue, gpu_span_kernel, 1, 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_quantize(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                           unsigned type)
+{
+    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],     (size_t)s->size[0] * s->size[1],
+                             s->size[1], type,           s->size[2]};
+    return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_quantize_all, gpu_element_blocks(p.n), 1, 1,
+                            ELEMENT_THREADS, 0, p);
+}
+
+static int launch_quantize_rows(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                                unsigned type)
+{
+    struct gpu_quantize p = {at[0], (float *)at[1], at[2], 0, s->size[1], type, s->size[0]};
+    return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_quantize_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_dequantize(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                             unsigned type)
+{
+    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],     (size_t)s->size[0] * s->size[1],
+                             s->size[1], s->activation,  s->size[2]};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_dequantize_all, gpu_element_blocks(p.n), 1, 1,
+                            ELEMENT_THREADS, 0, p);
+}
+
+#define BYTES_KERNEL(kind, x, y, threads)                                                                    \
+    (p->bytes_type == MLO_DEVICE_I8 ? GPU_LAUNCH(m->queue, kind##_i8, x, y, 1, threads, 0, *p)               \
+                                    : GPU_LAUNCH(m->queue, kind##_e4m3, x, y, 1, threads, 0, *p))
+
+static int launch_few_bytes(const struct gpu_machine *m, const struct gpu_dense_bytes *p)
+{
+    unsigned blocks = gpu_parts(p->n, FEW_WARPS);
+    if (p->k % 4 != 0)
+        return BYTES_KERNEL(gpu_odd_rows, blocks, 1, FEW_THREADS);
+    if (p->m == 1)
+        return BYTES_KERNEL(gpu_one_row, blocks, 1, FEW_THREADS);
+    return BYTES_KERNEL(gpu_few_rows, blocks, 1, FEW_THREADS);
+}
+
+static int launch_many_bytes(const struct gpu_machine *m, struct gpu_dense_bytes *p)
+{
+    enum gpu_made made = m->product_bytes && !p->w_zeros ? m->product_bytes(m->ctx, p) : GPU_MADE_NOTHING;
+    if (made == GPU_MADE_ALL)
+        return launch_rest(m, p->y, (size_t)p->m * p->n, p->activation, p->type);
+    if (made == GPU_MADE_SUMS)
+        return GPU_LAUNCH(m->queue, gpu_finish_sums, gpu_element_blocks((size_t)p->m * p->n), 1, 1,
+                          ELEMENT_THREADS, 0, *p);
+    return BYTES_KERNEL(gpu_tiles, gpu_parts(p->m, BYTES_TILE), gpu_parts(p->n, BYTES_TILE), BYTES_THREADS);
+}
+
+static int launch_dense_bytes(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                              unsigned type)
+{
+    struct gpu_dense_bytes p = {.x = at[0],
+                                .w = at[2],
+                                .how = (const float *)at[1],
+                                .scales = (const float *)at[3],
+                                .bias = at[6],
+                                .w_sums = (const int32_t *)at[4],
+                                .w_zeros = (const int32_t *)at[5],
+                                .room = at[7],
+                                .y = at[8],
+                                .m = s->size[0],
+                                .n = s->size[1],
+                                .k = s->size[2],
+                                .activation = s->activation,
+                                .bytes_type = s->size[4],
+                                .type = type,
+                                .hows = s->size[3]};
+    return p.m <= FEW_ROWS ? launch_few_bytes(m, &p) : launch_many_bytes(m, &p);
+}
+
 typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                           unsigned type);
 static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
@@ -293,7 +393,23 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* CONVERT    */ launch_convert,
     /* RANK       */ launch_rank,
     /* RANKED     */ launch_ranked_trees,
+    /* EXTREMES   */ launch_extremes,
+    /* SPAN       */ launch_span,
+    /* QUANTIZE   */ launch_quantize,
+    /* ..._ROWS   */ launch_quantize_rows,
+    /* DEQUANTIZE */ launch_dequantize,
+    /* .. BYTES   */ launch_dense_bytes,
 };
+
+/* Kernels of two types are told that of what they read: in the place of an activation, or of a last size. */
+static inline void gpu_tell_type(struct mlo_device_step *s, const struct mlo_device_program *p)
+{
+    const char *first = program_ops[s->op].buffers[0];
+    if (s->op == MLO_DEVICE_DENSE_BYTES)
+        s->size[4] = p->buffers[s->buffer[0]].type;
+    else if (*first == 'v' || *first == 'q')
+        s->activation = p->buffers[s->buffer[0]].type;
+}
 
 /* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
 static inline int gpu_launch_all(const struct gpu_machine *m, const struct mlo_device_program *p,
@@ -310,8 +426,7 @@ static inline int gpu_launch_all(const struct gpu_machine *m, const struct mlo_d
                                                                 : memory + layout->offset[b];
         }
         struct mlo_device_step step = *s;
-        if (s->op == MLO_DEVICE_CONVERT) /* its kernel is told what it converts */
-            step.activation = p->buffers[s->buffer[0]].type;
+        gpu_tell_type(&step, p);
         rc = gpu_launches[s->op](m, &step, at, program_floats(p, s));
     }
     return rc;
