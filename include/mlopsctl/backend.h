@@ -147,6 +147,8 @@ struct mlo_int8_product {
 size_t mlo_int8_packed_bytes(size_t k, size_t n); /* 0: more than there can be */
 /* Unsigned b: 128 less, and so must be its zeros. packed: aligned to 64; sums[n]. */
 void mlo_int8_pack(const void *b, bool is_signed, size_t k, size_t n, void *packed, int32_t *sums);
+/* b again, turned: to[n][k]; what was unsigned stays 128 less. */
+void mlo_int8_unpack(const void *packed, size_t k, size_t n, int8_t *to);
 void mlo_int8_multiply(const struct mlo_int8_product *p);
 
 /*

@@ -184,6 +184,7 @@ enum mlo_device_op {
 #define MLO_DEVICE_SIZE_MAX     (1u << 30)
 #define MLO_DEVICE_NORM_MAX     8192u /* n of NORM and EMBED */
 #define MLO_DEVICE_HEAD_MAX     128u  /* size of ATTENTION */
+#define MLO_DEVICE_FEW_ROWS     8u    /* m of DENSE_BYTES that needs no room */
 #define MLO_DEVICE_E4M3_MAJOR   9u    /* least compute capability of devices with floats of 8 bits */
 struct mlo_device_step {
     uint32_t op, activation;

@@ -121,6 +121,9 @@ enum mlo_offload_precision { /* of products, and of what is between them; sums a
                              MLO_OFFLOAD_TF32, /* factors of products are rounded to 10 bits */
                              MLO_OFFLOAD_F16,
                              MLO_OFFLOAD_BF16,
+                             MLO_OFFLOAD_INT8, /* dense layers in bytes, a scale for each row of what comes
+                                                * in and for each column; what is between in bf16 */
+                             MLO_OFFLOAD_FP8,  /* the same in floats of 8 bits (e4m3) */
 };
 struct mlo_offload_opts {
     const struct mlo_device_api *api;

@@ -5,10 +5,9 @@
 
 static int read_precision(const char *word, struct mlo_backend *b, struct mlo_err *err)
 {
-    static const char *const names[] = {[MLO_OFFLOAD_F32] = "fp32",
-                                        [MLO_OFFLOAD_TF32] = "tf32",
-                                        [MLO_OFFLOAD_F16] = "fp16",
-                                        [MLO_OFFLOAD_BF16] = "bf16"};
+    static const char *const names[] = {
+        [MLO_OFFLOAD_F32] = "fp32",  [MLO_OFFLOAD_TF32] = "tf32", [MLO_OFFLOAD_F16] = "fp16",
+        [MLO_OFFLOAD_BF16] = "bf16", [MLO_OFFLOAD_INT8] = "int8", [MLO_OFFLOAD_FP8] = "fp8"};
     for (size_t i = 0; i < MLO_COUNT(names); i++)
         if (strcmp(names[i], word) == 0) {
             b->precision = (enum mlo_offload_precision)i;

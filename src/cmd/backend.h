@@ -14,7 +14,7 @@
         .offset = offsetof(args, backend), .choices = "auto|cpu|cuda"                                        \
     }
 
-#define MLO_PRECISIONS "fp32|tf32|fp16|bf16|int8"
+#define MLO_PRECISIONS "fp32|tf32|fp16|bf16|int8|fp8"
 struct mlo_backend {
     struct mlo_ctx *ctx;
     enum mlo_offload_precision precision;

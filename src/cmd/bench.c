@@ -62,7 +62,7 @@ static const struct mlo_opt opts_table[] = {
      .arg = "TYPE",
      .help = "what our engine computes in; the CPU computes in what the model is written in (fp32 as a rule)",
      .offset = offsetof(struct mlo_bench_args, precision),
-     .choices = "fp32|tf32|fp16|bf16|int8"},
+     .choices = MLO_PRECISIONS},
     {.name = "dim",
      .type = MLO_OPT_LIST,
      .arg = "NAME=N",

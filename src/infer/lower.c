@@ -10,8 +10,10 @@
 
 int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret, struct mlo_err *err)
 {
+    bool is_byte = type == MLO_DEVICE_I8 || type == MLO_DEVICE_E4M3;
     size_t size = type == MLO_DEVICE_NODE                            ? sizeof(struct mlo_device_node)
                   : type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64 ? sizeof(double)
+                  : is_byte                                          ? 1
                                                                      : sizeof(float),
            bytes;
     if (__builtin_mul_overflow(n, size, &bytes) || n == 0)
@@ -132,6 +134,11 @@ static const uint32_t activations[] = {
     [MLO_ACTIVATION_GELU_TANH] = MLO_DEVICE_GELU_TANH,
 };
 
+uint32_t mlo_lower_activation(enum mlo_activation_kind kind)
+{
+    return activations[kind];
+}
+
 static bool fits_dense(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why)
 {
     const struct mlo_dense_params *p = s->params;
@@ -147,6 +154,8 @@ static int weigh_dense(const struct mlo_plan_graph *g, const struct mlo_step *s,
     float *to, *bias;
     (void)g;
     mlo_dense_shape(s->state, &k, &n);
+    if (mlo_dense_of_bytes(w->bytes, k, n))
+        return mlo_weigh_dense_bytes(s->state, w, err);
     if (__builtin_mul_overflow(k, n, &all))
         return mlo_fail_nomem(err);
     int rc = mlo_weight_floats(w, all, &to, err);
@@ -167,6 +176,11 @@ static bool emit_dense(struct mlo_lower *l, const struct mlo_step *s)
     const struct mlo_array *x = mlo_lower_shape(l, s, 0);
     if (x->dims[x->rank - 1] != (int64_t)k)
         return fail(l, "its matrices do not fit");
+    if (mlo_dense_of_bytes(l->o->bytes, k, n)) {
+        uint32_t from = input(l, s, 0);
+        return mlo_lower_dense_bytes(l, from, x->n / k, n, k, activations[p->activation.kind],
+                                     output(l, s, 0));
+    }
     struct mlo_device_step to = {
         .op = MLO_DEVICE_DENSE,
         .activation = activations[p->activation.kind],
@@ -216,7 +230,7 @@ static bool emit_softmax(struct mlo_lower *l, const struct mlo_step *s)
 
 /* ---- sums ---- */
 
-static const struct mlo_array *constant_of(const struct mlo_plan_graph *g, size_t value)
+const struct mlo_array *mlo_lower_constant(const struct mlo_plan_graph *g, size_t value)
 {
     bool is_there = value != MLO_NO_VALUE && g->constants[value].kind == MLO_KIND_ARRAY;
     return is_there && g->constants[value].array.data ? &g->constants[value].array : NULL;
@@ -237,7 +251,7 @@ static bool fits_add(const struct mlo_plan_graph *g, const struct mlo_step *s, c
 {
     *ret_why = "its constant is not of float32";
     for (size_t i = 0; i < 2; i++) {
-        const struct mlo_array *a = constant_of(g, s->in[i]);
+        const struct mlo_array *a = mlo_lower_constant(g, s->in[i]);
         if (a && (a->dtype != MLO_DT_F32 || a->n == 0))
             return false;
     }
@@ -248,8 +262,8 @@ static int weigh_add(const struct mlo_plan_graph *g, const struct mlo_step *s, s
                      struct mlo_err *err)
 {
     for (size_t i = 0; i < 2; i++)
-        if (constant_of(g, s->in[i]))
-            return weigh(constant_of(g, s->in[i]), true, w, err);
+        if (mlo_lower_constant(g, s->in[i]))
+            return weigh(mlo_lower_constant(g, s->in[i]), true, w, err);
     return 0;
 }
 
@@ -269,7 +283,7 @@ static bool repeats(const struct mlo_array *a, const struct mlo_array *b)
 
 static uint32_t operand(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 {
-    return constant_of(l->o->graph, s->in[i]) ? mlo_lower_weight(l, 0) : input(l, s, i);
+    return mlo_lower_constant(l->o->graph, s->in[i]) ? mlo_lower_weight(l, 0) : input(l, s, i);
 }
 
 static bool add(struct mlo_lower *l, const uint32_t buffer[3], const struct mlo_array *a,
@@ -297,7 +311,7 @@ static bool emit_add(struct mlo_lower *l, const struct mlo_step *s)
 
 static bool fits_norm(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why)
 {
-    const struct mlo_array *scale = constant_of(g, s->in[1]), *bias = constant_of(g, s->in[2]);
+    const struct mlo_array *scale = mlo_lower_constant(g, s->in[1]), *bias = mlo_lower_constant(g, s->in[2]);
     *ret_why = "its scale or bias is no constant";
     return scale && scale->dtype == MLO_DT_F32 && scale->n > 0 && scale->n <= MLO_DEVICE_NORM_MAX &&
            (s->in[2] == MLO_NO_VALUE || (bias && bias->dtype == MLO_DT_F32 && bias->n == scale->n));
@@ -306,7 +320,7 @@ static bool fits_norm(const struct mlo_plan_graph *g, const struct mlo_step *s, 
 static int weigh_norm(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
                       struct mlo_err *err)
 {
-    const struct mlo_array *scale = constant_of(g, s->in[1]), *bias = constant_of(g, s->in[2]);
+    const struct mlo_array *scale = mlo_lower_constant(g, s->in[1]), *bias = mlo_lower_constant(g, s->in[2]);
     float *zeros;
     int rc = weigh(scale, false, w, err);
     if (rc != 0)
@@ -409,7 +423,7 @@ static bool emit_joined_heads(struct mlo_lower *l, const struct mlo_step *s)
 
 static bool fits_gather(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why)
 {
-    const struct mlo_array *table = constant_of(g, s->in[0]);
+    const struct mlo_array *table = mlo_lower_constant(g, s->in[0]);
     *ret_why = "it does not take rows of a constant table";
     return table && table->dtype == MLO_DT_F32 && table->rank == 2 && table->n > 0 &&
            mlo_attr_int(s->node, "axis", 0) == 0;
@@ -418,12 +432,13 @@ static bool fits_gather(const struct mlo_plan_graph *g, const struct mlo_step *s
 static int weigh_table(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
                        struct mlo_err *err)
 {
-    return weigh(constant_of(g, s->in[0]), true, w, err);
+    return weigh(mlo_lower_constant(g, s->in[0]), true, w, err);
 }
 
 static bool emit_gather(struct mlo_lower *l, const struct mlo_step *s)
 {
-    const struct mlo_array *table = constant_of(l->o->graph, s->in[0]), *ids = mlo_lower_shape(l, s, 1);
+    const struct mlo_array *table = mlo_lower_constant(l->o->graph, s->in[0]),
+                           *ids = mlo_lower_shape(l, s, 1);
     if (ids->dtype != MLO_DT_I64 || ids->n == 0)
         return fail(l, "its numbers are not of int64");
     struct mlo_device_step to = {
@@ -484,9 +499,9 @@ static bool emit_scaler(struct mlo_lower *l, const struct mlo_step *s)
 
 static bool emit_view(struct mlo_lower *l, const struct mlo_step *s)
 {
-    if (!is_floats(l, s, 0))
-        return false;
     uint32_t b = l->buffer_of[s->in[0]]; /* of whatever type it is */
+    if (b == MLO_DEVICE_NO_BUFFER && !is_floats(l, s, 0))
+        return false;
     l->buffer_of[s->out[0]] = b != MLO_DEVICE_NO_BUFFER ? b : mlo_lower_input(l, s, 0, MLO_DEVICE_F32);
     return true;
 }
@@ -552,14 +567,15 @@ static bool is_it(const struct mlo_lowering *l, const struct mlo_step *s)
 
 static const struct mlo_lowering *find(const struct mlo_step *s)
 {
-    static const struct mlo_lowering *const trees[] = {&mlo_lower_regressor, &mlo_lower_classifier,
-                                                       &mlo_lower_ensemble, &mlo_lower_booster};
+    static const struct mlo_lowering *const others[] = {
+        &mlo_lower_regressor, &mlo_lower_classifier, &mlo_lower_ensemble,         &mlo_lower_booster,
+        &mlo_lower_quantize,  &mlo_lower_dequantize, &mlo_lower_dynamic_quantize, &mlo_lower_int8_dense};
     for (size_t i = 0; i < MLO_COUNT(lowerings); i++)
         if (is_it(&lowerings[i], s))
             return &lowerings[i];
-    for (size_t i = 0; i < MLO_COUNT(trees); i++)
-        if (is_it(trees[i], s))
-            return trees[i];
+    for (size_t i = 0; i < MLO_COUNT(others); i++)
+        if (is_it(others[i], s))
+            return others[i];
     return NULL;
 }
 

@@ -2,12 +2,15 @@
 #ifndef MLO_INFER_LOWER_H
 #define MLO_INFER_LOWER_H
 
+#include <mlopsctl/backend.h>
+
 #include "forest.h"
 #include "offload.h"
 
 /* Weights of a plan while they are collected: on the device they are copies. */
 struct mlo_weights {
     uint32_t floats; /* the type that products and tables are computed in */
+    uint32_t bytes;  /* of dense layers where that is asked for; MLO_DEVICE_F32: in floats */
     struct mlo_device_weight *list;
     void **data; /* owned */
     size_t n, cap, data_cap;
@@ -34,6 +37,9 @@ struct mlo_lower {
     uint32_t weight;     /* its first */
     struct mlo_err *err; /* memory that is missing */
     const char *why;     /* what does not fit */
+    struct {             /* what was made bytes last; bytes 0: nothing yet */
+        uint32_t from, how, bytes;
+    } quantized;
 };
 /* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. Floats, not doubles, are
  * converted to `floats` where they are of another type. */
@@ -45,6 +51,10 @@ uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
 /* NULL: not given. */
 const struct mlo_array *mlo_lower_shape(const struct mlo_lower *l, const struct mlo_step *s, size_t i);
 bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s);
+/* The constant array that a value is, with its data, or NULL. */
+const struct mlo_array *mlo_lower_constant(const struct mlo_plan_graph *g, size_t value);
+/* MLO_DEVICE_ACTIVATIONS: the device has none such. */
+uint32_t mlo_lower_activation(enum mlo_activation_kind kind);
 
 struct mlo_lowering {
     const struct mlo_op *own; /* a fused operator; NULL: by domain and name */
@@ -74,6 +84,18 @@ bool mlo_lower_emit_ranked(struct mlo_lower *l, const struct mlo_lower_votes *v,
                            uint32_t x_buffer, uint32_t sums);
 extern const struct mlo_lowering mlo_lower_regressor, mlo_lower_classifier, mlo_lower_ensemble,
     mlo_lower_booster;
+
+/* ---- bytes: lower_bytes.c ---- */
+
+extern const struct mlo_lowering mlo_lower_quantize, mlo_lower_dequantize, mlo_lower_dynamic_quantize,
+    mlo_lower_int8_dense;
+/* Is a dense layer of these weights computed in bytes? */
+bool mlo_dense_of_bytes(uint32_t bytes, size_t k, size_t n);
+int mlo_weigh_dense_bytes(const struct mlo_dense *d, struct mlo_weights *w,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+/* Of the floats in buffer x, to y. */
+bool mlo_lower_dense_bytes(struct mlo_lower *l, uint32_t x, size_t m, size_t n, size_t k, uint32_t activation,
+                           uint32_t y);
 
 /* NULL: *ret_why. */
 const struct mlo_lowering *mlo_lowering_find(const struct mlo_plan_graph *g, const struct mlo_step *s,

@@ -75,6 +75,8 @@ static int place_step(struct mlo_offload *o, size_t at, bool eager, struct mlo_e
         return refuse(s, no, err);
     o->steps[at] = (struct mlo_offload_step){place, place == MLO_PLACE_DEVICE ? how : NULL, 0};
     o->state.steps += place == MLO_PLACE_DEVICE;
+    o->quantized |= o->steps[at].how == &mlo_lower_quantize ||
+                    o->steps[at].how == &mlo_lower_dynamic_quantize;
     for (size_t i = 0; i < s->n_out; i++)
         if (s->out[i] != MLO_NO_VALUE)
             o->places[s->out[i]] = place == MLO_PLACE_DEVICE && how->ends ? MLO_PLACE_AFTER : place;
@@ -153,7 +155,7 @@ static void narrow(struct mlo_weights *w)
 
 static int load_weights(struct mlo_offload *o, struct mlo_err *err)
 {
-    struct mlo_weights w = {.floats = o->floats};
+    struct mlo_weights w = {.floats = o->floats, .bytes = o->bytes};
     int rc = collect(o, &w, err);
     if (rc == 0) {
         narrow(&w);
@@ -169,6 +171,31 @@ static int load_weights(struct mlo_offload *o, struct mlo_err *err)
 
 /* ---- life ---- */
 
+static const struct {
+    uint32_t floats, bytes;
+} types_of[] = {[MLO_OFFLOAD_F32] = {MLO_DEVICE_F32, MLO_DEVICE_F32},
+                [MLO_OFFLOAD_TF32] = {MLO_DEVICE_F32, MLO_DEVICE_F32},
+                [MLO_OFFLOAD_F16] = {MLO_DEVICE_F16, MLO_DEVICE_F32},
+                [MLO_OFFLOAD_BF16] = {MLO_DEVICE_BF16, MLO_DEVICE_F32},
+                [MLO_OFFLOAD_INT8] = {MLO_DEVICE_BF16, MLO_DEVICE_I8},
+                [MLO_OFFLOAD_FP8] = {MLO_DEVICE_BF16, MLO_DEVICE_E4M3}};
+
+/* Has it the types? */
+static int check_device(const struct mlo_offload *o, struct mlo_err *err)
+{
+    struct mlo_device_info info;
+    char reason[MLO_DEVICE_REASON] = "";
+    if (o->bytes != MLO_DEVICE_E4M3)
+        return 0;
+    if (o->opts.api->info(o->opts.device, &info, reason) != MLO_DEVICE_OK)
+        return mlo_fail(err, MLO_EUNAVAIL, "the device cannot be used: %s", reason);
+    if (info.major >= MLO_DEVICE_E4M3_MAJOR)
+        return 0;
+    mlo_fail(err, MLO_EUNAVAIL, "floats of 8 bits need a device of compute capability %u.0, this has %u.%u",
+             MLO_DEVICE_E4M3_MAJOR, info.major, info.minor);
+    return mlo_hint(err, "--precision int8 and bf16 are possible on it");
+}
+
 int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *opts, struct mlo_err *err)
 {
     struct mlo_offload *o = mlo_calloc(1, sizeof *o, err);
@@ -176,11 +203,12 @@ int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *opts, st
         return err->code;
     o->opts = *opts;
     o->graph = p->graph;
-    o->floats = opts->precision == MLO_OFFLOAD_F16    ? MLO_DEVICE_F16
-                : opts->precision == MLO_OFFLOAD_BF16 ? MLO_DEVICE_BF16
-                                                      : MLO_DEVICE_F32;
+    o->floats = types_of[opts->precision].floats;
+    o->bytes = types_of[opts->precision].bytes;
     pthread_mutex_init(&o->lock, NULL);
-    int rc = place_all(o, err);
+    int rc = check_device(o, err);
+    if (rc == 0)
+        rc = place_all(o, err);
     if (rc == 0)
         rc = load_weights(o, err);
     if (rc != 0) {

@@ -29,12 +29,14 @@ struct mlo_offload { /* of a plan; shared by its sessions */
     struct mlo_offload_opts opts;
     const struct mlo_plan_graph *graph;
     uint32_t floats; /* the type of products and of what is between them */
+    uint32_t bytes;  /* of dense layers: MLO_DEVICE_I8, E4M3; F32: in floats, where the model is */
     struct mlo_offload_step *steps;
     enum mlo_place *places; /* of each value: of the step that makes it; inputs and constants: BEFORE */
     struct mlo_device_weights *weights;
     struct mlo_device_weight *facts; /* of each weight, without data */
     uint32_t n_weights;
     pthread_mutex_t lock; /* of what follows */
+    bool quantized;       /* some step there makes bytes, as the model says */
     struct mlo_offload_state state;
     bool broken;   /* nothing runs there any more */
     bool measured; /* the crossover, or that there is none */

@@ -164,6 +164,13 @@ static void want(void *ctx, size_t value)
         w->wanted[value] = true;
 }
 
+/* Scale and zero point are one buffer on the device. */
+static bool is_pair(const struct making *m, size_t value)
+{
+    uint32_t b = m->l.buffer_of[value];
+    return b != MLO_DEVICE_NO_BUFFER && m->l.buffers[b].n != m->l.shape[value].n;
+}
+
 /* False: m->l.why. */
 static bool mark_outputs(struct making *m, bool *wanted)
 {
@@ -177,6 +184,10 @@ static bool mark_outputs(struct making *m, bool *wanted)
     for (size_t v = 0; v < g->graph->n_values; v++) {
         if (!wanted[v])
             continue;
+        if (m->l.shape[v].dtype != MLO_DT_F32 || is_pair(m, v)) {
+            m->l.why = "its bytes, or how they do, are wanted by the CPU";
+            return false;
+        }
         m->l.buffer_of[v] = mlo_lower_convert(&m->l, m->l.buffer_of[v], MLO_DEVICE_F32);
         if (m->l.buffer_of[v] == MLO_DEVICE_NO_BUFFER)
             return false;

@@ -11,7 +11,11 @@
 #define PROGRAMS_MAX 16 /* of a session */
 /* How far the device may be from the CPU, in parts of the largest number of an output. */
 static const double agrees[] = {
-    [MLO_OFFLOAD_F32] = 1e-3, [MLO_OFFLOAD_TF32] = 1e-2, [MLO_OFFLOAD_F16] = 2e-2, [MLO_OFFLOAD_BF16] = 6e-2};
+    [MLO_OFFLOAD_F32] = 1e-3,  [MLO_OFFLOAD_TF32] = 1e-2, [MLO_OFFLOAD_F16] = 2e-2,
+    [MLO_OFFLOAD_BF16] = 6e-2, [MLO_OFFLOAD_INT8] = 0.1,  [MLO_OFFLOAD_FP8] = 0.15};
+/* Of a quantised model in any floats: where a number lies between two bytes, the last digit of a float
+ * chooses. */
+#define AGREES_QUANTIZED 3e-2
 
 struct mlo_offload_programs {
     struct mlo_program *list[PROGRAMS_MAX]; /* the last used first */
@@ -257,7 +261,9 @@ static double distance(const struct mlo_array *a, const struct mlo_array *b)
 static bool agree(const struct mlo_session *s, const struct mlo_value *cpu, const struct mlo_value *device,
                   struct mlo_program *p)
 {
-    double most = agrees[s->plan->offload->opts.precision];
+    const struct mlo_offload *o = s->plan->offload;
+    double most = agrees[o->opts.precision];
+    most = o->quantized ? fmax(most, AGREES_QUANTIZED) : most;
     for (size_t i = 0; i < s->plan->n_outputs; i++) {
         const struct mlo_array *a = &cpu[i].array, *b = &device[i].array;
         bool is_float = cpu[i].kind == MLO_KIND_ARRAY && a->dtype == MLO_DT_F32;

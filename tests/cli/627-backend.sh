@@ -85,8 +85,44 @@ test_expect 'halves: networks are converted where they begin and end, and answer
 test_expect 'trees are of floats whatever the precision: the same bytes' '
     on boosting-3 cpu && mv out cpu && mlopsctl predict "$models/boosting-3/model.onnx" "$rows/boosting-3.csv" --backend cuda --precision bf16 >out && cmp cpu out
 '
-test_expect 'a precision that the CPU, or nobody, has is exit 7' '
-    mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --precision fp16; [ $? -eq 7 ] && mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --backend cuda --precision int8; [ $? -eq 7 ]
+test_expect 'a precision that the CPU has not is exit 7' '
+    for p in fp16 int8 fp8; do
+        mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --precision $p 2>err; [ $? -eq 7 ] && grep -q "the CPU computes in what the model is written in, not in $p" err || exit 1
+    done
+'
+# speeds MODEL PRECISION BATCH: the program of a bench is in `log7`
+speeds() { FAKE_DEVICE_LOG=log7 mlopsctl bench "$G/onnx/$1/model.onnx" --backend cuda --precision "$2" --batch "$3" --dim sequence=3 --duration 10ms --warmup 1ms --no-record >out 2>err; }
+bytes='quantize rows dense of bytes'
+test_expect 'a network in bytes: large layers, between floats of 16 bits; small ones stay floats' '
+    for p in int8 fp8; do
+        for b in 1 20; do
+            rm -f log7 && speeds networks/mlp $p $b && grep -qx "program convert $bytes $bytes dense softmax convert" log7 || exit 1
+        done
+    done
+'
+test_expect 'an encoder in bytes' '
+    for p in int8 fp8; do
+        rm -f log7 && speeds encoders/torch $p 2 && grep -q "norm quantize rows .*dense of bytes attention.* $bytes norm $bytes $bytes norm" log7 || exit 1
+    done
+'
+test_expect 'floats of 8 bits on a device that has none: exit 7, or the CPU with the reason' '
+    export FAKE_DEVICE_MAJOR=8
+    speeds networks/mlp fp8 1; [ $? -eq 7 ] && grep -q "floats of 8 bits need a device of compute capability 9.0, this has 8.0" err && grep -q "^hint: .*int8 and bf16" err &&
+    speeds networks/mlp int8 1 &&
+    mlopsctl predict "$models/mlp/model.onnx" "$rows/mlp.csv" --backend auto --precision fp8 2>err >out && grep -q "the CPU computes: floats of 8 bits need" err
+'
+awk 'BEGIN { srand(3); for (i = 0; i < 24; i++) printf "%sx_%d", i ? "," : "", i; print ""; for (r = 0; r < 13; r++) { for (i = 0; i < 24; i++) printf "%s%.3f", i ? "," : "", 4 * rand() - 2; print "" } }' >wide.csv
+test_expect 'quantised networks compute in bytes by themselves, and answer what the CPU does' '
+    for m in mlp-qdq mlp-qdq-columns mlp-qdq-signed; do
+        rm -f log7
+        mlopsctl predict "$G/onnx/quantized/$m/model.onnx" wide.csv --threads 1 >cpu 2>err && FAKE_DEVICE_LOG=log7 mlopsctl predict "$G/onnx/quantized/$m/model.onnx" wide.csv --threads 1 --backend cuda >out 2>err &&
+            grep -q "program quantize dense of bytes quantize dense of bytes quantize dequantize add quantize dense of bytes" log7 && near 1e-6 || { cat err; exit 1; }
+    done
+'
+test_expect 'quantised encoders, too: scales are found on the device' '
+    for m in layer-int8 torch-int8; do
+        rm -f log7 && speeds encoders/$m fp32 2 && grep -q "norm extremes span quantize dense of bytes .*attention.* extremes span quantize dense of bytes norm" log7 || { cat err; exit 1; }
+    done
 '
 test_expect 'an encoder of halves' '
     FAKE_DEVICE_LOG=log6 mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --precision bf16 --duration 10ms --warmup 1ms --no-record >out && grep -q "program gather gather add .* attention of parts .* norm convert$" log6
@@ -99,7 +135,7 @@ test_expect 'samples of a bundle answer on the GPU as they did on the CPU' '
     cp "$models/mlp/model.onnx" . && mlopsctl pack model.onnx -t m:1 --samples "$rows/mlp.csv" >/dev/null 2>&1 && FAKE_DEVICE_LOG=log4 mlopsctl verify m:1 --run --backend cuda && grep -q run log4
 '
 test_expect 'make check-gpu: its script, with this device' '
-    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 18 failed" out || { cat out; false; }
+    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 29 failed" out || { cat out; false; }
 '
 test_expect 'make check-gpu: one that answers something else fails' '
     FAKE_DEVICE_WRONG=1 KIT=true BATCHES=1 "$R/tests/gpu/run" >out; [ $? -eq 1 ] && grep -q "not ok .* samples of mlp" out && grep -q "not ok .* encoder torch, bf16" out

@@ -3,7 +3,8 @@
  * through tests/unit/gpu_on_cpu.h. What goes wrong is said by variables: FAKE_DEVICE_LOST (runs until the
  * device is lost), FAKE_DEVICE_FULL (bytes of a program that it has no memory for), FAKE_DEVICE_NO_WEIGHTS,
  * FAKE_DEVICE_WRONG (what is added to each output), FAKE_DEVICE_COST (microseconds that each run takes
- * longer), FAKE_DEVICE_LOG (a file: each program's operators and rows of the first output, each run).
+ * longer), FAKE_DEVICE_MAJOR (of the compute capability), FAKE_DEVICE_LOG (a file: each program's operators
+ * and rows of the first output, each run).
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -58,7 +59,8 @@ static int info(uint32_t device, struct mlo_device_info *ret, char *reason)
 {
     (void)device;
     (void)reason;
-    *ret = (struct mlo_device_info){.name = "This CPU", .major = 9, .processors = 1, .memory = 1u << 30};
+    *ret = (struct mlo_device_info){.name = "This CPU", .processors = 1, .memory = 1u << 30};
+    ret->major = (uint32_t)number("FAKE_DEVICE_MAJOR", 9);
     return MLO_DEVICE_OK;
 }
 

@@ -33,6 +33,17 @@ void mlo_int8_pack(const void *b, bool is_signed, size_t k, size_t n, void *pack
     }
 }
 
+void mlo_int8_unpack(const void *packed, size_t k, size_t n, int8_t *to)
+{
+    size_t panel_bytes = rounded_up(k, MLO_INT8_GROUP) * MLO_INT8_PANEL;
+    for (size_t j = 0; j < n; j++) {
+        const int8_t *from = (const int8_t *)packed + j / MLO_INT8_PANEL * panel_bytes +
+                             j % MLO_INT8_PANEL * MLO_INT8_GROUP;
+        for (size_t i = 0; i < k; i++)
+            *to++ = from[(i - i % MLO_INT8_GROUP) * MLO_INT8_PANEL + i % MLO_INT8_GROUP];
+    }
+}
+
 mlo_int8_fn *mlo_int8_of(enum mlo_int8_kind kind)
 {
 #if defined(__x86_64__)

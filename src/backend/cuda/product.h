@@ -7,7 +7,7 @@
 
 #include "elements.h"
 
-#define FEW_ROWS    8 /* most of the first kernel */
+#define FEW_ROWS    MLO_DEVICE_FEW_ROWS /* most of the first kernel */
 #define FEW_THREADS 128
 #define FEW_WARPS   (FEW_THREADS / GPU_WARP)
 
