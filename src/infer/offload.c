@@ -191,9 +191,9 @@ static int check_device(const struct mlo_offload *o, struct mlo_err *err)
         return mlo_fail(err, MLO_EUNAVAIL, "the device cannot be used: %s", reason);
     if (info.major >= MLO_DEVICE_E4M3_MAJOR)
         return 0;
-    mlo_fail(err, MLO_EUNAVAIL, "floats of 8 bits need a device of compute capability %u.0, this has %u.%u",
-             MLO_DEVICE_E4M3_MAJOR, info.major, info.minor);
-    return mlo_hint(err, "--precision int8 and bf16 are possible on it");
+    return mlo_fail(err, MLO_EUNAVAIL,
+                    "floats of 8 bits need a device of compute capability %u.0, this has %u.%u",
+                    MLO_DEVICE_E4M3_MAJOR, info.major, info.minor);
 }
 
 int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *opts, struct mlo_err *err)

@@ -94,7 +94,7 @@ GPU_FN void gpu_bytes_few(const struct gpu_dense_bytes *p, unsigned rows, bool w
             uint32_t x = gpu_four_bytes(p->x, at, i, p->k, whole);
             if (bytes_type == MLO_DEVICE_I8) {
                 sum[r] = gpu_dot_four(x, w, sum[r]);
-                row_sum[r] = gpu_dot_four(x, ONES, row_sum[r]);
+                row_sum[r] = p->w_zeros ? gpu_dot_four(x, ONES, row_sum[r]) : 0;
             } else {
                 parts[r] = gpu_dot_e4m3(x, w, parts[r]);
             }
@@ -104,7 +104,8 @@ GPU_FN void gpu_bytes_few(const struct gpu_dense_bytes *p, unsigned rows, bool w
     for (unsigned r = 0; r < rows; r++) {
         bool is_last = lane == 0 && r < p->m;
         if (bytes_type == MLO_DEVICE_I8) {
-            int32_t all = gpu_warp_sum_whole(sum[r]), row_all = gpu_warp_sum_whole(row_sum[r]);
+            int32_t all = gpu_warp_sum_whole(sum[r]);
+            int32_t row_all = p->w_zeros ? gpu_warp_sum_whole(row_sum[r]) : 0;
             if (is_last)
                 gpu_bytes_finish(p, r, column, all, row_all);
         } else {
