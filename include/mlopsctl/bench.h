@@ -258,8 +258,9 @@ struct mlo_measure_opts {
 struct mlo_measured {
     struct mlo_times times; /* of timings */
     double *medians;        /* of each block */
+    double *means;          /* likewise; NULL in results of before they were kept */
     double *controls;       /* a fixed loop right after each: how fast the machine was then */
-    size_t n_blocks, cap, cap_controls;
+    size_t n_blocks, cap, cap_means, cap_controls;
     uint64_t requests, failures, first_ns;
     uint64_t load_ns; /* 0: not known */
     unsigned repeat;
@@ -298,6 +299,10 @@ struct mlo_compared {
     struct mlo_ratio control;     /* a fixed loop beside b's blocks / beside a's: 1 on a fair machine */
     size_t pairs, more;           /* more: that would tell, when inconclusive */
     const char *noisy;            /* why no verdict can be given here; NULL */
+    /* The second side was held back by its CPU quota, the first was not: `median` is the ratio of the means
+     * of blocks, which hold what waited. */
+    bool throttled;
+    double quota; /* processors that it grants; 0: not known */
     bool stopped;
     struct mlo_measured a, b; /* empty after mlo_compare_kept */
 };

@@ -59,10 +59,12 @@ void mlo_host_memory_reset(const pid_t *pids, size_t n);
 #define MLO_HOST_GROUPS 16
 struct mlo_host_groups { /* close with mlo_host_groups_close */
     int files[MLO_HOST_GROUPS];
+    double cpus[MLO_HOST_GROUPS];
     size_t n;
 };
-struct mlo_host_throttle { /* counters of one group */
+struct mlo_host_throttle { /* counters of one group, and what it grants */
     uint64_t periods, throttled, throttled_ns;
+    double cpus; /* processors' time in each period; 0: no quota */
 };
 /* n 0: none that tells. cgroup v2, v1 and both mixed. */
 void mlo_host_groups_open(pid_t pid, struct mlo_host_groups *ret);

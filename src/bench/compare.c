@@ -82,16 +82,41 @@ static bool differ_in_quota(const struct mlo_used *a, const struct mlo_used *b)
     return fabs(of_a - of_b) > fmax(THROTTLE_APART, 3 * sqrt(all * (1 - all) * (1 / n + 1 / m)));
 }
 
+/*
+ * A quota is no noise: it belongs to its side as it was measured. Medians hide it, because most requests run
+ * between two stops, so means are compared. A second side that is held back is slower or is not, whatever the
+ * reason. When it is the first that was held back, a second side that is slower all the same is slower; one
+ * that is not has shown nothing.
+ */
+enum quota { QUOTA_ALIKE, QUOTA_FIRST, QUOTA_SECOND };
+static enum quota quota_of(const struct mlo_used *a, const struct mlo_used *b)
+{
+    double of_a, of_b;
+    mlo_used_quota(a, &of_a);
+    mlo_used_quota(b, &of_b);
+    return !differ_in_quota(a, b) ? QUOTA_ALIKE : of_a > of_b ? QUOTA_FIRST : QUOTA_SECOND;
+}
+
+static void note_quota(struct mlo_compared *r, enum quota q, const struct mlo_used *b)
+{
+    double share;
+    const struct mlo_host_throttle *g = mlo_used_quota(b, &share);
+    r->throttled = q == QUOTA_SECOND;
+    r->quota = r->throttled && g ? g->cpus : 0;
+    if (q == QUOTA_FIRST && r->gate == MLO_GATE_PASS)
+        r->noisy = "a CPU quota held back what it was compared with";
+}
+
 static const char *taken(const struct mlo_used *a, const struct mlo_used *b)
 {
-    if (fmax(mlo_used_stolen(a), mlo_used_stolen(b)) > STOLEN_MAX)
-        return "other guests took more than a tenth of the machine's time";
-    return differ_in_quota(a, b) ? "a CPU quota held one side back more than the other" : NULL;
+    return fmax(mlo_used_stolen(a), mlo_used_stolen(b)) > STOLEN_MAX
+               ? "other guests took more than a tenth of the machine's time"
+               : NULL;
 }
 
 static const char *noise(const struct mlo_compared *c)
 {
-    const char *why = taken(&c->a.used, &c->b.used);
+    const char *why = c->noisy ? c->noisy : taken(&c->a.used, &c->b.used);
     if (!why && (c->control.low > 1 || c->control.high < 1) && fabs(log(c->control.ratio)) > 0.01)
         why = "the machine was faster beside one side than beside the other";
     return why;
@@ -111,17 +136,21 @@ static int judge(struct contest *c, size_t pairs, double confidence, struct mlo_
     struct mlo_compared *r = c->ret;
     struct mlo_ratio_opts o = {confidence, ROUNDS, c->o.seed};
     struct mlo_test t;
-    int rc = mlo_ratio_of_pairs(r->a.medians, r->b.medians, pairs, &o, &r->median, err);
+    enum quota q = quota_of(&r->a.used, &r->b.used);
+    const double *a = q ? r->a.means : r->a.medians, *b = q ? r->b.means : r->b.medians;
+    int rc = mlo_ratio_of_pairs(a, b, pairs, &o, &r->median, err);
     if (rc == 0)
         rc = mlo_ratio_of_pairs(r->a.controls, r->b.controls, pairs, &o, &r->control, err);
     if (rc == 0)
-        rc = mlo_wilcoxon(r->a.medians, r->b.medians, pairs, &t, err);
+        rc = mlo_wilcoxon(a, b, pairs, &t, err);
     if (rc != 0)
         return rc;
     r->pairs = pairs;
     r->p = t.p;
-    r->b_above_a = share_above(r->a.medians, r->b.medians, pairs);
+    r->b_above_a = share_above(a, b, pairs);
     r->gate = mlo_ratio_gate(&r->median, c->o.tolerance, r->p, pairs, &r->more);
+    r->noisy = NULL;
+    note_quota(r, q, &r->b.used);
     r->noisy = noise(r);
     if (r->noisy)
         r->gate = MLO_GATE_INCONCLUSIVE;
@@ -229,11 +258,12 @@ int mlo_compare(struct mlo_runner *a, struct mlo_runner *b, const struct mlo_loa
 
 /* ---- against what is kept ---- */
 
-static int over_control(const struct mlo_measured *m, double **ret, struct mlo_err *err)
+static int over_control(const struct mlo_measured *m, bool means, double **ret, struct mlo_err *err)
 {
+    const double *of = means && m->means ? m->means : m->medians;
     double *x = *ret = mlo_calloc(m->n_blocks, sizeof *x, err);
     for (size_t i = 0; x && i < m->n_blocks; i++)
-        x[i] = m->medians[i] / m->controls[i];
+        x[i] = of[i] / m->controls[i];
     return x ? 0 : err->code;
 }
 
@@ -277,14 +307,18 @@ int mlo_compare_kept(const struct mlo_measured *a, const struct mlo_measured *b,
         return mlo_fail(err, MLO_EINVALID, "%zu and %zu blocks are too few to compare: %d are needed",
                         a->n_blocks, b->n_blocks, KEPT_BLOCKS);
     set_usual(&how);
-    int rc = over_control(a, &x, err);
+    enum quota q = quota_of(&a->used, &b->used);
+    bool means = q && a->means && b->means;
+    int rc = over_control(a, means, &x, err);
     if (rc == 0)
-        rc = over_control(b, &y, err);
+        rc = over_control(b, means, &y, err);
     if (rc == 0)
         rc = compare_sorted(x, y, a, b, &how, &r, err);
     if (rc != 0)
         return rc;
-    r.noisy = taken(&a->used, &b->used);
+    note_quota(&r, q, &b->used);
+    if (!r.noisy)
+        r.noisy = taken(&a->used, &b->used);
     if (r.noisy)
         r.gate = MLO_GATE_INCONCLUSIVE;
     *ret = r;

@@ -26,6 +26,7 @@ void mlo_measured_release(struct mlo_measured *m)
 {
     mlo_times_release(&m->times);
     free(m->medians);
+    free(m->means);
     free(m->controls);
     *m = (struct mlo_measured){0};
 }
@@ -40,10 +41,16 @@ static int add_block(struct mlo_measured *m, struct mlo_block *b, double control
     int rc = mlo_grow(&m->medians, &m->cap, m->n_blocks + 1, sizeof *m->medians, err);
     if (rc == 0)
         rc = mlo_grow(&m->controls, &m->cap_controls, m->n_blocks + 1, sizeof *m->controls, err);
+    if (rc == 0)
+        rc = mlo_grow(&m->means, &m->cap_means, m->n_blocks + 1, sizeof *m->means, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < b->n; i++)
+    double sum = 0;
+    for (size_t i = 0; i < b->n; i++) {
         mlo_times_add(&m->times, (uint64_t)llround(b->ns[i]));
+        sum += b->ns[i];
+    }
+    m->means[m->n_blocks] = fmax(sum / (double)b->n, 1);
     m->medians[m->n_blocks] = mlo_block_median(b);
     m->controls[m->n_blocks++] = control;
     return 0;

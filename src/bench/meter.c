@@ -176,6 +176,7 @@ void mlo_meter_stop(struct mlo_meter *m, struct mlo_used *u)
         add_growth(&u->groups[i].periods, from->groups[i].periods, to.groups[i].periods);
         add_growth(&u->groups[i].throttled, from->groups[i].throttled, to.groups[i].throttled);
         add_growth(&u->groups[i].throttled_ns, from->groups[i].throttled_ns, to.groups[i].throttled_ns);
+        u->groups[i].cpus = to.groups[i].cpus;
     }
     memcpy(m->before.groups, to.groups, sizeof to.groups);
     add_growth(&u->cpu_ticks, from->cpu_ticks, to.cpu_ticks);

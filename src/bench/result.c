@@ -62,6 +62,7 @@ static void add_case(cJSON *cases, const struct mlo_bench_case *c)
     mlo_measured_json(m, o);
     add_times(o, &m->times);
     add_numbers(o, "medians_ns", m->medians, m->n_blocks);
+    add_numbers(o, "means_ns", m->means, m->means ? m->n_blocks : 0);
     add_numbers(o, "controls_ns", m->controls, m->n_blocks);
     cJSON_AddItemToArray(cases, o);
 }
@@ -155,6 +156,9 @@ static int read_blocks(const cJSON *from, struct mlo_measured *m, struct mlo_err
         return bad("too many blocks", err);
     m->n_blocks = m->cap = m->cap_controls = n;
     int rc = read_numbers(medians, n, &m->medians, err);
+    const cJSON *means = cJSON_GetObjectItem(from, "means_ns");
+    if (rc == 0 && cJSON_GetArraySize(means) > 0)
+        rc = read_numbers(means, n, &m->means, err);
     return rc == 0 ? read_numbers(cJSON_GetObjectItem(from, "controls_ns"), n, &m->controls, err) : rc;
 }
 

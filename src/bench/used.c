@@ -69,6 +69,7 @@ static void add_quota(cJSON *to, const struct mlo_used *u)
     mlo_json_add_u64(o, "periods", g->periods);
     mlo_json_add_u64(o, "throttled", g->throttled);
     mlo_json_add_u64(o, "throttled_ns", g->throttled_ns);
+    mlo_json_add_double(o, "cpus", g->cpus > 0 ? g->cpus : NAN);
 }
 
 /* Members of the GPU that are numbers. */
@@ -182,7 +183,7 @@ void mlo_measured_from_json(const cJSON *from, struct mlo_measured *m)
     u->preempted = whole(from, "preempted");
     u->cpu_joules = number(from, "cpu_joules", NAN);
     u->groups[0] = (struct mlo_host_throttle){whole(quota, "periods"), whole(quota, "throttled"),
-                                              whole(quota, "throttled_ns")};
+                                              whole(quota, "throttled_ns"), number(quota, "cpus", 0)};
     if (cJSON_IsObject(member(from, "gpu")))
         read_gpu(member(from, "gpu"), &u->gpu);
 }

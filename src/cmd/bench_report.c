@@ -87,7 +87,14 @@ static void put_verdict(struct mlo_report *r, size_t batch, const struct mlo_com
         mlo_cell_u64(r, c->more);
     else
         mlo_cell_none(r);
+    char quota[96];
+    if (c->quota > 0)
+        snprintf(quota, sizeof quota, "throttled by a CPU quota of %.2g: means of blocks are compared",
+                 c->quota);
+    else
+        snprintf(quota, sizeof quota, "throttled by a CPU quota: means of blocks are compared");
     mlo_cell_text(r, c->noisy                       ? c->noisy
+                     : c->throttled                 ? quota
                      : !open                        ? NULL
                      : c->more >= MLO_GATE_MORE_MAX ? "the ratio lies on the tolerance itself"
                                                     : "the interval holds the tolerance");

@@ -93,6 +93,23 @@ static const char *below(const struct mount *m, const char *group)
     return strcmp(group + n, "/") == 0 ? "" : group + n;
 }
 
+/* "20000 100000" (v2), or two files (v1); "max" and -1 are no quota. */
+static double quota_of(const char *folder)
+{
+    static const char *const files[] = {"cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us"};
+    double quota = 0, period = 0;
+    for (size_t i = 0; i < MLO_COUNT(files); i++) {
+        char path[PATH_ROOM + 4096];
+        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+        MLO_AUTOFREE char *text = mlo_host_read(path, 256);
+        if (text && i == 0 && sscanf(text, "%lf %lf", &quota, &period) == 2)
+            break;
+        if (text && i > 0 && sscanf(text, "%lf", i == 1 ? &quota : &period) != 1)
+            return 0;
+    }
+    return quota > 0 && period > 0 ? quota / period : 0;
+}
+
 /* folder, then each above it, down to its first `top` bytes. */
 static void open_levels(char *folder, size_t top, struct mlo_host_groups *g)
 {
@@ -100,8 +117,10 @@ static void open_levels(char *folder, size_t top, struct mlo_host_groups *g)
         char path[PATH_ROOM + 4096];
         snprintf(path, sizeof path, "%s/cpu.stat", folder);
         int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
+            g->cpus[g->n] = quota_of(folder);
             g->files[g->n++] = fd;
+        }
         char *slash = strrchr(folder + top, '/');
         if (!slash)
             return;
@@ -152,6 +171,7 @@ void mlo_host_groups_read(const struct mlo_host_groups *g, struct mlo_host_throt
         text[n > 0 ? n : 0] = '\0';
         ret[i] = (struct mlo_host_throttle){
             number_after(text, "nr_periods "), number_after(text, "nr_throttled "),
-            number_after(text, "throttled_time ") + 1000 * number_after(text, "throttled_usec ")};
+            number_after(text, "throttled_time ") + 1000 * number_after(text, "throttled_usec "),
+            i < g->n ? g->cpus[i] : 0};
     }
 }

@@ -59,11 +59,19 @@ if [ -n "$file" ]; then
         jq -e "any(.machine[]; (.what | startswith(\"a CPU quota held it back in\")) and (.advice | startswith(\"raise the quota\")))" out
     '
     printf 'read -r h; echo mlopsctl-bench 1; while read -r r n; do i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; echo ok $n; done\n' >busy.sh
-    test_expect 'one side that was held back more than the other: no verdict' '
+    test_expect 'what a quota held back is slower: a failure, with the reason' '
+        expect_code 1 bench --target "command:echo \$\$ >$file; exec sh busy.sh" --against "command:exec sh busy.sh" --duration 10s --json >out && jq -e ".verdict == \"fail\" and .verdicts[0].low > 1.05 and (.verdicts[0].why | startswith(\"throttled by a CPU quota of 0.1\"))" out &&
+        expect_code 1 bench --target "command:echo \$\$ >$file; exec sh busy.sh" --against "command:exec sh busy.sh" --duration 10s >text && grep -q "fail.*throttled by a CPU quota of 0.1" text
+    '
+    test_expect 'when it is the other that was held back nothing is shown: no verdict' '
         expect_code 7 bench --target "command:exec sh busy.sh" --against "command:echo \$\$ >$file; exec sh busy.sh" --json >out 2>err && grep -q "no verdict" err &&
         jq -e ".verdict == \"inconclusive\" and (.verdicts[0].why | startswith(\"a CPU quota\"))" out
     '
     limited "$MLOPSCTL" bench "$model" --duration 2s --warmup 100ms --save-baseline slow >/dev/null 2>&1
+    mlopsctl bench "$model" --duration 2s --warmup 100ms --save-baseline free >/dev/null 2>&1
+    test_expect 'the same against a baseline from outside' '
+        expect_code 1 limited "$MLOPSCTL" bench "$model" --duration 3s --warmup 500ms --against free --json >out && jq -e ".verdicts[0].why | startswith(\"throttled by a CPU quota of 0.1\")" out
+    '
     test_expect 'nor against a baseline that was held back' '
         expect_code 7 mlopsctl bench "$model" --duration 2s --warmup 500ms --against slow --json >out 2>err && jq -e ".verdicts[0].why | startswith(\"a CPU quota\")" out
     '
