@@ -165,11 +165,16 @@ struct mlo_load {
     const struct mlo_clock *clock;   /* NULL: monotonic */
     const struct mlo_gpu_meter *gpu; /* read after each block; NULL: none */
 };
+struct mlo_queued {    /* of requests that come by themselves */
+    uint64_t n, ahead; /* that were begun; those that each found waiting when it was due, in sum */
+    double ns;         /* from due to begun, in sum */
+};
 struct mlo_block {
     double *ns; /* of each timing: a request, or the mean of `repeat` of them */
     size_t n, cap;
     uint64_t requests, failures;
     double seconds;
+    struct mlo_queued queued;
 };
 void mlo_block_release(struct mlo_block *b);
 double mlo_block_median(const struct mlo_block *b); /* n > 0; sorts it */
@@ -269,6 +274,7 @@ struct mlo_measured {
     struct mlo_timer timer;
     struct mlo_used used;
     struct mlo_footprint memory;
+    struct mlo_queued queued; /* not kept */
 };
 /* The part of a timing that reading the clock takes; 0 when nothing was timed. */
 double mlo_measured_overhead(const struct mlo_measured *m);
@@ -333,6 +339,12 @@ struct mlo_explained_bound { /* of all steps that it binds */
     size_t n;
     double ns, limit_ns;
 };
+struct mlo_around {             /* what a request takes around the run, ns; 0: not known */
+    double parse_ns, answer_ns; /* from JSON to tensors; from tensors to JSON */
+    size_t parse_bytes, answer_bytes;
+    double queue_ns;      /* from due to begun, the mean; requests come by themselves */
+    double ahead, little; /* requests that each found waiting; how many there are by Little's law */
+};
 #define MLO_EXPLAINED_TEXT 512
 struct mlo_explained {                /* release with mlo_explained_release */
     struct mlo_explained_step *steps; /* in the order of the plan; texts are the plan's */
@@ -345,6 +357,7 @@ struct mlo_explained {                /* release with mlo_explained_release */
     double run_bytes;  /* what a run goes through: all weights, and the most that one step has of values */
     unsigned threads;
     struct mlo_explained_bound bounds[MLO_BOUNDS];
+    struct mlo_around around;
     char sentence[MLO_EXPLAINED_TEXT]; /* what holds it back, and what would help */
 };
 struct mlo_explain_opts {
@@ -360,6 +373,18 @@ int mlo_explain(const struct mlo_plan *plan, const struct mlo_value *in, const s
                 const struct mlo_explain_opts *o, struct mlo_explained *ret,
                 struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_explained_release(struct mlo_explained *e);
+/* What a request of these inputs takes around its run: into e->around. m: as it was measured. */
+int mlo_explain_around(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_measured *m,
+                       const struct mlo_clock *clock, struct mlo_explained *e,
+                       struct mlo_err *err) MLO_MUST_CHECK;
+/* The rows of it that are known: parse, answer, queue. */
+struct mlo_around_row {
+    const char *name;
+    double ns, share, gain; /* of a whole request; how much faster it were without */
+    char why[96];
+};
+#define MLO_AROUND_ROWS 3
+size_t mlo_around_rows(const struct mlo_explained *e, struct mlo_around_row ret[MLO_AROUND_ROWS]);
 /* The arithmetic of it: steps have costs and ns, and run_ns, threads and request_ns are set; the rest is
  * found. */
 void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e);

@@ -36,6 +36,9 @@ static int add_block(struct mlo_measured *m, struct mlo_block *b, double control
     m->requests += b->requests;
     m->failures += b->failures;
     m->seconds += b->seconds;
+    m->queued.n += b->queued.n;
+    m->queued.ahead += b->queued.ahead;
+    m->queued.ns += b->queued.ns;
     if (b->n == 0)
         return 0;
     int rc = mlo_grow(&m->medians, &m->cap, m->n_blocks + 1, sizeof *m->medians, err);

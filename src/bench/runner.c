@@ -40,7 +40,8 @@ struct mlo_runner {
 
     int64_t begin, end; /* of the present block */
     double *due;        /* when requests come by themselves: ns after begin */
-    size_t n_due, cap_due;
+    double *begun;      /* when they were begun; below 0: not */
+    size_t n_due, cap_due, cap_begun;
     bool open; /* this block is of such */
     _Atomic size_t next_due;
 };
@@ -136,6 +137,7 @@ static void as_they_come(struct caller *c)
         int64_t due = r->begin + (int64_t)r->due[i];
         if (!wait_until(r, due))
             return;
+        r->begun[i] = (double)(mlo_clock_now(r->load.clock) - r->begin);
         bool good = request(c, 1);
         int64_t took = mlo_clock_now(r->load.clock) - due;
         if (good && took >= 0 && keep(&c->block, (double)took, &c->broken) != 0)
@@ -215,7 +217,10 @@ static int plan_arrivals(struct mlo_runner *r, double seconds, struct mlo_err *e
         r->due[r->n_due++] = at;
     }
     atomic_store(&r->next_due, 0);
-    return 0;
+    int rc = mlo_grow(&r->begun, &r->cap_begun, r->n_due + 1, sizeof *r->begun, err);
+    for (size_t i = 0; rc == 0 && i < r->n_due; i++)
+        r->begun[i] = -1;
+    return rc;
 }
 
 static void take_turn(struct mlo_runner *r, double seconds)
@@ -254,6 +259,17 @@ static int fail_as(const struct mlo_err *of, struct mlo_err *err)
     return of->code;
 }
 
+/* They are begun in the order in which they are due, so those ahead end with the first that was begun. */
+static void count_queued(const struct mlo_runner *r, struct mlo_queued *q)
+{
+    for (size_t i = 0; i < r->n_due && r->begun[i] >= 0; i++) {
+        q->n++;
+        q->ns += fmax(r->begun[i] - r->due[i], 0);
+        for (size_t k = i; k > 0 && r->begun[k - 1] > r->due[i]; k--)
+            q->ahead++;
+    }
+}
+
 static int gather(struct mlo_runner *r, struct mlo_block *b, struct mlo_err *err)
 {
     int64_t took = mlo_clock_now(r->load.clock) - r->begin;
@@ -266,6 +282,8 @@ static int gather(struct mlo_runner *r, struct mlo_block *b, struct mlo_err *err
         if (!r->failure.code)
             r->failure = c->failure;
     }
+    if (r->open)
+        count_queued(r, &b->queued);
     return b->requests > 0 && b->failures == b->requests ? fail_as(&r->failure, err) : 0;
 }
 
@@ -399,6 +417,7 @@ void mlo_runner_free(struct mlo_runner *r)
     pthread_mutex_destroy(&r->lock);
     free(r->callers);
     free(r->due);
+    free(r->begun);
     free(r);
 }
 

@@ -70,7 +70,8 @@ int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, cons
         return 0;
     int rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
     b->n_explained += rc == 0;
-    return rc;
+    return rc == 0 ? mlo_explain_around(who->plan, side->set, m, NULL, &b->explained[b->n_explained - 1], err)
+                   : rc;
 }
 
 /* ---- what is shown ---- */
@@ -165,6 +166,28 @@ static void put_bounds(struct mlo_bench *b, size_t i)
         mlo_cell_double(r, rounded(b, bound->ns / e->run_ns));
         mlo_cell_double(r, rounded(b, bound->ns > 0 ? bound->limit_ns / bound->ns : 0));
         mlo_cell_double(r, rounded(b, mlo_explained_gain(e, bound->ns, bound->limit_ns)));
+    }
+}
+
+/* ---- around the run ---- */
+
+static const struct mlo_column around_columns[] = {
+    {"batch", "BATCH", MLO_CELL_U64},     {"what", "AROUND IT", MLO_CELL_TEXT},
+    {"ns", "TIME", MLO_CELL_NS},          {"share", "OF A REQUEST", MLO_CELL_DOUBLE},
+    {"gain", "IF GONE", MLO_CELL_DOUBLE}, {"why", "", MLO_CELL_TEXT}};
+
+static void put_around(struct mlo_bench *b, size_t i)
+{
+    struct mlo_around_row rows[MLO_AROUND_ROWS];
+    struct mlo_report *r = b->ctx->report;
+    size_t n = mlo_around_rows(&b->explained[i], rows);
+    for (size_t k = 0; k < n; k++) {
+        mlo_cell_u64(r, b->batches[i]);
+        mlo_cell_text(r, rows[k].name);
+        mlo_cell_u64(r, (uint64_t)rows[k].ns);
+        mlo_cell_double(r, rounded(b, rows[k].share));
+        mlo_cell_double(r, rounded(b, rows[k].gain));
+        mlo_cell_text(r, rows[k].why);
     }
 }
 
@@ -264,6 +287,9 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
     mlo_report_table(r, "bounds", NULL, bound_columns, MLO_COUNT(bound_columns), NULL);
     for (size_t i = 0; i < b->n_explained; i++)
         put_bounds(b, i);
+    mlo_report_table(r, "around", NULL, around_columns, MLO_COUNT(around_columns), NULL);
+    for (size_t i = 0; i < b->n_explained; i++)
+        put_around(b, i);
     memcpy(steps, step_columns, sizeof step_columns);
     memcpy(steps + MLO_COUNT(step_columns), more_columns, sizeof more_columns);
     mlo_report_table(r, "steps", NULL, steps,
