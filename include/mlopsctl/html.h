@@ -18,6 +18,7 @@ struct mlo_html_page {
     const char *style;  /* of this kind of page, behind the common one; neither has '<' or '&', so that the
                          * page is well-formed XML, too */
     const char *script; /* likewise; NULL: none */
+    bool sorts;         /* tables of class "sort" are sorted by their heads */
 };
 /* All before the body, and the body's own tag. */
 int mlo_html_begin(struct mlo_str *out, const struct mlo_html_page *p, struct mlo_err *err) MLO_MUST_CHECK;
@@ -29,6 +30,15 @@ void mlo_html_verdict_end(struct mlo_str *out);
 void mlo_html_end(struct mlo_str *out, const struct mlo_html_page *p);
 /* <div><dt>title</dt><dd>text</dd></div>, for a list <dl class="facts">. title: markup. */
 void mlo_html_fact(struct mlo_str *out, const char *title, const char *text);
+
+/* ---- tables ---- */
+
+struct mlo_html_head {
+    const char *text; /* markup */
+    bool number;      /* its cells are sorted as numbers: by their attribute data-v, else by what they say */
+};
+/* "<thead>...</thead><tbody>" */
+void mlo_html_thead(struct mlo_str *out, const struct mlo_html_head *heads, size_t n);
 
 /* ---- texts and numbers ---- */
 

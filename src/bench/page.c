@@ -122,12 +122,10 @@ static void put_facts(struct mlo_str *out, const struct mlo_bench_page *p)
 
 static void put_quantile(struct mlo_str *out, const struct mlo_times *t, double q)
 {
-    mlo_str_add(out, "<td>");
     if (q <= 0.5 || mlo_quantile_rank(t->n, q, 0.99) > 0)
-        mlo_page_time(out, (double)mlo_times_quantile(t, q));
+        mlo_page_time_cell(out, (double)mlo_times_quantile(t, q));
     else
-        mlo_str_add(out, "\u2013");
-    mlo_str_add(out, "</td>");
+        mlo_str_add(out, "<td>\u2013</td>");
 }
 
 static void put_row(struct mlo_str *out, const struct mlo_page_case *c)
@@ -137,14 +135,13 @@ static void put_row(struct mlo_str *out, const struct mlo_page_case *c)
     mlo_str_addf(out, "<tr><th scope=\"row\">%zu</th>", c->batch);
     for (size_t i = 0; i < MLO_COUNT(quantiles); i++)
         put_quantile(out, &m->times, quantiles[i]);
+    mlo_page_time_cell(out, (double)m->times.most);
     mlo_str_add(out, "<td>");
-    mlo_page_time(out, (double)m->times.most);
-    mlo_str_add(out, "</td><td>");
     mlo_spell_number(
         out, m->seconds > 0 ? rint((double)(m->requests - m->failures) * (double)c->batch / m->seconds) : 0);
-    mlo_str_add(out, "</td><td>");
-    mlo_page_time(out, (double)m->first_ns);
-    mlo_str_add(out, "</td><td>");
+    mlo_str_add(out, "</td>");
+    mlo_page_time_cell(out, (double)m->first_ns);
+    mlo_str_add(out, "<td>");
     mlo_spell_count(out, m->requests);
     mlo_str_add(out, "</td><td>");
     mlo_spell_count(out, m->failures);
@@ -153,12 +150,12 @@ static void put_row(struct mlo_str *out, const struct mlo_page_case *c)
 
 static void put_times(struct mlo_str *out, const struct mlo_bench_page *p)
 {
-    mlo_str_add(
-        out, "<section><h2>Requests</h2><div class=\"o\"><table><thead><tr><th scope=\"col\">Batch</th>"
-             "<th scope=\"col\">p50</th><th scope=\"col\">p90</th><th scope=\"col\">p95</th>"
-             "<th scope=\"col\">p99</th><th scope=\"col\">Max</th><th scope=\"col\">Rows/s</th>"
-             "<th scope=\"col\">First</th><th scope=\"col\">Requests</th><th scope=\"col\">Failed</th></tr>"
-             "</thead><tbody>\n");
+    static const struct mlo_html_head heads[] = {
+        {"Batch", true}, {"p50", true},    {"p90", true},   {"p95", true},      {"p99", true},
+        {"Max", true},   {"Rows/s", true}, {"First", true}, {"Requests", true}, {"Failed", true}};
+    mlo_str_addf(out, "<section><h2>Requests</h2><div class=\"o\"><table%s>",
+                 p->n > 1 ? " class=\"sort\"" : "");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < p->n; i++)
         put_row(out, &p->cases[i]);
     mlo_str_add(out, "</tbody></table></div></section>\n");
@@ -181,23 +178,50 @@ static void put_legend(struct mlo_str *out, const struct mlo_explained *e)
 
 static void put_bounds(struct mlo_str *out, const struct mlo_explained *e)
 {
+    static const struct mlo_html_head heads[] = {{"Limit", false},   {"Steps", true},
+                                                 {"Time", true},     {"Of all", true},
+                                                 {"Of limit", true}, {"Run if reached", true}};
     mlo_str_add(
         out, "<p class=\"d\">What removing a limit could give: the run if all its steps reached it.</p><div "
-             "class=\"o\"><table><thead><tr><th scope=\"col\">Limit</th><th scope=\"col\">Steps</th><th "
-             "scope=\"col\">Time</th><th scope=\"col\">Of all</th><th scope=\"col\">Of limit</th><th "
-             "scope=\"col\">Run if reached</th></tr></thead><tbody>\n");
+             "class=\"o\"><table class=\"sort\">");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (int b = 0; b < MLO_BOUNDS; b++) {
         const struct mlo_explained_bound *s = &e->bounds[b];
         if (s->n == 0)
             continue;
-        mlo_str_addf(out, "<tr><th scope=\"row\">%s</th><td>%zu</td><td>", mlo_bound_name((enum mlo_bound)b),
+        mlo_str_addf(out, "<tr><th scope=\"row\">%s</th><td>%zu</td>", mlo_bound_name((enum mlo_bound)b),
                      s->n);
-        mlo_page_time(out, s->ns);
-        mlo_str_add(out, "</td><td>");
+        mlo_page_time_cell(out, s->ns);
+        mlo_str_add(out, "<td>");
         mlo_spell_percent(out, e->run_ns > 0 ? s->ns / e->run_ns : 0);
-        mlo_str_addf(out, "</td><td>%.2f</td><td>", s->ns > 0 ? s->limit_ns / s->ns : 0);
-        mlo_page_time(out, e->run_ns / mlo_explained_gain(e, s->ns, s->limit_ns));
-        mlo_str_add(out, "</td></tr>\n");
+        mlo_str_addf(out, "</td><td>%.2f</td>", s->ns > 0 ? s->limit_ns / s->ns : 0);
+        mlo_page_time_cell(out, e->run_ns / mlo_explained_gain(e, s->ns, s->limit_ns));
+        mlo_str_add(out, "</tr>\n");
+    }
+    mlo_str_add(out, "</tbody></table></div>");
+}
+
+static void put_around(struct mlo_str *out, const struct mlo_explained *e)
+{
+    static const struct mlo_html_head heads[] = {{"Around the run", false},
+                                                 {"Time", true},
+                                                 {"Of a request", true},
+                                                 {"Gain if gone", true},
+                                                 {"", false}};
+    struct mlo_around_row rows[MLO_AROUND_ROWS];
+    size_t n = mlo_around_rows(e, rows);
+    if (n == 0)
+        return;
+    mlo_str_add(
+        out, "<p class=\"d\">What a request takes beside its run, where a server reads and writes JSON and "
+             "requests wait for each other.</p><div class=\"o\"><table class=\"a2\">");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
+    for (size_t i = 0; i < n; i++) {
+        mlo_str_addf(out, "<tr><th scope=\"row\">%s</th>", rows[i].name);
+        mlo_page_time_cell(out, rows[i].ns);
+        mlo_str_add(out, "<td>");
+        mlo_spell_percent(out, rows[i].share);
+        mlo_str_addf(out, "</td><td>%.2f</td><td>%s</td></tr>\n", rows[i].gain, rows[i].why);
     }
     mlo_str_add(out, "</tbody></table></div>");
 }
@@ -211,9 +235,9 @@ static void put_step(struct mlo_str *out, const struct mlo_explained *e, const s
     mlo_spell_short(out, c->node, strlen(c->node));
     mlo_str_add(out, "</td><td>");
     mlo_spell_short(out, c->shape, strlen(c->shape));
-    mlo_str_add(out, "</td><td>");
-    mlo_page_time(out, s->ns);
-    mlo_str_add(out, "</td><td>");
+    mlo_str_add(out, "</td>");
+    mlo_page_time_cell(out, s->ns);
+    mlo_str_add(out, "<td>");
     mlo_spell_percent(out, e->run_ns > 0 ? s->ns / e->run_ns : 0);
     mlo_str_add(out, "</td><td>");
     mlo_page_figure(out, s->ns > 0 ? (double)c->flops / s->ns : 0);
@@ -225,17 +249,16 @@ static void put_step(struct mlo_str *out, const struct mlo_explained *e, const s
 
 static int put_table(struct mlo_str *out, const struct mlo_explained *e, struct mlo_err *err)
 {
+    static const struct mlo_html_head heads[] = {
+        {"Step", false},   {"Node", false}, {"Output", false}, {"Time", true},     {"Of all", true},
+        {"GFLOP/s", true}, {"GB/s", true},  {"Limit", false},  {"Of limit", true}, {"Gain if reached", true}};
     MLO_AUTOFREE const struct mlo_explained_step **order = NULL;
     int rc = mlo_explained_longest(e, &order, err);
     if (rc != 0)
         return rc;
-    mlo_str_addf(out, "<details><summary>All %zu steps, longest first</summary><div><table><thead><tr>",
+    mlo_str_addf(out, "<details><summary>All %zu steps, longest first</summary><div><table class=\"sort\">",
                  e->n);
-    static const char *const heads[] = {"Step",    "Node", "Output", "Time",     "Of all",
-                                        "GFLOP/s", "GB/s", "Limit",  "Of limit", "Gain if reached"};
-    for (size_t i = 0; i < MLO_COUNT(heads); i++)
-        mlo_str_addf(out, "<th scope=\"col\">%s</th>", heads[i]);
-    mlo_str_add(out, "</tr></thead><tbody>\n");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < e->n && i < STEPS_MAX; i++)
         put_step(out, e, order[i]);
     mlo_str_add(out, "</tbody></table></div></details>");
@@ -274,6 +297,7 @@ static int put_case(struct mlo_str *out, const struct mlo_bench_page *p, const s
     if (e) {
         put_legend(out, e);
         put_bounds(out, e);
+        put_around(out, e);
         mlo_page_steps(out, e);
     }
     int rc = e ? put_table(out, e, err) : 0;

@@ -12,6 +12,8 @@ extern const struct mlo_html_page mlo_page_of_bench, mlo_page_of_history;
 
 /* "12 ms", "1.24 us". */
 void mlo_page_time(struct mlo_str *out, double ns);
+/* <td> of it, which is sorted by its nanoseconds. */
+void mlo_page_time_cell(struct mlo_str *out, double ns);
 /* "12.3": three digits. */
 void mlo_page_figure(struct mlo_str *out, double v);
 

@@ -88,26 +88,25 @@ static void put_run(struct mlo_str *out, const struct mlo_history_point *p)
                  mlo_time_rfc3339(p->time_ns, when));
     if (p->commit)
         mlo_spell_short(out, p->commit, strnlen(p->commit, COMMIT_SHOWN));
-    mlo_str_add(out, "</td><td>");
-    mlo_page_time(out, p->p50_ns);
-    mlo_str_add(out, "</td><td>");
-    mlo_page_time(out, p->p99_ns);
+    mlo_str_add(out, "</td>");
+    mlo_page_time_cell(out, p->p50_ns);
+    mlo_page_time_cell(out, p->p99_ns);
     if (p->change > 0)
-        mlo_str_addf(out, "</td><td class=\"%s\">%s %+.1f %%</td></tr>\n", p->change > 1 ? "a" : "s",
+        mlo_str_addf(out, "<td class=\"%s\">%s %+.1f %%</td></tr>\n", p->change > 1 ? "a" : "s",
                      p->change > 1 ? "\u25b2" : "\u25bc", 100 * (p->change - 1));
     else
-        mlo_str_add(out, "</td><td></td></tr>\n");
+        mlo_str_add(out, "<td></td></tr>\n");
 }
 
 static void put_history(struct mlo_str *out, const struct mlo_history_line *l)
 {
+    static const struct mlo_html_head heads[] = {{"Run", true}, {"Time", false}, {"Commit", false},
+                                                 {"p50", true}, {"p99", true},   {"Change", false}};
     mlo_str_addf(out, "<section><h2>Batch %zu</h2>", l->batch);
     if (l->n > 0)
         put_chart(out, l);
-    mlo_str_add(out, "<div class=\"o\"><table class=\"n2\"><thead><tr><th scope=\"col\">Run</th><th "
-                     "scope=\"col\">Time</th>"
-                     "<th scope=\"col\">Commit</th><th scope=\"col\">p50</th><th scope=\"col\">p99</th><th "
-                     "scope=\"col\">Change</th></tr></thead><tbody>\n");
+    mlo_str_add(out, "<div class=\"o\"><table class=\"n2 sort\">");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = l->n; i > 0; i--)
         put_run(out, &l->points[i - 1]);
     mlo_str_add(out, "</tbody></table></div></section>\n");

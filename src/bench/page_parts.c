@@ -25,18 +25,25 @@ static const char style[] =
     ".y svg{width:100%;height:11px;display:block}.y th{font-weight:400}"
     ".y tbody th{overflow-wrap:anywhere}.y th b{font-weight:600}.y td{white-space:nowrap}"
     ".y td:last-child,.y th:last-child{text-align:left}\n"
-    ".n{color:var(--dim)}.legend svg.g{margin-left:.6rem}.n2 th,.n2 td{text-align:left}\n"
+    ".n{color:var(--dim)}.legend svg.g{margin-left:.6rem}.n2 th,.n2 td,.a2 td:last-child{text-align:left}\n"
     "@media screen and (max-width:40rem){.y td:nth-child(2){width:26%}.y td,.y th{padding:.15rem .25rem}"
     ".y td:nth-child(4),.y thead th:nth-child(4){display:none}}\n"
     "@media print{.k figure{max-width:19rem}section{break-inside:auto}}\n";
 
-const struct mlo_html_page mlo_page_of_bench = {"Benchmark", style, NULL};
-const struct mlo_html_page mlo_page_of_history = {"History of a benchmark", style, NULL};
+const struct mlo_html_page mlo_page_of_bench = {"Benchmark", style, NULL, true};
+const struct mlo_html_page mlo_page_of_history = {"History of a benchmark", style, NULL, true};
 
 void mlo_page_time(struct mlo_str *out, double ns)
 {
     char text[MLO_HUMAN_MAX];
     mlo_str_add(out, mlo_human_duration((uint64_t)fmax(ns, 0), text));
+}
+
+void mlo_page_time_cell(struct mlo_str *out, double ns)
+{
+    mlo_str_addf(out, "<td data-v=\"%.0f\">", fmax(ns, 0));
+    mlo_page_time(out, ns);
+    mlo_str_add(out, "</td>");
 }
 
 void mlo_page_figure(struct mlo_str *out, double v)

@@ -152,18 +152,20 @@ static bool has_importance(const struct mlo_drift_report *r)
 /* full: how many of the columns, from the first, are shown in full below. */
 static void put_table(struct mlo_str *out, const struct mlo_drift_report *r, size_t full)
 {
+    static const struct mlo_html_head with[] = {{"Column", false}, {"Verdict", false}, {"PSI", true},
+                                                {"Noise", true},   {"Adj. p", true},   {"KS", true},
+                                                {"W1/sd", true},   {"Missing", true},  {"New", true},
+                                                {"Weight", true},  {"Type", false},    {"Why", false}};
+    static const struct mlo_html_head without[] = {
+        {"Column", false}, {"Verdict", false}, {"PSI", true}, {"Noise", true}, {"Adj. p", true}, {"KS", true},
+        {"W1/sd", true},   {"Missing", true},  {"New", true}, {"Type", false}, {"Why", false}};
     bool importance = has_importance(r);
     mlo_str_add(out,
-                "<section><h2>Columns</h2><table id=\"t\"><caption>Worst first. Bars: PSI, with its limit "
+                "<section><h2>Columns</h2><table id=\"t\" class=\"sort\"><caption>Worst first. Bars: PSI, "
+                "with its limit "
                 "(solid line) and noise (dotted line), which 95 of 100 samples without drift stay below; "
-                "length is the square root, full at 1.</caption><thead><tr><th scope=\"col\">Column</th>"
-                "<th scope=\"col\">Verdict</th><th scope=\"col\" data-n=\"\">PSI</th>"
-                "<th scope=\"col\" data-n=\"\">Noise</th>"
-                "<th scope=\"col\" data-n=\"\">Adj. p</th><th scope=\"col\" data-n=\"\">KS</th>"
-                "<th scope=\"col\" data-n=\"\">W1/sd</th><th scope=\"col\" data-n=\"\">Missing</th>"
-                "<th scope=\"col\" data-n=\"\">New</th>");
-    mlo_str_add(out, importance ? "<th scope=\"col\" data-n=\"\">Weight</th>" : "");
-    mlo_str_add(out, "<th scope=\"col\">Type</th><th scope=\"col\">Why</th></tr></thead><tbody>\n");
+                "length is the square root, full at 1.</caption>");
+    mlo_html_thead(out, importance ? with : without, importance ? MLO_COUNT(with) : MLO_COUNT(without));
     for (size_t i = 0; i < r->n_columns; i++)
         put_row(out, &r->columns[i], i, i < full && mlo_is_compared(&r->columns[i]), importance);
     mlo_str_add(out, "</tbody></table></section>\n");
@@ -211,7 +213,7 @@ static void put_details(struct mlo_str *out, const struct mlo_drift_report *r, c
 
 int mlo_drift_html(const struct mlo_drift_report *r, struct mlo_str *out, struct mlo_err *err)
 {
-    static const struct mlo_html_page page = {"Drift report", mlo_drift_style, mlo_drift_script};
+    static const struct mlo_html_page page = {"Drift report", mlo_drift_style, mlo_drift_script, true};
     MLO_AUTOSTR struct mlo_str columns;
     mlo_str_init(&columns, out->max);
     size_t full = put_columns(&columns, r);

@@ -46,15 +46,22 @@ static void put_fact(struct mlo_str *out, const struct mlo_drift_fact *f)
 
 void mlo_html_facts(struct mlo_str *out, const struct mlo_drift_report *r)
 {
+    static const struct mlo_html_head heads[] = {{"measure", false},
+                                                 {"verdict", false},
+                                                 {"reference", true},
+                                                 {"now", true},
+                                                 {"change, 95&#160;%", true},
+                                                 {"limit", true},
+                                                 {"p", true},
+                                                 {"kind", false},
+                                                 {"why", false}};
     if (r->n_facts == 0)
         return;
     mlo_str_add(
         out, "<section><h2>Predictions, labels, service</h2><div class=\"o\" tabindex=\"0\" role=\"region\" "
              "aria-label=\"Predictions, labels, service\"><table class=\"p\"><caption>What is not of one "
-             "column</caption><thead><tr><th scope=\"col\">measure</th><th scope=\"col\">verdict</th><th "
-             "scope=\"col\">reference</th><th scope=\"col\">now</th><th scope=\"col\">change, 95&#160;%</th>"
-             "<th scope=\"col\">limit</th><th scope=\"col\">p</th><th scope=\"col\">kind</th><th "
-             "scope=\"col\">why</th></tr></thead><tbody>");
+             "column</caption>");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < r->n_facts; i++)
         put_fact(out, &r->facts[i]);
     mlo_str_add(out, "</tbody></table></div></section>\n");

@@ -24,13 +24,14 @@ static void put_window(struct mlo_str *out, const struct mlo_drift_window *w)
 
 static void put_table(struct mlo_str *out, const struct mlo_drift_report *r)
 {
+    static const struct mlo_html_head heads[] = {{"window", false},      {"rows", true},  {"verdict", false},
+                                                 {"worst PSI", true},    {"noise", true}, {"of", false},
+                                                 {"share changed", true}};
     mlo_str_add(
         out, "<details><summary>Every window</summary><div><div class=\"o\" tabindex=\"0\" role=\"region\" "
-             "aria-label=\"Every window\"><table class=\"u\"><caption>Oldest first; times are "
-             "UTC</caption><thead><tr><th "
-             "scope=\"col\">window</th><th scope=\"col\">rows</th><th scope=\"col\">verdict</th><th "
-             "scope=\"col\">worst PSI</th><th scope=\"col\">noise</th><th scope=\"col\">of</th><th "
-             "scope=\"col\">share changed</th></tr></thead><tbody>\n");
+             "aria-label=\"Every window\"><table class=\"u sort\"><caption>Oldest first; times are "
+             "UTC</caption>");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < r->n_windows; i++)
         put_window(out, &r->windows[i]);
     mlo_str_add(out, "</tbody></table></div></div></details>");
@@ -52,13 +53,14 @@ static void put_mover(struct mlo_str *out, const struct mlo_drift_report *r, siz
 
 static void put_movers(struct mlo_str *out, const struct mlo_drift_report *r)
 {
+    static const struct mlo_html_head heads[] = {
+        {"column", false}, {"PSI in each window", false}, {"most", true}, {"last", true}};
     size_t movers[MOVERS_MAX], n = mlo_drift_movers(r, movers, MOVERS_MAX);
     if (n == 0)
         return;
     mlo_str_add(out, "<div class=\"o\" tabindex=\"0\" role=\"region\" aria-label=\"Columns that moved "
-                     "most\"><table class=\"v\"><caption>Columns that moved most</caption><thead><tr><th "
-                     "scope=\"col\">column</th><th scope=\"col\">PSI in each window</th><th "
-                     "scope=\"col\">most</th><th scope=\"col\">last</th></tr></thead><tbody>\n");
+                     "most\"><table class=\"v\"><caption>Columns that moved most</caption>");
+    mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < n; i++)
         put_mover(out, r, movers[i]);
     mlo_str_add(out, "</tbody></table></div>");

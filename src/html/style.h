@@ -4,4 +4,7 @@
 
 extern const char mlo_html_common[];
 
+/* Of pages that sort tables: put before their own script, behind their own style. */
+extern const char mlo_html_sort_script[], mlo_html_sort_style[];
+
 #endif
