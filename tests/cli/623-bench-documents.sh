@@ -16,14 +16,23 @@ last() { mlopsctl log --json -n 1 | jq -r ".runs[0].run"; }
 kept() { cat ".mlops/store/blobs/sha256/$(mlopsctl show-run "$(last)" --json | jq -er --arg k "$1" '.artifacts[] | select(.kind == $k) | .digest | ltrimstr("sha256:")')"; }
 
 test_expect 'every form of bench has the members of its schema' '
-    bench --batch 1,8 --save-baseline b --json >plain && kept bench >result && bench --explain --json >explained && any bench --batch 8 --against b --json >held && kept bench-against >against &&
+    bench --batch 1,8 --save-baseline b --json >plain && kept bench >result && bench --explain --json >explained && bench --explain --rate 200 --batch 2 --json >waiting && any bench --batch 8 --against b --json >held && kept bench-against >against &&
     any bench --against "$other" --batch 64 --json >beside && kept bench-against >beside-against && kept bench >beside-result && bench --history --json >history && bench --rate 50 --backend cpu --json >rate && any bench --tolerance 0.0001 --against "$model" --json >same 2>err &&
-    for f in plain explained held beside history rate same; do agree "$R/docs/bench.schema.json" $f || { echo $f; exit 1; }; done'
+    for f in plain explained waiting held beside history rate same; do agree "$R/docs/bench.schema.json" $f || { echo $f; exit 1; }; done'
 test_expect 'and so have the results that are kept' '
     for f in result against beside-result beside-against; do agree "$R/docs/bench-result.schema.json" $f || { echo $f; exit 1; }; done &&
     jq -e "[.cases[].batch] == [1, 8] and .cases[0].times.buckets[0][1] > 0" result && jq -S .cases[1].times result >a && jq -S .cases[1].times against >b && cmp a b'
 test_expect 'a document with one member more or less is told' '
-    jq ".details[0].more = 1" plain >more && ! agree "$R/docs/bench.schema.json" more && jq "del(.details[0].memory.pss)" plain >fewer && ! agree "$R/docs/bench.schema.json" fewer'
+    jq ".details[0].more = 1" plain >more && ! agree "$R/docs/bench.schema.json" more && jq "del(.details[0].memory.pss)" plain >fewer && ! agree "$R/docs/bench.schema.json" fewer &&
+    for edit in ".explained[0].more = 1" ".limits.more = 1" ".limits.bytes_per_s.more = 1" ".bounds[0].limit = \"luck\"" ".around[0].what = \"luck\"" ".steps[0].gain = 0.5" "del(.steps[0].flops)"; do jq "$edit" explained >edited && ! agree "$R/docs/bench.schema.json" edited || exit 1; done &&
+    jq -e "[.around[].what] == [\"parse\", \"answer\", \"queue\"] and all(.around[]; .ns > 0)" waiting'
+python=$(for p in python3 /usr/bin/python3; do "$p" -c 'import jsonschema' 2>/dev/null && echo "$p" && break; done)
+if [ -n "$python" ]; then
+    test_expect 'another validator agrees' '
+        for f in plain explained waiting held beside history rate same; do "$python" -c "import json, jsonschema, sys; jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load(open(sys.argv[2])))" "$R/docs/bench.schema.json" $f || exit 1; done'
+else
+    test_skip 'another validator agrees' 'python3-jsonschema is not installed'
+fi
 if have cc && mkdir driver && cc -shared -fPIC -o driver/libnvidia-ml.so.1 "$R/tests/fakes/libnvidia-ml.c"; then
     test_expect 'with a GPU, too, and what was kept is read again' '
         LD_LIBRARY_PATH="$PWD/driver" bench --target "command:exec sh $R/examples/bench/target.sh" --save-baseline g --json >gpu && jq -e ".details[0].gpu.name == \"Fake 0\"" gpu && agree "$R/docs/bench.schema.json" gpu &&
