@@ -5,7 +5,7 @@ fakes=$R/tests/fakes models=$G/onnx/pipelines rows=$G/predict
 if ! command -v cc >/dev/null; then skip_all 'no C compiler'; fi
 mkdir plugins driver
 cc -shared -fPIC -o driver/libcuda.so.1 "$fakes/libcuda.c" &&
-    cc -O1 -D_GNU_SOURCE -shared -fPIC -I "$R/include" -o plugins/mlopsctl-cuda.so "$fakes/device.c" -lm || exit 1
+    cc -O2 -D_GNU_SOURCE -shared -fPIC -I "$R/include" -o plugins/mlopsctl-cuda.so "$fakes/device.c" -lm || exit 1
 chmod 755 plugins/mlopsctl-cuda.so
 export LD_LIBRARY_PATH="$PWD/driver" MLOPSCTL_PLUGINS="$PWD/plugins"
 

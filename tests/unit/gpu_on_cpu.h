@@ -44,8 +44,14 @@ struct gpu_grid {
 #define STACK    65536
 
 enum gpu_wait { GPU_RUNS, GPU_WAITS_WARP, GPU_WAITS_BLOCK, GPU_ENDED };
+/* Where a context goes on: a buffer of __builtin_setjmp, because each swapcontext is two system calls, and a
+ * model changes contexts millions of times. */
+struct gpu_place {
+    void *words[5];
+};
 static struct {
-    ucontext_t home, context[CONTEXTS];
+    struct gpu_place home, place[CONTEXTS];
+    bool begun[CONTEXTS];
     enum gpu_wait wait[CONTEXTS];
     float lane[CONTEXTS];                    /* what each passes to the others of its warp */
     uint32_t a[CONTEXTS][4], b[CONTEXTS][2]; /* likewise, of a product of the warp */
@@ -58,10 +64,27 @@ static struct {
 static struct gpu_grid threadIdx, blockIdx, gridDim;
 static float4 *gpu_room;
 
+/* Not instrumented: AddressSanitizer takes a jump for the end of frames, which go on later. */
+#define GPU_JUMPS __attribute__((noinline, no_sanitize_address)) static void
+GPU_JUMPS gpu_go_to(struct gpu_place *to) /* the compiler wants a function between the two */
+{
+    __builtin_longjmp(to->words, 1);
+}
+
+GPU_JUMPS gpu_go_from(struct gpu_place *from, struct gpu_place *to)
+{
+    if (!__builtin_setjmp(from->words))
+        gpu_go_to(to);
+}
+
+/* Called through a pointer that may change, so that the compiler does not know which registers and which
+ * memory stay as they are: all other threads go on meanwhile. */
+static void (*volatile gpu_go)(struct gpu_place *from, struct gpu_place *to) = gpu_go_from;
+
 static void gpu_wait(enum gpu_wait wait)
 {
     gpu_block.wait[gpu_block.now] = wait;
-    swapcontext(&gpu_block.context[gpu_block.now], &gpu_block.home);
+    gpu_go(&gpu_block.place[gpu_block.now], &gpu_block.home);
 }
 
 static inline void __syncthreads(void)
@@ -232,8 +255,34 @@ static inline void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32
 
 static void gpu_thread(void)
 {
-    gpu_block.kernel(gpu_block.params);
-    gpu_wait(GPU_ENDED);
+    for (;;) { /* one block after another */
+        gpu_block.kernel(gpu_block.params);
+        gpu_wait(GPU_ENDED);
+    }
+}
+
+/* The first time, on a stack of its own. */
+GPU_JUMPS gpu_begin_thread_at(unsigned i)
+{
+    ucontext_t first;
+    getcontext(&first);
+    first.uc_stack.ss_sp = gpu_block.stacks + (size_t)i * STACK;
+    first.uc_stack.ss_size = STACK;
+    makecontext(&first, gpu_thread, 0);
+    gpu_block.begun[i] = true;
+    if (!__builtin_setjmp(gpu_block.home.words))
+        setcontext(&first);
+}
+
+static void (*volatile gpu_begin_thread)(unsigned i) = gpu_begin_thread_at;
+
+static void gpu_go_on(unsigned i)
+{
+    gpu_block.now = threadIdx.x = i;
+    if (gpu_block.begun[i])
+        gpu_go(&gpu_block.home, &gpu_block.place[i]);
+    else
+        gpu_begin_thread(i);
 }
 
 /* Have all threads from..to that have not ended come to this wait? */
@@ -259,8 +308,7 @@ static bool gpu_turn(unsigned from)
         unsigned t = gpu_block.turned ? from + 31 - i : from + i;
         if (gpu_block.wait[t] != GPU_RUNS)
             continue;
-        gpu_block.now = threadIdx.x = t;
-        swapcontext(&gpu_block.home, &gpu_block.context[t]);
+        gpu_go_on(t);
         some = true;
     }
     if (gpu_all_wait(from, from + 32, GPU_WAITS_WARP))
@@ -280,19 +328,10 @@ static bool gpu_turns(void)
     return some;
 }
 
-static void gpu_begin_thread(unsigned i)
-{
-    getcontext(&gpu_block.context[i]);
-    gpu_block.context[i].uc_stack.ss_sp = gpu_block.stacks + (size_t)i * STACK;
-    gpu_block.context[i].uc_stack.ss_size = STACK;
-    makecontext(&gpu_block.context[i], gpu_thread, 0);
-    gpu_block.wait[i] = GPU_RUNS;
-}
-
 static void gpu_run_block(void)
 {
     for (unsigned i = 0; i < gpu_block.n; i++)
-        gpu_begin_thread(i);
+        gpu_block.wait[i] = GPU_RUNS;
     while (gpu_turns())
         ;
     if (!gpu_all_wait(0, gpu_block.n, GPU_ENDED)) {
