@@ -12,6 +12,7 @@
 #ifndef MLOPSCTL_BOOSTER_H
 #define MLOPSCTL_BOOSTER_H
 
+#include <mlopsctl/base/names.h>
 #include <mlopsctl/base/str.h>
 
 #define MLO_BOOSTER_BYTES_MAX    ((size_t)4 << 30) /* of a file */
@@ -63,8 +64,10 @@ struct mlo_booster {
     const char *version, *objective;
     const char *const *features; /* names; NULL: none */
     size_t n_features;
-    size_t n_outputs; /* scores of a row */
-    double *base;     /* of each: what it starts from */
+    struct mlo_categories *categories; /* of each feature, n 0: the file names none; NULL: of no feature */
+    size_t n_categories;               /* features, or 0 */
+    size_t n_outputs;                  /* scores of a row */
+    double *base;                      /* of each: what it starts from */
     enum mlo_link link;
     double slope;
     bool classes; /* one score for two classes, or one for each */
@@ -87,7 +90,7 @@ struct mlo_booster {
     bool best_only;             /* early stopping left some behind */
     struct mlo_arena arena;
     struct {
-        size_t nodes, bounds, roots, targets, values, lines, terms;
+        size_t nodes, bounds, roots, targets, values, lines, terms, categories;
     } room; /* of the arrays above; the readers' own */
 };
 

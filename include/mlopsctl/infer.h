@@ -37,6 +37,8 @@ struct mlo_port_type { /* an input or output of a model */
     unsigned rank;
     const struct mlo_dim *dims;
     const char *const *columns; /* names along the last dimension; NULL: none */
+    const struct mlo_categories
+        *categories; /* of each of these: n 0, its values are no categories with names; NULL */
 };
 
 /* from->n numbers into to->data, of type to->dtype: MLO_EUNAVAIL for types that are no numbers here. */

@@ -69,6 +69,7 @@ struct mlo_graph_value {
     const struct mlo_dim *dims;
     const struct mlo_array *constant; /* initializer; NULL: made by a node, or given */
     const char *const *columns;       /* names along the last dimension; NULL: none, as always in a file */
+    const struct mlo_categories *categories; /* the same, of the categories of each column */
 };
 struct mlo_node {
     const char *name, *op, *domain; /* domain "" for ai.onnx */

@@ -21,6 +21,7 @@ struct mlo_feature {
     size_t at, width; /* its elements in a row of that input; width 0: the data tell */
     bool nested;      /* an array in each cell (JSON): inputs of more than two dimensions */
     enum mlo_dtype dtype;
+    const struct mlo_categories *categories; /* names stand for codes; NULL: none. Of the plan */
 };
 struct mlo_features { /* release with mlo_features_release */
     const struct mlo_plan *plan;

@@ -46,6 +46,7 @@ void mlo_booster_free(struct mlo_booster *b)
     free(b->lines);
     free(b->terms);
     free(b->weights);
+    mlo_booster_free_categories(b);
     mlo_arena_release(&b->arena);
     free(b);
 }

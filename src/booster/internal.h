@@ -31,6 +31,15 @@ int mlo_booster_add_ranges(struct mlo_booster *b, struct mlo_booster_node *node,
 /* "tree 3, node 5: " and so on: MLO_EINVALID. */
 int mlo_booster_bad(size_t tree, size_t node, struct mlo_err *err, const char *fmt, ...) MLO_PRINTF(4, 5);
 
+/* ---- category.c: names of categories ---- */
+
+/* The next name of feature i, which is text or (text NULL) a number. Features come in order. */
+int mlo_booster_add_category(struct mlo_booster *b, size_t feature, const struct mlo_slice *text,
+                             double number, struct mlo_err *err) MLO_MUST_CHECK;
+/* When n_features is known: an entry for each feature, names in maps. */
+int mlo_booster_end_categories(struct mlo_booster *b, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_booster_free_categories(struct mlo_booster *b);
+
 /* A number of a file as an index below `end`; SIZE_MAX: it is none. */
 static inline size_t mlo_index_of(double v, size_t end)
 {

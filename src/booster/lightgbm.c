@@ -53,7 +53,7 @@ struct reader {
     size_t n_leaves; /* of the tree */
     size_t is_linear;
     size_t n_per_round, n_classes;
-    struct mlo_slice objective, names;
+    struct mlo_slice objective, names, infos;
     int64_t *numbers; /* categories of a node */
     size_t numbers_cap;
 };
@@ -486,6 +486,8 @@ static int read_model_line(struct reader *r, const struct line *l, struct mlo_er
         b->average = true;
     if (same(l->key, "feature_names"))
         r->names = l->value;
+    if (same(l->key, "feature_infos"))
+        r->infos = l->value;
     return 0;
 }
 
@@ -513,6 +515,70 @@ static int read_head(struct reader *r, bool *ret_more, struct mlo_err *err)
     return rc == 0 ? read_names(r, err) : rc;
 }
 
+/* ---- names of categories ---- */
+
+#define PANDAS "\npandas_categorical:"
+
+static int add_names(struct reader *r, size_t feature, const cJSON *list, struct mlo_err *err)
+{
+    int rc = 0;
+    for (const cJSON *o = list->child; rc == 0 && o; o = o->next) {
+        const struct mlo_slice text = {o->valuestring, o->valuestring ? strlen(o->valuestring) : 0};
+        double number = cJSON_IsNumber(o) ? o->valuedouble : cJSON_IsTrue(o);
+        rc = mlo_booster_add_category(r->b, feature, cJSON_IsString(o) ? &text : NULL, number, err);
+    }
+    return rc;
+}
+
+/* Has the training seen this feature as categories ("0:2:1")? One that was not used is "none" in any case. */
+static bool is_category(struct mlo_slice info, bool unused_too)
+{
+    bool unused = info.len == 4 && memcmp(info.ptr, "none", 4) == 0;
+    return unused ? unused_too : info.len && info.ptr[0] != '[';
+}
+
+static size_t count_categories(const struct reader *r, bool unused_too)
+{
+    struct mlo_slice rest = r->infos, word;
+    size_t n = 0;
+    while (next_word(&rest, &word))
+        n += is_category(word, unused_too);
+    return n;
+}
+
+/* One list for each column of categories, in their order. Which these are is not said: where more than one
+ * answer is possible, none is taken. */
+static int place_names(struct reader *r, const cJSON *lists, struct mlo_err *err)
+{
+    size_t n = cJSON_IsArray(lists) ? (size_t)cJSON_GetArraySize(lists) : 0, feature = 0;
+    bool unused_too = count_categories(r, false) != n;
+    struct mlo_slice rest = r->infos, word;
+    int rc = 0;
+    if (n == 0 || (unused_too && count_categories(r, true) != n))
+        return 0;
+    const cJSON *list = lists->child;
+    for (; rc == 0 && list && next_word(&rest, &word); feature++)
+        if (is_category(word, unused_too)) {
+            rc = cJSON_IsArray(list) ? add_names(r, feature, list, err) : 0;
+            list = list->next;
+        }
+    return rc == 0 ? mlo_booster_end_categories(r->b, err) : rc;
+}
+
+static int read_category_names(struct reader *r, struct mlo_err *err)
+{
+    MLO_AUTOJSON cJSON *lists = NULL;
+    size_t n = (size_t)(r->text.end - r->text.p);
+    const char *at = n ? memmem(r->text.p, n, PANDAS, sizeof PANDAS - 1) : NULL;
+    if (!at)
+        return 0;
+    at += sizeof PANDAS - 1;
+    n = (size_t)(r->text.end - at);
+    const char *end = memchr(at, '\n', n);
+    int rc = mlo_json_parse(at, end ? (size_t)(end - at) : n, n, &lists, err);
+    return rc == 0 ? place_names(r, lists, err) : mlo_wrap(err, "pandas_categorical");
+}
+
 static int read_model(struct reader *r, const struct mlo_booster_opts *opts, struct mlo_err *err)
 {
     struct mlo_booster *b = r->b;
@@ -526,6 +592,8 @@ static int read_model(struct reader *r, const struct mlo_booster_opts *opts, str
     b->rounds = b->file_rounds = b->n_outputs ? b->n_trees / b->n_outputs : 0;
     if (rc == 0 && !(b->base = mlo_calloc(b->n_outputs, sizeof *b->base, err)))
         rc = err->code;
+    if (rc == 0)
+        rc = read_category_names(r, err);
     return rc == 0 && opts && opts->ranged ? mlo_booster_keep_rounds(b, opts, NULL, err) : rc;
 }
 

@@ -49,6 +49,10 @@ struct reader {
     size_t n_names, names_cap;
     int64_t *numbers; /* categories of a node */
     size_t numbers_cap;
+    struct mlo_numbers name_starts, name_values; /* of a feature's categories */
+    bool named_by_text;
+    char *name;
+    size_t name_cap;
 };
 
 /* ---- a tree ---- */
@@ -298,9 +302,69 @@ static int read_gbtree_param(void *ctx, struct mlo_document *d, struct mlo_err *
     return mlo_document_object(d, fields, MLO_COUNT(fields), ctx, err);
 }
 
+/* ---- names of categories, since 3.1 ---- */
+
+static int read_name_starts(void *ctx, struct mlo_document *d, struct mlo_err *err)
+{
+    struct reader *r = ctx;
+    r->named_by_text = true;
+    return mlo_document_numbers(d, false, &r->name_starts, err);
+}
+
+static int read_name_values(void *ctx, struct mlo_document *d, struct mlo_err *err)
+{
+    return mlo_document_numbers(d, false, &((struct reader *)ctx)->name_values, err);
+}
+
+/* Bytes [from, to) of the values. */
+static int add_text(struct reader *r, size_t feature, size_t from, size_t to, struct mlo_err *err)
+{
+    if (to == SIZE_MAX || from > to)
+        return mlo_fail(err, MLO_EINVALID, "names of categories of feature %zu: bad offsets", feature);
+    int rc = mlo_grow(&r->name, &r->name_cap, to - from + 1, 1, err);
+    for (size_t i = from; rc == 0 && i < to; i++)
+        r->name[i - from] = (char)r->name_values.at[i];
+    const struct mlo_slice text = {r->name, to - from};
+    return rc == 0 ? mlo_booster_add_category(r->b, feature, &text, 0, err) : rc;
+}
+
+/* Of names beyond ASCII trainers up to 3.2 count characters where bytes are meant, so that all of them are
+ * wrong: the feature's names are left out. */
+static int read_feature_names(void *ctx, struct mlo_document *d, size_t i, struct mlo_err *err)
+{
+    static const struct mlo_document_field fields[] = {{"offsets", read_name_starts},
+                                                       {"values", read_name_values}};
+    struct reader *r = ctx;
+    r->named_by_text = false;
+    r->name_starts.n = r->name_values.n = 0;
+    int rc = mlo_document_object(d, fields, MLO_COUNT(fields), r, err);
+    size_t n = r->name_values.n;
+    for (size_t k = 0; r->named_by_text && k < n; k++)
+        if (!(r->name_values.at[k] >= 0 && r->name_values.at[k] <= 127))
+            return rc;
+    for (size_t k = 0; rc == 0 && r->named_by_text && k + 1 < r->name_starts.n; k++)
+        rc = add_text(r, i, mlo_index_of(r->name_starts.at[k], n + 1),
+                      mlo_index_of(r->name_starts.at[k + 1], n + 1), err);
+    for (size_t k = 0; rc == 0 && !r->named_by_text && k < n; k++)
+        rc = mlo_booster_add_category(r->b, i, NULL, r->name_values.at[k], err);
+    return rc;
+}
+
+static int read_all_names(void *ctx, struct mlo_document *d, struct mlo_err *err)
+{
+    return mlo_document_array(d, read_feature_names, ctx, err);
+}
+
+static int read_category_names(void *ctx, struct mlo_document *d, struct mlo_err *err)
+{
+    static const struct mlo_document_field fields[] = {{"enc", read_all_names}};
+    return mlo_document_object(d, fields, MLO_COUNT(fields), ctx, err);
+}
+
 static int read_model(void *ctx, struct mlo_document *d, struct mlo_err *err)
 {
     static const struct mlo_document_field fields[] = {
+        {"cats", read_category_names},
         {"gbtree_model_param", read_gbtree_param},
         {"iteration_indptr", read_first_trees},
         {"tree_info", read_groups},
@@ -612,6 +676,8 @@ static int settle(struct reader *r, struct mlo_err *err)
         rc = settle_base(r, err);
     if (rc == 0)
         rc = settle_names(r, err);
+    if (rc == 0)
+        rc = mlo_booster_end_categories(r->b, err);
     if (rc == 0 && linear && r->opts->ranged)
         return mlo_fail(err, MLO_EUSAGE, "a linear model has no rounds of trees to choose from");
     if (rc == 0 && linear)
@@ -655,6 +721,9 @@ int mlo_xgboost_read(const void *bytes, size_t n, const struct mlo_booster_opts 
     free(r.version.at);
     free(r.names);
     free(r.numbers);
+    free(r.name_starts.at);
+    free(r.name_values.at);
+    free(r.name);
     if (rc != 0)
         mlo_booster_free(r.b);
     else

@@ -115,6 +115,7 @@ static size_t put_values(struct import *i)
     size_t id = FIRST_OUTPUT;
     put_value(i, INPUT, "input", t, b->n_features);
     i->values[INPUT].columns = b->features;
+    i->values[INPUT].categories = b->categories;
     if (b->classes) {
         put_value(i, id++, "label", MLO_DT_I64, 0);
         put_value(i, id++, "probabilities", t, b->n_outputs > 1 ? b->n_outputs : 2);

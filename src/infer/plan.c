@@ -428,8 +428,8 @@ static int take_ports(const struct mlo_graph *g, const size_t *ids, size_t n, st
         return err->code;
     for (size_t i = 0; i < n; i++) {
         const struct mlo_graph_value *v = &g->values[ids[i]];
-        (*ret)[i] = (struct mlo_port_type){v->name,      v->kind, v->dtype, v->key,
-                                           v->has_shape, v->rank, v->dims,  v->columns};
+        (*ret)[i] = (struct mlo_port_type){v->name, v->kind, v->dtype,   v->key,       v->has_shape,
+                                           v->rank, v->dims, v->columns, v->categories};
     }
     return 0;
 }

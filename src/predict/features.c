@@ -62,7 +62,7 @@ static int add_port(struct mlo_features *f, size_t *cap, const struct mlo_port_t
         return add(f, cap, &one, err);
     }
     if (p->has_shape && p->rank > 2) {
-        one = (struct mlo_feature){p->name, input, 0, width, true, p->dtype};
+        one = (struct mlo_feature){p->name, input, 0, width, true, p->dtype, NULL};
         return add(f, cap, &one, err);
     }
     if (width == 0 && p->has_shape && p->dims[1].size == 0)
@@ -74,6 +74,7 @@ static int add_port(struct mlo_features *f, size_t *cap, const struct mlo_port_t
     int rc = 0;
     for (; rc == 0 && one.at < width; one.at++) {
         one.name = p->columns ? p->columns[one.at] : NULL;
+        one.categories = p->categories && p->categories[one.at].n ? &p->categories[one.at] : NULL;
         rc = add(f, cap, &one, err);
     }
     return rc;

@@ -136,6 +136,25 @@ static void blame(struct mlo_feed *d, size_t feature, size_t row, bool missing)
     d->any_fault = true;
 }
 
+/* The code of a category by its name; NaN for one that is not there, false where that is refused. Numbers are
+ * codes already where names are texts. */
+static bool code_of(const struct mlo_categories *names, const struct mlo_batch_column *c, size_t row,
+                    double *ret)
+{
+    char digits[MLO_DOUBLE_TEXT];
+    struct mlo_slice name = {digits, 0};
+    *ret = c->numbers ? c->numbers[row] : (double)NAN;
+    if (c->numbers && !names->numbers)
+        return true;
+    if (c->numbers)
+        name.len = mlo_double_digits(c->numbers[row], digits);
+    else
+        name = mlo_batch_text(c, row);
+    size_t code = mlo_name_map_get(&names->map, name.ptr, name.len);
+    *ret = code == MLO_NAME_NONE ? (double)NAN : (double)code;
+    return code != MLO_NAME_NONE || !names->closed;
+}
+
 /* One number: NaN for what is missing, where the type has it. */
 static void put_cell(struct mlo_feed *d, size_t feature, const struct mlo_batch_column *c, size_t from,
                      size_t row, size_t at)
@@ -143,9 +162,14 @@ static void put_cell(struct mlo_feed *d, size_t feature, const struct mlo_batch_
     const struct mlo_feature *one = &d->f->list[feature];
     uint8_t cell = c->cell ? c->cell[from + row] : MLO_CELL_OK;
     bool missing = cell == MLO_CELL_MISSING;
+    bool good = cell != MLO_CELL_BAD;
+    double v = (double)NAN;
     d->missing[feature] += missing;
-    if (cell == MLO_CELL_BAD || !mlo_element_put(one->dtype, d->values[one->input].array.data, at,
-                                                 missing ? (double)NAN : c->numbers[from + row]))
+    if (good && !missing && one->categories)
+        good = code_of(one->categories, c, from + row, &v);
+    else if (good && !missing)
+        v = c->numbers[from + row];
+    if (!good || !mlo_element_put(one->dtype, d->values[one->input].array.data, at, v))
         blame(d, feature, row, missing);
 }
 
@@ -161,7 +185,7 @@ static void put_numbers(struct mlo_feed *d, size_t feature, const struct mlo_bat
     const struct mlo_feature *one = &d->f->list[feature];
     size_t width = d->inputs[one->input].width, at = row * width + one->at;
     float *floats = d->values[one->input].array.data;
-    if (one->dtype == MLO_DT_F32 && !c->cell) {
+    if (one->dtype == MLO_DT_F32 && !c->cell && !one->categories) {
         put_floats(floats + at, width, c->numbers + from + row, n);
         return;
     }
@@ -241,11 +265,17 @@ static void tell_fault(const struct mlo_feed *d, size_t feature, const struct ml
         mlo_str_addf(out, "has no value, and the model takes %s", mlo_dtype_name(d->f->list[feature].dtype));
         return;
     }
-    if (c->cell && c->cell[row] == MLO_CELL_BAD)
-        mlo_str_addf(out, "holds '%s'", mlo_shown(c->texts[row].ptr, c->texts[row].len, shown));
+    bool bad = c->cell && c->cell[row] == MLO_CELL_BAD;
+    struct mlo_slice text = bad || !c->numbers ? c->texts ? c->texts[row] : mlo_batch_text(c, row)
+                                               : (struct mlo_slice){"", 0};
+    if (bad || !c->numbers)
+        mlo_str_addf(out, "holds '%s'", mlo_shown(text.ptr, text.len, shown));
     else
         mlo_str_addf(out, "holds %s", mlo_double_text(c->numbers[row], shown));
-    mlo_str_addf(out, ", and the model takes %s", mlo_dtype_name(d->f->list[feature].dtype));
+    if (d->f->list[feature].categories)
+        mlo_str_add(out, ", which is no category of the model");
+    else
+        mlo_str_addf(out, ", and the model takes %s", mlo_dtype_name(d->f->list[feature].dtype));
 }
 
 static int fail(struct mlo_feed *d, const struct mlo_batch *b, size_t from, struct mlo_err *err)

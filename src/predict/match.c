@@ -46,7 +46,7 @@ static void tell(struct matcher *w, const char *words, const char *name)
 
 static enum mlo_column_type type_for(const struct mlo_feature *one, const struct mlo_table_column *found)
 {
-    if (one->dtype == MLO_DT_STRING || one->nested)
+    if (one->dtype == MLO_DT_STRING || one->nested || (one->categories && found->type == MLO_COLUMN_TEXT))
         return MLO_COLUMN_TEXT;
     return found->type == MLO_COLUMN_BOOL ? MLO_COLUMN_BOOL : MLO_COLUMN_NUMBER;
 }

@@ -55,4 +55,22 @@ test_expect 'what is wrong is exit 4 with tree and node, what is not known exit 
     sed s/reg:squarederror/reg:nonsense/ "$cases/xgb-cats.json" >strange.json &&
     expect_code 7 mlopsctl predict strange.json rows.csv 2>err && grep -q reg:nonsense err
 '
+named=$G/boosters/categories
+# names_agree MODEL ROWS: what the trainer predicts for the rows as pandas has them
+names_agree()
+{
+    mlopsctl predict -q "$named/$1" "$named/$2" --output-format jsonl | jq .prediction >got &&
+        paste got "$named/$1.expected" | awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d < 1e-6)) { print; bad = 1 } } END { exit bad || NR != 60 }'
+}
+test_expect 'categories are taken by the names that the model carries, as pandas gives them to the trainers' '
+    names_agree xgb-sets.json xgb.csv && names_agree xgb-sets.ubj xgb.csv && names_agree xgb-one-hot.json xgb.csv && names_agree lgb.txt lgb.csv
+'
+test_expect 'a name that XGBoost has not seen is refused with its line, as by the trainer; names beyond ASCII, which it writes wrongly, are not believed' '
+    expect_code 4 mlopsctl predict "$named/xgb-sets.json" "$named/lgb.csv" 2>err && grep -q "line 3: column .city. holds .paris., which is no category of the model" err &&
+    expect_code 4 mlopsctl predict "$named/xgb-beyond-ascii.json" "$named/lgb.csv" 2>err && grep -q "column .city. holds" err
+'
+test_expect 'inspect names the categories' '
+    mlopsctl onnx inspect "$named/lgb.txt" --json | jq -e ".categories == [{column: \"city\", categories: \"Kyjiv, bern, n\u00e4s, oslo, rome \\\"x\\\", lazio\"}, {column: \"grade\", categories: \"1, 7, 12, 30\"}]" &&
+    mlopsctl onnx inspect "$named/xgb-beyond-ascii.json" --json | jq -e "[.categories[].column] == [\"grade\"]"
+'
 test_done

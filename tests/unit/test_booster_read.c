@@ -263,8 +263,9 @@ static int open_torn(void)
 
 static void memory_that_runs_out(void)
 {
-    static const char *const names[] = {"xgb-cats.json", "xgb-ubj-multi-cats.ubj", "xgb-linear-multi.json",
-                                        "lgb-cats.txt", "lgb-linear.txt"};
+    static const char *const names[] = {
+        "xgb-cats.json",  "xgb-ubj-multi-cats.ubj",     "xgb-linear-multi.json", "lgb-cats.txt",
+        "lgb-linear.txt", "../categories/xgb-sets.ubj", "../categories/lgb.txt"};
     for (size_t i = 0; i < MLO_COUNT(names); i++) {
         torn = case_file(names[i]);
         torn_name = names[i];

@@ -20,4 +20,14 @@ size_t mlo_name_map_get(const struct mlo_name_map *m, const char *name, size_t n
 int mlo_name_map_set(struct mlo_name_map *m, const char *name, size_t value,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
+/* The names of a column's categories; the code of each is where it stands. A number is a name as it is spelt
+ * shortest. */
+struct mlo_categories {
+    const char **names;
+    size_t n, cap;
+    bool numbers;            /* the names are numbers */
+    bool closed;             /* a name that is not there is refused; else it counts as missing */
+    struct mlo_name_map map; /* of names to codes */
+};
+
 #endif
