@@ -69,6 +69,10 @@ void mlo_token_batch_release(struct mlo_token_batch *b);
 int mlo_token_batch(const struct mlo_tokenizer *t, const struct mlo_encoding *const *rows, size_t n,
                     bool longest, struct mlo_token_batch *ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* Their tokens one behind the other, in one row without padding: the mask is all ones. */
+int mlo_token_row(const struct mlo_encoding *const *rows, size_t n, struct mlo_token_batch *ret,
+                  struct mlo_err *err) MLO_MUST_CHECK;
+
 /* ---- pooling: what becomes of one vector a token ---- */
 
 enum mlo_pooling { MLO_POOL_NONE, MLO_POOL_MEAN, MLO_POOL_CLS, MLO_POOL_MAX };

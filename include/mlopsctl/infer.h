@@ -168,8 +168,7 @@ void mlo_session_free(struct mlo_session *s);
 void mlo_session_limit(struct mlo_session *s, size_t bytes);
 /* How many threads a run of this session may use for products of MLO_SPLIT_FLOPS operations and more; 1 as a
  * rule. Never more than mlo_cpu_count(), which knows affinity and quotas; 0: as many. */
-#define MLO_SPLIT_FLOPS                                                                                      \
-    ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread and waiting for it takes */
+#define MLO_SPLIT_FLOPS ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread takes */
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /*
  * fn(ctx, 0) is called when a run begins with its first step, fn(ctx, i) after i of the plan's steps are
@@ -182,6 +181,33 @@ void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done)
  */
 int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
                     const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * Sequences of different lengths without padding, where a plan has proved that an output has a row for each
+ * token, made of rows one by one and of attention under `attention_mask`: encoders of the BERT family. Rows
+ * that count get the numbers that a padded run gives them, but for the order in which sums of few rows are
+ * made. DynamicQuantizeLinear takes a scale for each sequence, so that it gives what it gives the sequence
+ * alone; in an ordinary run padding and neighbours take part in one scale for all.
+ */
+struct mlo_packed { /* rows of sequences one behind the other */
+    size_t n;
+    const size_t *first; /* n + 1: sequence i has the rows from first[i] to before first[i + 1] */
+};
+#define MLO_PACKED_ROWS 256 /* so many together are as fast as more: what they make fits the second cache */
+/* False also of a plan that is on a device. */
+bool mlo_plan_packs(const struct mlo_plan *p, size_t output);
+/* As mlo_session_run, of inputs [1, all rows], the mask all ones; outputs are [1, all rows, ...], and those
+ * that mlo_plan_packs has not of kind UNKNOWN. */
+int mlo_session_run_packed(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                           const struct mlo_packed *packed, const struct mlo_value **ret_out,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+/*
+ * As mlo_session_run, but nothing is computed for rows that a mask of ones and then zeros takes away: they
+ * are 0 in all outputs, where a model as ONNX has it makes something of them that means nothing. Another
+ * mask, or a model of another kind: an ordinary run.
+ */
+int mlo_session_run_unpadded(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                             const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- texts through an encoder ---- */
 
@@ -204,7 +230,8 @@ struct mlo_embeddings { /* begin with {0}; one may serve many calls */
     size_t values_cap, first_cap;
 };
 void mlo_embeddings_release(struct mlo_embeddings *r);
-/* Texts of similar length run together; the order of *ret is that of texts. All are held in memory at once: a
+/* Texts run together without padding where the plan can, else those of similar length; the order of *ret is
+ * that of texts. All are held in memory at once: a
  * thousand or so a call. An error names its text by number from 1. */
 int mlo_embed(struct mlo_embedder *e, const struct mlo_slice *texts, size_t n, struct mlo_embeddings *ret,
               struct mlo_err *err) MLO_MUST_CHECK;

@@ -56,3 +56,22 @@ int mlo_token_batch(const struct mlo_tokenizer *t, const struct mlo_encoding *co
         fill_row(t, rows[i], ret, i);
     return 0;
 }
+
+int mlo_token_row(const struct mlo_encoding *const *rows, size_t n, struct mlo_token_batch *ret,
+                  struct mlo_err *err)
+{
+    size_t width = 0, at = 0;
+    for (size_t i = 0; i < n; i++)
+        width += rows[i]->n;
+    if (reserve(ret, width, err) != 0)
+        return err->code;
+    ret->rows = 1;
+    ret->width = width;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < rows[i]->n; k++, at++) {
+            ret->ids[at] = rows[i]->ids[k];
+            ret->types[at] = rows[i]->types[k];
+            ret->mask[at] = 1;
+        }
+    return 0;
+}

@@ -1,12 +1,13 @@
 /*
- * Texts to vectors: tokenized, sorted by length so that little is padded, run in batches, pooled, and given
- * back in the order they came.
+ * Texts to vectors: tokenized, run in batches, pooled, and given back in the order they came. Where the plan
+ * can (mlo_plan_packs) the tokens of a batch stand one behind the other; else texts are sorted by length, so
+ * that little is padded.
  */
 #include <string.h>
 
 #include <mlopsctl/infer.h>
 
-#define BATCH_TOKENS 2048 /* more at once makes nothing faster and needs more memory */
+#define BATCH_TOKENS 2048 /* padded: more at once makes nothing faster and needs more memory */
 #define INPUTS_MAX   3
 
 enum { INPUT_IDS, INPUT_MASK, INPUT_TYPES };
@@ -23,6 +24,9 @@ struct mlo_embedder {
         bool narrow; /* int32 */
     } inputs[INPUTS_MAX];
     bool has_mask, is_pooled; /* by the model itself */
+    bool packs;
+    size_t *first; /* of a packed batch: where each text begins */
+    size_t first_cap;
     struct mlo_encoding *encodings;
     size_t *order;
     const struct mlo_encoding **rows;
@@ -85,6 +89,7 @@ int mlo_embedder_new(const struct mlo_plan *p, const struct mlo_tokenizer *t,
         rc = match_output(e, out, n_out, err);
     if (rc == 0)
         rc = mlo_session_new(p, &e->session, err);
+    e->packs = rc == 0 && mlo_plan_packs(p, e->output);
     if (rc == 0)
         *ret = e;
     else
@@ -105,6 +110,7 @@ void mlo_embedder_free(struct mlo_embedder *e)
     free(e->encodings);
     free(e->order);
     free(e->rows);
+    free(e->first);
     free(e);
 }
 
@@ -139,7 +145,9 @@ static int fill_input(struct mlo_embedder *e, size_t i, struct mlo_value *v, str
     return 0;
 }
 
-static int run_batch(struct mlo_embedder *e, const struct mlo_array **ret, struct mlo_err *err)
+/* n_packed: texts whose tokens are one row; 0: each has a row. */
+static int run_batch(struct mlo_embedder *e, size_t n_packed, const struct mlo_array **ret,
+                     struct mlo_err *err)
 {
     struct mlo_value in[INPUTS_MAX];
     const struct mlo_value *out = NULL;
@@ -147,8 +155,10 @@ static int run_batch(struct mlo_embedder *e, const struct mlo_array **ret, struc
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < e->n_inputs; i++)
         rc = fill_input(e, i, &in[i], err);
+    struct mlo_packed packed = {n_packed, e->first};
     if (rc == 0)
-        rc = mlo_session_run(e->session, in, e->n_inputs, &out, err);
+        rc = n_packed ? mlo_session_run_packed(e->session, in, e->n_inputs, &packed, &out, err)
+                      : mlo_session_run(e->session, in, e->n_inputs, &out, err);
     if (rc != 0)
         return rc;
     const struct mlo_array *a = &out[e->output].array;
@@ -160,12 +170,12 @@ static int run_batch(struct mlo_embedder *e, const struct mlo_array **ret, struc
     return 0;
 }
 
-/* The vectors of one row of the batch to where its text's are. */
-static void keep_row(const struct mlo_embedder *e, const struct mlo_array *a, size_t row, float *to)
+/* The vectors of n tokens from `at` of the batch (or of its row `at`) to where its text's are. */
+static void keep_text(const struct mlo_embedder *e, const struct mlo_array *a, size_t at, size_t n, float *to)
 {
-    size_t width = (size_t)a->dims[a->rank - 1], n = e->batch.width;
-    const int64_t *mask = e->batch.mask + row * n;
-    const float *from = (const float *)a->data + row * width * (e->is_pooled ? 1 : n);
+    size_t width = (size_t)a->dims[a->rank - 1];
+    const int64_t *mask = e->batch.mask + at;
+    const float *from = (const float *)a->data + at * width;
     if (e->is_pooled)
         memcpy(to, from, width * sizeof *to);
     else if (e->how.pooling != MLO_POOL_NONE)
@@ -232,13 +242,14 @@ static int encode_all(struct mlo_embedder *e, const struct mlo_slice *texts, siz
         r->n_cut += e->encodings[i].cut > 0;
         e->order[i] = i;
     }
-    qsort_r(e->order, n, sizeof *e->order, compare_lengths, e->encodings);
+    if (!e->packs)
+        qsort_r(e->order, n, sizeof *e->order, compare_lengths, e->encodings);
     return 0;
 }
 
-/* How many of the texts from `at` on, in the order of their lengths, run together: padding stays below a
- * quarter, and without a mask there is none. */
-static size_t batch_size(const struct mlo_embedder *e, size_t at, size_t n)
+/* How many of the texts from `at` on run together, padded: in the order of their lengths, so that padding
+ * stays below a quarter; without a mask there is none. */
+static size_t padded_size(const struct mlo_embedder *e, size_t at, size_t n)
 {
     size_t shortest = e->encodings[e->order[at]].n, k = 1;
     for (; at + k < n; k++) {
@@ -249,21 +260,53 @@ static size_t batch_size(const struct mlo_embedder *e, size_t at, size_t n)
     return k;
 }
 
+static size_t packed_size(const struct mlo_embedder *e, size_t at, size_t n)
+{
+    size_t k = 0;
+    for (size_t tokens = 0; at + k < n; k++) {
+        tokens += e->encodings[e->order[at + k]].n;
+        if (k > 0 && tokens > MLO_PACKED_ROWS)
+            break;
+    }
+    return k;
+}
+
+/* The texts in e->rows; *ret_packed: as many as run packed, 0: padded. */
+static int fill_batch(struct mlo_embedder *e, size_t k, size_t *ret_packed, struct mlo_err *err)
+{
+    size_t tokens = 0;
+    int rc = mlo_grow(&e->first, &e->first_cap, k + 1, sizeof *e->first, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < k; i++) {
+        e->first[i] = tokens;
+        tokens += e->rows[i]->n;
+    }
+    e->first[k] = tokens;
+    *ret_packed = e->packs && tokens > 0 ? k : 0;
+    return *ret_packed ? mlo_token_row(e->rows, k, &e->batch, err)
+                       : mlo_token_batch(e->tokenizer, e->rows, k, true, &e->batch, err);
+}
+
 static int embed_batch(struct mlo_embedder *e, size_t at, size_t k, size_t n, struct mlo_embeddings *r,
                        struct mlo_err *err)
 {
     const struct mlo_array *a = NULL;
+    size_t packed;
     for (size_t i = 0; i < k; i++)
         e->rows[i] = &e->encodings[e->order[at + i]];
-    int rc = mlo_token_batch(e->tokenizer, e->rows, k, true, &e->batch, err);
+    int rc = fill_batch(e, k, &packed, err);
     if (rc == 0)
-        rc = run_batch(e, &a, err);
+        rc = run_batch(e, packed, &a, err);
     if (rc == 0)
         rc = place(e, (size_t)a->dims[a->rank - 1], n, r, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < k; i++)
-        keep_row(e, a, i, r->values + r->first[e->order[at + i]] * r->width);
+    for (size_t i = 0; i < k; i++) {
+        size_t width = e->is_pooled ? 1 : packed ? e->rows[i]->n : e->batch.width;
+        keep_text(e, a, packed ? e->first[i] : i * width, width,
+                  r->values + r->first[e->order[at + i]] * r->width);
+    }
     return 0;
 }
 
@@ -276,7 +319,7 @@ int mlo_embed(struct mlo_embedder *e, const struct mlo_slice *texts, size_t n, s
     ret->n = n;
     ret->width = 0;
     for (size_t at = 0, k; rc == 0 && at < n; at += k) {
-        k = batch_size(e, at, n);
+        k = e->packs ? packed_size(e, at, n) : padded_size(e, at, n);
         rc = embed_batch(e, at, k, n, ret, err);
     }
     return rc;

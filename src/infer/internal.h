@@ -45,6 +45,7 @@ struct mlo_plan {
     struct mlo_port_type *inputs, *outputs;
     size_t n_inputs, n_outputs;
     struct mlo_arena weights;    /* packed ones, in the order of the steps */
+    struct mlo_packing *packing; /* NULL: not of rows one by one */
     struct mlo_offload *offload; /* NULL: the CPU alone */
 };
 
@@ -86,6 +87,8 @@ struct mlo_session {
     void *watch_ctx;
     struct mlo_offload_programs *programs; /* on a device; NULL: none yet */
     bool on_cpu;                           /* the device is not asked, to measure the CPU */
+    const struct mlo_packed *packed;       /* of the run; NULL: an ordinary one */
+    size_t packed_rows;                    /* most of such a run */
 };
 static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
 {
@@ -95,6 +98,8 @@ static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
 /* Without memory for outputs: of a plan that is being made. */
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p);
 void mlo_session_release(struct mlo_session *s);
+/* Before a run of so many packed rows: gives outputs back, and buffers when they were for fewer. */
+void mlo_session_forget(struct mlo_session *s, size_t rows);
 int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b);

@@ -1,5 +1,6 @@
 /* GELU, residual and normalisation, attention of heads, of float32, and shapes, as passes fuse them. */
 #include "block.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -202,8 +203,22 @@ static int read_heads(struct mlo_op_call *c, struct mlo_attention *p, int64_t di
 
 struct attending {
     const struct mlo_attention *p;
-    size_t room; /* floats of scratch of each part */
+    size_t room;                     /* floats of scratch of each part */
+    const struct mlo_packed *packed; /* rows of sequences, each by itself; NULL: not */
 };
+
+static void attend_sequence(const struct mlo_attention *all, size_t from, size_t n)
+{
+    struct mlo_attention p = *all;
+    p.rows = p.keys = n;
+    p.q += from * p.q_step.row;
+    p.k += from * p.k_step.row;
+    p.v += from * p.v_step.row;
+    p.y += from * p.y_step.row;
+    p.mask = p.mask ? p.mask + from * p.mask_key : NULL;
+    if (n > 0)
+        mlo_attention_f32(&p);
+}
 
 static void attend_some(void *ctx, size_t part, size_t parts)
 {
@@ -217,18 +232,33 @@ static void attend_some(void *ctx, size_t part, size_t parts)
     p.y += from * p.y_step.head;
     p.mask = p.mask ? p.mask + from * p.mask_step.head : NULL;
     p.scratch += part * a->room;
-    mlo_attention_f32(&p);
+    if (!a->packed)
+        mlo_attention_f32(&p);
+    for (size_t i = 0; a->packed && i < a->packed->n; i++)
+        attend_sequence(&p, a->packed->first[i], a->packed->first[i + 1] - a->packed->first[i]);
+}
+
+/* Scores of queries and keys. */
+static uint64_t scores_of(const struct mlo_attention *p, const struct mlo_packed *packed)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; packed && i < packed->n; i++) {
+        uint64_t rows = packed->first[i + 1] - packed->first[i];
+        n += rows * rows;
+    }
+    return packed ? n : (uint64_t)p->batch * p->rows * p->keys;
 }
 
 /* Heads are parts; each has scratch of its own, a whole number of lines of the cache. */
 static int attend(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err *err)
 {
-    uint64_t flops = 2 * (uint64_t)p->batch * p->heads * p->rows * p->keys * (p->size + p->v_size);
+    const struct mlo_packed *packed = c->session->packed;
+    uint64_t flops = 2 * scores_of(p, packed) * p->heads * (p->size + p->v_size);
     size_t parts = mlo_op_parts(c, flops, p->heads), room;
     void *scratch;
     if (!mlo_attention_scratch(p, &room) || room > SIZE_MAX - 15)
         return mlo_fail_nomem(err);
-    struct attending a = {p, (room + 15) & ~(size_t)15};
+    struct attending a = {p, (room + 15) & ~(size_t)15, packed};
     int rc = mlo_scratch(c, parts, a.room * sizeof(float), &scratch, err);
     if (rc != 0)
         return rc;
@@ -270,6 +300,20 @@ const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads};
 
 /* ---- attention of queries, keys and values side by side ---- */
 
+/* A number for each row. */
+static int take_packed_mask(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err *err)
+{
+    const struct mlo_array *mask = mlo_in(c, 1);
+    if (!mask)
+        return 0;
+    if (mask->dtype != MLO_DT_F32 || mask->n != p->keys || mask->rank == 0 ||
+        (size_t)mask->dims[mask->rank - 1] != p->keys)
+        return mlo_op_refuse(c, err, "a mask that does not fit");
+    p->mask = mask->data;
+    p->mask_key = 1;
+    return 0;
+}
+
 static int read_joined(struct mlo_op_call *c, struct mlo_attention *p, int64_t dims[4], struct mlo_err *err)
 {
     const struct mlo_joined_heads_params *params = c->params;
@@ -290,6 +334,8 @@ static int read_joined(struct mlo_op_call *c, struct mlo_attention *p, int64_t d
     p->q_step = (struct mlo_attention_step){x->dims[0] == 1 ? 0 : p->keys * row, params->size,
                                             p->keys == 1 ? 0 : row};
     p->k_step = p->v_step = p->q_step;
+    if (c->session->packed)
+        return take_packed_mask(c, p, err);
     rc = take_mask(c, 1, p, dims, err);
     return rc == 0 && dims[1] != all[1] ? mlo_op_refuse(c, err, "a mask that does not fit") : rc;
 }

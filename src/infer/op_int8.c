@@ -2,6 +2,7 @@
  */
 #include "block.h"
 #include "int8.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -87,6 +88,32 @@ static int pack(const struct mlo_op_prepare *p, void **ret, struct mlo_err *err)
     return rc;
 }
 
+/* A scale and a zero point for each row, of those for each packed sequence. */
+static int spread_rows(struct mlo_op_call *c, const struct mlo_array *scales, struct mlo_int8_product *p,
+                       struct mlo_err *err)
+{
+    const struct mlo_packed *packed = c->session->packed;
+    const struct mlo_array *zeros = mlo_in(c, ZERO);
+    void *scale_rows, *zero_rows;
+    if (scales->n != packed->n || !zeros || zeros->n != packed->n || zeros->dtype != MLO_DT_U8 ||
+        p->m != packed->first[packed->n])
+        return mlo_op_refuse(c, err, "scales that do not fit");
+    int rc = mlo_scratch(c, p->m, sizeof(float), &scale_rows, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, p->m, sizeof(int32_t), &zero_rows, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < packed->n; i++)
+        for (size_t r = packed->first[i]; r < packed->first[i + 1]; r++) {
+            ((float *)scale_rows)[r] = ((const float *)scales->data)[i];
+            ((int32_t *)zero_rows)[r] = ((const uint8_t *)zeros->data)[i];
+        }
+    p->a_scales = scale_rows;
+    p->a_zeros = zero_rows;
+    p->a_step = 1;
+    return 0;
+}
+
 static int run_int8_dense(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_int8_dense_params *params = c->params;
@@ -96,9 +123,10 @@ static int run_int8_dense(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_array *y;
     bool good;
     int rc = mlo_in_typed(c, SCALE, MLO_DT_F32, &scale, err);
+    bool by_row = rc == 0 && c->session->packed && scale->n != 1;
     if (rc == 0)
-        rc = mlo_int8_take_left(c, BYTES, ZERO, w->k, &left, &good, err);
-    if (rc == 0 && (!good || scale->n != 1 || (params->matrix && left.rank != 2)))
+        rc = mlo_int8_take_left(c, BYTES, by_row ? c->n_in : ZERO, w->k, &left, &good, err);
+    if (rc == 0 && (!good || (scale->n != 1 && !by_row) || (params->matrix && left.rank != 2)))
         rc = mlo_op_refuse(c, err, "matrices that do not fit");
     if (rc != 0)
         return rc;
@@ -109,8 +137,11 @@ static int run_int8_dense(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.a_scales = scale->data;
     p.y = y->data;
-    mlo_int8_run(c, &p, &params->activation);
-    return 0;
+    if (by_row)
+        rc = spread_rows(c, scale, &p, err);
+    if (rc == 0)
+        mlo_int8_run(c, &p, &params->activation);
+    return rc;
 }
 
 const struct mlo_op mlo_op_int8_dense = {

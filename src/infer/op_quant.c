@@ -9,7 +9,7 @@
 #include <mlopsctl/backend.h>
 
 #include "int8.h"
-#include "op.h"
+#include "internal.h"
 
 /* ---- which scale is an element's ---- */
 
@@ -303,28 +303,44 @@ static void find_scale(const float *v, size_t n, float *ret_scale, float *ret_ze
     *ret_zero = rintf((float)into_range((double)(-least / *ret_scale), 0, 255));
 }
 
+/* n numbers from `from` on, with scale and zero point number i. */
+static void quantize_part(const struct mlo_array *a, size_t from, size_t n, size_t i,
+                          struct mlo_array *const out[3])
+{
+    const float *x = (const float *)a->data + from;
+    float scale, zero;
+    find_scale(x, n, &scale, &zero);
+    if (out[0])
+        mlo_quantize_f32(
+            &(const struct mlo_quantize){x, (uint8_t *)out[0]->data + from, n, &scale, &zero, false, 0, 255});
+    if (out[1])
+        ((float *)out[1]->data)[i] = scale;
+    if (out[2])
+        ((uint8_t *)out[2]->data)[i] = (uint8_t)zero;
+}
+
+/* Of packed rows, each sequence has a scale. */
 static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
 {
+    const struct mlo_packed *packed = c->session->packed;
     const struct mlo_array *a;
-    struct mlo_array *out, *out_scale, *out_zero;
-    float scale, zero;
+    struct mlo_array *out[3];
+    const int64_t n = packed ? (int64_t)packed->n : 1;
     int rc = mlo_in_typed(c, 0, MLO_DT_F32, &a, err);
     if (rc == 0)
-        rc = mlo_out_new(c, 0, MLO_DT_U8, a->dims, a->rank, &out, err);
+        rc = mlo_out_new(c, 0, MLO_DT_U8, a->dims, a->rank, &out[0], err);
     if (rc == 0)
-        rc = mlo_out_new(c, 1, MLO_DT_F32, NULL, 0, &out_scale, err);
+        rc = mlo_out_new(c, 1, MLO_DT_F32, &n, packed != NULL, &out[1], err);
     if (rc == 0)
-        rc = mlo_out_new(c, 2, MLO_DT_U8, NULL, 0, &out_zero, err);
+        rc = mlo_out_new(c, 2, MLO_DT_U8, &n, packed != NULL, &out[2], err);
     if (rc != 0)
         return rc;
-    find_scale(a->data, a->n, &scale, &zero);
-    if (out)
-        mlo_quantize_f32(
-            &(const struct mlo_quantize){a->data, out->data, a->n, &scale, &zero, false, 0, 255});
-    if (out_scale)
-        *(float *)out_scale->data = scale;
-    if (out_zero)
-        *(uint8_t *)out_zero->data = (uint8_t)zero;
+    if (!packed)
+        quantize_part(a, 0, a->n, 0, out);
+    for (size_t i = 0; packed && i < packed->n; i++) {
+        size_t each = a->n / packed->first[packed->n], from = packed->first[i];
+        quantize_part(a, from * each, (packed->first[i + 1] - from) * each, i, out);
+    }
     return 0;
 }
 

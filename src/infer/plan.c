@@ -5,6 +5,7 @@
  */
 #include "fuse.h"
 #include "offload.h"
+#include "packed.h"
 
 #include <string.h>
 
@@ -453,6 +454,8 @@ static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struc
     mlo_session_init(&m.session, p);
     m.session.buffer_max = MLO_FOLD_BYTES_MAX;
     rc = make_graph(&m, g, NULL, &p->graph, err);
+    if (rc == 0 && !opts->plain)
+        rc = mlo_packing_new(p->graph, &m.session, &p->packing, err);
     mlo_session_release(&m.session);
     if (rc == 0)
         rc = take_ports(g, g->inputs, g->n_inputs, &p->inputs, err);
@@ -487,6 +490,7 @@ void mlo_plan_free(struct mlo_plan *p)
     if (!p)
         return;
     mlo_offload_free(p->offload);
+    mlo_packing_free(p->packing);
     free_graph(p->graph);
     free(p->inputs);
     free(p->outputs);

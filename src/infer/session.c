@@ -341,6 +341,16 @@ static void forget_run(struct mlo_session *s)
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
+void mlo_session_forget(struct mlo_session *s, size_t rows)
+{
+    forget_run(s);
+    s->held = true;
+    if (rows <= s->packed_rows)
+        return;
+    free_buffers(s);
+    s->packed_rows = rows;
+}
+
 /* ---- layouts ---- */
 
 static void free_layouts(struct mlo_session *s)

@@ -4,8 +4,7 @@
     encoder-peer.py ENCODER-BENCH MODEL.onnx [THREADS] [SECONDS]
 
 One line of JSON for each shape: median microseconds of both, and the least cosine of rows of the outputs. `mixed`: 16 rows of 4 to 64 tokens,
-padded to the longest for ONNX Runtime, run by length here
-(and there, for the cosine). Needs numpy and onnxruntime.
+padded to the longest for ONNX Runtime (one by one for the cosine), and here without the padding, once more by length (grouped_us). Needs numpy and onnxruntime.
 """
 import json
 import os
@@ -48,18 +47,17 @@ def session(model, threads):
     return ort.InferenceSession(model, o, providers=["CPUExecutionProvider"])
 
 
+def write_rows(given, rows, n, path):
+    """The line to ask for the first n tokens of these rows."""
+    with open(path, "wb") as f:
+        for k in ("input_ids", "attention_mask", "token_type_ids"):
+            f.write(np.ascontiguousarray(given[k][rows, :n]).tobytes())
+    return f"1 {len(rows)} {n} {path}\n"
+
+
 def write_groups(given, lengths, folder):
-    """Rows of one length together, so that nothing is padded: the lines to ask for them, and where the outputs belong."""
-    lines, places = [], []
-    for n in sorted(set(lengths)):
-        rows = [i for i, v in enumerate(lengths) if v == n]
-        path = os.path.join(folder, f"in{n}")
-        with open(path, "wb") as f:
-            for k in ("input_ids", "attention_mask", "token_type_ids"):
-                f.write(np.ascontiguousarray(given[k][rows, :n]).tobytes())
-        lines.append(f"1 {len(rows)} {n} {path}\n")
-        places.append((rows, n, path + ".out"))
-    return lines, places
+    """Rows of one length together, so that nothing is padded."""
+    return [write_rows(given, [i for i, v in enumerate(lengths) if v == n], n, os.path.join(folder, f"in{n}")) for n in sorted(set(lengths))]
 
 
 def ask(ours, lines):
@@ -69,21 +67,30 @@ def ask(ours, lines):
     return sum(float(ours.stdout.readline()) for _ in lines) / 1e3
 
 
+def outputs_alone(theirs, given, lengths):
+    """Of each row by itself where lengths differ: padding and neighbours would take part in the scales of bytes."""
+    if len(set(lengths)) == 1:
+        return list(theirs.run(None, given)[0])
+    return [theirs.run(None, {k: v[i : i + 1, :n] for k, v in given.items()})[0][0] for i, n in enumerate(lengths)]
+
+
 def compare(name, ours, theirs, lengths, seconds, folder):
     given = inputs(lengths, len(lengths) + lengths[0])
-    lines, places = write_groups(given, lengths, folder)
-    times = {"us": [], "ort_us": []}
+    path = os.path.join(folder, "in")
+    padded, groups = [write_rows(given, list(range(len(lengths))), max(lengths), path)], write_groups(given, lengths, folder)
+    times = {"us": [], "ort_us": [], "grouped_us": []}
     end = time.monotonic() + seconds
     while time.monotonic() < end or len(times["us"]) < 6:
-        times["us"] += [ask(ours, lines) for _ in range(3)]
+        times["us"] += [ask(ours, padded) for _ in range(3)]
+        if len(groups) > 1:
+            times["grouped_us"] += [ask(ours, groups) for _ in range(3)]
         for _ in range(3):
             start = time.perf_counter()
             theirs.run(None, given)
             times["ort_us"].append(1e6 * (time.perf_counter() - start))
-    least = 1.0
-    for rows, n, path in places:  # padding would take part in the scales of bytes
-        want = theirs.run(None, {k: v[rows, :n] for k, v in given.items()})[0]
-        least = min(least, cosine(np.fromfile(path, np.float32).reshape(len(rows), n, -1), want))
+    got = np.fromfile(path + ".out", np.float32).reshape(len(lengths), max(lengths), -1)
+    least = min(cosine(got[i, :n], want) for i, (n, want) in enumerate(zip(lengths, outputs_alone(theirs, given, lengths))))
+    times = {k: v for k, v in times.items() if v}
     row = {"shape": name, **{k: round(statistics.median(v), 1) for k, v in times.items()},
            **{k.replace("us", "best_us"): round(min(v), 1) for k, v in times.items()}, "cosine": least, "operations": operations(lengths)}
     row["ratio"] = round(row["ort_us"] / row["us"], 2)

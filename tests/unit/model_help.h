@@ -115,6 +115,27 @@ static inline void put_floats(struct bytes *graph, const char *name, const float
     put(graph, GRAPH_INITIALIZER, &t);
 }
 
+/* A list of int64 in the graph. */
+static inline void put_whole_numbers(struct bytes *g, const char *name, const int64_t *v, size_t n)
+{
+    struct bytes t = {.n = 0};
+    put_number(&t, TENSOR_DIMS, n);
+    put_number(&t, TENSOR_TYPE, 7);
+    put_text(&t, TENSOR_NAME, name);
+    put_bytes(&t, TENSOR_RAW, v, n * sizeof *v);
+    put(g, GRAPH_INITIALIZER, &t);
+}
+
+static inline void put_attr_ints(struct bytes *n, const char *name, const int64_t *v, size_t count)
+{
+    struct bytes a = {.n = 0};
+    put_text(&a, ATTR_NAME, name);
+    for (size_t i = 0; i < count; i++)
+        put_number(&a, 8, (uint64_t)v[i]);
+    put_number(&a, ATTR_TYPE, 7);
+    put(n, NODE_ATTRIBUTE, &a);
+}
+
 static inline struct bytes model_of(const struct bytes *graph, unsigned version)
 {
     struct bytes m = {.n = 0}, opset = {.n = 0};

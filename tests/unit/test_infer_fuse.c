@@ -351,26 +351,6 @@ static int make_a_block(void)
 
 /* ---- queries, keys and values as one product ---- */
 
-static void put_whole_numbers(struct bytes *g, const char *name, const int64_t *v, size_t n)
-{
-    struct bytes t = {.n = 0};
-    put_number(&t, TENSOR_DIMS, n);
-    put_number(&t, TENSOR_TYPE, 7);
-    put_text(&t, TENSOR_NAME, name);
-    put_bytes(&t, TENSOR_RAW, v, n * sizeof *v);
-    put(g, GRAPH_INITIALIZER, &t);
-}
-
-static void put_attr_ints(struct bytes *n, const char *name, const int64_t *v, size_t count)
-{
-    struct bytes a = {.n = 0};
-    put_text(&a, ATTR_NAME, name);
-    for (size_t i = 0; i < count; i++)
-        put_number(&a, 8, (uint64_t)v[i]);
-    put_number(&a, ATTR_TYPE, 7);
-    put(n, NODE_ATTRIBUTE, &a);
-}
-
 static void put_transpose(struct bytes *g, const char *in, const char *out, const int64_t perm[4])
 {
     struct bytes n = node("Transpose", in, out);
