@@ -138,7 +138,7 @@ enum mlo_device_op {
     /* y = table[id], counted from the end when id is negative, NaN outside: ids[rows] of int64,
      * table[words][n], y[rows][n]; rows, n, words */
     MLO_DEVICE_GATHER,
-    /* y = x, of any two types of floats: x[n], y; n */
+    /* y = x, of any two types of floats; x may also be int64 or float64: x[n], y; n */
     MLO_DEVICE_CONVERT,
     /* y = how many limits of its column are less than a number, all of them for NaN. Column c is feature[c]
      * of the rows, or, when that is negative, -x of ~feature[c]; its limits rise, from first[c] to first[c +
@@ -176,6 +176,21 @@ enum mlo_device_op {
      * [sum[n]] (int32, of each row of w; missing: zeros of x are 0), [zero[n]] (int32, of each row of w;
      * missing: 0), [bias[n]], [room for m n int32, which is written], y[m][n]; m, n, k, hows */
     MLO_DEVICE_DENSE_BYTES,
+    /* y = fill where x is `number` (NaN: where it is none), else x: x:[rows][n], fill:[n], y:, which may be
+     * x; rows, n */
+    MLO_DEVICE_REPLACE,
+    /* y = 1 where x, without its fraction, is the key, else 0: x[rows] of float32 or int64, key:[n], whole
+     * numbers, y:[rows][n]; rows, n */
+    MLO_DEVICE_ONE_HOT,
+    /* y = the value of the key that x is, `number` where it is none: x:[rows], key:[n], rising, value:[n],
+     * y:[rows]; rows, n */
+    MLO_DEVICE_LOOKUP,
+    /* y = x / its length, unless that is 0: x:[rows][n], y:, which may be x; rows, n. number: 0 the greatest
+     * with its sign, 1 the sum of magnitudes, 2 the root of the sum of squares. */
+    MLO_DEVICE_UNIT,
+    /* x[rows][n] to y[rows][m], whose other columns keep what they have; rows, n, m, the column after the
+     * last that is written */
+    MLO_DEVICE_PLACE,
     MLO_DEVICE_OPS,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9

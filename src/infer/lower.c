@@ -42,7 +42,7 @@ int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_e
     return rc;
 }
 
-static bool fail(struct mlo_lower *l, const char *why)
+bool mlo_lower_fail(struct mlo_lower *l, const char *why)
 {
     l->why = why;
     return false;
@@ -95,11 +95,15 @@ uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i
     return is_whole || is_double ? l->buffer_of[v] : mlo_lower_convert(l, l->buffer_of[v], floats);
 }
 
-/* Input i is there, of float32, and not empty. */
-static bool is_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i)
+uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats)
+{
+    return mlo_lower_convert(l, mlo_lower_input(l, s, i, floats), floats);
+}
+
+bool mlo_lower_is_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 {
     const struct mlo_array *a = mlo_lower_shape(l, s, i);
-    return (a && a->dtype == MLO_DT_F32 && a->n > 0) || fail(l, "its input is not of float32");
+    return (a && a->dtype == MLO_DT_F32 && a->n > 0) || mlo_lower_fail(l, "its input is not of float32");
 }
 
 /* Of the type of products. */
@@ -108,9 +112,14 @@ static uint32_t input(struct mlo_lower *l, const struct mlo_step *s, size_t i)
     return mlo_lower_input(l, s, i, l->o->floats);
 }
 
+uint32_t mlo_lower_output(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats)
+{
+    return l->buffer_of[s->out[i]] = temporary(l, floats, l->shape[s->out[i]].n);
+}
+
 static uint32_t output(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 {
-    return l->buffer_of[s->out[i]] = temporary(l, l->o->floats, l->shape[s->out[i]].n);
+    return mlo_lower_output(l, s, i, l->o->floats);
 }
 
 bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s)
@@ -170,12 +179,12 @@ static bool emit_dense(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_dense_params *p = s->params;
     size_t k, n;
-    if (!is_floats(l, s, 0))
+    if (!mlo_lower_is_floats(l, s, 0))
         return false;
     mlo_dense_shape(s->state, &k, &n);
     const struct mlo_array *x = mlo_lower_shape(l, s, 0);
     if (x->dims[x->rank - 1] != (int64_t)k)
-        return fail(l, "its matrices do not fit");
+        return mlo_lower_fail(l, "its matrices do not fit");
     if (mlo_dense_of_bytes(l->o->bytes, k, n)) {
         uint32_t from = input(l, s, 0);
         return mlo_lower_dense_bytes(l, from, x->n / k, n, k, activations[p->activation.kind],
@@ -204,7 +213,7 @@ static uint32_t activation_of(const struct mlo_step *s)
 
 static bool emit_activation(struct mlo_lower *l, const struct mlo_step *s)
 {
-    if (!is_floats(l, s, 0))
+    if (!mlo_lower_is_floats(l, s, 0))
         return false;
     struct mlo_device_step to = {.op = MLO_DEVICE_ACTIVATE,
                                  .activation = activation_of(s),
@@ -217,10 +226,10 @@ static bool emit_softmax(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_array *x = mlo_lower_shape(l, s, 0);
     int64_t axis = mlo_attr_int(s->node, "axis", s->node->version < 13 ? 1 : -1);
-    if (!is_floats(l, s, 0))
+    if (!mlo_lower_is_floats(l, s, 0))
         return false;
     if (x->rank < 2 || (axis != -1 && axis != (int64_t)x->rank - 1))
-        return fail(l, "it is not over rows");
+        return mlo_lower_fail(l, "it is not over rows");
     uint32_t n = (uint32_t)x->dims[x->rank - 1];
     struct mlo_device_step to = {.op = MLO_DEVICE_SOFTMAX,
                                  .buffer = {input(l, s, 0), output(l, s, 0)},
@@ -297,12 +306,12 @@ static bool add(struct mlo_lower *l, const uint32_t buffer[3], const struct mlo_
 
 static bool emit_add(struct mlo_lower *l, const struct mlo_step *s)
 {
-    if (!is_floats(l, s, 0) || !is_floats(l, s, 1))
+    if (!mlo_lower_is_floats(l, s, 0) || !mlo_lower_is_floats(l, s, 1))
         return false;
     size_t first = !repeats(mlo_lower_shape(l, s, 0), mlo_lower_shape(l, s, 1));
     const struct mlo_array *a = mlo_lower_shape(l, s, first), *b = mlo_lower_shape(l, s, 1 - first);
     if (!repeats(a, b) || l->shape[s->out[0]].n != a->n)
-        return fail(l, "neither of its inputs repeats in the other");
+        return mlo_lower_fail(l, "neither of its inputs repeats in the other");
     const uint32_t buffer[3] = {operand(l, s, first), operand(l, s, 1 - first), output(l, s, 0)};
     return add(l, buffer, a, b);
 }
@@ -336,10 +345,10 @@ static bool sum_of(struct mlo_lower *l, const struct mlo_step *s, uint32_t *ret_
     *ret_x = input(l, s, 0);
     *ret_plus = plus ? input(l, s, 3) : MLO_DEVICE_NO_BUFFER;
     if (!plus || (!is_wanted && mlo_array_same_shape(x, plus)))
-        return !is_wanted || fail(l, "its sum is asked for, which is none");
+        return !is_wanted || mlo_lower_fail(l, "its sum is asked for, which is none");
     bool turned = !repeats(x, plus);
     if (turned && !repeats(plus, x))
-        return fail(l, "neither of its inputs repeats in the other");
+        return mlo_lower_fail(l, "neither of its inputs repeats in the other");
     const struct mlo_array *a = turned ? plus : x, *b = turned ? x : plus;
     uint32_t to = is_wanted ? output(l, s, 1) : temporary(l, l->o->floats, a->n);
     const uint32_t buffer[3] = {turned ? *ret_plus : *ret_x, turned ? *ret_x : *ret_plus, to};
@@ -352,7 +361,8 @@ static bool emit_norm(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_layer_norm_params *p = s->params;
     uint32_t x, plus, n = (uint32_t)l->o->facts[l->weight].n;
-    if (!is_floats(l, s, 0) || (mlo_lower_shape(l, s, 3) && !is_floats(l, s, 3)) || !sum_of(l, s, &x, &plus))
+    if (!mlo_lower_is_floats(l, s, 0) || (mlo_lower_shape(l, s, 3) && !mlo_lower_is_floats(l, s, 3)) ||
+        !sum_of(l, s, &x, &plus))
         return false;
     struct mlo_device_step to = {.op = MLO_DEVICE_NORM,
                                  .buffer = {x, plus, mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), 0},
@@ -382,13 +392,13 @@ static bool emit_heads(struct mlo_lower *l, const struct mlo_step *s)
     const struct mlo_heads_params *p = s->params;
     const struct mlo_array *q = mlo_lower_shape(l, s, 0), *mask = mlo_lower_shape(l, s, 3);
     for (size_t i = 0; i < 3; i++)
-        if (!is_floats(l, s, i) || mlo_lower_shape(l, s, i)->rank != 4 ||
+        if (!mlo_lower_is_floats(l, s, i) || mlo_lower_shape(l, s, i)->rank != 4 ||
             !mlo_array_same_shape(q, mlo_lower_shape(l, s, i)))
-            return fail(l, "queries, keys and values are not of one shape");
+            return mlo_lower_fail(l, "queries, keys and values are not of one shape");
     if (mask && (mask->dtype != MLO_DT_F32 || !is_of_keys(mask, q)))
-        return fail(l, "its mask is not one number a key");
+        return mlo_lower_fail(l, "its mask is not one number a key");
     if (q->dims[3] > MLO_DEVICE_HEAD_MAX)
-        return fail(l, "its heads are too large");
+        return mlo_lower_fail(l, "its heads are too large");
     struct mlo_device_step to = {
         .op = MLO_DEVICE_ATTENTION_APART,
         .buffer = {MLO_DEVICE_NO_BUFFER, input(l, s, 0), input(l, s, 1), input(l, s, 2),
@@ -403,12 +413,12 @@ static bool emit_joined_heads(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_joined_heads_params *p = s->params;
     const struct mlo_array *x = mlo_lower_shape(l, s, 0), *mask = mlo_lower_shape(l, s, 1);
-    if (!is_floats(l, s, 0))
+    if (!mlo_lower_is_floats(l, s, 0))
         return false;
     if (mask && (mask->dtype != MLO_DT_F32 || !is_of_keys(mask, x)))
-        return fail(l, "its mask is not one number a key");
+        return mlo_lower_fail(l, "its mask is not one number a key");
     if (p->size > MLO_DEVICE_HEAD_MAX)
-        return fail(l, "its heads are too large");
+        return mlo_lower_fail(l, "its heads are too large");
     struct mlo_device_step to = {
         .op = MLO_DEVICE_ATTENTION,
         .buffer = {MLO_DEVICE_NO_BUFFER, input(l, s, 0),
@@ -440,7 +450,7 @@ static bool emit_gather(struct mlo_lower *l, const struct mlo_step *s)
     const struct mlo_array *table = mlo_lower_constant(l->o->graph, s->in[0]),
                            *ids = mlo_lower_shape(l, s, 1);
     if (ids->dtype != MLO_DT_I64 || ids->n == 0)
-        return fail(l, "its numbers are not of int64");
+        return mlo_lower_fail(l, "its numbers are not of int64");
     struct mlo_device_step to = {
         .op = MLO_DEVICE_GATHER,
         .buffer = {input(l, s, 1), mlo_lower_weight(l, 0), output(l, s, 0)},
@@ -483,10 +493,10 @@ static bool emit_scaler(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_array *x = mlo_lower_shape(l, s, 0);
     size_t n = l->o->facts[l->weight].n;
-    if (!is_floats(l, s, 0))
+    if (!mlo_lower_is_floats(l, s, 0))
         return false;
     if (n > 1 && (x->rank == 0 || (size_t)x->dims[x->rank - 1] != n))
-        return fail(l, "its columns do not fit");
+        return mlo_lower_fail(l, "its columns do not fit");
     struct mlo_device_step to = {.op = MLO_DEVICE_SCALE,
                                  .buffer = {mlo_lower_input(l, s, 0, MLO_DEVICE_F32), mlo_lower_weight(l, 0),
                                             mlo_lower_weight(l, 1), 0},
@@ -500,19 +510,29 @@ static bool emit_scaler(struct mlo_lower *l, const struct mlo_step *s)
 static bool emit_view(struct mlo_lower *l, const struct mlo_step *s)
 {
     uint32_t b = l->buffer_of[s->in[0]]; /* of whatever type it is */
-    if (b == MLO_DEVICE_NO_BUFFER && !is_floats(l, s, 0))
+    if (b == MLO_DEVICE_NO_BUFFER && !mlo_lower_is_floats(l, s, 0))
         return false;
     l->buffer_of[s->out[0]] = b != MLO_DEVICE_NO_BUFFER ? b : mlo_lower_input(l, s, 0, MLO_DEVICE_F32);
     return true;
 }
 
-/* To float32, of what the device has: only of that. */
+/* To float32. What the device has of it may be halves, and stays so. */
 static bool fits_cast(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why)
 {
     enum { FLOAT = 1 }; /* of ONNX's TensorProto.DataType */
     (void)g;
     *ret_why = "it is to another type than float32";
     return mlo_attr_int(s->node, "to", 0) == FLOAT;
+}
+
+static bool emit_cast(struct mlo_lower *l, const struct mlo_step *s)
+{
+    const struct mlo_array *x = mlo_lower_shape(l, s, 0);
+    if (x->dtype != MLO_DT_I64 && x->dtype != MLO_DT_F64)
+        return emit_view(l, s);
+    uint32_t to = mlo_lower_floats(l, s, 0, MLO_DEVICE_F32);
+    l->buffer_of[s->out[0]] = to;
+    return x->n > 0 && to != MLO_DEVICE_NO_BUFFER;
 }
 
 /* ---- the table ---- */
@@ -554,7 +574,7 @@ static const struct mlo_lowering lowerings[] = {
     VIEW("Squeeze"),
     VIEW("Unsqueeze"),
     VIEW("Identity"),
-    {.domain = "", .op = "Cast", .fits = fits_cast, .emit = emit_view},
+    {.domain = "", .op = "Cast", .fits = fits_cast, .emit = emit_cast},
 };
 
 static bool is_it(const struct mlo_lowering *l, const struct mlo_step *s)
@@ -567,15 +587,21 @@ static bool is_it(const struct mlo_lowering *l, const struct mlo_step *s)
 
 static const struct mlo_lowering *find(const struct mlo_step *s)
 {
-    static const struct mlo_lowering *const others[] = {
-        &mlo_lower_regressor, &mlo_lower_classifier, &mlo_lower_ensemble,         &mlo_lower_booster,
-        &mlo_lower_quantize,  &mlo_lower_dequantize, &mlo_lower_dynamic_quantize, &mlo_lower_int8_dense};
-    for (size_t i = 0; i < MLO_COUNT(lowerings); i++)
-        if (is_it(&lowerings[i], s))
-            return &lowerings[i];
-    for (size_t i = 0; i < MLO_COUNT(others); i++)
-        if (is_it(others[i], s))
-            return others[i];
+    static const struct {
+        const struct mlo_lowering *list;
+        size_t n;
+    } all[] = {{lowerings, MLO_COUNT(lowerings)},
+               {mlo_lower_trees, MLO_LOWER_TREES},
+               {mlo_lower_tables, MLO_LOWER_TABLES}};
+    static const struct mlo_lowering *const bytes[] = {&mlo_lower_quantize, &mlo_lower_dequantize,
+                                                       &mlo_lower_dynamic_quantize, &mlo_lower_int8_dense};
+    for (size_t k = 0; k < MLO_COUNT(all); k++)
+        for (size_t i = 0; i < all[k].n; i++)
+            if (is_it(&all[k].list[i], s))
+                return &all[k].list[i];
+    for (size_t i = 0; i < MLO_COUNT(bytes); i++)
+        if (is_it(bytes[i], s))
+            return bytes[i];
     return NULL;
 }
 

@@ -46,6 +46,8 @@ struct mlo_lower {
 uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
 /* The buffer's floats as this type: itself, or another that is converted here. */
 uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats);
+/* The same as `floats`, whatever numbers they are. */
+uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
 uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
 /* NULL: not given. */
@@ -55,6 +57,12 @@ bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s);
 const struct mlo_array *mlo_lower_constant(const struct mlo_plan_graph *g, size_t value);
 /* MLO_DEVICE_ACTIVATIONS: the device has none such. */
 uint32_t mlo_lower_activation(enum mlo_activation_kind kind);
+/* Output i of the step, in memory of its own. */
+uint32_t mlo_lower_output(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
+/* Returns false: l->why. */
+bool mlo_lower_fail(struct mlo_lower *l, const char *why);
+/* Input i is there, of float32, and not empty; else false: l->why. */
+bool mlo_lower_is_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i);
 
 struct mlo_lowering {
     const struct mlo_op *own; /* a fused operator; NULL: by domain and name */
@@ -82,8 +90,10 @@ int mlo_lower_weigh_ranked(const struct mlo_lower_votes *v, struct mlo_weights *
 /* The step's weights are such tables; x: its input, of the type of the votes. */
 bool mlo_lower_emit_ranked(struct mlo_lower *l, const struct mlo_lower_votes *v, const struct mlo_array *x,
                            uint32_t x_buffer, uint32_t sums);
-extern const struct mlo_lowering mlo_lower_regressor, mlo_lower_classifier, mlo_lower_ensemble,
-    mlo_lower_booster;
+/* Of trees (lower_trees.c), and of what is done to columns before and linear models (lower_table.c). */
+#define MLO_LOWER_TREES  4
+#define MLO_LOWER_TABLES 8
+extern const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES], mlo_lower_tables[MLO_LOWER_TABLES];
 
 /* ---- bytes: lower_bytes.c ---- */
 

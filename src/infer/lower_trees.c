@@ -162,12 +162,14 @@ static bool emit_trees(struct mlo_lower *l, const struct mlo_step *s)
         .domain = "ai.onnx.ml", .op = name, .begins = true, .ends = true, .fits = fits_ensemble,             \
         .weights = weigh_trees, .emit = emit_trees                                                           \
     }
-const struct mlo_lowering mlo_lower_regressor = TREES("TreeEnsembleRegressor");
-const struct mlo_lowering mlo_lower_classifier = TREES("TreeEnsembleClassifier");
-const struct mlo_lowering mlo_lower_ensemble = TREES("TreeEnsemble");
-const struct mlo_lowering mlo_lower_booster = {.own = &mlo_op_booster,
-                                               .begins = true,
-                                               .ends = true,
-                                               .fits = fits_booster,
-                                               .weights = weigh_trees,
-                                               .emit = emit_trees};
+const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES] = {
+    TREES("TreeEnsembleRegressor"),
+    TREES("TreeEnsembleClassifier"),
+    TREES("TreeEnsemble"),
+    {.own = &mlo_op_booster,
+     .begins = true,
+     .ends = true,
+     .fits = fits_booster,
+     .weights = weigh_trees,
+     .emit = emit_trees},
+};

@@ -25,8 +25,8 @@ struct mlo_op_call {
     const struct mlo_step *step;
     struct mlo_frame *frame; /* of the graph that the step is in; NULL: run with a layout */
     void *const *place;      /* of each output: where its data goes when its shape is the same; NULL */
-    const void *sums;        /* of trees: the votes of each row, summed by a device in the type that the
-                              * operator sums in; NULL */
+    const void *sums;        /* of trees and linear models: the scores of each row, summed by a device in the
+                              * type that the operator sums in; NULL */
 };
 /* A step while the plan is made. */
 struct mlo_op_prepare {

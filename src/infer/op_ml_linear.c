@@ -59,9 +59,13 @@ static int prepare_classifier(const struct mlo_op_prepare *p, void **ret_state, 
     return rc;
 }
 
-/* to[rows][n] */
-static void scores_of(const struct linear *l, const struct mlo_ml_rows *rows, float *to)
+/* to[rows][n]. sums: the same, made by a device; NULL. */
+static void scores_of(const struct linear *l, const struct mlo_ml_rows *rows, const void *sums, float *to)
 {
+    if (sums) {
+        memcpy(to, sums, rows->n * l->n * sizeof *to);
+        return;
+    }
     struct mlo_matmul p = {.m = rows->n,
                            .n = l->n,
                            .k = l->width,
@@ -98,7 +102,7 @@ static int run_regressor(struct mlo_op_call *c, struct mlo_err *err)
     if (rc != 0 || !out)
         return rc;
     float *scores = out->data;
-    scores_of(l, &rows, scores);
+    scores_of(l, &rows, c->sums, scores);
     for (size_t i = 0; i < rows.n; i++)
         if (l->n > 1)
             mlo_post_row(l->post, scores + i * l->n, l->n);
@@ -142,7 +146,7 @@ static int run_classifier(struct mlo_op_call *c, struct mlo_err *err)
     if (rc != 0)
         return rc;
     float *raw = memory;
-    scores_of(l, &rows, raw);
+    scores_of(l, &rows, c->sums, raw);
     for (size_t i = 0; i < rows.n; i++) {
         const float *row = raw + i * l->n;
         float *to = out ? (float *)out->data + i * width : NULL;

@@ -85,6 +85,18 @@ struct gpu_case {
             0, 0                                                                                             \
     }
 #define PADDED(rows) (((rows) + MLO_DEVICE_RANK_ROWS - 1) / MLO_DEVICE_RANK_ROWS * MLO_DEVICE_RANK_ROWS)
+#define TABLE(name, op, number, rows, n)                                                                     \
+    {                                                                                                        \
+        name, op, 0, {rows, n}, number, 0, 0, 0                                                              \
+    }
+#define UNIT(name, norm, rows, n)                                                                            \
+    {                                                                                                        \
+        name, MLO_DEVICE_UNIT, 0, {rows, n}, norm, 0, 2e-6, 1e-7                                             \
+    }
+#define PLACE(name, rows, n, m, end)                                                                         \
+    {                                                                                                        \
+        name, MLO_DEVICE_PLACE, 0, {rows, n, m, end}, 0, 0, 0, 0                                             \
+    }
 #define TREES(name, missing, rows, n, trees, targets, votes)                                                 \
     {                                                                                                        \
         name, MLO_DEVICE_TREES, 0, {rows, n, trees, targets, votes}, 0, missing, 0, 0                        \
@@ -160,6 +172,19 @@ static const struct gpu_case gpu_cases[] = {
     RANKED("more targets than fit", 16, 70, 7, 90, 40, 1),
     RANKED("a tree that does not fit", 0, 66, 9, 3, 1, 1),
     RANKED("many rows", 0, 32800, 3, 18, 2, 1),
+    TABLE("missing ones", MLO_DEVICE_REPLACE, NAN, 33, 17),
+    TABLE("a number", MLO_DEVICE_REPLACE, 0.5F, 70, 5),
+    TABLE("of floats", MLO_DEVICE_ONE_HOT, 0, 33, 7),
+    {"of whole numbers", MLO_DEVICE_ONE_HOT, MLO_DEVICE_I64, {40, 5}, 0, 0, 0, 0},
+    TABLE("seven keys", MLO_DEVICE_LOOKUP, -1, 90, 7),
+    TABLE("one key", MLO_DEVICE_LOOKUP, 0.25F, 9, 1),
+    UNIT("the greatest", 0, 9, 40),
+    UNIT("sums", 1, 5, 3),
+    UNIT("squares", 2, 33, 70),
+    PLACE("in the middle", 21, 3, 10, 8),
+    PLACE("all", 5, 7, 7, 7),
+    CONVERT("from int64", MLO_DEVICE_I64, 300),
+    CONVERT("from float64", MLO_DEVICE_F64, 300),
     ADD("columns", 33, 17),
     ADD("of the same size", 1, 300),
     GATHER("rows of 40", 9, 40, 50),
@@ -407,6 +432,19 @@ static void gpu_fill_weight_facts(struct gpu_data *d)
         memset((float *)d->buffer[1] + d->step.size[3], 0, d->step.size[3] * sizeof(float));
 }
 
+/* Rows in which keys are found and not found, whole and with a fraction, and no numbers. */
+static void gpu_fill_table(struct gpu_data *d)
+{
+    float *x = d->buffer[0], *key = d->buffer[1];
+    uint32_t n = d->step.size[1], op = d->step.op;
+    for (uint64_t i = 0; op != MLO_DEVICE_UNIT && i < d->n[0]; i++)
+        x[i] = i % 11 == 3 ? NAN : (float)((int)gpu_random(d, 4 * n) - (int)n) * (i % 4 == 0 ? 0.5F : 0.25F);
+    for (uint32_t i = 0; (op == MLO_DEVICE_ONE_HOT || op == MLO_DEVICE_LOOKUP) && i < n; i++)
+        key[i] = op == MLO_DEVICE_ONE_HOT ? (float)((i * 3) % n) : (float)i * 0.5F - 1;
+    for (uint32_t i = 0; op == MLO_DEVICE_UNIT && i < n; i++) /* a row of no length */
+        x[i] = 0;
+}
+
 static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
 {
     uint32_t type = program_type_of(text, MLO_DEVICE_F32), *size = d->step.size;
@@ -571,6 +609,42 @@ static void gpu_cpu_trees(struct gpu_data *d, float *y)
                 y[target[t * votes + v]] += vote ? vote[at->child * votes + v] : at->number;
         }
     }
+}
+
+static void gpu_cpu_table(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0], *key = d->buffer[1], *value = d->buffer[2];
+    uint32_t rows = d->step.size[0], n = d->step.size[1];
+    float number = d->step.number;
+    for (size_t i = 0; d->step.op == MLO_DEVICE_REPLACE && i < (size_t)rows * n; i++)
+        y[i] = (isnan(number) ? isnan(x[i]) : x[i] == number) ? key[i % n] : x[i];
+    for (size_t i = 0; d->step.op == MLO_DEVICE_ONE_HOT && i < (size_t)rows * n; i++)
+        y[i] = truncf(x[i / n]) == key[i % n];
+    for (size_t i = 0; d->step.op == MLO_DEVICE_LOOKUP && i < rows; i++) {
+        y[i] = number;
+        for (uint32_t k = 0; k < n; k++)
+            y[i] = x[i] == key[k] ? value[k] : y[i];
+    }
+    for (uint32_t r = 0; d->step.op == MLO_DEVICE_UNIT && r < rows; r++, x += n, y += n) {
+        double length = number == 0 ? -INFINITY : 0;
+        for (uint32_t i = 0; i < n; i++)
+            length = number == 0   ? fmax(length, (double)x[i])
+                     : number == 1 ? length + fabs((double)x[i])
+                                   : length + (double)x[i] * (double)x[i];
+        length = number == 2 ? sqrt(length) : length;
+        for (uint32_t i = 0; i < n; i++)
+            y[i] = (float)(length == 0 ? (double)x[i] : (double)x[i] / length);
+    }
+}
+
+/* What the other columns had stays: they are not looked at. */
+static void gpu_cpu_place(struct gpu_data *d, float *y)
+{
+    const float *x = d->buffer[0];
+    uint32_t n = d->step.size[1], m = d->step.size[2], at = d->step.size[3] - n;
+    memset(y, 0, d->n[1] * sizeof *y);
+    for (size_t i = 0; i < d->n[0]; i++)
+        y[i / n * m + at + i % n] = x[i];
 }
 
 /* As floats, which hold them. */
@@ -789,6 +863,15 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_TREES:
         gpu_cpu_trees(d, y);
         break;
+    case MLO_DEVICE_REPLACE:
+    case MLO_DEVICE_ONE_HOT:
+    case MLO_DEVICE_LOOKUP:
+    case MLO_DEVICE_UNIT:
+        gpu_cpu_table(d, y);
+        break;
+    case MLO_DEVICE_PLACE:
+        gpu_cpu_place(d, y);
+        break;
     case MLO_DEVICE_RANK:
         gpu_cpu_rank(d, y);
         break;
@@ -846,7 +929,7 @@ static uint32_t gpu_stored_type(const struct gpu_data *d, unsigned i)
     const char *text = program_ops[d->step.op].buffers[i];
     if (*text == 'q')
         return d->bytes;
-    return *text == 'v' ? d->from : program_type_of(text, d->type.type);
+    return *text == 'v' || *text == 'm' || *text == 'n' ? d->from : program_type_of(text, d->type.type);
 }
 
 static void gpu_store_bytes(struct gpu_data *d, unsigned i)
@@ -868,6 +951,15 @@ static void gpu_store(struct gpu_data *d, unsigned i)
     }
     if (d->buffer[i] && program_is_byte(type))
         gpu_store_bytes(d, i);
+    bool is_read = *program_ops[d->step.op].buffers[i] == 'm' || *program_ops[d->step.op].buffers[i] == 'n';
+    if (is_read && type == MLO_DEVICE_I64) {
+        d->stored[i] = calloc(d->n[i], sizeof(int64_t));
+        for (uint64_t k = 0; k < d->n[i]; k++) {
+            float *v = (float *)d->buffer[i] + k;
+            *v = isnan(*v) ? 0 : truncf(*v * 4);
+            ((int64_t *)d->stored[i])[k] = (int64_t)*v;
+        }
+    }
     if (!d->buffer[i] || !gpu_is_half(type))
         return;
     d->stored[i] = calloc(d->n[i], sizeof(uint16_t));
@@ -895,7 +987,8 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
     d->n_buffers = op->n_buffers;
     d->step.op = c->op;
-    d->step.activation = *op->buffers[0] == 'v' ? 0 : c->activation;
+    bool is_told = strchr("vmn", *op->buffers[0]) != NULL;
+    d->step.activation = is_told ? 0 : c->activation;
     d->step.number = c->number;
     memcpy(d->step.size, c->size, sizeof c->size);
     for (unsigned i = 0; i < op->n_buffers; i++) {
@@ -906,6 +999,8 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     }
     if (c->op == MLO_DEVICE_TREES)
         gpu_fill_trees(d);
+    else if (c->op >= MLO_DEVICE_REPLACE && c->op <= MLO_DEVICE_UNIT)
+        gpu_fill_table(d);
     else if (c->op == MLO_DEVICE_RANK)
         gpu_fill_ranks(d);
     else if (c->op == MLO_DEVICE_RANKED_TREES)
@@ -946,6 +1041,9 @@ static float *gpu_widened(const struct gpu_data *d, const void *got)
         mlo_halves_to_floats(gpu_dtype(type), got, y, n);
     else if (y)
         memcpy(y, got, n * sizeof *y);
+    for (uint64_t i = 0; y && d->step.op == MLO_DEVICE_PLACE && i < n; i++) /* what it does not write */
+        if (i % d->step.size[2] + d->step.size[1] < d->step.size[3] || i % d->step.size[2] >= d->step.size[3])
+            y[i] = 0;
     return y;
 }
 
@@ -958,8 +1056,9 @@ static uint64_t gpu_data_wrong(const struct gpu_case *c, const struct gpu_data *
     uint64_t wrong = 0;
     *ret_worst = 0;
     for (uint64_t i = 0; i < d->n[d->n_buffers - 1]; i++) {
-        double error = fabs((double)got[i] - (double)want[i]);
-        wrong += !(error <= c->atol + more + (c->rtol + more) * fabs((double)want[i]));
+        bool are_none = isnan(got[i]) && isnan(want[i]);
+        double error = are_none ? 0 : fabs((double)got[i] - (double)want[i]);
+        wrong += !are_none && !(error <= c->atol + more + (c->rtol + more) * fabs((double)want[i]));
         *ret_worst = error > *ret_worst || isnan(error) ? error : *ret_worst;
     }
     return wrong;

@@ -63,7 +63,10 @@ GPU_TYPED(gpu_add_all, gpu_elements, ELEMENT_THREADS)
 GPU_FN void gpu_convert_all(const struct gpu_elements *p, unsigned type)
 {
     for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())
-        gpu_put(p->y, type, i, gpu_get(p->x, p->from, i));
+        gpu_put(p->y, type, i,
+                p->from == MLO_DEVICE_I64   ? (float)((const int64_t *)p->x)[i]
+                : p->from == MLO_DEVICE_F64 ? (float)((const double *)p->x)[i]
+                                            : gpu_get(p->x, p->from, i));
 }
 GPU_TYPED(gpu_convert_all, gpu_elements, ELEMENT_THREADS)
 

@@ -18,12 +18,12 @@
 #define PROGRAM_GRID_MAX    65535u /* of a grid's second and third side */
 
 /*
- * What an operator takes. A buffer is `?` when it may be missing, `i` for int32, `l` for int64, `t` for
- * nodes of trees, `u` for uint16, `x` for float32, `v` for any floats, `w` for float32 or float64
- * (the step's), `q` for bytes, which are all of one type, else for floats of the step's type, and
- * the product of its letters: a to g are the sizes in order, 2 and 3 themselves, + adds one to the letter
- * before, * is any number of them. Nothing: any number of elements. `>` before all but `?` when it is
- * written, as the last one is.
+ * What an operator takes. A buffer is `?` when it may be missing and `>` when it is written, as the last one
+ * is; then a mark of its type: `i` int32, `l` int64, `t` nodes of trees, `u` uint16, `x` float32, `n` float32
+ * or int64, `m` any numbers, `v` any floats, `w` float32 or float64, whichever is the step's, `q` bytes,
+ * which are all of one type; no mark: floats of the step's type. Then the product of its letters: a to g are
+ * the sizes in order, 2 and 3 themselves, + adds one to the letter before, * is any number of them. Nothing:
+ * any number of elements.
  */
 struct program_op {
     const char *name;
@@ -44,7 +44,7 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* TREES      */ {"trees", {"xab", "t", "ic+", "?xd", "ice", "?xe*", "xad"}, 7, 5, 0},
     /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
     /* GATHER     */ {"gather", {"la", "cb", "ab"}, 3, 3, 0},
-    /* CONVERT    */ {"convert", {"va", "a"}, 2, 1, 0},
+    /* CONVERT    */ {"convert", {"ma", "a"}, 2, 1, 0},
     /* RANK       */ {"rank", {"wab", "w*", "ic+", "ic", "ucd"}, 5, 4, 0},
     /* RANKED     */
     {"ranked trees", {"ubf", "l*", "i3c+", "ig+", "?wd", "ice", "we*", "wad"}, 8, 7, 0},
@@ -55,6 +55,11 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* DEQUANTIZE */ {"dequantize", {"qab", "x2c", "ab"}, 3, 3, 0},
     /* .. BYTES   */
     {"dense of bytes", {"qac", "x2d", "qbc", "xb", "?ib", "?ib", "?b", "?>iab", "ab"}, 9, 4, 0},
+    /* REPLACE    */ {"replace", {"xab", "xb", "xab"}, 3, 2, 1},
+    /* ONE_HOT    */ {"one hot", {"na", "xb", "xab"}, 3, 2, 0},
+    /* LOOKUP     */ {"look up", {"xa", "xb", "xb", "xa"}, 4, 2, 0},
+    /* UNIT       */ {"unit", {"xab", "xab"}, 2, 2, 1},
+    /* PLACE      */ {"place", {"ab", "ac"}, 2, 4, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -142,6 +147,10 @@ static inline bool program_floats_ok(const char *text, uint32_t type)
 
 static inline bool program_type_ok(const char *text, uint32_t type, uint32_t floats)
 {
+    if (*text == 'm')
+        return program_is_float(type) || type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64;
+    if (*text == 'n')
+        return type == MLO_DEVICE_F32 || type == MLO_DEVICE_I64;
     return *text == 'v'   ? program_is_float(type)
            : *text == 'q' ? program_is_byte(type)
                           : type == program_type_of(text, floats);
@@ -195,6 +204,9 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (is_attention && s->buffer[0] == MLO_DEVICE_NO_BUFFER && s->size[1] % s->size[0] != 0)
         return program_refuse(reason, "step %u (%s): %u rows of %u equal sequences", at, op->name, s->size[1],
                               s->size[0]);
+    if (s->op == MLO_DEVICE_PLACE && (s->size[3] < s->size[1] || s->size[3] > s->size[2]))
+        return program_refuse(reason, "step %u (%s): %u columns up to %u of %u", at, op->name, s->size[1],
+                              s->size[3], s->size[2]);
     if (!program_ranks_ok(s))
         return program_refuse(reason, "step %u (%s): %u rows of ranks for %u, or too many columns", at,
                               op->name, program_padded(s), s->size[0]);

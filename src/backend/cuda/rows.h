@@ -110,6 +110,37 @@ GPU_FN void gpu_softmax_rows(const struct gpu_softmax *p, unsigned type)
 }
 GPU_TYPED(gpu_softmax_rows, gpu_softmax, ROW_THREADS)
 
+struct gpu_unit {
+    const float *x;
+    float *y;
+    unsigned rows, n, norm; /* norm: as MLO_DEVICE_UNIT */
+};
+
+GPU_FN float gpu_row_length(const struct gpu_unit *p, const float *x)
+{
+    float length = p->norm == 0 ? -3.402823466e+38f : 0;
+    for (unsigned i = threadIdx.x % GPU_WARP; i < p->n; i += GPU_WARP)
+        length = p->norm == 0   ? fmaxf(length, x[i])
+                 : p->norm == 1 ? length + fabsf(x[i])
+                                : length + x[i] * x[i];
+    return p->norm == 0 ? gpu_warp_max(length) : gpu_warp_sum(length);
+}
+
+/* As the CPU's Normalizer: the greatest with its sign; squares are divided before the root. */
+GPU_KERNEL(gpu_unit_rows, gpu_unit, ROW_THREADS)
+{
+    unsigned row = blockIdx.x * ROW_WARPS + threadIdx.x / GPU_WARP;
+    if (row >= p->rows)
+        return;
+    const float *x = p->x + (size_t)row * p->n;
+    float length = gpu_row_length(p, x);
+    for (unsigned i = threadIdx.x % GPU_WARP; i < p->n; i += GPU_WARP) {
+        float v = x[i], root = sqrtf(v * v / length);
+        float unit = p->norm == 2 ? (v < 0 ? -root : root) : v / length;
+        p->y[(size_t)row * p->n + i] = length == 0 ? v : unit;
+    }
+}
+
 struct gpu_pool {
     const int32_t *first;
     const void *x;

@@ -10,6 +10,7 @@
 #include "program.h"
 #include "ranked_trees.h"
 #include "rows.h"
+#include "tabular.h"
 #include "trees.h"
 
 enum gpu_made { GPU_MADE_NOTHING, GPU_MADE_SUMS, GPU_MADE_ALL };
@@ -375,6 +376,49 @@ static int launch_dense_bytes(const struct gpu_machine *m, const struct mlo_devi
     return p.m <= FEW_ROWS ? launch_few_bytes(m, &p) : launch_many_bytes(m, &p);
 }
 
+static int launch_replace(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type)
+{
+    size_t n = (size_t)s->size[0] * s->size[1];
+    struct gpu_columns p = {at[0], (const float *)at[1], NULL, at[2], n, s->size[1], type, 0, 0, s->number};
+    return GPU_LAUNCH(m->queue, gpu_replace, gpu_element_blocks(n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_one_hot(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type)
+{
+    size_t n = (size_t)s->size[0] * s->size[1];
+    struct gpu_columns p = {at[0], (const float *)at[1], NULL, at[2], n, s->size[1], s->activation, 0, 0, 0};
+    (void)type;
+    return GPU_LAUNCH(m->queue, gpu_one_hot, gpu_element_blocks(n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_look_up(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                          unsigned type)
+{
+    struct gpu_columns p = {
+        at[0],    (const float *)at[1], (const float *)at[2], at[3], s->size[0], s->size[1], type, 0, 0,
+        s->number};
+    return GPU_LAUNCH(m->queue, gpu_look_up, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0, p);
+}
+
+static int launch_unit(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_unit p = {(const float *)at[0], (float *)at[1], s->size[0], s->size[1], (unsigned)s->number};
+    (void)type;
+    return GPU_LAUNCH(m->queue, gpu_unit_rows, gpu_parts(p.rows, ROW_WARPS), 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_place(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                        unsigned type)
+{
+    size_t n = (size_t)s->size[0] * s->size[1];
+    struct gpu_columns p = {at[0], NULL, NULL, at[1], n, s->size[1], type, s->size[2], s->size[3], 0};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_place_all, gpu_element_blocks(n), 1, 1, ELEMENT_THREADS, 0,
+                            p);
+}
+
 typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                           unsigned type);
 static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
@@ -399,6 +443,11 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* ..._ROWS   */ launch_quantize_rows,
     /* DEQUANTIZE */ launch_dequantize,
     /* .. BYTES   */ launch_dense_bytes,
+    /* REPLACE    */ launch_replace,
+    /* ONE_HOT    */ launch_one_hot,
+    /* LOOKUP     */ launch_look_up,
+    /* UNIT       */ launch_unit,
+    /* PLACE      */ launch_place,
 };
 
 /* Kernels of two types are told that of what they read: in the place of an activation, or of a last size. */
@@ -407,7 +456,7 @@ static inline void gpu_tell_type(struct mlo_device_step *s, const struct mlo_dev
     const char *first = program_ops[s->op].buffers[0];
     if (s->op == MLO_DEVICE_DENSE_BYTES)
         s->size[4] = p->buffers[s->buffer[0]].type;
-    else if (*first == 'v' || *first == 'q')
+    else if (*first == 'v' || *first == 'q' || *first == 'm' || *first == 'n')
         s->activation = p->buffers[s->buffer[0]].type;
 }
 
