@@ -134,8 +134,8 @@ struct mlo_offload_opts {
     enum mlo_offload_precision precision;
 };
 /* What was measured when the first request came, unless it must be the device: a request goes to the side
- * that was faster for the next smaller number of rows. */
-#define MLO_CROSSOVER_SIZES 8
+ * that is faster for its number of rows by what was measured for numbers near it. */
+#define MLO_CROSSOVER_SIZES 16
 struct mlo_crossover {
     struct mlo_crossover_size {
         size_t rows;
@@ -291,6 +291,7 @@ struct mlo_conformance_case {
 struct mlo_conformance_opts {
     double rtol, atol; /* 0: 1e-3 and 1e-7, as the onnx project */
     bool plain;
+    const struct mlo_offload_opts *device; /* NULL: the CPU alone */
 };
 int mlo_conformance_run(const char *folder, const struct mlo_conformance_opts *opts,
                         struct mlo_conformance_case *ret, struct mlo_err *err) MLO_MUST_CHECK;

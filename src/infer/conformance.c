@@ -292,6 +292,8 @@ static int run_case(const char *folder, const struct mlo_conformance_opts *o,
     unsigned sets = 0;
     snprintf(path, sizeof path, "%s/model.onnx", folder);
     int rc = mlo_plan_open(path, &po, &p, err);
+    if (rc == 0 && o->device)
+        rc = mlo_plan_offload(p, o->device, err);
     if (rc == 0)
         rc = mlo_session_new(p, &s, err);
     if (rc == 0)

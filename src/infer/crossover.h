@@ -1,6 +1,7 @@
 /*
  * From how many rows on is the device faster than the CPU? Both are measured with rows of the first request,
- * at some sizes; a size in between goes to the faster one of the next smaller size that was measured.
+ * at some sizes; where the winner changes from one to the next, at more between them. What a request takes is
+ * read off the lines between those sizes, and beyond the last off the last of them.
  */
 #ifndef MLO_INFER_CROSSOVER_H
 #define MLO_INFER_CROSSOVER_H

@@ -42,10 +42,8 @@ static bool fits_booster(const struct mlo_plan_graph *g, const struct mlo_step *
 {
     const struct mlo_booster_params *p = s->params;
     (void)g;
-    if (!is_plain(&p->forest, ret_why))
-        return false;
     *ret_why = "it is linear, or its leaves are";
-    return !p->booster->weights && !p->booster->lines;
+    return !p->booster->weights && !p->booster->lines && is_plain(&p->forest, ret_why);
 }
 
 /* ---- weights ---- */

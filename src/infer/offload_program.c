@@ -82,6 +82,7 @@ struct making {
     struct mlo_learned *from;
     struct mlo_lower l;
     struct mlo_program *p;
+    bool *wanted; /* of each value: somebody wants it back */
     size_t in_cap, out_cap;
 };
 
@@ -145,23 +146,18 @@ static int list_buffer(struct making *m, uint32_t b, struct mlo_err *err)
             return add_out(m, out, err);
         }
     for (size_t v = 0; buffer->role == MLO_DEVICE_OUTPUT && v < m->o->graph->graph->n_values; v++)
-        if (m->l.buffer_of[v] == b)
+        if (m->l.buffer_of[v] == b && m->wanted[v]) /* others are the same in another shape */
             return add_out(m, (struct mlo_program_out){.value = v, .shape = m->l.shape[v]}, err);
     return 0;
 }
 
 /* ---- which values somebody wants back ---- */
 
-struct wants {
-    const struct making *m;
-    bool *wanted;
-};
-
 static void want(void *ctx, size_t value)
 {
-    const struct wants *w = ctx;
-    if (w->m->o->places[value] == MLO_PLACE_DEVICE)
-        w->wanted[value] = true;
+    const struct making *m = ctx;
+    if (m->o->places[value] == MLO_PLACE_DEVICE)
+        m->wanted[value] = true;
 }
 
 /* Scale and zero point are one buffer on the device. */
@@ -172,17 +168,16 @@ static bool is_pair(const struct making *m, size_t value)
 }
 
 /* False: m->l.why. */
-static bool mark_outputs(struct making *m, bool *wanted)
+static bool mark_outputs(struct making *m)
 {
     const struct mlo_plan_graph *g = m->o->graph;
-    struct wants w = {m, wanted};
     for (size_t i = 0; i < g->n_steps; i++)
         if (m->o->steps[i].place == MLO_PLACE_AFTER)
-            mlo_step_each_use(&g->steps[i], want, &w);
+            mlo_step_each_use(&g->steps[i], want, m);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
-        want(&w, g->graph->outputs[i]);
+        want(m, g->graph->outputs[i]);
     for (size_t v = 0; v < g->graph->n_values; v++) {
-        if (!wanted[v])
+        if (!m->wanted[v])
             continue;
         if (m->l.shape[v].dtype != MLO_DT_F32 || is_pair(m, v)) {
             m->l.why = "its bytes, or how they do, are wanted by the CPU";
@@ -242,13 +237,13 @@ static void start(struct making *m)
         mlo_offload_blame(m->o, true, m->p->why);
 }
 
-static int lower(struct making *m, bool *wanted, struct mlo_err *err)
+static int lower(struct making *m, struct mlo_err *err)
 {
     size_t at = 0;
     int rc = 0;
     memset(m->l.buffer_of, 0xff, m->o->graph->graph->n_values * sizeof *m->l.buffer_of);
     memset(m->l.sums_of, 0xff, m->o->graph->n_steps * sizeof *m->l.sums_of);
-    if (!emit_all(m, &at) || !mark_outputs(m, wanted)) {
+    if (!emit_all(m, &at) || !mark_outputs(m)) {
         if (err->code == 0)
             say_why(m, at, m->l.why ? m->l.why : "its type is not one of the device's");
         return err->code;
@@ -266,6 +261,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
     const struct mlo_graph *g = o->graph->graph;
     struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape, .err = err}};
     MLO_AUTOFREE bool *wanted = mlo_calloc(g->n_values + 1, sizeof *wanted, err);
+    m.wanted = wanted;
     m.l.buffer_of = wanted ? mlo_calloc(g->n_values + 1, sizeof *m.l.buffer_of, err) : NULL;
     m.l.sums_of = m.l.buffer_of ? mlo_calloc(o->graph->n_steps + 1, sizeof *m.l.sums_of, err) : NULL;
     m.p = m.l.sums_of ? mlo_calloc(1, sizeof *m.p, err) : NULL;
@@ -276,7 +272,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
         m.p->inputs[i] = from->shape[g->inputs[i]];
     if (rc == 0) {
         m.p->rows = rows;
-        rc = lower(&m, wanted, err);
+        rc = lower(&m, err);
     }
     free(m.l.buffers);
     free(m.l.steps);

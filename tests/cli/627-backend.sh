@@ -62,6 +62,12 @@ test_expect 'cuda: an old driver is exit 7' 'on mlp cuda FAKE_CUDA_VERSION=12040
 test_expect 'auto: a slow device is not asked again, and what was measured is told' '
     on mlp auto FAKE_DEVICE_COST=30000 && cmp cpu out && grep -q "the CPU is faster: up to 1 rows were tried" err && [ "$(grep -c run log)" -eq 5 ]
 '
+test_expect 'backends MODEL: the times of both sides, in a table and in JSON' '
+    mlopsctl backends "$models/mlp/model.onnx" >out && grep -q "^ROWS  *CPU  *GPU  *FASTER" out && grep -Eq "^ *1 .* cpu$" out &&
+    mlopsctl backends "$models/mlp/model.onnx" --json | jq -e ".crossover | length >= 1 and all(.rows >= 1 and .cpu_ns > 0 and .gpu_ns > 0 and .faster == \"cpu\")" &&
+    mlopsctl backends "$models/svc/model.onnx" --json 2>err | jq -e ".crossover == []" && grep -q "SVMClassifier" err &&
+    expect_code 2 mlopsctl backends "$models/mlp/model.onnx" --dim x
+'
 test_expect 'cuda: a slow device is asked' 'on mlp cuda FAKE_DEVICE_COST=30000 && cmp cpu out && ! grep -q faster err'
 # near TOLERANCE: the numbers of `out` are those of `cpu` but for so much
 near() { python3 - "$1" <<X

@@ -64,6 +64,12 @@ static int info(uint32_t device, struct mlo_device_info *ret, char *reason)
     return MLO_DEVICE_OK;
 }
 
+static int no_memory(char *reason)
+{
+    snprintf(reason, MLO_DEVICE_REASON, "no memory");
+    return MLO_DEVICE_FAILED;
+}
+
 static void weights_free(struct mlo_device_weights *w)
 {
     for (uint32_t i = 0; w && i < w->n; i++)
@@ -84,14 +90,22 @@ static int weights_new(uint32_t device, const struct mlo_device_weight *from, ui
         return MLO_DEVICE_MEMORY;
     }
     struct mlo_device_weights *w = calloc(1, sizeof *w);
-    w->n = n;
+    if (!w)
+        return no_memory(reason);
     w->facts = calloc(n + 1, sizeof *w->facts);
     w->at = calloc(n + 1, sizeof *w->at);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; w->facts && w->at && i < n; i++) {
         size_t bytes = from[i].n * program_type_bytes(from[i].type);
         w->facts[i] = from[i];
         w->at[i] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+        if (!w->at[i])
+            break;
         memcpy(w->at[i], from[i].data, bytes);
+        w->n++;
+    }
+    if (w->n < n || !w->facts || !w->at) {
+        weights_free(w);
+        return no_memory(reason);
     }
     *ret = w;
     return MLO_DEVICE_OK;
@@ -115,21 +129,30 @@ static int program_new(const struct mlo_device_program *from, const struct mlo_d
     if (rc != MLO_DEVICE_OK)
         return rc;
     struct mlo_device_run *p = calloc(1, sizeof *p);
-    p->buffers = malloc(from->n_buffers * sizeof *p->buffers);
+    if (!p)
+        return no_memory(reason);
+    p->buffers = malloc((from->n_buffers + 1) * sizeof *p->buffers);
     p->steps = malloc((from->n_steps + 1) * sizeof *p->steps);
+    if (!p->buffers || !p->steps || !program_lay_out(from, &p->layout)) {
+        program_free(p);
+        return no_memory(reason);
+    }
     memcpy(p->buffers, from->buffers, from->n_buffers * sizeof *p->buffers);
     memcpy(p->steps, from->steps, from->n_steps * sizeof *p->steps);
     p->program = *from;
     p->program.buffers = p->buffers;
     p->program.steps = p->steps;
     p->weights = weights;
-    (void)!program_lay_out(from, &p->layout);
     if ((long)p->layout.bytes > number("FAKE_DEVICE_FULL", 1L << 40)) {
         snprintf(reason, MLO_DEVICE_REASON, "%llu bytes are not there", (unsigned long long)p->layout.bytes);
         program_free(p);
         return MLO_DEVICE_MEMORY;
     }
     p->memory = aligned_alloc(PROGRAM_ALIGN, p->layout.bytes + PROGRAM_ALIGN);
+    if (!p->memory) {
+        program_free(p);
+        return no_memory(reason);
+    }
     memset(p->memory, 0, p->layout.bytes);
     note("program");
     for (uint32_t i = 0; i < from->n_steps; i++)
@@ -171,11 +194,12 @@ static int program_run(struct mlo_device_run *p, const struct mlo_device_in *in,
             memcpy(p->memory + p->layout.offset[i], in->data, part_bytes(&p->buffers[i], in->n));
             in++;
         }
-    if (!is_lost)
-        (void)gpu_launch_all(&machine, &p->program, &p->layout, p->memory, p->weights->at);
-    if (!is_lost)
+    int rc = is_lost ? 0 : gpu_launch_all(&machine, &p->program, &p->layout, p->memory, p->weights->at);
+    if (!is_lost && rc == 0)
         give_back(p, out);
     pthread_mutex_unlock(&lock);
+    if (rc != 0)
+        return no_memory(reason);
     if (is_lost)
         snprintf(reason, MLO_DEVICE_REASON, "it fell off the bus");
     return is_lost ? MLO_DEVICE_LOST : MLO_DEVICE_OK;

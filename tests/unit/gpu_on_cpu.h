@@ -340,17 +340,21 @@ static void gpu_run_block(void)
     }
 }
 
+#define GPU_NO_MEMORY 2 /* as cudaErrorMemoryAllocation */
+
 /* A whole number of warps; 0 as from a launch that went well. */
 static int gpu_on_cpu(void (*kernel)(const void *), struct gpu_grid grid, unsigned threads, size_t bytes,
                       const void *params)
 {
     if (!gpu_block.stacks)
         gpu_block.stacks = malloc((size_t)CONTEXTS * STACK);
+    gpu_room = gpu_block.stacks ? malloc(bytes + 1) : NULL;
+    if (!gpu_room)
+        return GPU_NO_MEMORY;
     gpu_block.n = threads;
     gpu_block.kernel = kernel;
     gpu_block.params = params;
     gridDim = grid;
-    gpu_room = malloc(bytes + 1);
     for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
         for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
             for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {

@@ -113,8 +113,20 @@ static void compare(const char *name, const struct rows *r, const struct mlo_val
     check(results == 0, "%s: %zu predictions of %zu rows are others", name, results, r->n);
 }
 
+const struct mlo_device_api *mlo_device_plugin(uint32_t abi);
+
+/* Trees run on a device; linear models and linear leaves do not. */
+static int offload(const char *name, struct mlo_plan *p)
+{
+    const struct mlo_offload_opts on = {.api = mlo_device_plugin(MLO_DEVICE_ABI), .must = true};
+    struct mlo_err err = MLO_ERR_INIT;
+    int rc = mlo_plan_offload(p, &on, &err);
+    check(rc == 0 || (rc == MLO_EUNAVAIL && strstr(err.msg, "linear")), "%s: %s", name, err.msg);
+    return rc;
+}
+
 static void run_case(const char *name, const char *model, const struct mlo_plan_opts *opts,
-                     const struct rows *r)
+                     const struct rows *r, bool on_device)
 {
     struct mlo_plan *p = NULL;
     struct mlo_session *s = NULL;
@@ -123,6 +135,10 @@ static void run_case(const char *name, const char *model, const struct mlo_plan_
     size_t n_in, n_out;
     if (!check_ok(mlo_plan_open(model, opts, &p, &err), &err))
         return;
+    if (on_device && offload(name, p) != 0) {
+        mlo_plan_free(p);
+        return;
+    }
     const struct mlo_port_type *port = mlo_plan_inputs(p, &n_in);
     mlo_plan_outputs(p, &n_out);
     struct mlo_array a = {.dtype = port->dtype,
@@ -153,7 +169,8 @@ static void every_case_gives_what_the_trainer_gives(void)
         snprintf(model, sizeof model, "%s/%s", folder, e->d_name);
         snprintf(rows, sizeof rows, "%s/%.*s.rows", folder, (int)(dot - e->d_name), e->d_name);
         if (check(read_rows(rows, &r), "%s", rows))
-            run_case(e->d_name, model, NULL, &r);
+            for (int on_device = 0; on_device < 2; on_device++)
+                run_case(e->d_name, model, NULL, &r, on_device);
         free(r.numbers);
         n++;
     }
@@ -191,7 +208,7 @@ static void some_rounds_give_what_the_trainer_gives(void)
             continue;
         snprintf(rows, sizeof rows, CASES "/%s", e->d_name);
         if (check(read_rows(rows, &r), "%s", rows))
-            run_case(e->d_name, model, &o, &r);
+            run_case(e->d_name, model, &o, &r, false);
         free(r.numbers);
         n++;
     }
