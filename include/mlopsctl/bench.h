@@ -164,6 +164,9 @@ struct mlo_load {
     void *stop_ctx;
     const struct mlo_clock *clock;   /* NULL: monotonic */
     const struct mlo_gpu_meter *gpu; /* read after each block; NULL: none */
+    /* Told between blocks of mlo_measure and mlo_compare, in ns; NULL: nobody. */
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *progress_ctx;
 };
 struct mlo_queued {    /* of requests that come by themselves */
     uint64_t n, ahead; /* that were begun; those that each found waiting when it was due, in sum */

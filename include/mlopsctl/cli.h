@@ -232,6 +232,8 @@ void mlo_report_free(struct mlo_report *r);
 
 struct mlo_progress; /* NULL is fine everywhere: silent */
 struct mlo_progress *mlo_progress_start(const struct mlo_ctx *ctx, const char *what, uint64_t total_bytes);
+/* Of work that takes a known time, in ns: on a terminal only, unless --progress says otherwise. */
+struct mlo_progress *mlo_progress_start_time(const struct mlo_ctx *ctx, const char *what);
 void mlo_progress_update(struct mlo_progress *p, uint64_t done, uint64_t total); /* cheap; rate-limited */
 void mlo_progress_adapter(void *p, uint64_t done, uint64_t total);               /* for module callbacks */
 void mlo_progress_end(struct mlo_progress *p);                                   /* erases the bar, frees */

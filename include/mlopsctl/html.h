@@ -28,6 +28,8 @@ void mlo_html_verdict_begin(struct mlo_str *out, const char *hue, const char *sy
 void mlo_html_verdict_end(struct mlo_str *out);
 /* Closes <main> and all. */
 void mlo_html_end(struct mlo_str *out, const struct mlo_html_page *p);
+/* A text with its first letter made large. */
+void mlo_html_sentence(struct mlo_str *out, const char *text);
 /* <div><dt>title</dt><dd>text</dd></div>, for a list <dl class="facts">. title: markup. */
 void mlo_html_fact(struct mlo_str *out, const char *title, const char *text);
 

@@ -179,6 +179,7 @@ static int contest(struct contest *c, struct mlo_err *err)
         while (rc == 0 && pair < look && !over) {
             rc = one_pair(c, pair, err);
             pair += !c->ret->stopped;
+            mlo_load_tell(c->load, c->ret->a.seconds + c->ret->b.seconds, c->o.seconds);
             over = c->ret->stopped || pair == PAIRS_MAX ||
                    (pair >= c->o.pairs && (mlo_clock_now(c->load->clock) >= until ||
                                            c->ret->a.seconds + c->ret->b.seconds >= c->o.seconds));

@@ -100,6 +100,8 @@ void mlo_measured_from_json(const cJSON *from, struct mlo_measured *m);
 
 /* ---- measure.c ---- */
 
+void mlo_load_tell(const struct mlo_load *load, double seconds, double of);
+
 /* A block of the runner, with the control loop and what was used beside it; b is sorted. */
 int mlo_measured_block(struct mlo_measured *m, struct mlo_runner *r, const struct mlo_load *load,
                        struct mlo_meter *meter, double seconds, struct mlo_block *b,

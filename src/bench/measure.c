@@ -6,6 +6,12 @@
 
 #define BLOCKS_MIN 10 /* fewer cannot be compared later, when the machine was slow */
 
+void mlo_load_tell(const struct mlo_load *load, double seconds, double of)
+{
+    if (load->progress)
+        load->progress(load->progress_ctx, (uint64_t)(1e9 * fmin(seconds, of)), (uint64_t)(1e9 * of));
+}
+
 static double or_usual(double v, double usual)
 {
     return v > 0 ? v : usual;
@@ -82,6 +88,7 @@ static int measure_blocks(struct mlo_runner *r, const struct mlo_load *load, con
     do {
         rc = mlo_measured_block(m, r, load, &meter, block, &b, err);
         m->stopped = load->stop && load->stop(load->stop_ctx);
+        mlo_load_tell(load, m->seconds, seconds);
     } while (rc == 0 && !m->stopped &&
              (++blocks < BLOCKS_MIN || (m->seconds < seconds && mlo_clock_now(load->clock) < until)));
     mlo_meter_close(&meter);

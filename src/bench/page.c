@@ -256,8 +256,8 @@ static int put_table(struct mlo_str *out, const struct mlo_explained *e, struct 
     int rc = mlo_explained_longest(e, &order, err);
     if (rc != 0)
         return rc;
-    mlo_str_addf(out, "<details><summary>All %zu steps, longest first</summary><div><table class=\"sort\">",
-                 e->n);
+    mlo_str_addf(
+        out, "<details><summary>All %zu steps, longest first</summary><div><table class=\"sort st\">", e->n);
     mlo_html_thead(out, heads, MLO_COUNT(heads));
     for (size_t i = 0; i < e->n && i < STEPS_MAX; i++)
         put_step(out, e, order[i]);
@@ -281,10 +281,8 @@ static int put_case(struct mlo_str *out, const struct mlo_bench_page *p, const s
     const struct mlo_explained *e = c->explained;
     mlo_str_addf(out, "<section><h2>Batch %zu</h2>", c->batch);
     if (e && p->n > 1) {
-        char first[2] = {e->sentence[0], '\0'};
         mlo_str_add(out, "<p class=\"w\">");
-        mlo_spell_markup(out, first);
-        mlo_spell_markup(out, *first ? e->sentence + 1 : "");
+        mlo_html_sentence(out, e->sentence);
         mlo_str_add(out, ".</p>");
     }
     if (c->compared)

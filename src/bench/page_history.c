@@ -11,12 +11,20 @@
 enum { WIDTH = 360, HEIGHT = 190, LEFT = 44, RIGHT = 352, TOP = 26, BASE = 164 };
 #define COMMIT_SHOWN 12
 
-static double largest(const struct mlo_history_line *l)
+#define LOG_FROM 4 /* the largest over the largest median: medians would lie flat on the axis */
+
+/* From nothing to the largest; by logarithm from below the smallest, where single percentiles are far above
+ * all medians. */
+static struct mlo_scale times_of(const struct mlo_history_line *l)
 {
-    double most = 1;
-    for (size_t i = 0; i < l->n; i++)
+    double most = 1, most_p50 = 1, least = INFINITY;
+    for (size_t i = 0; i < l->n; i++) {
+        most_p50 = fmax(most_p50, l->points[i].p50_ns);
         most = fmax(most, fmax(l->points[i].p50_ns, l->points[i].p99_ns));
-    return most;
+        least = fmin(least, fmax(l->points[i].p50_ns, 1));
+    }
+    bool log = most > LOG_FROM * most_p50;
+    return (struct mlo_scale){log ? 0.7 * least : 0, 1.08 * most, BASE, TOP, log};
 }
 
 static void put_line(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *x,
@@ -51,7 +59,7 @@ static void put_changes(struct mlo_str *out, const struct mlo_history_line *l, c
 static void put_axes(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *y)
 {
     for (int i = 0; i <= 4; i++) {
-        double v = y->to * i / 4;
+        double v = y->log ? y->from * pow(y->to / y->from, i / 4.0) : y->to * i / 4;
         mlo_str_addf(out, "<path class=\"%s\" d=\"M%d %dH%d\"/><text class=\"e\" x=\"%d\" y=\"%d\">",
                      i ? "q" : "x", LEFT, mlo_scale_at(y, v), RIGHT, LEFT - 3, mlo_scale_at(y, v) + 3);
         mlo_page_time(out, v);
@@ -65,7 +73,7 @@ static void put_axes(struct mlo_str *out, const struct mlo_history_line *l, cons
 static void put_chart(struct mlo_str *out, const struct mlo_history_line *l)
 {
     struct mlo_scale x = {0, l->n > 1 ? (double)(l->n - 1) : 1, LEFT + 4, RIGHT - 4, false};
-    struct mlo_scale y = {0, largest(l) * 1.08, BASE, TOP, false};
+    struct mlo_scale y = times_of(l);
     mlo_str_addf(
         out,
         "<figure><svg class=\"f\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"Median and 99th percentile "
@@ -75,10 +83,11 @@ static void put_chart(struct mlo_str *out, const struct mlo_history_line *l)
     put_line(out, l, &x, &y, true);
     put_line(out, l, &x, &y, false);
     put_changes(out, l, &x);
-    mlo_str_add(
+    mlo_str_addf(
         out,
         "</svg><figcaption>Solid with dots: the median of each run; dashed: its 99th percentile; upright: "
-        "where the time changed for good.</figcaption></figure>");
+        "where the time changed for good.%s</figcaption></figure>",
+        y.log ? " The scale is logarithmic." : "");
 }
 
 static void put_run(struct mlo_str *out, const struct mlo_history_point *p)

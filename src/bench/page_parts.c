@@ -25,7 +25,9 @@ static const char style[] =
     ".y svg{width:100%;height:11px;display:block}.y th{font-weight:400}"
     ".y tbody th{overflow-wrap:anywhere}.y th b{font-weight:600}.y td{white-space:nowrap}"
     ".y td:last-child,.y th:last-child{text-align:left}\n"
-    ".n{color:var(--dim)}.legend svg.g{margin-left:.6rem}.n2 th,.n2 td,.a2 td:last-child{text-align:left}\n"
+    ".n{color:var(--dim)}.legend svg.g{margin-left:.6rem}.n2 th,.n2 td,.a2 "
+    "td:last-child{text-align:left}.o+p.d{margin-top:1.2rem}"
+    ".st th:nth-child(-n+3),.st td:nth-child(-n+3),.st th:nth-child(8),.st td:nth-child(8){text-align:left}\n"
     "@media screen and (max-width:40rem){.y td:nth-child(2){width:26%}.y td,.y th{padding:.15rem .25rem}"
     ".y td:nth-child(4),.y thead th:nth-child(4){display:none}}\n"
     "@media print{.k figure{max-width:19rem}section{break-inside:auto}}\n";

@@ -363,8 +363,11 @@ static int open_layout(struct image *im, const char *layout, struct mlo_err *err
 {
     struct stat st;
     MLO_AUTOCLOSE int fd = open(layout, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return mlo_fail_errno(err, "cannot open");
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        mlo_fail_errno(err, "cannot open");
+        return mlo_hint(
+            err, "images are read from disk: `skopeo copy docker://NAME oci-archive:FILE.tar` fetches one");
+    }
     if (S_ISDIR(st.st_mode)) {
         im->layout = mlo_steal_fd(&fd);
         return 0;

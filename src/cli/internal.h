@@ -120,6 +120,7 @@ struct mlo_progress_view {
     const char *what;
     uint64_t done, total, elapsed_ns;
     uint64_t since_done, since_ns; /* rate and time left are reckoned from this moment on */
+    bool is_time;                  /* done and total are ns, not bytes */
 };
 void mlo_progress_line(const struct mlo_progress_view *v, unsigned width, struct mlo_str *out);
 

@@ -38,7 +38,7 @@ struct mlo_progress {
         uint64_t done;
     } marks[MARKS]; /* a ring; the oldest is next */
     size_t n_marks;
-    bool drawn;
+    bool drawn, is_time;
     atomic_flag drawing;
 };
 
@@ -66,6 +66,10 @@ static int64_t interval(enum mlo_progress_mode mode)
 static void add_numbers(const struct mlo_progress_view *v, struct mlo_str *out)
 {
     char done[MLO_HUMAN_MAX], total[MLO_HUMAN_MAX], rate[MLO_HUMAN_MAX], left[MLO_HUMAN_MAX];
+    if (v->is_time) {
+        mlo_str_addf(out, "%.0f of %.0f s", (double)v->done / 1e9, (double)v->total / 1e9);
+        return;
+    }
     double seconds = (double)(v->elapsed_ns - v->since_ns) / (double)MLO_NS_PER_S;
     double per_second = seconds > 0 ? (double)(v->done - v->since_done) / seconds : 0;
     mlo_str_add(out, mlo_human_size(v->done, done));
@@ -152,7 +156,7 @@ static void mark(struct mlo_progress *p, int64_t now)
 
 static void draw(struct mlo_progress *p, int64_t now, const char *event)
 {
-    struct mlo_progress_view v = {p->what, p->done, p->total, (uint64_t)(now - p->started), 0, 0};
+    struct mlo_progress_view v = {p->what, p->done, p->total, (uint64_t)(now - p->started), 0, 0, p->is_time};
     set_since(p, &v);
     MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, 1024);
@@ -196,6 +200,15 @@ struct mlo_progress *mlo_progress_start(const struct mlo_ctx *ctx, const char *w
     atomic_flag_clear(&p->drawing);
     if (mode == MLO_PROGRESS_JSON)
         draw(p, p->started, "start");
+    return p;
+}
+
+struct mlo_progress *mlo_progress_start_time(const struct mlo_ctx *ctx, const char *what)
+{
+    bool silent = ctx->progress == MLO_PROGRESS_AUTO && !ctx->tty_err;
+    struct mlo_progress *p = silent ? NULL : mlo_progress_start(ctx, what, 0);
+    if (p)
+        p->is_time = true;
     return p;
 }
 

@@ -207,6 +207,22 @@ static int keep_other(struct mlo_bench *b, size_t batch, struct mlo_measured *m,
     return 0;
 }
 
+/* Warming up is part of the bar's time, and moves it not. */
+static void progress_start(struct mlo_bench *b, size_t batch)
+{
+    char what[64];
+    snprintf(what, sizeof what, "measuring batch %zu", batch);
+    b->load.progress_ctx = mlo_progress_start_time(b->ctx, what);
+    b->load.progress = b->load.progress_ctx ? mlo_progress_adapter : NULL;
+}
+
+static void progress_end(struct mlo_bench *b)
+{
+    mlo_progress_end(b->load.progress_ctx);
+    b->load.progress_ctx = NULL;
+    b->load.progress = NULL;
+}
+
 static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, size_t batch,
                          struct mlo_err *err)
 {
@@ -216,7 +232,9 @@ static int measure_alone(struct mlo_bench *b, const struct mlo_bench_who *who, s
     int rc = mlo_bench_side_open(b, who, batch, &side, err);
     if (rc != 0)
         return rc;
+    progress_start(b, batch);
     rc = mlo_measure(side.runner, &b->load, &how, &m, err);
+    progress_end(b);
     if (rc == 0 && b->args->explain && !m.stopped)
         rc = mlo_bench_explain(b, who, &side, &m, err);
     if (rc == 0)
@@ -240,7 +258,10 @@ static int measure_beside(struct mlo_bench *b, const struct mlo_bench_who *who,
     if (rc == 0)
         rc = mlo_bench_side_open(b, who, batch, &to, err);
     if (rc == 0)
+        progress_start(b, batch);
+    if (rc == 0)
         rc = mlo_compare(from.runner, to.runner, &b->load, &how, ret, err);
+    progress_end(b);
     if (rc == 0 && b->args->explain && !ret->stopped)
         rc = mlo_bench_explain(b, who, &to, &ret->b, err);
     if (rc == 0) {

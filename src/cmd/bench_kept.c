@@ -10,6 +10,7 @@
 #include <mlopsctl/base/text.h>
 
 #include "bench.h"
+#include "paths.h"
 #include "undo.h"
 
 #define RESULT_MAX ((size_t)64 << 20)
@@ -193,7 +194,7 @@ static int put_metrics(struct mlo_bench *b, struct mlo_run *run, struct mlo_err 
 
 int mlo_bench_check_file(const struct mlo_bench *b, struct mlo_err *err)
 {
-    MLO_AUTOFREE char *text = NULL;
+    MLO_AUTOFREE char *text = NULL, *absolute = NULL;
     const char *path = b->args->save_baseline;
     struct mlo_bench_result r = {0};
     struct mlo_err why = MLO_ERR_INIT;
@@ -201,8 +202,8 @@ int mlo_bench_check_file(const struct mlo_bench *b, struct mlo_err *err)
     if (!path || !mlo_bench_is_file(path) || b->args->force)
         return 0;
     int rc = mlo_slurp_at(AT_FDCWD, path, RESULT_MAX, &text, &n, &why);
-    if (rc == MLO_ENOTFOUND)
-        return 0;
+    if (rc == MLO_ENOTFOUND) /* the folder it will be in must be there */
+        return mlo_path_absolute(path, &absolute, err);
     if (rc == 0)
         rc = mlo_bench_result_read(text, n, &r, &why);
     mlo_bench_result_release(&r);

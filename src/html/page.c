@@ -50,14 +50,19 @@ int mlo_html_begin(struct mlo_str *out, const struct mlo_html_page *p, struct ml
     return rc;
 }
 
-void mlo_html_verdict_begin(struct mlo_str *out, const char *hue, const char *symbol, const char *sentence)
+void mlo_html_sentence(struct mlo_str *out, const char *text)
 {
-    char first[2] = {sentence[0], '\0'};
+    char first[2] = {text[0], '\0'};
     if (*first >= 'a' && *first <= 'z')
         *first = (char)(*first - 'a' + 'A');
-    mlo_str_addf(out, "<header class=\"%s\"><h1><span aria-hidden=\"true\">%s</span> ", hue, symbol);
     mlo_spell_markup(out, first);
-    mlo_spell_markup(out, *first ? sentence + 1 : "");
+    mlo_spell_markup(out, *first ? text + 1 : "");
+}
+
+void mlo_html_verdict_begin(struct mlo_str *out, const char *hue, const char *symbol, const char *sentence)
+{
+    mlo_str_addf(out, "<header class=\"%s\"><h1><span aria-hidden=\"true\">%s</span> ", hue, symbol);
+    mlo_html_sentence(out, sentence);
     mlo_str_add(out, "</h1>");
 }
 

@@ -97,7 +97,7 @@ static void a_bench_says_the_verdict_first(void)
     check(says(&a, "&lt;b&gt;credit&lt;/b&gt; &amp; co") && !says(&a, "<b>credit"));
     check(says(&a, "n&lt;1&gt;") && !says(&a, "n<1>"));
     check(says(&a, "<circle class=\"b0\"") && says(&a, "p99 ") && says(&a, "memory 10 GB/s"));
-    check(says(&a, "One more only moves bytes or shapes") && !says(&a, "<script"));
+    check(says(&a, "One more only moves bytes or shapes") && says(&a, "<script>function sortable"));
     check(a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0, "the same bytes");
     mlo_str_release(&a);
     mlo_str_release(&b);

@@ -243,7 +243,7 @@ static void memory_failure_is_sticky_and_leaks_nothing(void)
 static void a_progress_line_fits_its_terminal(void)
 {
     struct mlo_str line;
-    struct mlo_progress_view v = {"packing", 512 << 20, 1024u << 20, 2 * (uint64_t)MLO_NS_PER_S, 0, 0};
+    struct mlo_progress_view v = {"packing", 512 << 20, 1024u << 20, 2 * (uint64_t)MLO_NS_PER_S, 0, 0, false};
     mlo_str_init(&line, 1024);
     mlo_progress_line(&v, 100, &line);
     check_str(line.ptr,
@@ -262,7 +262,7 @@ static void a_progress_line_fits_its_terminal(void)
     mlo_str_clear(&line);
     mlo_progress_line(&v, 100, &line);
     check_str(line.ptr, "packing 512.0 MiB, 256.0 MiB/s");
-    v = (struct mlo_progress_view){"x", 5, 3, 0, 0, 0};
+    v = (struct mlo_progress_view){"x", 5, 3, 0, 0, 0, false};
     mlo_str_clear(&line);
     mlo_progress_line(&v, 100, &line);
     check(strstr(line.ptr, "100%") != NULL, "more than all is all: %s", line.ptr);
