@@ -47,8 +47,8 @@ static struct text changed(const char *name, const char *from, const char *to)
 
 static int read_any(const char *name, struct text t, struct mlo_booster **ret, struct mlo_err *err)
 {
-    return strncmp(name, "lgb", 3) == 0 ? mlo_lightgbm_read(t.ptr, t.n, NULL, ret, err)
-                                        : mlo_xgboost_read(t.ptr, t.n, NULL, ret, err);
+    return strstr(name, "lgb") ? mlo_lightgbm_read(t.ptr, t.n, NULL, ret, err)
+                               : mlo_xgboost_read(t.ptr, t.n, NULL, ret, err);
 }
 
 static void refused(const char *name, const char *from, const char *to, int code, const char *why)
@@ -261,6 +261,15 @@ static int open_torn(void)
     return rc;
 }
 
+static void names_of_categories_that_are_wrong(void)
+{
+#define NAMED "../categories/xgb-sets.json"
+    refused(NAMED, "\"offsets\":[0", "\"offsets\":[99999", MLO_EINVALID, "bad offsets");
+    refused(NAMED, "\"enc\":[", "\"enc\":[{},{},{},{},", MLO_EINVALID, "categories of");
+    refused("../categories/lgb.txt", "pandas_categorical:[", "pandas_categorical:[[", MLO_EINVALID,
+            "pandas_categorical");
+}
+
 static void memory_that_runs_out(void)
 {
     static const char *const names[] = {
@@ -288,6 +297,7 @@ int main(void)
     run(nesting_is_bounded);
     run(rounds_behind_the_best_are_left_out);
     run(rounds_that_are_not_there);
+    run(names_of_categories_that_are_wrong);
     run(memory_that_runs_out);
     return done_testing();
 }
