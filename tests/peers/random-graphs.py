@@ -4,7 +4,7 @@
     python3 tests/peers/random-graphs.py [--seed 1] [--graphs 500] [--keep FOLDER] [PROGRAM]   (needs onnx, onnxruntime, numpy)
 
 A graph has 3 to 16 nodes: products with and without bias and activation, the parts of LayerNorm, GELU and attention in the forms of
-exporters, arithmetic with broadcasting, and what moves numbers. Values stay small and no function jumps, so that a difference beyond the
+exporters, arithmetic with broadcasting, what moves numbers, branches and loops, and quantised inputs with convolutions of them. Values stay small and no function jumps, so that a difference beyond the
 rounding of sums (ATOL) is one of meaning. Exit 1 when an answer differs, and the folder then has those cases alone.
 """
 import argparse
@@ -31,7 +31,7 @@ class Graph:
     """Nodes so far, and each value with its shape: all floats."""
 
     def __init__(self, r):
-        self.r, self.nodes, self.weights, self.values, self.inputs = r, [], [], {}, {}
+        self.r, self.nodes, self.weights, self.values, self.inputs, self.hidden = r, [], [], {}, {}, {}
         for i in range(int(r.integers(1, 4))):
             shape = tuple(int(d) for d in r.integers(1, 9, size=r.integers(2, 5)))
             self.inputs[f"x{i}"] = r.normal(size=shape).astype(F)
@@ -46,7 +46,7 @@ class Graph:
         return self.weight(self.r.normal(scale=0.5, size=shape).astype(F))
 
     def node(self, op, inputs, shape, n=1, **attrs):
-        names = [f"v{len(self.values) + i}" for i in range(n)]
+        names = [f"v{len(self.values) + len(self.hidden) + i}" for i in range(n)]
         self.nodes.append(helper.make_node(op, inputs, names, **attrs))
         for name, s in zip(names, shape if n > 1 else [shape]):
             self.values[name] = tuple(s)
@@ -194,7 +194,72 @@ def softmax(g):
     g.node(str(g.r.choice(["Softmax", "LogSoftmax"])), [x], g.values[x], axis=int(g.r.integers(-1, len(g.values[x]))))
 
 
-PARTS = [dense, dense, dense, gemm, gemm, layer_norm, gelu, attention, unary, unary, binary, binary, binary, transpose, reshape, concat, slice_, split, reduce_, softmax]
+def quantized(g):
+    """An input of the graph, whose bytes are the same on both sides."""
+    x, t = str(g.r.choice(list(g.inputs))), [np.uint8, np.int8][int(g.r.integers(2))]
+    shape = g.values[x]
+    axis, each = int(g.r.integers(len(shape))), g.r.random() < 0.5
+    n = shape[axis] if each else None
+    scale, zero = g.weight(np.asarray(g.r.uniform(0.01, 0.05, size=n), F)), g.weight(np.asarray(g.r.integers(*((90, 160) if t == np.uint8 else (-40, 40)), size=n)).astype(t))
+    q = g.node("QuantizeLinear", [x, scale, zero], shape, axis=axis)
+    g.values.pop(q)
+    g.hidden[q] = None
+    return g.node("DequantizeLinear", [q, scale, zero], shape, axis=axis)
+
+
+def quantized_conv(g):
+    x = quantized(g)
+    shape = g.values[x]
+    if len(shape) < 3:
+        return
+    kernel = [int(g.r.integers(1, min(d, 3) + 1)) for d in shape[2:]]
+    out, t = int(g.r.integers(1, 20)), [np.uint8, np.int8][int(g.r.integers(2))]
+    w = g.weight(g.r.integers(np.iinfo(t).min, np.iinfo(t).max + 1, size=[out, shape[1]] + kernel).astype(t))
+    n = out if g.r.random() < 0.5 else None
+    scale, zero = g.weight(np.asarray(g.r.uniform(0.001, 0.01, size=n), F)), g.weight(np.zeros([] if n is None else [n], t) + t(0 if t == np.int8 else 128))
+    name = g.node("DequantizeLinear", [w, scale, zero], [out, shape[1]] + kernel, axis=0)
+    g.values.pop(name)
+    g.hidden[name] = None
+    pads = [int(g.r.integers(k)) for k in kernel + kernel]
+    strides = [int(g.r.integers(1, 3)) for _ in kernel]
+    to = [(d + pads[i] + pads[i + len(kernel)] - kernel[i]) // strides[i] + 1 for i, d in enumerate(shape[2:])]
+    y = g.node("Conv", [x, name] + ([g.normal(out)] if g.r.random() < 0.5 else []), (shape[0], out, *to), pads=pads, strides=strides)
+    if g.r.random() < 0.5:
+        g.node("Relu", [y], g.values[y])
+
+
+def float_port(name, shape=None):
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def branch(g):
+    x, k = g.pick(), len(g.values)
+    bodies = {f"{w}_branch": helper.make_graph([helper.make_node(str(g.r.choice(["Neg", "Abs", "Tanh", "Identity"])), [x], [f"{w}{k}"])], w, [], [float_port(f"{w}{k}")]) for w in ("then", "else")}
+    g.node("If", [g.weight(np.array(bool(g.r.integers(2))))], g.values[x], **bodies)
+
+
+def loop(g):
+    """What goes round is halved and gets another value; each turn is listed."""
+    x, k, turns = g.pick(), len(g.values), int(g.r.integers(1, 4))
+    shape = g.values[x]
+    same = [v for v, s in g.values.items() if s == shape]
+    other, half = str(g.r.choice(same)), g.weight(np.array(0.5, F))
+    nodes = [helper.make_node("Mul", [f"s{k}", half], [f"h{k}"]), helper.make_node("Add", [f"h{k}", other], [f"o{k}"]), helper.make_node("Identity", [f"c{k}"], [f"d{k}"]), helper.make_node("Tanh", [f"o{k}"], [f"e{k}"])]
+    ports = [helper.make_tensor_value_info(f"i{k}", onnx.TensorProto.INT64, []), helper.make_tensor_value_info(f"c{k}", onnx.TensorProto.BOOL, []), float_port(f"s{k}")]
+    body = helper.make_graph(nodes, "body", ports, [helper.make_tensor_value_info(f"d{k}", onnx.TensorProto.BOOL, []), float_port(f"o{k}"), float_port(f"e{k}")])
+    g.node("Loop", [g.weight(np.array(turns)), "", x], [shape, (turns, *shape)], n=2, body=body)
+
+
+def scan(g):
+    x, k = g.pick(), len(g.values)
+    shape, axis = g.values[x], int(g.r.integers(len(g.values[x])))
+    row = tuple(d for i, d in enumerate(shape) if i != axis)
+    nodes = [helper.make_node("Add", [f"s{k}", f"r{k}"], [f"t{k}"]), helper.make_node("Tanh", [f"t{k}"], [f"o{k}"]), helper.make_node("Neg", [f"o{k}"], [f"e{k}"])]
+    body = helper.make_graph(nodes, "body", [float_port(f"s{k}", row), float_port(f"r{k}", row)], [float_port(f"o{k}", row), float_port(f"e{k}", row)])
+    g.node("Scan", [g.normal(*row), x], [row, (*row, shape[axis])], n=2, body=body, num_scan_inputs=1, scan_input_axes=[axis], scan_output_axes=[len(row)], scan_input_directions=[int(g.r.integers(2))])
+
+
+PARTS = [quantized, quantized_conv, quantized_conv, branch, loop, scan, dense, dense, dense, gemm, gemm, layer_norm, gelu, attention, unary, unary, binary, binary, binary, transpose, reshape, concat, slice_, split, reduce_, softmax]
 
 
 def make(seed):
@@ -202,6 +267,8 @@ def make(seed):
     for _ in range(int(g.r.integers(3, 17))):
         PARTS[int(g.r.integers(len(PARTS)))](g)
     used = {i for n in g.nodes for i in n.input}
+    for n in g.nodes:
+        used |= {i for a in n.attribute if a.HasField("g") for inner in a.g.node for i in inner.input}
     outputs = [v for v in g.values if v not in used and v not in g.inputs]
     outputs += [v for v in g.values if v in used and v not in g.inputs and g.r.random() < 0.1]
     inputs = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [None] * v.ndim) for n, v in g.inputs.items()]
