@@ -166,6 +166,9 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
 void mlo_session_free(struct mlo_session *s);
 /* Another limit than MLO_SESSION_BYTES_MAX, of a caller who knows what the machine has. */
 void mlo_session_limit(struct mlo_session *s, size_t bytes);
+/* Turns of loops (and branches) that all runs of this session may take together; as a rule there is no such
+ * limit. MLO_EUNAVAIL then. */
+void mlo_session_limit_turns(struct mlo_session *s, uint64_t turns);
 /* How many threads a run of this session may use for products of MLO_SPLIT_FLOPS operations and more; 1 as a
  * rule. Never more than mlo_cpu_count(), which knows affinity and quotas; 0: as many. */
 #define MLO_SPLIT_FLOPS ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread takes */

@@ -10,7 +10,7 @@
 #define MLOPSCTL_TABLE_H
 
 #include <mlopsctl/base/dtype.h>
-#include <mlopsctl/base/str.h>
+#include <mlopsctl/base/turns.h>
 
 enum mlo_column_type {
     MLO_COLUMN_NUMBER, /* double */
@@ -136,7 +136,7 @@ int mlo_table_scan(struct mlo_table *t, mlo_batch_fn fn, void *ctx, struct mlo_s
 struct mlo_batch_writer {
     int (*fn)(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_str *out,
               struct mlo_err *err);
-    int (*put)(void *ctx, const struct mlo_str *text, struct mlo_err *err);
+    mlo_put_fn put;
     void *ctx;
 };
 int mlo_table_scan_in_order(struct mlo_table *t, const struct mlo_batch_writer *w,

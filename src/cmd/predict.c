@@ -145,14 +145,29 @@ static void explain_missing(struct mlo_ctx *ctx, const struct mlo_predict *p)
     }
 }
 
+/* Their rows have no answer, so answers do not stand beside the lines of the input any more. */
+static void warn_ragged(struct mlo_ctx *ctx, const struct mlo_scan_result *st)
+{
+    enum { NAMED = 3 };
+    MLO_AUTOSTR struct mlo_str lines;
+    mlo_str_init(&lines, MLO_STR_MAX);
+    for (size_t i = 0; i < st->ragged && i < NAMED; i++) {
+        const struct mlo_ragged *r = &st->first_ragged[i];
+        mlo_str_addf(&lines, "%s'%s' line %llu (%u)", i ? ", " : "", r->path, (unsigned long long)r->line,
+                     r->fields);
+    }
+    mlo_warn(ctx, "%llu line%s of another number of fields got no answer: %s%s",
+             (unsigned long long)st->ragged, st->ragged == 1 ? "" : "s", lines.ptr,
+             st->ragged > NAMED ? ", and more" : "");
+}
+
 static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
 {
     struct mlo_report *r = ctx->report;
     if (p->texts)
         mlo_predict_texts_tell(p, ctx);
     if (st->ragged)
-        mlo_warn(ctx, "%llu lines are no rows of the table and were left out",
-                 (unsigned long long)st->ragged);
+        warn_ragged(ctx, st);
     if (p->args->explain && !p->texts && (!ctx->json || p->out.path))
         explain_missing(ctx, p);
     if (!p->out.path) { /* the rows are the result */
@@ -302,6 +317,8 @@ static const struct mlo_example examples[] = {
      "mlopsctl predict credit-1.4.0.onnx current.csv --by-position --keep bad"},
     {"The embedding of a text, by an encoder packed with its tokenizer",
      "mlopsctl predict minilm:1 --text 'Where is the invoice?'"},
+    {"Those of a column of texts, with their identifiers, for pandas or DuckDB",
+     "mlopsctl predict minilm:1 tickets.csv --text-column subject --keep id -o vectors.parquet"},
     {0},
 };
 

@@ -45,8 +45,7 @@ void mlo_predict_output_release(struct mlo_predict_output *out);
 struct mlo_predict_worker {
     struct mlo_feed *feed;
     struct mlo_session *session;
-    struct mlo_str text;          /* of .npy input */
-    struct mlo_array rows, input; /* likewise; owned */
+    struct mlo_array rows, input; /* of .npy input; owned */
 };
 struct mlo_predict_texts;
 struct mlo_predict {

@@ -1,10 +1,12 @@
 /* Rows of an .npy file: one array whose first dimension counts them, for a model with one input. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/thread.h>
+#include <mlopsctl/base/turns.h>
 #include <mlopsctl/checkpoint.h>
 
 #include "predict.h"
@@ -18,7 +20,9 @@ struct npy {
     uint64_t offset, rows;
     struct mlo_array row; /* type and shape; dims[0] is set for each chunk */
     size_t row_n, row_bytes, step;
-    uint64_t from; /* first row of the group of chunks at hand */
+    struct mlo_turns *turns;
+    atomic_uint_least64_t next; /* chunk */
+    atomic_bool failed;
 };
 
 bool mlo_is_npy(const char *path)
@@ -95,19 +99,14 @@ static void repeat_last(struct mlo_array *v, size_t n, size_t rows, size_t bytes
         memcpy(data + r * bytes, data + (n - 1) * bytes, bytes);
 }
 
-static int run_chunk(void *ctx, size_t k, struct mlo_err *err)
+static int run_chunk(struct npy *a, struct mlo_predict_worker *w, uint64_t from, struct mlo_str *to,
+                     struct mlo_err *err)
 {
-    struct npy *a = ctx;
     struct mlo_predict *p = a->p;
-    struct mlo_predict_worker *w = &p->workers[k];
-    uint64_t from = a->from + k * a->step;
-    size_t n = from >= a->rows ? 0 : a->rows - from < a->step ? (size_t)(a->rows - from) : a->step;
+    size_t n = a->rows - from < a->step ? (size_t)(a->rows - from) : a->step;
     size_t n_in, rows = p->features.rows ? (size_t)p->features.rows : n;
     const struct mlo_port_type *in = mlo_plan_inputs(p->plan, &n_in);
     const struct mlo_value *out;
-    mlo_str_truncate(&w->text, 0);
-    if (n == 0)
-        return 0;
     int rc = reserve(&w->rows, a, a->row.dtype, rows, err);
     if (rc == 0)
         rc = reserve(&w->input, a, in->dtype, rows, err);
@@ -122,19 +121,45 @@ static int run_chunk(void *ctx, size_t k, struct mlo_err *err)
         rc = mlo_session_run(w->session, &value, 1, &out, err);
     if (rc == 0)
         rc = mlo_predict_settle(p, out, rows, err);
-    return rc == 0 ? mlo_answers_write(p->answers, out, n, NULL, NULL, 0, &w->text, err) : rc;
+    return rc == 0 ? mlo_answers_write(p->answers, out, n, NULL, NULL, 0, to, err) : rc;
 }
 
-/* As many chunks as there are threads at once; then they are written in their order. */
+/* One worker: chunk after chunk, each in its turn. */
+static int run_chunks(struct npy *a, struct mlo_predict_worker *w, struct mlo_err *err)
+{
+    int rc = 0;
+    for (uint64_t k; rc == 0 && !a->failed && (k = a->next++) < (a->rows + a->step - 1) / a->step;) {
+        struct mlo_turn *one = NULL;
+        rc = mlo_turns_take(a->turns, &one, err);
+        if (rc != 0)
+            break;
+        rc = run_chunk(a, w, k * a->step, &one->text, err);
+        if (rc == 0)
+            rc = mlo_turns_hand_in(a->turns, one, k, err);
+        else
+            mlo_turns_drop(one);
+    }
+    return rc;
+}
+
+static int work(void *ctx, size_t worker, struct mlo_err *err)
+{
+    struct npy *a = ctx;
+    int rc = run_chunks(a, &a->p->workers[worker], err);
+    if (rc != 0) {
+        a->failed = true;
+        mlo_turns_stop(a->turns);
+    }
+    return rc;
+}
+
 static int run_all(struct npy *a, struct mlo_err *err)
 {
     struct mlo_predict *p = a->p;
-    int rc = 0;
-    for (a->from = 0; rc == 0 && a->from < a->rows; a->from += a->step * p->n_workers) {
-        rc = mlo_parallel(p->n_workers, p->n_workers, run_chunk, a, err);
-        for (unsigned i = 0; rc == 0 && i < p->n_workers; i++)
-            rc = mlo_predict_put(p, &p->workers[i].text, err);
-    }
+    int rc = mlo_turns_new(mlo_predict_put, p, &a->turns, err);
+    if (rc == 0)
+        rc = mlo_parallel(p->n_workers, p->n_workers, work, a, err);
+    mlo_turns_free(a->turns);
     p->rows = a->rows;
     return rc;
 }

@@ -55,16 +55,25 @@ static bool is_streamed(const struct mlo_predict_args *o)
     return to_stdout(o) || is_no_file(o->output);
 }
 
-/* Nobody is to unpack what was never packed. */
-static int check_name(const char *path, struct mlo_err *err)
+/* Nobody is to unpack what was never packed, or to open as a workbook what is none. */
+static int check_name(const struct mlo_predict_args *o, struct mlo_err *err)
 {
     static const char *const packed[] = {"gz", "zst", "zstd", "bz2", "xz", "zip"};
-    const char *end = extension(path);
+    static const char *const others[] = {"xlsx", "xls", "ods", "json", "avro", "orc"};
+    const char *end = extension(o->output);
     for (size_t i = 0; end && i < MLO_COUNT(packed); i++)
         if (strcmp(end, packed[i]) == 0) {
-            mlo_fail(err, MLO_EUSAGE, "'%s' would not be compressed: answers are written as they are", path);
+            mlo_fail(err, MLO_EUSAGE, "'%s' would not be compressed: answers are written as they are",
+                     o->output);
             return mlo_hint(err, "Parquet is compressed by itself; others through a pipe: ... | gzip >%s",
-                            path);
+                            o->output);
+        }
+    for (size_t i = 0; end && !o->output_form && i < MLO_COUNT(others); i++)
+        if (strcmp(end, others[i]) == 0) {
+            mlo_fail(err, MLO_EUSAGE, "'%s': answers are not written as .%s", o->output, end);
+            return mlo_hint(err,
+                            "as .csv, .tsv, .jsonl, .npy, .parquet, .arrow or .arrows; --output-format says "
+                            "it for any name");
         }
     return 0;
 }
@@ -75,7 +84,7 @@ int mlo_predict_form(const struct mlo_ctx *ctx, const struct mlo_predict_args *o
                      enum mlo_answer_form *ret, struct mlo_err *err)
 {
     enum mlo_answer_form form = MLO_ANSWER_CSV;
-    int rc = to_stdout(o) ? 0 : check_name(o->output, err);
+    int rc = to_stdout(o) ? 0 : check_name(o, err);
     if (rc != 0)
         return rc;
     if (!find_form(o->output_form, &form) && !find_form(extension(o->output), &form)) {
@@ -88,6 +97,10 @@ int mlo_predict_form(const struct mlo_ctx *ctx, const struct mlo_predict_args *o
     if (form == MLO_ANSWER_NPY && is_streamed(o)) {
         mlo_fail(err, MLO_EUSAGE, "an .npy file begins with the number of its rows: it cannot be streamed");
         return mlo_hint(err, "name a file with --output");
+    }
+    if (form == MLO_ANSWER_NPY && o->keep.n) {
+        mlo_fail(err, MLO_EUSAGE, "an .npy file holds one array: --keep does not go with it");
+        return mlo_hint(err, "the other forms hold columns, Parquet and Arrow with their types");
     }
     *ret = form;
     return 0;

@@ -58,7 +58,6 @@ static int make_workers(struct mlo_predict *p, unsigned n, struct mlo_err *err)
         return err->code;
     for (p->n_workers = 0; rc == 0 && p->n_workers < n; p->n_workers++) {
         struct mlo_predict_worker *w = &p->workers[p->n_workers];
-        mlo_str_init(&w->text, MLO_STR_MAX);
         rc = mlo_feed_new(&p->features, &p->match, &w->feed, err);
         if (rc == 0)
             rc = mlo_session_new(p->plan, &w->session, err);
@@ -73,7 +72,6 @@ void mlo_predict_release(struct mlo_predict *p)
     for (unsigned i = 0; i < p->n_workers; i++) {
         mlo_feed_free(p->workers[i].feed);
         mlo_session_free(p->workers[i].session);
-        mlo_str_release(&p->workers[i].text);
         free(p->workers[i].rows.data);
         free(p->workers[i].input.data);
     }

@@ -50,7 +50,7 @@ static struct mlo_forest_node convert(const struct mlo_booster *b, const struct 
                                             [MLO_SPLIT_WITHIN] = MLO_BRANCH_WITHIN};
     return (struct mlo_forest_node){.feature = n->feature,
                                     .value = n->limit,
-                                    .members = b->bounds + n->first_bound,
+                                    .members = n->n_bounds ? b->bounds + n->first_bound : NULL,
                                     .n_members = n->n_bounds,
                                     .mode = modes[n->split],
                                     .nan_is_true = n->missing_is_yes,

@@ -79,6 +79,7 @@ struct mlo_session {
     struct mlo_buffer *free_buffers;
     size_t buffer_max;              /* bytes of one buffer; more is refused */
     size_t memory_max, memory_held; /* bytes of all buffers, those on the list among them */
+    uint64_t turns_left;            /* of loops, or branches */
     struct mlo_frame *free_frames;
     struct mlo_arena texts;
     struct mlo_buffer *scratch; /* of the step that runs */

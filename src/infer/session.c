@@ -285,6 +285,9 @@ int mlo_subgraph_run(struct mlo_op_call *c, const char *name, const struct mlo_v
     struct mlo_frame *f = NULL;
     if (!g || g->graph->n_inputs > n_in)
         return mlo_fail(err, MLO_EINVALID, "the subgraph '%s' does not fit", name);
+    if (c->session->turns_left == 0)
+        return mlo_fail(err, MLO_EUNAVAIL, "loops take more turns than allowed");
+    c->session->turns_left--;
     int rc = mlo_frame_take(c->session, g, &f, err);
     if (rc != 0)
         return rc;
@@ -481,7 +484,8 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
 
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p)
 {
-    *s = (struct mlo_session){.plan = p, .buffer_max = SIZE_MAX, .memory_max = MLO_SESSION_BYTES_MAX};
+    *s = (struct mlo_session){
+        .plan = p, .buffer_max = SIZE_MAX, .memory_max = MLO_SESSION_BYTES_MAX, .turns_left = UINT64_MAX};
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
@@ -518,6 +522,11 @@ int mlo_session_new(const struct mlo_plan *p, struct mlo_session **ret, struct m
 void mlo_session_limit(struct mlo_session *s, size_t bytes)
 {
     s->memory_max = bytes;
+}
+
+void mlo_session_limit_turns(struct mlo_session *s, uint64_t turns)
+{
+    s->turns_left = turns;
 }
 
 void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done), void *ctx)

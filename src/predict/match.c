@@ -214,6 +214,23 @@ static void list_extra(struct matcher *w)
 
 /* ---- all ---- */
 
+/* What there is: a name that is spelt in another way is seen, and a first row in the place of names. */
+static int hint_columns(const struct matcher *w, struct mlo_err *err)
+{
+    enum { NAMED = 6 };
+    char shown[MLO_SHOWN];
+    MLO_AUTOSTR struct mlo_str has;
+    mlo_str_init(&has, MLO_STR_MAX);
+    for (size_t i = 0; i < w->n_found && i < NAMED; i++)
+        mlo_str_addf(&has, "%s'%s'", i ? ", " : "",
+                     mlo_shown(w->found[i].name, strlen(w->found[i].name), shown));
+    return mlo_hint(
+        err,
+        "the table has %s%s; `mlopsctl onnx inspect` shows what a model takes, `mlopsctl show` what "
+        "a bundle does",
+        has.ptr, w->n_found > NAMED ? ", and more" : "");
+}
+
 static int match(struct matcher *w, struct mlo_err *err)
 {
     struct mlo_name_map names = {0};
@@ -233,8 +250,7 @@ static int match(struct matcher *w, struct mlo_err *err)
     if (rc != 0 || w->faults.len == 0)
         return rc;
     mlo_fail(err, MLO_EINVALID, "the table does not fit the model: %s", w->faults.ptr);
-    return mlo_hint(err,
-                    "`mlopsctl onnx inspect` shows what a model takes, `mlopsctl show` what a bundle does");
+    return hint_columns(w, err);
 }
 
 static int make_room(struct matcher *w, struct mlo_err *err)

@@ -220,6 +220,15 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
     return rc;
 }
 
+static int is_empty(const char *path, struct mlo_err *err)
+{
+    if (strcmp(path, "-") == 0)
+        mlo_fail(err, MLO_EINVALID, "standard input is empty");
+    else
+        mlo_fail(err, MLO_EINVALID, "'%s' is empty", path);
+    return mlo_hint(err, "a table without rows still has the line with the names of its columns");
+}
+
 /* The first file that holds something tells the columns. Of files that a program writes some may be empty
  * still; a request log may be, altogether. */
 static int open_first(struct mlo_table *t, struct mlo_err *err)
@@ -233,7 +242,7 @@ static int open_first(struct mlo_table *t, struct mlo_err *err)
     }
     t->at_first = 0;
     if (!t->opts.format || strcmp(t->opts.format, "log") != 0)
-        return mlo_fail(err, MLO_EINVALID, "'%s' is empty", t->paths[0]);
+        return is_empty(t->paths[0], err);
     rc = mlo_input_open("/dev/null", MAX_BYTES, &none, err);
     return rc != 0 ? rc : open_form(t, &mlo_form_log, &none, &t->first.file, err);
 }

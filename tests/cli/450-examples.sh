@@ -12,7 +12,7 @@ mkdir "$T/template" && cd "$T/template" && mkdir -m 700 .mlops && mkdir model &&
         mlopsctl profile --like ref.profile current.csv -o a.profile && cp a.profile b.profile
     mlopsctl pack model -t credit:1.3.0 && sed 's/tiny/small/' -i model/config.json && printf '\377' | dd of=model/model.safetensors bs=1 seek=70 conv=notrunc 2>/dev/null &&
         mlopsctl pack model -t credit:1.4.0 -t credit --profile ref.profile && mlopsctl push credit:1.4.0 ./models && mlopsctl export credit:1.4.0 -o credit.tar && mlopsctl tag credit:1.4.0 credit:champion
-    cp "$R/examples/credit/credit-1.4.0.onnx" . && cut -d, -f1-13 current.csv >loans.csv && mlopsctl pack credit-1.4.0.onnx -t loans:1.4.0 --samples loans.csv && cp -r "$R/tests/golden/embed/tiny" minilm && mlopsctl pack minilm -t minilm:1
+    cp "$R/examples/credit/credit-1.4.0.onnx" . && cut -d, -f1-13 current.csv >loans.csv && mlopsctl pack credit-1.4.0.onnx -t loans:1.4.0 --samples loans.csv && cp -r "$R/tests/golden/embed/tiny" minilm && mlopsctl pack minilm -t minilm:1 && cp "$R/examples/embed/tickets.csv" .
     cp -r "$R/tests/golden/onnx/cases" . && cp cases/broadcast/model.onnx . &&
         awk 'BEGIN { print "paid,answer"; for (i = 0; i < 500; i++) print i % 2 "," (i % 7 ? i % 2 : 0) }' >answers.csv && cp answers.csv then.csv &&
         awk -F, 'NR == 1 { split($0, n, ","); next } { printf "{\"time\":\"2026-10-%02dT%02d:00:00Z\",\"status\":200,\"latency_ms\":%d,\"model\":\"credit:1.4.0\",\"inputs\":{", NR % 28 + 1, NR % 24, 20 + NR % 30

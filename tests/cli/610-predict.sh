@@ -85,6 +85,21 @@ test_expect 'the model of a bundle; a damaged one is exit 4' '
     blob=.mlops/store/blobs/sha256/$(sha256sum <"$P/columns-forest/model.onnx" | cut -d" " -f1) && chmod u+w "$blob" && printf X | dd of="$blob" bs=1 seek=900 conv=notrunc 2>/dev/null &&
     expect_code 4 mlopsctl predict cf:1 "$D/columns-forest.csv" 2>err && grep -q "hint: .mlopsctl verify --repair" err
 '
+test_expect 'what a new user does wrong is said with the way out' '
+    m=$P/columns-forest/model.onnx d=$D/columns-forest.csv && expect_code 4 mlopsctl predict "$d" "$m" 2>err && grep -q "^hint: the model comes first" err &&
+    expect_code 4 mlopsctl predict "$m" </dev/null 2>err && grep -q "standard input is empty" err && grep -q "^hint: " err && : >empty.csv && expect_code 4 mlopsctl predict "$m" empty.csv 2>err && grep -q "empty.csv. is empty" err &&
+    cut -d, -f1-3 "$d" >few.csv && expect_code 4 mlopsctl predict "$m" few.csv 2>err && grep -q "it lacks .d." err && grep -q "^hint: the table has .a., .b., .c.;" err &&
+    printf "a,b,c,d\n1,2,x\n1,2,x,y\n1,2,x,y,z\n" >ragged.csv && mlopsctl predict "$m" ragged.csv >out 2>err && [ "$(wc -l <out)" -eq 2 ] && grep -q "2 lines of another number of fields got no answer: .ragged.csv. line 2 (3), .ragged.csv. line 4 (5)" err
+'
+test_expect 'a model that changes on disk while rows come changes nothing' '
+    printf "a,b,c,d,e,f\n" >trees.csv && for i in $(seq 9); do echo "$i,2,3,4,5,6"; done >>trees.csv && mkfifo late &&
+    for f in "$P/columns-forest/model.onnx $D/columns-forest.csv" "$G/boosters/cases/xgb-ubj.ubj trees.csv"; do
+        cp "${f%% *}" m.model && { cat "${f##* }" && awk "NR > 1 { row[n++] = \$0 } END { for (i = 0; i < 60000; i++) print row[i % n] }" "${f##* }"; } >rows.csv && mlopsctl predict -q m.model rows.csv >want || exit 1
+        mlopsctl predict -q m.model - --threads 1 <late >out &
+        { head -50000 rows.csv; until [ -s out ]; do sleep 0.05; done; : >m.model; tail -n +50001 rows.csv; } >late
+        wait $! && cmp out want && [ ! -s m.model ] || exit 1
+    done
+'
 test_expect 'a bundle without a model says so' '
     tiny_model w.safetensors && mlopsctl pack w.safetensors -t w:1 >/dev/null && expect_code 7 mlopsctl predict w:1 "$D/mlp.csv" 2>err && grep -q "hint: its weights are safetensors" err
 '

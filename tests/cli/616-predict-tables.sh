@@ -45,7 +45,7 @@ test_expect 'answers in the place of what is read are refused, whatever it is ca
     expect_code 2 mlopsctl predict m.onnx mine.csv $kept -o m.onnx && cmp m.onnx "$boosting" && cmp mine.csv rows.csv && mkdir dir && cp mine.csv dir/a.csv && expect_code 2 mlopsctl predict m.onnx dir $kept -o dir/a.csv
 '
 test_expect 'a name of compressed bytes is refused; a folder that is not there, a folder as a name and a full device are said' '
-    expect_code 2 predict rows.csv $kept -o out.csv.gz 2>err && grep -q "would not be compressed" err && expect_code 2 predict rows.csv $kept -o x.npy.zst &&
+    expect_code 2 predict rows.csv $kept -o out.csv.gz 2>err && grep -q "would not be compressed" err && expect_code 2 predict rows.csv $kept -o x.npy.zst && expect_code 2 predict rows.csv $kept -o x.npy 2>err && grep -q "one array: --keep" err && expect_code 2 predict rows.csv $kept -o x.xlsx 2>err && grep -q "^hint: .*--output-format" err && predict rows.csv $kept -o x.json --output-format jsonl &&
     expect_code 3 predict rows.csv $kept -o no/such/out.csv 2>err && grep -q "no/such" err && mkdir -p folder && expect_code 2 predict rows.csv $kept -o folder 2>err && grep -q "is a folder" err &&
     expect_code 8 predict rows.csv $kept -o /dev/full --output-format parquet 2>err && grep -q "No space left" err
 '

@@ -7,6 +7,8 @@
 
 #define FEW       16
 #define SMALL_DIM 8
+#define BYTES_MAX ((size_t)1 << 20) /* of a run: no operator then has work for long */
+#define TURNS_MAX 1000              /* of its loops */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -40,8 +42,11 @@ static void try_run(const struct mlo_plan *p)
     for (size_t i = 0; i < n; i++)
         if (n > FEW || !give(&ports[i], &in[i], zeros, sizeof zeros))
             return;
-    if (mlo_session_new(p, &s, &err) == 0)
+    if (mlo_session_new(p, &s, &err) == 0) {
+        mlo_session_limit(s, BYTES_MAX);
+        mlo_session_limit_turns(s, TURNS_MAX);
         (void)!mlo_session_run(s, in, n, &out, &err);
+    }
     mlo_session_free(s);
 }
 
