@@ -94,9 +94,9 @@ test_expect 'what a new user does wrong is said with the way out' '
 test_expect 'a model that changes on disk while rows come changes nothing' '
     printf "a,b,c,d,e,f\n" >trees.csv && for i in $(seq 9); do echo "$i,2,3,4,5,6"; done >>trees.csv && mkfifo late &&
     for f in "$P/columns-forest/model.onnx $D/columns-forest.csv" "$G/boosters/cases/xgb-ubj.ubj trees.csv"; do
-        cp "${f%% *}" m.model && { cat "${f##* }" && awk "NR > 1 { row[n++] = \$0 } END { for (i = 0; i < 60000; i++) print row[i % n] }" "${f##* }"; } >rows.csv && mlopsctl predict -q m.model rows.csv >want || exit 1
+        cp "${f%% *}" m.model && { cat "${f##* }" && awk "NR > 1 { row[n++] = \$0 } END { for (i = 0; i < 200000; i++) print row[i % n] }" "${f##* }"; } >rows.csv && mlopsctl predict -q m.model rows.csv >want || exit 1
         mlopsctl predict -q m.model - --threads 1 <late >out &
-        { head -50000 rows.csv; until [ -s out ]; do sleep 0.05; done; : >m.model; tail -n +50001 rows.csv; } >late
+        { head -150000 rows.csv; until [ -s out ]; do sleep 0.05; done; : >m.model; tail -n +150001 rows.csv; } >late
         wait $! && cmp out want && [ ! -s m.model ] || exit 1
     done
 '
