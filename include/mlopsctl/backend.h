@@ -123,6 +123,11 @@ void mlo_dense_shape(const struct mlo_dense *d, size_t *ret_k, size_t *ret_n);
 void mlo_dense_unpack(const struct mlo_dense *d, float *ret_w, float *ret_bias);
 /* x: m dense rows of k; y: m dense rows of n. */
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y);
+/* A part of that, for a thread: of so many groups of columns those from `from` to before `to`. The numbers
+ * are the same, and each weight is read by one thread. */
+size_t mlo_dense_columns(const struct mlo_dense *d);
+void mlo_dense_run_columns(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from,
+                           size_t to);
 
 /*
  * Products of bytes, (a - zero of its row) times (b - zero of its column), summed in 32 bits, which wrap

@@ -112,6 +112,25 @@ static void run_rows(void *ctx, size_t part, size_t parts)
     mlo_dense_run(r->dense, r->x + from * r->k, to - from, r->y + from * r->n);
 }
 
+static void run_columns(void *ctx, size_t part, size_t parts)
+{
+    const struct rows *r = ctx;
+    size_t n = mlo_dense_columns(r->dense);
+    mlo_dense_run_columns(r->dense, r->x, r->m, r->y, n * part / parts, n * (part + 1) / parts);
+}
+
+#define FEW_ROWS 64 /* what reads the weights is as slow as what computes: each is read by one thread */
+
+static void run_split(struct mlo_op_call *c, struct rows *r)
+{
+    uint64_t flops = 2 * (uint64_t)r->m * r->n * r->k;
+    size_t columns = mlo_dense_columns(r->dense);
+    if (r->m > FEW_ROWS || mlo_op_parts(c, flops, SIZE_MAX) > columns)
+        mlo_op_split(c, flops, r->m, run_rows, r);
+    else
+        mlo_op_split(c, flops, columns, run_columns, r);
+}
+
 static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_dense_params *d = c->params;
@@ -141,7 +160,7 @@ static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
     if (rc != 0)
         return rc;
     struct rows r = {c->state, from, to, y->n / n, k, n};
-    mlo_op_split(c, 2 * (uint64_t)y->n * k, r.m, run_rows, &r);
+    run_split(c, &r);
     return mlo_from_floats(to, y, err);
 }
 

@@ -83,6 +83,16 @@ static void try_unpacking(const struct mlo_dense *d, const struct mlo_dense_weig
     }
 }
 
+/* Groups of columns one by one make the same numbers, bit by bit. */
+static void try_columns(const struct mlo_dense *d, size_t m, size_t n)
+{
+    static float parts[sizeof y / sizeof *y];
+    size_t groups = mlo_dense_columns(d);
+    for (size_t i = groups; i-- > 0;)
+        mlo_dense_run_columns(d, x, m, parts, i, i + 1);
+    check(memcmp(parts, y, m * n * sizeof *y) == 0, "%zu groups of %zu x %zu", groups, m, n);
+}
+
 static void try_one(const struct mlo_dense_kernels *kernels, struct mlo_dense_weights f, size_t m)
 {
     struct mlo_err err = MLO_ERR_INIT;
@@ -92,6 +102,7 @@ static void try_one(const struct mlo_dense_kernels *kernels, struct mlo_dense_we
     mlo_dense_run(d, x, m, y);
     check(y[m * f.n] == 7, "written behind the end");
     compare(&f, m);
+    try_columns(d, m, f.n);
     try_unpacking(d, &f);
     mlo_dense_free(d);
 }

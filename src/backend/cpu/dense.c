@@ -285,12 +285,12 @@ static struct mlo_dense_tile tile_at(const struct mlo_dense *d, const float *x, 
 }
 
 /* One row: two panels at a time, and without its zeros, of which an activation leaves many. */
-static void run_row(const struct mlo_dense *d, const float *x, float *y)
+static void run_row(const struct mlo_dense *d, const float *x, float *y, size_t from, size_t to)
 {
     uint16_t list[MLO_DENSE_LIST_MAX + 16];
     size_t found = d->skips ? d->kernels->nonzero(x, d->k, list) : d->k, next;
     bool few = found < d->k - d->k / 8;
-    for (size_t p = 0; p < d->n; p = next) {
+    for (size_t p = from; p < to; p = next) {
         size_t width = width_at(d, p);
         bool pair = p + d->panel < d->n && width_at(d, p + d->panel) == d->panel;
         next = p + (pair ? 2 * d->panel : width);
@@ -304,9 +304,9 @@ static void run_row(const struct mlo_dense *d, const float *x, float *y)
     }
 }
 
-static void run_panels(const struct mlo_dense *d, const float *x, size_t m, float *y)
+static void run_panels(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from, size_t to)
 {
-    for (size_t p = 0; p < d->n; p += d->panel) {
+    for (size_t p = from; p < to; p += d->panel) {
         size_t width = width_at(d, p);
         struct mlo_dense_tile t = tile_at(d, x, p, d->n - p < width ? d->n - p : width, y);
         mlo_dense_panel(d->kernels, t, width < d->panel, m);
@@ -319,23 +319,51 @@ static void run_dots(const struct mlo_dense *d, const float *x, size_t m, float 
     d->kernels->dots[d->n - 1](&t, m);
 }
 
-static void run_block(const struct mlo_dense *d, const float *x, size_t m, float *y)
+static void run_block(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from, size_t to)
 {
     if (has_dots(d))
         run_dots(d, x, m, y);
     else if (m == 1)
-        run_row(d, x, y);
+        run_row(d, x, y, from, to);
     else
-        run_panels(d, x, m, y);
-    activate(d->kernels, &d->activation, y, m * d->n);
+        run_panels(d, x, m, y, from, to);
+    if (to - from == d->n)
+        activate(d->kernels, &d->activation, y, m * d->n);
+    else
+        for (size_t r = 0; r < m; r++)
+            activate(d->kernels, &d->activation, y + r * d->n + from, to - from);
+}
+
+static void run_columns(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from, size_t to)
+{
+    for (; m > d->block; m -= d->block) {
+        run_block(d, x, d->block, y, from, to);
+        x += d->block * d->k;
+        y += d->block * d->n;
+    }
+    run_block(d, x, m, y, from, to);
 }
 
 void mlo_dense_run(const struct mlo_dense *d, const float *x, size_t m, float *y)
 {
-    for (; m > d->block; m -= d->block) {
-        run_block(d, x, d->block, y);
-        x += d->block * d->k;
-        y += d->block * d->n;
-    }
-    run_block(d, x, m, y);
+    run_columns(d, x, m, y, 0, d->n);
+}
+
+/* Columns that are not cut: one row is summed in the same order as by one thread. */
+static size_t whole_columns(const struct mlo_dense *d)
+{
+    return has_dots(d) ? d->n : 2 * d->panel;
+}
+
+size_t mlo_dense_columns(const struct mlo_dense *d)
+{
+    return (d->n + whole_columns(d) - 1) / whole_columns(d);
+}
+
+void mlo_dense_run_columns(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from,
+                           size_t to)
+{
+    size_t each = whole_columns(d), end = to * each;
+    if (from < to)
+        run_columns(d, x, m, y, from * each, end < d->n ? end : d->n);
 }
