@@ -153,7 +153,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 
 static const struct mlo_example examples[] = {
     {"what can compute here", "mlopsctl backends"},
-    {"from how many rows on a GPU is faster", "mlopsctl backends credit:1.4.0"},
+    {"from how many rows on a GPU is faster", "mlopsctl backends loans:1.4.0"},
     {0},
 };
 
