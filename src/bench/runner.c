@@ -346,8 +346,11 @@ int mlo_runner_warm(struct mlo_runner *r, double seconds, bool *ret_steady, stru
     int64_t until = mlo_clock_after(r->load.clock, seconds);
     int rc = first_block(r, &b, err);
     bool steady = false;
-    for (unsigned i = 0; rc == 0 && !steady && mlo_clock_now(r->load.clock) < until && !stopped(r); i++) {
+    double spent = 0; /* a clock that is set back must not make it longer */
+    for (unsigned i = 0;
+         rc == 0 && !steady && spent < seconds && mlo_clock_now(r->load.clock) < until && !stopped(r); i++) {
         rc = mlo_runner_block(r, WINDOW_SECONDS, &b, err);
+        spent += b.seconds;
         last[i % WINDOWS] = rc == 0 && b.n > 0 ? mlo_block_median(&b) : INFINITY;
         if (rc == 0 && b.n > 0 && i == 0)
             choose_repeat(r, last[0]);

@@ -284,6 +284,9 @@ int mlo_attempt_fail(const struct mlo_attempt_result *r, const char *host, uint6
     case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT:
         return fail_connect(r, host, err);
+    case CURLE_SEND_FAIL_REWIND: /* a kept connection was gone, and what is sent once is not sent again */
+        mlo_fail(err, MLO_EREMOTE, "'%s' closed the connection without an answer", host);
+        return mlo_hint(err, "see what the server says of its end, or try again later");
     default:
         if (got)
             mlo_fail(err, MLO_EREMOTE, "'%s' broke off after %llu bytes: %s", host, (unsigned long long)got,

@@ -27,7 +27,7 @@ test_expect 'a failure is none of them' '
     expect_code 5 bench --target http://127.0.0.1:9/ && [ "$(last | jq -r "[.status, .outcome] | tojson")" = "[\"failed\",null]" ]
 '
 test_expect 'interrupted: done, by the signal, and no baseline' '
-    expect_code 130 timeout --preserve-status -s INT 3 "$MLOPSCTL" bench m.onnx --warmup 50ms --duration 30s --save-baseline never.json && ended interrupted 130 && [ ! -e never.json ]
+    expect_code 130 timeout --foreground --preserve-status -s INT 3 "$MLOPSCTL" bench m.onnx --warmup 50ms --duration 30s --save-baseline never.json && ended interrupted 130 && [ ! -e never.json ]
 '
 test_expect 'a baseline in a file is an effect: a rollback removes what was new' '
     bench --save-baseline new.json && run=$(last | jq .run) && mlopsctl show-run "$run" --json | jq -e ".effects | length == 1 and .[0].kind == \"file\" and .[0].before == null" &&

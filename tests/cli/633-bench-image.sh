@@ -74,7 +74,7 @@ if have runc && image self --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --tar
         ! bench --target image:who 2>err && grep -q "no: 1000 b /tmp [1-4] 1 CapEff: 0000000000000000" err || { cat err; exit 1; }
     '
     test_expect 'one that does not speak is ended, and says why' '
-        image mute --file "$(command -v sleep):/sleep" -- /sleep 1000 && ! timeout -s INT 3 "$MLOPSCTL" bench m.onnx --no-record --target image:mute && [ -z "$(left)" ] && image wrong --file "$(command -v cat):/cat" -- /cat && expect_code 4 bench --target image:wrong 2>err && grep -q "image:wrong.*said something other" err && [ -z "$(left)" ]
+        image mute --file "$(command -v sleep):/sleep" -- /sleep 1000 && ! timeout --foreground -s INT 3 "$MLOPSCTL" bench m.onnx --no-record --target image:mute && [ -z "$(left)" ] && image wrong --file "$(command -v cat):/cat" -- /cat && expect_code 4 bench --target image:wrong 2>err && grep -q "image:wrong.*said something other" err && [ -z "$(left)" ]
     '
     test_expect 'killed: the next run ends the container and removes its files' '
         timeout -s KILL 3 "$MLOPSCTL" bench m.onnx --no-record --target image:mute; was=$(left) && [ -n "$was" ] && [ -d "$was/state/$(ls "$was/state")" ] && pid=$(jq .init_process_pid "$was"/state/*/state.json) && kill -0 "$pid" &&
