@@ -210,8 +210,13 @@ struct mlo_device_program {
     const struct mlo_device_buffer *buffers;
     const struct mlo_device_step *steps;
     uint32_t n_buffers, n_steps;
-    uint32_t tf32; /* not 0: products may round their factors to 10 bits */
+    uint32_t tf32;  /* not 0: products may round their factors to 10 bits */
+    uint32_t depth; /* runs that may have begun and not ended: 2, else 1 */
 };
+#define MLO_DEVICE_DEPTH_MAX 2u
+/* Bytes in, and bytes out, up to which a program reads and writes them in the memory of the host: less than
+ * what beginning a copy takes. mlo_device_limits says what is best on a device. */
+#define MLO_DEVICE_MAPPED_MAX 16384u
 /* Of a buffer from its begin, for a run: what is beyond keeps what it has, or is not given back. */
 struct mlo_device_in {
     const void *data;
@@ -220,6 +225,28 @@ struct mlo_device_in {
 struct mlo_device_out {
     void *data;
     uint64_t n;
+};
+/* A product that a library does for the plugin, y[m][n] = x[m][k] w[n][k]', and the fastest of its algorithms
+ * that were tried. */
+struct mlo_device_algorithm {
+    uint32_t m, n, k;
+    uint32_t from, to; /* enum mlo_device_type, of factors and of the result */
+    uint32_t epilogue; /* the library's number of what it does along */
+    uint32_t how;      /* bits of mlo_device_product_how */
+    float us;          /* what it took */
+    uint64_t algorithm[8];
+};
+enum mlo_device_product_how { MLO_DEVICE_TF32 = 1, MLO_DEVICE_SCALED = 2 /* by rows and columns */ };
+#define MLO_DEVICE_ALGORITHMS_MAX 4096u
+/* What a device can do; 0: not measured, or there is no such thing on it. */
+struct mlo_device_limits {
+    double copy;      /* bytes a second, read and written, within its memory */
+    double in, out;   /* bytes a second from pinned memory of the host, and back */
+    double graph_ns;  /* a graph of one empty kernel, from launching it until its end is known */
+    double kernel_ns; /* each further kernel of a graph */
+    double copied_ns; /* MLO_DEVICE_MAPPED_MAX bytes in and as many out by copies, and... */
+    double mapped_ns; /* ...by kernels that read and write the memory of the host, graph_ns included */
+    double tf32, flops[MLO_DEVICE_TYPES]; /* operations a second of large products, by type of factors */
 };
 struct mlo_device_weights; /* on a device; any number of programs share them */
 struct mlo_device_run;     /* a program, ready to run; of one caller at a time */
@@ -244,6 +271,24 @@ struct mlo_device_api {
     void (*program_free)(struct mlo_device_run *p);
     /* What computes dense layers of many rows, in words of MLO_DEVICE_REASON bytes at most. */
     void (*products)(char *ret);
+    /* program_run in two halves: what a run takes is copied while the one before computes. As many as the
+     * program's depth may have begun; they end in the order in which they began. in: borrowed for the call.
+     * After a failure: program_free alone. */
+    int (*program_begin)(struct mlo_device_run *p, const struct mlo_device_in *in, char *reason);
+    int (*program_end)(struct mlo_device_run *p, const struct mlo_device_out *out, char *reason);
+    /* Some seconds. */
+    int (*limits)(uint32_t device, struct mlo_device_limits *ret, char *reason);
+    /* Nanoseconds of a product alone, type and how as in mlo_device_algorithm. UNSUPPORTED: none such. */
+    int (*product_ns)(uint32_t device, uint32_t type, uint32_t how, const uint32_t mnk[3], double *ret,
+                      char *reason);
+    /* What algorithms depend on: device, driver and library, MLO_DEVICE_REASON bytes at most. UNSUPPORTED:
+     * there is no library. */
+    int (*algorithms_of)(uint32_t device, char *ret, char *reason);
+    /* Those that were kept of the same device, driver and library: they are checked, and not measured again.
+     */
+    void (*algorithms_put)(uint32_t device, const struct mlo_device_algorithm *list, uint32_t n);
+    /* Of all that are known now, so many as fit; returns how many there are. */
+    uint32_t (*algorithms_get)(uint32_t device, struct mlo_device_algorithm *list, uint32_t room);
 };
 /* The only symbol a plugin shows. NULL: it does not know this ABI. */
 typedef const struct mlo_device_api *(*mlo_device_entry)(uint32_t abi);

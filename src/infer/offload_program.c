@@ -8,9 +8,21 @@
 
 #define ROWS_FINE ((size_t)64) /* from here on there is a step between two powers of 2 */
 
-size_t mlo_program_rows(size_t n)
+size_t mlo_row_bytes(const struct mlo_array *inputs, size_t n)
 {
-    size_t rows = 1;
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += inputs[i].n / (size_t)inputs[i].dims[0] * mlo_element_size(inputs[i].dtype);
+    return bytes;
+}
+
+size_t mlo_program_rows(size_t n, size_t bytes)
+{
+    size_t rows = 1, piece = 1;
+    while (2 * piece * bytes <= MLO_PIECE_BYTES && piece < n)
+        piece *= 2;
+    if (n >= 2 * piece && piece > 1)
+        return piece;
     while (rows < n)
         rows *= 2;
     return rows > ROWS_FINE && n <= rows / 4 * 3 ? rows / 4 * 3 : rows;
@@ -122,6 +134,7 @@ static int add_out(struct making *m, struct mlo_program_out out, struct mlo_err 
     p->out[p->n_out] = out;
     if (out.value == MLO_NO_VALUE) {
         p->out[p->n_out].sums = mlo_calloc(out.shape.n, mlo_element_size(out.shape.dtype), err);
+        p->out[p->n_out].sums_n = out.shape.n;
         rc = p->out[p->n_out].sums ? 0 : err->code;
     }
     p->n_out++;
@@ -224,7 +237,8 @@ static void start(struct making *m)
                                                .steps = m->l.steps,
                                                .n_buffers = (uint32_t)m->l.n_buffers,
                                                .n_steps = (uint32_t)m->l.n_steps,
-                                               .tf32 = m->o->opts.precision == MLO_OFFLOAD_TF32};
+                                               .tf32 = m->o->opts.precision == MLO_OFFLOAD_TF32,
+                                               .depth = m->p->in_pieces ? MLO_DEVICE_DEPTH_MAX : 1};
     char reason[MLO_DEVICE_REASON] = "";
     int status = m->o->opts.api->program_new(&program, m->o->weights, &m->p->run, reason);
     if (status == MLO_DEVICE_OK)
@@ -272,6 +286,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
         m.p->inputs[i] = from->shape[g->inputs[i]];
     if (rc == 0) {
         m.p->rows = rows;
+        m.p->in_pieces = rows && (size_t)from->inputs[0].dims[0] > rows;
         rc = lower(&m, err);
     }
     free(m.l.buffers);
@@ -288,7 +303,8 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
 int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo_program **ret,
                      struct mlo_err *err)
 {
-    size_t n = rows_of(o, from), rows = n ? mlo_program_rows(n) : 0;
+    size_t n = rows_of(o, from), bytes = n ? mlo_row_bytes(from->inputs, o->graph->graph->n_inputs) : 0;
+    size_t rows = n ? mlo_program_rows(n, bytes) : 0;
     int rc;
     if (n) {
         set_all_rows(o, from, n, rows);

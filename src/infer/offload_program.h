@@ -15,11 +15,13 @@ struct mlo_program_out { /* a buffer that is given back */
     struct mlo_array shape; /* of all rows */
     struct mlo_array x;     /* of sums: the shape of the step's input */
     bool by_rows;
-    void *sums; /* owned: of a step, of the shape's type */
+    void *sums; /* owned: of a step, of the shape's type; room for sums_n elements */
+    size_t sums_n;
 };
 struct mlo_program {
     struct mlo_array *inputs;   /* their shapes */
     size_t rows;                /* that it has room for; 0: inputs are as they are */
+    bool in_pieces;             /* for requests of more rows, which go through it piece by piece */
     struct mlo_device_run *run; /* NULL: these shapes are the CPU's */
     struct mlo_program_in *in;
     struct mlo_program_out *out;
@@ -27,8 +29,12 @@ struct mlo_program {
     char why[MLO_WHY]; /* without a run */
 };
 
-/* How many rows a program for n rows gets: 1, 2, 4 ... 64, 96, 128, 192 ... */
-size_t mlo_program_rows(size_t n);
+/* How many rows a program for n rows gets, `bytes` each: 1, 2, 4 ... 64, 96, 128, 192 ...; where two and more
+ * pieces of MLO_PIECE_BYTES come of them, as many as one has. */
+#define MLO_PIECE_BYTES ((size_t)4 << 20)
+size_t mlo_program_rows(size_t n, size_t bytes);
+/* Bytes of a row of all inputs. */
+size_t mlo_row_bytes(const struct mlo_array *inputs, size_t n);
 /* What a run on the CPU has shown: the shape of each value, and in the frame what depends on shapes alone. */
 struct mlo_learned {
     const struct mlo_array *inputs; /* of the graph */

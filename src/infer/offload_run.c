@@ -39,18 +39,26 @@ void mlo_offload_programs_free(struct mlo_session *s)
 
 /* ---- finding ---- */
 
+/* Of the inputs of a request, which all begin with the same dimension. */
+static size_t rows_for(const struct mlo_value *in, size_t n)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += mlo_row_bytes(&in[i].array, 1);
+    return mlo_program_rows((size_t)in[0].array.dims[0], bytes);
+}
+
 static bool fits(const struct mlo_program *p, const struct mlo_value *in, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct mlo_array *a = &in[i].array, *b = &p->inputs[i];
         bool same = a->dtype == b->dtype && a->rank == b->rank;
         for (unsigned d = 0; same && d < a->rank; d++)
-            same = d == 0 && p->rows ? mlo_program_rows((size_t)a->dims[0]) == p->rows
-                                     : a->dims[d] == b->dims[d];
-        if (!same || (p->rows && a->dims[0] != in[0].array.dims[0]))
+            same = (d == 0 && p->rows) || a->dims[d] == b->dims[d];
+        if (!same || (p->rows && (a->dims[0] == 0 || a->dims[0] != in[0].array.dims[0])))
             return false;
     }
-    return true;
+    return !p->rows || rows_for(in, n) == p->rows;
 }
 
 static struct mlo_program *find(struct mlo_offload_programs *all, const struct mlo_value *in, size_t n)
@@ -115,15 +123,29 @@ static struct mlo_array rows_now(const struct run *r, const struct mlo_program_o
     return a;
 }
 
+/* A request in pieces has more rows than the program. */
+static int grow_sums(struct mlo_program_out *out, size_t n, struct mlo_err *err)
+{
+    if (!out->sums || n <= out->sums_n)
+        return 0;
+    void *more = mlo_calloc(n, mlo_element_size(out->shape.dtype), err);
+    if (!more)
+        return err->code;
+    free(out->sums);
+    out->sums = more;
+    out->sums_n = n;
+    return 0;
+}
+
 static int list_outputs(struct run *r, struct mlo_err *err)
 {
     struct mlo_offload_programs *all = r->s->programs;
     int rc = mlo_grow(&all->out, &all->out_cap, r->p->n_out + 1, sizeof *all->out, err);
     for (size_t i = 0; rc == 0 && i < r->p->n_out; i++) {
-        const struct mlo_program_out *out = &r->p->out[i];
+        struct mlo_program_out *out = &r->p->out[i];
         struct mlo_array a = rows_now(r, out, out->shape);
         struct mlo_value *v = out->sums ? NULL : &r->f->values[out->value];
-        rc = v ? mlo_value_new(r->s, v, a.dtype, a.dims, a.rank, err) : 0;
+        rc = v ? mlo_value_new(r->s, v, a.dtype, a.dims, a.rank, err) : grow_sums(out, a.n, err);
         all->out[i] = (struct mlo_device_out){v ? v->array.data : out->sums, a.n};
     }
     return rc;
@@ -139,6 +161,69 @@ static int finish_sums(struct run *r, const struct mlo_program_out *out, struct 
     return mlo_step_finish(r->s, r->f, step, out->sums, err);
 }
 
+/* ---- requests in pieces ---- */
+
+struct piece { /* rows from..from + n of lists of all rows; lists of its own */
+    struct run *r;
+    size_t from, n;
+    struct mlo_device_in *in;
+    struct mlo_device_out *out;
+};
+
+static void list_piece(struct piece *p, size_t number)
+{
+    const struct mlo_program *program = p->r->p;
+    const struct mlo_offload_programs *all = p->r->s->programs;
+    p->from = number * program->rows;
+    p->n = p->r->rows - p->from < program->rows ? p->r->rows - p->from : program->rows;
+    for (size_t i = 0; i < program->n_in; i++) {
+        const struct mlo_program_in *in = &program->in[i];
+        size_t size = mlo_element_size(p->r->f->values[in->value].array.dtype);
+        p->in[i] = all->in[i];
+        if (in->each)
+            p->in[i] = (struct mlo_device_in){(const char *)all->in[i].data + p->from * in->each * size,
+                                              p->n * in->each};
+    }
+    for (size_t i = 0; i < program->n_out; i++) {
+        const struct mlo_program_out *out = &program->out[i];
+        size_t each = out->shape.n / program->rows, size = mlo_element_size(out->shape.dtype);
+        p->out[i] = all->out[i];
+        if (out->by_rows)
+            p->out[i] = (struct mlo_device_out){(char *)all->out[i].data + p->from * each * size,
+                                                p->n * each};
+    }
+}
+
+/* A piece is put in while the one before is computed. The result: of the device. */
+static int run_each_piece(struct piece *p, const struct mlo_device_api *api, char *reason)
+{
+    struct mlo_device_run *run = p->r->p->run;
+    size_t pieces = (p->r->rows - 1) / p->r->p->rows + 1;
+    list_piece(p, 0);
+    int status = api->program_begin(run, p->in, reason);
+    for (size_t i = 0; i < pieces && status == MLO_DEVICE_OK; i++) {
+        if (i + 1 < pieces) {
+            list_piece(p, i + 1);
+            status = api->program_begin(run, p->in, reason);
+        }
+        list_piece(p, i);
+        if (status == MLO_DEVICE_OK)
+            status = api->program_end(run, p->out, reason);
+    }
+    return status;
+}
+
+static int run_pieces(struct run *r, char *reason, int *ret_status, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_device_in *in = mlo_calloc(r->p->n_in + 1, sizeof *in, err);
+    MLO_AUTOFREE struct mlo_device_out *out = in ? mlo_calloc(r->p->n_out + 1, sizeof *out, err) : NULL;
+    struct piece p = {.r = r, .in = in, .out = out};
+    if (!out)
+        return err->code;
+    *ret_status = run_each_piece(&p, r->s->plan->offload->opts.api, reason);
+    return 0;
+}
+
 /* *ret_status: of the device; what went wrong on the CPU is the result. */
 static int run_program(struct run *r, int *ret_status, char *reason, struct mlo_err *err)
 {
@@ -151,9 +236,12 @@ static int run_program(struct run *r, int *ret_status, char *reason, struct mlo_
         rc = list_outputs(r, err);
     if (rc != 0)
         return rc;
-    *ret_status = api->program_run(r->p->run, all->in, all->out, reason);
-    if (*ret_status != MLO_DEVICE_OK)
-        return 0;
+    if (r->p->in_pieces)
+        rc = run_pieces(r, reason, ret_status, err);
+    else
+        *ret_status = api->program_run(r->p->run, all->in, all->out, reason);
+    if (rc != 0 || *ret_status != MLO_DEVICE_OK)
+        return rc;
     for (size_t i = 0; rc == 0 && i < r->p->n_out; i++)
         rc = r->p->out[i].sums ? finish_sums(r, &r->p->out[i], err) : 0;
     return rc == 0 ? run_placed(r, MLO_PLACE_AFTER, err) : rc;

@@ -13,8 +13,17 @@
 #define LT_LIBRARY   "libcublasLt.so.13"
 #define LT_WORKSPACE ((size_t)32 << 20) /* what NVIDIA advises for Hopper */
 
-enum { LT_COMPUTE_32F = 68, LT_COMPUTE_32F_FAST_TF32 = 77 }; /* cublasComputeType_t */
-enum { LT_DESC_TRANSA = 3, LT_DESC_EPILOGUE = 7, LT_DESC_BIAS_POINTER = 8 };
+enum { LT_COMPUTE_32F = 68, LT_COMPUTE_32I = 72, LT_COMPUTE_32F_FAST_TF32 = 77 }; /* cublasComputeType_t */
+enum {
+    LT_DESC_TRANSA = 3,
+    LT_DESC_EPILOGUE = 7,
+    LT_DESC_BIAS_POINTER = 8,
+    LT_DESC_A_SCALE_POINTER = 17,
+    LT_DESC_B_SCALE_POINTER = 18,
+    LT_DESC_A_SCALE_MODE = 31,
+    LT_DESC_B_SCALE_MODE = 32
+};
+enum { LT_SCALE_OUTER_VEC_32F = 3 }; /* cublasLtMatmulMatrixScale_t: a number for each row, for each column */
 enum { LT_EPILOGUE_DEFAULT = 1, LT_EPILOGUE_RELU = 2, LT_EPILOGUE_BIAS = 4, LT_EPILOGUE_GELU = 32 };
 enum { LT_PREF_MAX_WORKSPACE_BYTES = 1 };
 enum { LT_OP_T = 1 };
@@ -42,6 +51,8 @@ struct lt_api {
     int (*pref_set)(void *pref, int attribute, const void *value, size_t size);
     int (*heuristic)(void *handle, void *desc, void *a, void *b, void *c, void *d, void *pref, int wanted,
                      struct lt_heuristic *ret, int *ret_n);
+    int (*check)(void *handle, void *desc, void *a, void *b, void *c, void *d, const struct lt_algo *algo,
+                 struct lt_heuristic *ret);
     int (*matmul)(void *handle, void *desc, const void *alpha, const void *a, void *a_layout, const void *b,
                   void *b_layout, const void *beta, const void *c, void *c_layout, void *d, void *d_layout,
                   const struct lt_algo *algo, void *workspace, size_t workspace_size, cudaStream_t stream);
@@ -62,6 +73,7 @@ static inline const struct lt_api *lt_open(void)
                                         "cublasLtMatmulPreferenceDestroy",
                                         "cublasLtMatmulPreferenceSetAttribute",
                                         "cublasLtMatmulAlgoGetHeuristic",
+                                        "cublasLtMatmulAlgoCheck",
                                         "cublasLtMatmul",
                                         "cublasLtGetVersion"};
     static const struct lt_api *api = []() -> const struct lt_api *
@@ -86,7 +98,20 @@ struct lt {
     const struct lt_api *api;
     void *handle, *workspace; /* workspace: LT_WORKSPACE bytes on the device */
     bool tf32;
+    int device;
     cudaStream_t queue;
+    bool tunes;           /* nothing is recorded: candidates may be timed */
+    double tune_ms;       /* that are left to be spent on it */
+    cudaEvent_t from, to; /* NULL: not timed */
+};
+
+/* A product as the library does it; types are enum mlo_device_type. */
+struct lt_job {
+    const void *x, *w, *bias;         /* bias NULL: none */
+    const float *x_scales, *w_scales; /* of each row and column; NULL: not scaled */
+    void *y;
+    unsigned m, n, k, from, to;
+    int epilogue;
 };
 
 /* The objects of one product: y' = w x' as the library sees it, column by column, so that its bias, one
@@ -121,45 +146,61 @@ static inline int lt_epilogue(const void *bias, unsigned *activation)
 
 static inline int lt_type(unsigned type)
 {
-    return type == MLO_DEVICE_F16 ? CUDA_R_16F : type == MLO_DEVICE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    switch (type) {
+    case MLO_DEVICE_F16:
+        return CUDA_R_16F;
+    case MLO_DEVICE_BF16:
+        return CUDA_R_16BF;
+    case MLO_DEVICE_I8:
+        return CUDA_R_8I;
+    case MLO_DEVICE_E4M3:
+        return CUDA_R_8F_E4M3;
+    case MLO_DEVICE_I32:
+        return CUDA_R_32I;
+    default:
+        return CUDA_R_32F;
+    }
 }
 
-static inline bool lt_describe(const struct lt *lt, const struct gpu_dense *p, int epilogue,
-                               struct lt_product *o)
+static inline bool lt_set_scales(const struct lt_api *api, const struct lt_job *p, void *desc)
+{
+    const int mode = LT_SCALE_OUTER_VEC_32F;
+    return !p->x_scales ||
+           (api->desc_set(desc, LT_DESC_A_SCALE_MODE, &mode, sizeof mode) == 0 &&
+            api->desc_set(desc, LT_DESC_B_SCALE_MODE, &mode, sizeof mode) == 0 &&
+            api->desc_set(desc, LT_DESC_A_SCALE_POINTER, &p->w_scales, sizeof p->w_scales) == 0 &&
+            api->desc_set(desc, LT_DESC_B_SCALE_POINTER, &p->x_scales, sizeof p->x_scales) == 0);
+}
+
+/* The bias is of the result's type; sums are floats, and of I8 whole. */
+static inline bool lt_describe(const struct lt *lt, const struct lt_job *p, struct lt_product *o)
 {
     const struct lt_api *api = lt->api;
-    const int turned = LT_OP_T;
+    const int turned = LT_OP_T, from = lt_type(p->from);
     const size_t workspace = LT_WORKSPACE;
-    const int type = lt_type(p->type); /* of the bias, too; sums are floats */
-    bool fast = lt->tf32 && p->type == MLO_DEVICE_F32;
-    return api->desc_create(&o->desc, fast ? LT_COMPUTE_32F_FAST_TF32 : LT_COMPUTE_32F, CUDA_R_32F) == 0 &&
+    bool fast = lt->tf32 && p->from == MLO_DEVICE_F32, whole = p->from == MLO_DEVICE_I8;
+    int compute = whole ? LT_COMPUTE_32I : fast ? LT_COMPUTE_32F_FAST_TF32 : LT_COMPUTE_32F;
+    return api->desc_create(&o->desc, compute, whole ? CUDA_R_32I : CUDA_R_32F) == 0 &&
            api->desc_set(o->desc, LT_DESC_TRANSA, &turned, sizeof turned) == 0 &&
-           api->desc_set(o->desc, LT_DESC_EPILOGUE, &epilogue, sizeof epilogue) == 0 &&
+           api->desc_set(o->desc, LT_DESC_EPILOGUE, &p->epilogue, sizeof p->epilogue) == 0 &&
            (!p->bias || api->desc_set(o->desc, LT_DESC_BIAS_POINTER, &p->bias, sizeof p->bias) == 0) &&
-           api->layout_create(&o->w, type, p->k, p->n, p->k) == 0 &&
-           api->layout_create(&o->x, type, p->k, p->m, p->k) == 0 &&
-           api->layout_create(&o->y, type, p->n, p->m, p->n) == 0 && api->pref_create(&o->pref) == 0 &&
+           lt_set_scales(api, p, o->desc) && api->layout_create(&o->w, from, p->k, p->n, p->k) == 0 &&
+           api->layout_create(&o->x, from, p->k, p->m, p->k) == 0 &&
+           api->layout_create(&o->y, lt_type(p->to), p->n, p->m, p->n) == 0 &&
+           api->pref_create(&o->pref) == 0 &&
            api->pref_set(o->pref, LT_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace) == 0;
 }
 
-/* gpu_machine's product. */
-static inline bool lt_dense(void *ctx, struct gpu_dense *p)
+static inline bool lt_multiply(const struct lt *lt, const struct lt_job *p, const struct lt_product *o,
+                               const struct lt_algo *algo)
 {
-    const struct lt *lt = (const struct lt *)ctx;
-    struct lt_product o = {};
-    struct lt_heuristic best;
     const float one = 1, zero = 0;
-    unsigned left = p->activation;
-    int n = 0, epilogue = lt_epilogue(p->bias, &left);
-    bool ok = lt_describe(lt, p, epilogue, &o) &&
-              lt->api->heuristic(lt->handle, o.desc, o.w, o.x, o.y, o.y, o.pref, 1, &best, &n) == 0 &&
-              n == 1 &&
-              lt->api->matmul(lt->handle, o.desc, &one, p->w, o.w, p->x, o.x, &zero, p->y, o.y, p->y, o.y,
-                              &best.algo, lt->workspace, LT_WORKSPACE, lt->queue) == 0;
-    lt_product_free(lt->api, &o);
-    if (ok)
-        p->activation = left;
-    return ok;
+    const int32_t whole_one = 1, whole_zero = 0;
+    bool whole = p->from == MLO_DEVICE_I8;
+    const void *alpha = whole ? (const void *)&whole_one : &one,
+               *beta = whole ? (const void *)&whole_zero : &zero;
+    return lt->api->matmul(lt->handle, o->desc, alpha, p->w, o->w, p->x, o->x, beta, p->y, o->y, p->y, o->y,
+                           algo, lt->workspace, LT_WORKSPACE, lt->queue) == 0;
 }
 
 #endif

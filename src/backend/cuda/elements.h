@@ -70,6 +70,22 @@ GPU_FN void gpu_convert_all(const struct gpu_elements *p, unsigned type)
 }
 GPU_TYPED(gpu_convert_all, gpu_elements, ELEMENT_THREADS)
 
+/* Bytes from one memory to another, of which one may be the host's: both begin at a multiple of 16. */
+struct gpu_bytes_moved {
+    const void *from;
+    void *to;
+    size_t bytes;
+};
+
+GPU_KERNEL(gpu_move_kernel, gpu_bytes_moved, ELEMENT_THREADS)
+{
+    size_t fours = p->bytes / sizeof(float4);
+    for (size_t i = gpu_first_element(); i < fours; i += gpu_element_step())
+        ((float4 *)p->to)[i] = ((const float4 *)p->from)[i];
+    for (size_t i = fours * sizeof(float4) + gpu_first_element(); i < p->bytes; i += gpu_element_step())
+        ((uint8_t *)p->to)[i] = ((const uint8_t *)p->from)[i];
+}
+
 GPU_KERNEL(gpu_scale_kernel, gpu_elements, ELEMENT_THREADS)
 {
     for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step())

@@ -2,6 +2,7 @@
  * mlopsctl-cuda.so: programs (run.h) on an NVIDIA GPU. The plugin shows one symbol; it never prints, exits or
  * throws.
  */
+#include "limits.h"
 #include "run.h"
 
 static int count(uint32_t *ret, char *reason)
@@ -43,10 +44,56 @@ static void products(char *ret)
         snprintf(ret, MLO_DEVICE_REASON, "own kernels: %s is not there", LT_LIBRARY);
 }
 
+/* ---- algorithms ---- */
+
+static int algorithms_of(uint32_t device, char *ret, char *reason)
+{
+    const struct lt_api *api = lt_open();
+    cudaDeviceProp prop;
+    int driver = 0;
+    if (!api) {
+        snprintf(reason, MLO_DEVICE_REASON, "%s is not there", LT_LIBRARY);
+        return MLO_DEVICE_UNSUPPORTED;
+    }
+    cudaError_t e = cudaGetDeviceProperties(&prop, (int)device);
+    if (e == cudaSuccess)
+        e = cudaDriverGetVersion(&driver);
+    if (e == cudaSuccess)
+        snprintf(ret, MLO_DEVICE_REASON, "%.95s, %d processors, driver %d, cuBLASLt %zu", prop.name,
+                 prop.multiProcessorCount, driver, api->version());
+    return tell(e, "cannot use the device", reason);
+}
+
+static void algorithms_put(uint32_t device, const struct mlo_device_algorithm *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        tune_keep((int)device, &list[i]);
+}
+
+static uint32_t algorithms_get(uint32_t device, struct mlo_device_algorithm *list, uint32_t room)
+{
+    return tune_list((int)device, list, room);
+}
+
 extern "C" __attribute__((visibility("default"))) const struct mlo_device_api *mlo_device_plugin(uint32_t abi)
 {
-    static const struct mlo_device_api api = {MLO_DEVICE_ABI, sizeof api,   "cuda",       count,
-                                              info,           weights_new,  weights_free, program_new,
-                                              program_run,    program_free, products};
+    static const struct mlo_device_api api = {.abi = MLO_DEVICE_ABI,
+                                              .size = sizeof api,
+                                              .name = "cuda",
+                                              .count = count,
+                                              .info = info,
+                                              .weights_new = weights_new,
+                                              .weights_free = weights_free,
+                                              .program_new = program_new,
+                                              .program_run = program_run,
+                                              .program_free = program_free,
+                                              .products = products,
+                                              .program_begin = program_begin,
+                                              .program_end = program_end,
+                                              .limits = limits,
+                                              .product_ns = product_ns,
+                                              .algorithms_of = algorithms_of,
+                                              .algorithms_put = algorithms_put,
+                                              .algorithms_get = algorithms_get};
     return abi == MLO_DEVICE_ABI ? &api : NULL;
 }

@@ -35,6 +35,14 @@ static inline unsigned gpu_element_blocks(size_t n)
     return blocks < ELEMENT_BLOCKS ? blocks : ELEMENT_BLOCKS;
 }
 
+/* An int as GPU_LAUNCH. */
+static inline int gpu_move(gpu_queue queue, const void *from, void *to, size_t bytes)
+{
+    struct gpu_bytes_moved p = {from, to, bytes};
+    return GPU_LAUNCH(queue, gpu_move_kernel, gpu_element_blocks(gpu_parts(bytes, sizeof(float4))), 1, 1,
+                      ELEMENT_THREADS, 0, p);
+}
+
 static int launch_activate(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                            unsigned type)
 {
