@@ -132,7 +132,11 @@ struct mlo_offload_opts {
     uint32_t device;
     bool must; /* what the device cannot do is MLO_EUNAVAIL; else the CPU does it, and the reason is kept */
     enum mlo_offload_precision precision;
+    /* A request of two and more pieces of so many bytes is copied piece by piece, while the one before is
+     * computed. 0: MLO_PIECE_BYTES */
+    size_t piece_bytes;
 };
+#define MLO_PIECE_BYTES ((size_t)4 << 20)
 /* What was measured when the first request came, unless it must be the device: a request goes to the side
  * that is faster for its number of rows by what was measured for numbers near it. */
 #define MLO_CROSSOVER_SIZES 16

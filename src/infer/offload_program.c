@@ -16,16 +16,20 @@ size_t mlo_row_bytes(const struct mlo_array *inputs, size_t n)
     return bytes;
 }
 
-size_t mlo_program_rows(size_t n, size_t bytes)
+size_t mlo_program_rows(size_t n)
 {
-    size_t rows = 1, piece = 1;
-    while (2 * piece * bytes <= MLO_PIECE_BYTES && piece < n)
-        piece *= 2;
-    if (n >= 2 * piece && piece > 1)
-        return piece;
+    size_t rows = 1;
     while (rows < n)
         rows *= 2;
     return rows > ROWS_FINE && n <= rows / 4 * 3 ? rows / 4 * 3 : rows;
+}
+
+size_t mlo_piece_rows(const struct mlo_offload *o, size_t n, size_t bytes)
+{
+    size_t piece = 1, most = o->opts.piece_bytes ? o->opts.piece_bytes : MLO_PIECE_BYTES;
+    while (2 * piece * bytes <= most && piece < n)
+        piece *= 2;
+    return n >= 2 * piece && piece > 1 ? piece : mlo_program_rows(n);
 }
 
 void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p)
@@ -304,7 +308,7 @@ int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo
                      struct mlo_err *err)
 {
     size_t n = rows_of(o, from), bytes = n ? mlo_row_bytes(from->inputs, o->graph->graph->n_inputs) : 0;
-    size_t rows = n ? mlo_program_rows(n, bytes) : 0;
+    size_t rows = n ? mlo_piece_rows(o, n, bytes) : 0;
     int rc;
     if (n) {
         set_all_rows(o, from, n, rows);

@@ -29,10 +29,10 @@ struct mlo_program {
     char why[MLO_WHY]; /* without a run */
 };
 
-/* How many rows a program for n rows gets, `bytes` each: 1, 2, 4 ... 64, 96, 128, 192 ...; where two and more
- * pieces of MLO_PIECE_BYTES come of them, as many as one has. */
-#define MLO_PIECE_BYTES ((size_t)4 << 20)
-size_t mlo_program_rows(size_t n, size_t bytes);
+/* How many rows a program for n rows gets: 1, 2, 4 ... 64, 96, 128, 192 ... */
+size_t mlo_program_rows(size_t n);
+/* The same of `bytes` each; where two and more pieces come of them, as many rows as one has. */
+size_t mlo_piece_rows(const struct mlo_offload *o, size_t n, size_t bytes);
 /* Bytes of a row of all inputs. */
 size_t mlo_row_bytes(const struct mlo_array *inputs, size_t n);
 /* What a run on the CPU has shown: the shape of each value, and in the frame what depends on shapes alone. */

@@ -40,15 +40,16 @@ void mlo_offload_programs_free(struct mlo_session *s)
 /* ---- finding ---- */
 
 /* Of the inputs of a request, which all begin with the same dimension. */
-static size_t rows_for(const struct mlo_value *in, size_t n)
+static size_t rows_for(const struct mlo_offload *o, const struct mlo_value *in, size_t n)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++)
         bytes += mlo_row_bytes(&in[i].array, 1);
-    return mlo_program_rows((size_t)in[0].array.dims[0], bytes);
+    return mlo_piece_rows(o, (size_t)in[0].array.dims[0], bytes);
 }
 
-static bool fits(const struct mlo_program *p, const struct mlo_value *in, size_t n)
+static bool fits(const struct mlo_offload *o, const struct mlo_program *p, const struct mlo_value *in,
+                 size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct mlo_array *a = &in[i].array, *b = &p->inputs[i];
@@ -58,13 +59,14 @@ static bool fits(const struct mlo_program *p, const struct mlo_value *in, size_t
         if (!same || (p->rows && (a->dims[0] == 0 || a->dims[0] != in[0].array.dims[0])))
             return false;
     }
-    return !p->rows || rows_for(in, n) == p->rows;
+    return !p->rows || rows_for(o, in, n) == p->rows;
 }
 
-static struct mlo_program *find(struct mlo_offload_programs *all, const struct mlo_value *in, size_t n)
+static struct mlo_program *find(struct mlo_session *s, const struct mlo_value *in, size_t n)
 {
+    struct mlo_offload_programs *all = s->programs;
     for (size_t i = 0; i < PROGRAMS_MAX && all->list[i]; i++)
-        if (fits(all->list[i], in, n)) {
+        if (fits(s->plan->offload, all->list[i], in, n)) {
             struct mlo_program *p = all->list[i];
             memmove(all->list + 1, all->list, i * sizeof(struct mlo_program *));
             return all->list[0] = p;
@@ -474,7 +476,7 @@ static int measure_device(void *ctx, size_t rows, struct mlo_err *err)
     MLO_AUTOFREE struct mlo_value *out = mlo_calloc(s->plan->n_outputs + 1, sizeof *out, err);
     bool done = false;
     int rc = out ? tile_once(m, rows, err) : err->code;
-    struct mlo_program *p = rc == 0 ? find(s->programs, m->tiled, m->n_in) : NULL;
+    struct mlo_program *p = rc == 0 ? find(s, m->tiled, m->n_in) : NULL;
     if (rc == 0 && !p && !mlo_offload_broken(s->plan->offload))
         rc = learn(s, m->tiled, &p, err);
     if (rc == 0 && p && p->run)
@@ -556,7 +558,7 @@ int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const str
         return leave_it(s, o->state.why, err);
     if (!o->opts.must && choose_cpu(s, in))
         return 0;
-    struct mlo_program *p = find(s->programs, in, s->plan->n_inputs);
+    struct mlo_program *p = find(s, in, s->plan->n_inputs);
     rc = p ? 0 : learn(s, in, &p, err);
     if (rc == 0 && p->run)
         rc = run_once(s, p, in, s->out, ret_done, err);

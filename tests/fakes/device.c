@@ -30,6 +30,7 @@ struct mlo_device_run {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long runs;
 
 static long number(const char *name, long usual)
 {
@@ -160,6 +161,10 @@ static int program_new(const struct mlo_device_program *from, const struct mlo_d
     }
     memset(p->memory, 0, p->layout.bytes);
     p->waiting = calloc(MLO_DEVICE_DEPTH_MAX, p->layout.in_bytes + 1);
+    if (!p->waiting) {
+        program_free(p);
+        return no_memory(reason);
+    }
     choose_algorithms(from);
     note(from->depth > 1 ? "deep program" : "program");
     for (uint32_t i = 0; i < from->n_steps; i++)
@@ -207,7 +212,6 @@ static int program_begin(struct mlo_device_run *p, const struct mlo_device_in *i
 
 static int program_end(struct mlo_device_run *p, const struct mlo_device_out *out, char *reason)
 {
-    static long runs;
     const struct gpu_machine machine = {0};
     unsigned depth = p->program.depth > 1 ? MLO_DEVICE_DEPTH_MAX : 1;
     pthread_mutex_lock(&lock);
