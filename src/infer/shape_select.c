@@ -252,6 +252,13 @@ static bool constant_scales(const struct mlo_rule_call *c, size_t i, float ret[M
     return said && n == rank;
 }
 
+/* A size that no dimension has is left open: the run refuses it. */
+static struct mlo_extent scaled(int64_t size, float scale)
+{
+    float v = floorf((float)size * scale);
+    return v >= 0 && v < 0x1p62F ? mlo_extent_of((int64_t)v) : mlo_extent_open();
+}
+
 /* Plain forms alone: every axis, sizes as they are said. */
 static int run_resize(struct mlo_rule_call *c, struct mlo_err *err)
 {
@@ -275,7 +282,7 @@ static int run_resize(struct mlo_rule_call *c, struct mlo_err *err)
         if (by_scale && scales[d] == 1)
             dims[d] = v->dims[d];
         else if (by_scale && mlo_extent_is_number(v->dims[d]))
-            dims[d] = mlo_extent_of((int64_t)floorf((float)v->dims[d].number * scales[d]));
+            dims[d] = scaled(v->dims[d].number, scales[d]);
         else if (by_scale && scales[d] == floorf(scales[d]) && scales[d] > 0 && scales[d] < 1024)
             dims[d] = mlo_extent_multiply(&c->s->extents, v->dims[d], mlo_extent_of((int64_t)scales[d]));
     }

@@ -52,6 +52,8 @@ struct mlo_thrift_out {
     int16_t last[MLO_THRIFT_DEPTH + 1]; /* field of each open struct */
     unsigned depth;
 };
+/* Seven bits a byte, the lowest first; the last has no top bit. Levels of Parquet are counted so, too. */
+void mlo_thrift_varint(struct mlo_str *to, uint64_t v);
 void mlo_thrift_out_init(struct mlo_thrift_out *t, struct mlo_str *to);
 /* type: BYTE, I16, I32 or I64. */
 void mlo_thrift_put_int(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_type type, int64_t v);

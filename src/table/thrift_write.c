@@ -5,7 +5,7 @@
 
 #define LONG_LIST 15 /* from here on the length stands behind the head */
 
-static void put_varint(struct mlo_str *to, uint64_t v)
+void mlo_thrift_varint(struct mlo_str *to, uint64_t v)
 {
     for (; v >= 0x80; v >>= 7)
         mlo_str_addc(to, (char)(v | 0x80));
@@ -29,7 +29,7 @@ static void put_head(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_type 
         mlo_str_addc(t->to, (char)((id - *last) << 4 | (int)type));
     } else {
         mlo_str_addc(t->to, (char)type);
-        put_varint(t->to, zigzag(id));
+        mlo_thrift_varint(t->to, zigzag(id));
     }
     *last = id;
 }
@@ -40,7 +40,7 @@ void mlo_thrift_put_int(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_ty
     if (type == MLO_THRIFT_BYTE)
         mlo_str_addc(t->to, (char)v);
     else
-        put_varint(t->to, zigzag(v));
+        mlo_thrift_varint(t->to, zigzag(v));
 }
 
 void mlo_thrift_put_bool(struct mlo_thrift_out *t, int16_t id, bool v)
@@ -59,17 +59,17 @@ void mlo_thrift_put_list(struct mlo_thrift_out *t, int16_t id, enum mlo_thrift_t
     put_head(t, id, MLO_THRIFT_LIST);
     mlo_str_addc(t->to, (char)((n < LONG_LIST ? n : LONG_LIST) << 4 | items));
     if (n >= LONG_LIST)
-        put_varint(t->to, n);
+        mlo_thrift_varint(t->to, n);
 }
 
 void mlo_thrift_item_int(struct mlo_thrift_out *t, int64_t v)
 {
-    put_varint(t->to, zigzag(v));
+    mlo_thrift_varint(t->to, zigzag(v));
 }
 
 void mlo_thrift_item_bytes(struct mlo_thrift_out *t, const void *p, size_t n)
 {
-    put_varint(t->to, n);
+    mlo_thrift_varint(t->to, n);
     mlo_str_addn(t->to, p, n);
 }
 

@@ -167,23 +167,16 @@ struct page {                    /* in a part, of each column, before the pages 
     struct range range;
 };
 
-static void add_varint(struct mlo_str *to, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        mlo_str_addc(to, (char)(v | 0x80));
-    mlo_str_addc(to, (char)v);
-}
-
 /* Which rows have a value: one run when all or none have, else bits. Its length stands before it. */
 static void add_levels(struct mlo_str *to, const struct mlo_write_cells *c, size_t n, size_t missing)
 {
     size_t at = to->len;
     mlo_str_fill(to, 0, sizeof(uint32_t));
     if (missing == 0 || missing == n) {
-        add_varint(to, (uint64_t)n << 1);
+        mlo_thrift_varint(to, (uint64_t)n << 1);
         mlo_str_addc(to, missing == 0);
     } else {
-        add_varint(to, (n + 7) / 8 << 1 | 1);
+        mlo_thrift_varint(to, (n + 7) / 8 << 1 | 1);
         mlo_write_bits(to, c->missing, true, n);
     }
     uint32_t length = (uint32_t)(to->len - at - sizeof length);
