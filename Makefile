@@ -35,7 +35,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 ifneq ($(findstring clang,$(CC)),clang)
 WARN += -Wjump-misses-init -Wlogical-op
 endif
-ALL_CPPFLAGS := -D_GNU_SOURCE -DMLO_VERSION='"$(VERSION)"' -Iinclude $(shell $(PKG_CONFIG) --cflags $(LINKED) $(OPENED) 2>/dev/null) $(CPPFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -DMLO_VERSION='"$(VERSION)"' -Iinclude -iquote src $(shell $(PKG_CONFIG) --cflags $(LINKED) $(OPENED) 2>/dev/null) $(CPPFLAGS)
 ALL_CFLAGS := -std=gnu11 -pthread -fvisibility=hidden $(WARN) $(if $(WERROR),-Werror) $(CFLAGS) \
               $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
@@ -43,7 +43,7 @@ LDLIBS := $(shell $(PKG_CONFIG) --libs $(LINKED) 2>/dev/null) -lm -ldl
 
 MODULE_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_SRC := $(filter-out src/cmd/%,$(MODULE_SRC))
-CMD_SRC := $(sort $(wildcard src/cmd/*.c))
+CMD_SRC := $(sort $(wildcard src/cmd/*.c src/cmd/*/*.c))
 LIB := $(BUILD)/libmlo.a
 CMDLIB := $(BUILD)/libcmd.a
 BIN := $(BUILD)/mlopsctl
@@ -78,7 +78,7 @@ $(LIB) $(CMDLIB):
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # No multiplication and addition become one rounding where the machine could: statistics and models give the same on all.
-$(call obj,$(wildcard $(patsubst %,src/%/*.c,stats drift table infer booster) src/backend/cpu/int8*.c)): ALL_CFLAGS += -ffp-contract=off
+$(call obj,$(wildcard $(patsubst %,src/%/*.c,stats drift drift/* table table/* infer infer/* booster) src/backend/cpu/int8*.c)): ALL_CFLAGS += -ffp-contract=off
 
 # Checks of undefined behaviour in code that is inlined whole into vector loops cost compilers minutes (clang: even the plain loops); gcc's
 # build of the plain loops has them.

@@ -112,9 +112,9 @@ struct mlo_ctx { /* what a command sees; built by main */
     const char *note;                         /* -m */
     struct mlo_report *report;                /* never NULL */
     bool reported;                            /* the report is printed although the command fails */
-    struct mlo_config *config;                /* NULL until mlo_ctx_config (src/cmd/context.h) */
+    struct mlo_config *config;                /* NULL until mlo_ctx_config (src/cmd/shared/context.h) */
     void (*config_free)(struct mlo_config *); /* set with config */
-    struct mlo_network *network;              /* NULL until first used (src/cmd/network.h) */
+    struct mlo_network *network;              /* NULL until first used (src/cmd/shared/network.h) */
     void (*network_free)(struct mlo_network *);
 };
 

@@ -3,7 +3,7 @@
  * fails on hostile content: what cannot be read is a finding, and what was not looked into is "unscanned",
  * never clean.
  */
-#include "pickle.h"
+#include "checkpoint/pickle/pickle.h"
 
 #include <stdio.h>
 #include <string.h>

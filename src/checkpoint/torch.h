@@ -2,7 +2,7 @@
 #ifndef MLOPSCTL_CHECKPOINT_TORCH_H
 #define MLOPSCTL_CHECKPOINT_TORCH_H
 
-#include "pickle.h"
+#include "checkpoint/pickle/pickle.h"
 
 #define MLO_TORCH_DEPTH 64 /* dicts in dicts */
 #define MLO_TORCH_MAX_VISITS                                                                                 \

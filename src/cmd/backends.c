@@ -5,9 +5,9 @@
 #include <mlopsctl/bench.h>
 #include <mlopsctl/host.h>
 
-#include "backend.h"
-#include "bench.h"
-#include "model.h"
+#include "cmd/shared/backend.h"
+#include "cmd/bench/bench.h"
+#include "cmd/shared/model.h"
 
 #define SEED 1 /* of the inputs that are made up */
 

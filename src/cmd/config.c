@@ -5,7 +5,7 @@
 #include <mlopsctl/base/secret.h>
 #include <mlopsctl/base/text.h>
 
-#include "context.h"
+#include "cmd/shared/context.h"
 #include "table.h"
 
 struct opts {

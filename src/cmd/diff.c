@@ -5,7 +5,7 @@
 #include <mlopsctl/base/thread.h>
 
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     bool no_stats;

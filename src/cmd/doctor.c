@@ -14,10 +14,10 @@
 #include <mlopsctl/device.h>
 #include <mlopsctl/host.h>
 
-#include "network.h"
-#include "remotes.h"
+#include "cmd/shared/network.h"
+#include "cmd/shared/remotes.h"
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 #define FREE_WARN (UINT64_C(2) << 30) /* less room than this is worth a word */
 #define FREE_FAIL (UINT64_C(64) << 20)

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "live.h"
+#include "cmd/shared/live.h"
 
 /* One blob as needed by one name. Sorted by digest, the uses of a blob stand together. */
 struct use {

@@ -6,11 +6,11 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
 
-#include "paths.h"
-#include "signatures.h"
+#include "cmd/shared/paths.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "undo.h"
-#include "workspace.h"
+#include "cmd/undo/undo.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *output;

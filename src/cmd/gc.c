@@ -8,7 +8,7 @@
 
 #include <mlopsctl/base/text.h>
 
-#include "live.h"
+#include "cmd/shared/live.h"
 
 struct gc_opts {
     bool dry_run;

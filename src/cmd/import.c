@@ -3,9 +3,9 @@
 
 #include <mlopsctl/base/text.h>
 
-#include "signatures.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *tag;

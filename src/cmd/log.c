@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ledger_view.h"
-#include "log_graph.h"
+#include "cmd/shared/ledger_view.h"
+#include "cmd/shared/log_graph.h"
 
 #define STREAM_FROM 10000 /* more rows than this are not kept in memory */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 static const struct mlo_column columns[] = {
     {"name", "NAME", MLO_CELL_TEXT},     {"digest", "DIGEST", MLO_CELL_DIGEST},

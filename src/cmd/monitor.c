@@ -10,7 +10,7 @@
 #include <mlopsctl/base/text.h>
 
 #include "table.h"
-#include "tables.h"
+#include "cmd/shared/tables.h"
 
 struct opts {
     struct mlo_strings columns, detectors;

@@ -8,13 +8,13 @@
 #include <mlopsctl/base/thread.h>
 #include <mlopsctl/base/time.h>
 
-#include "context.h"
-#include "golden.h"
-#include "metrics.h"
-#include "provenance.h"
+#include "cmd/shared/context.h"
+#include "cmd/shared/golden.h"
+#include "cmd/shared/metrics.h"
+#include "cmd/shared/provenance.h"
 #include "table.h"
-#include "tables.h"
-#include "workspace.h"
+#include "cmd/shared/tables.h"
+#include "cmd/shared/workspace.h"
 
 #define MAX_THREADS 1024
 

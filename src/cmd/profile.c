@@ -3,10 +3,10 @@
 #include <limits.h>
 #include <string.h>
 
-#include "drift_settings.h"
+#include "cmd/drift/settings.h"
 #include "table.h"
-#include "tables.h"
-#include "workspace.h"
+#include "cmd/shared/tables.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     struct mlo_role_opts roles;

@@ -1,10 +1,10 @@
 /* mlopsctl pull: a bundle from a remote. The name moves as any local name does, so rollback moves it back. */
 #include <mlopsctl/base/text.h>
 
-#include "remotes.h"
-#include "signatures.h"
+#include "cmd/shared/remotes.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *as;

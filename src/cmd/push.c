@@ -4,11 +4,11 @@
 
 #include <mlopsctl/base/text.h>
 
-#include "remotes.h"
-#include "signatures.h"
+#include "cmd/shared/remotes.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "undo.h"
-#include "workspace.h"
+#include "cmd/undo/undo.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *as, *layout;

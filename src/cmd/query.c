@@ -4,7 +4,7 @@
 #include <mlopsctl/config.h>
 
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 static int add_ref(void *ctx, const struct mlo_name_row *row, struct mlo_err *err)
 {

@@ -1,6 +1,6 @@
 /* mlopsctl recover: what every writing command does first, on its own: finish or take back what died runs
  * left. */
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 static const struct mlo_column columns[] = {
     {"run", "RUN", MLO_CELL_I64},

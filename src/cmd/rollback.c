@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ledger_view.h"
-#include "runpod.h"
+#include "cmd/shared/ledger_view.h"
+#include "cmd/runpod/runpod.h"
 
 struct opts {
     bool last, dry_run, cascade, force, partial;

@@ -4,7 +4,7 @@
 #include <mlopsctl/base/time.h>
 
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     bool tensors;

@@ -1,8 +1,8 @@
 /* mlopsctl show-run: everything that is known about one run. */
 #include <string.h>
 
-#include "bench.h"
-#include "ledger_view.h"
+#include "cmd/bench/bench.h"
+#include "cmd/shared/ledger_view.h"
 
 static const struct mlo_column effect_columns[] = {
     {"kind", "KIND", MLO_CELL_TEXT},     {"target", "TARGET", MLO_CELL_TEXT},

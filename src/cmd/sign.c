@@ -6,9 +6,9 @@
 
 #include <mlopsctl/base/io.h>
 
-#include "signatures.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *key, *output, *keygen;

@@ -3,7 +3,7 @@
 #include <limits.h>
 
 #include "table.h"
-#include "workspace.h"
+#include "cmd/shared/workspace.h"
 
 static int move_to(struct mlo_workspace *ws, const char *source, const struct mlo_ref *ref,
                    struct mlo_digest *ret, struct mlo_err *err)

@@ -6,10 +6,10 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/thread.h>
 
-#include "paths.h"
+#include "cmd/shared/paths.h"
 #include "table.h"
-#include "undo.h"
-#include "workspace.h"
+#include "cmd/undo/undo.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *output;

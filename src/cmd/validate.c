@@ -14,11 +14,11 @@
 #include <mlopsctl/base/time.h>
 #include <mlopsctl/validate.h>
 
-#include "settings_file.h"
+#include "cmd/shared/settings_file.h"
 #include "table.h"
-#include "tables.h"
-#include "undo.h"
-#include "workspace.h"
+#include "cmd/shared/tables.h"
+#include "cmd/undo/undo.h"
+#include "cmd/shared/workspace.h"
 
 struct opts {
     const char *rules, *format, *fail_on, *junit, *now;

@@ -7,10 +7,10 @@
 #include <mlopsctl/base/text.h>
 #include <mlopsctl/base/thread.h>
 
-#include "remotes.h"
-#include "signatures.h"
+#include "cmd/shared/remotes.h"
+#include "cmd/shared/signatures.h"
 #include "table.h"
-#include "verify_run.h"
+#include "cmd/shared/verify_run.h"
 
 #define ROUNDS 5 /* of repair: manifest, then config and layers, then what they say of each other */
 

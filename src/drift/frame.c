@@ -1,5 +1,5 @@
 /* A table in memory, as the tools that `drift --compat` speaks for hold theirs. */
-#include "compat.h"
+#include "drift/compat/compat.h"
 
 #include <math.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include <mlopsctl/base/io.h>
 
 #include "internal.h"
-#include "ml.h"
+#include "infer/ops/ml.h"
 
 #define RUNS          3 /* of each set: the first is watched, the others have their memory laid out */
 #define CASE_FILE_MAX ((size_t)1 << 30)

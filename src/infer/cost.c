@@ -1,17 +1,17 @@
 /*
  * What each step of a plan costs for inputs that are there; made `plain`, a plan's steps are the nodes of the
  * file. The plan is run step by step, and the shapes that its values have are put into the rules of
- * shape_cost.c.
+ * shapes/cost.c.
  */
-#include "booster.h"
-#include "dense.h"
-#include "ensemble.h"
+#include "infer/trees/booster.h"
+#include "infer/ops/dense.h"
+#include "infer/trees/ensemble.h"
 #include "internal.h"
-#include "shapes.h"
+#include "infer/shapes/shapes.h"
 
 #include <string.h>
 
-#include "block.h"
+#include "infer/ops/block.h"
 
 static uint64_t of_activation(const struct mlo_activation *a)
 {

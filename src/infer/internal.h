@@ -2,7 +2,7 @@
 #ifndef MLO_INFER_INTERNAL_H
 #define MLO_INFER_INTERNAL_H
 
-#include "op.h"
+#include "infer/ops/op.h"
 
 #define MLO_FOLD_BYTES_MAX ((size_t)256 << 20) /* of one constant that folding makes */
 
@@ -11,7 +11,7 @@
 /* NULL: not supported. The newest definition that is not newer than `version`. */
 const struct mlo_op *mlo_op_find(const char *domain, const char *name, int64_t version);
 
-/* ---- op_booster.c: the node that an imported model is, by its params ---- */
+/* ---- ops/booster.c: the node that an imported model is, by its params ---- */
 
 extern const struct mlo_op mlo_op_booster;
 

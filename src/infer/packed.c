@@ -10,8 +10,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "block.h"
-#include "dense.h"
+#include "infer/ops/block.h"
+#include "infer/ops/dense.h"
 #include "packed.h"
 
 #define MASK_INPUT   "attention_mask"

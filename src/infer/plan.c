@@ -3,8 +3,8 @@
  * is computed now, once. Then passes fuse steps (fuse.h), and what nobody uses is left out. Last the steps
  * that remain are prepared, so that only their weights are packed, and each learns which values die with it.
  */
-#include "fuse.h"
-#include "offload.h"
+#include "infer/passes/fuse.h"
+#include "infer/device/offload.h"
 #include "packed.h"
 
 #include <string.h>

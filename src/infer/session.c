@@ -3,7 +3,7 @@
  * itself. Buffers are shared by counting; what nobody refers to goes to a list, from which the smallest that
  * fits is taken. They serve the first run of each shape and graphs that have no layout (layout.c).
  */
-#include "offload.h"
+#include "infer/device/offload.h"
 #include "team.h"
 
 #include <string.h>

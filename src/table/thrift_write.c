@@ -1,5 +1,5 @@
 /* Thrift's compact protocol, written. */
-#include "thrift.h"
+#include "table/parquet/thrift.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "arrow.h"
+#include "table/arrow/arrow.h"
 #include "write.h"
 
 #define MAGIC "ARROW1"

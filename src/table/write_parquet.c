@@ -11,8 +11,8 @@
 
 #include <zlib.h>
 
-#include "parquet.h"
-#include "thrift.h"
+#include "table/parquet/parquet.h"
+#include "table/parquet/thrift.h"
 #include "write.h"
 
 #define MAGIC       "PAR1"

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "../../src/remote/registry.h"
+#include "../../src/remote/registry/registry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

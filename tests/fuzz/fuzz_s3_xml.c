@@ -1,7 +1,7 @@
 /* Any bytes as each of the documents that an S3 service answers with: read within its limits, or refused. */
 #include <string.h>
 
-#include "../../src/remote/s3.h"
+#include "../../src/remote/s3/s3.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  * hurt. */
 #include "pickle_help.h"
 
-#include "../../src/checkpoint/pickle.h"
+#include "../../src/checkpoint/pickle/pickle.h"
 
 static void plain_tensors_pass_and_known_data_is_known(void)
 {

@@ -6,7 +6,7 @@
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/time.h>
 
-#include "../../src/cmd/drift_watch.h"
+#include "../../src/cmd/drift/watch.h"
 
 static char folder[512];
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../src/drift/compat.h"
+#include "../../src/drift/compat/compat.h"
 #include "tap.h"
 
 static char tables[2][4200];

@@ -1,8 +1,8 @@
 /* From how many rows on a device is faster: with sides whose cost is set, on a clock of their own. */
 #include "tap.h"
 
-#include "../../src/infer/crossover.h"
-#include "../../src/infer/offload_program.h"
+#include "../../src/infer/device/crossover.h"
+#include "../../src/infer/device/offload_program.h"
 
 struct sides { /* each run moves the clock */
     int64_t now, cpu_each, device_fixed, device_each, cpu_fixed;

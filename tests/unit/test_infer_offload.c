@@ -13,7 +13,7 @@
 
 #include "tap.h"
 
-#include "../../src/infer/offload.h"
+#include "../../src/infer/device/offload.h"
 
 #define GOLDEN "tests/golden/onnx/"
 

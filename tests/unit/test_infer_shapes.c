@@ -4,7 +4,7 @@
 
 #include <mlopsctl/infer.h>
 
-#include "../../src/infer/extent.h"
+#include "../../src/infer/shapes/extent.h"
 #include "model_help.h"
 #include "tap.h"
 

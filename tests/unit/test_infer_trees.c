@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../../src/backend/cpu/trees.h"
-#include "../../src/infer/forest.h"
+#include "../../src/infer/trees/forest.h"
 
 #define MOST 64
 

@@ -1,7 +1,7 @@
 /* What registries and token servers say, read strictly; names of repositories; the table of quirks. */
 #include <string.h>
 
-#include "../../src/remote/registry.h"
+#include "../../src/remote/registry/registry.h"
 #include "tap.h"
 
 /* ---- challenges (RFC 9110 section 11.6.1) ---- */

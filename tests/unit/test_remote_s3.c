@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "../../src/remote/s3.h"
+#include "../../src/remote/s3/s3.h"
 
 #define STEPS_MAX 32
 

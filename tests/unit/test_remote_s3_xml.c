@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "../../src/remote/s3.h"
+#include "../../src/remote/s3/s3.h"
 
 #define HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 #define NS   " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""

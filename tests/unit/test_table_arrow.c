@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "../../src/table/flatbuf.h"
+#include "../../src/table/arrow/flatbuf.h"
 #include "table_cases.h"
 
 #define GOLDEN "tests/golden/arrow/"

@@ -1,0 +1,118 @@
+/* How a plan's steps become those of a device's program (lower.c, lower_trees.c). */
+#ifndef MLO_INFER_LOWER_H
+#define MLO_INFER_LOWER_H
+
+#include <mlopsctl/backend.h>
+
+#include "infer/trees/forest.h"
+#include "offload.h"
+
+/* Weights of a plan while they are collected: on the device they are copies. */
+struct mlo_weights {
+    uint32_t floats; /* the type that products and tables are computed in */
+    uint32_t bytes;  /* of dense layers where that is asked for; MLO_DEVICE_F32: in floats */
+    struct mlo_device_weight *list;
+    void **data; /* owned */
+    size_t n, cap, data_cap;
+    bool *narrow; /* owned: made by mlo_weight_floats */
+    size_t narrow_cap;
+};
+/* n elements, zeros, for the caller to fill, as the next weight; ret: where a pointer to them goes. */
+int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+
+/* n floats, which become the type of products before they go to the device. */
+int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* A program while it is made, for one shape of the inputs. */
+struct mlo_lower {
+    const struct mlo_offload *o;
+    const struct mlo_array *shape; /* of each value of the graph, with as many rows as the program has */
+    struct mlo_device_buffer *buffers;
+    struct mlo_device_step *steps;
+    size_t n_buffers, n_steps, buffers_cap, steps_cap;
+    uint32_t *buffer_of; /* of each value; MLO_DEVICE_NO_BUFFER: none yet */
+    uint32_t *sums_of;   /* of each step that ends on the CPU: its sums */
+    size_t at;           /* step */
+    uint32_t weight;     /* its first */
+    struct mlo_err *err; /* memory that is missing */
+    const char *why;     /* what does not fit */
+    struct {             /* what was made bytes last; bytes 0: nothing yet */
+        uint32_t from, how, bytes;
+    } quantized;
+};
+/* MLO_DEVICE_NO_BUFFER: of a type that the device does not have, or no memory. Floats, not doubles, are
+ * converted to `floats` where they are of another type. */
+uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
+/* The buffer's floats as this type: itself, or another that is converted here. */
+uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats);
+/* The same as `floats`, whatever numbers they are. */
+uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
+uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
+uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
+/* NULL: not given. */
+const struct mlo_array *mlo_lower_shape(const struct mlo_lower *l, const struct mlo_step *s, size_t i);
+bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s);
+/* The constant array that a value is, with its data, or NULL. */
+const struct mlo_array *mlo_lower_constant(const struct mlo_plan_graph *g, size_t value);
+/* MLO_DEVICE_ACTIVATIONS: the device has none such. */
+uint32_t mlo_lower_activation(enum mlo_activation_kind kind);
+/* Output i of the step, in memory of its own. */
+uint32_t mlo_lower_output(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
+/* Returns false: l->why. */
+bool mlo_lower_fail(struct mlo_lower *l, const char *why);
+/* Input i is there, of float32, and not empty; else false: l->why. */
+bool mlo_lower_is_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i);
+
+struct mlo_lowering {
+    const struct mlo_op *own; /* a fused operator; NULL: by domain and name */
+    const char *domain, *op;
+    bool begins; /* worth being the first step on the device */
+    bool eager;  /* may be the first where one that is worth it follows */
+    bool ends;   /* makes sums, of which the CPU makes the outputs */
+    /* False: *ret_why. NULL: always. */
+    bool (*fits)(const struct mlo_plan_graph *g, const struct mlo_step *s, const char **ret_why);
+    int (*weights)(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
+                   struct mlo_err *err); /* NULL: none */
+    /* False: l->why says what does not fit this shape, or l->err that memory is missing. */
+    bool (*emit)(struct mlo_lower *l, const struct mlo_step *s);
+};
+/* What a step sums: the votes of a forest's leaves. */
+struct mlo_lower_votes {
+    const struct mlo_forest *forest;
+    const double *base; /* NULL: zeros */
+    size_t n_targets;
+    bool wide; /* rows, votes and sums are doubles */
+};
+/* Its tables for trees on ranks (lower_ranked.c). *ret_done false: it is too large for them. */
+int mlo_lower_weigh_ranked(const struct mlo_lower_votes *v, struct mlo_weights *w, bool *ret_done,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+/* The step's weights are such tables; x: its input, of the type of the votes. */
+bool mlo_lower_emit_ranked(struct mlo_lower *l, const struct mlo_lower_votes *v, const struct mlo_array *x,
+                           uint32_t x_buffer, uint32_t sums);
+/* Of trees (lower_trees.c), and of what is done to columns before and linear models (lower_table.c). */
+#define MLO_LOWER_TREES  4
+#define MLO_LOWER_TABLES 8
+extern const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES], mlo_lower_tables[MLO_LOWER_TABLES];
+
+/* ---- bytes: lower_bytes.c ---- */
+
+extern const struct mlo_lowering mlo_lower_quantize, mlo_lower_dequantize, mlo_lower_dynamic_quantize,
+    mlo_lower_int8_dense;
+/* Is a dense layer of these weights computed in bytes? */
+bool mlo_dense_of_bytes(uint32_t bytes, size_t k, size_t n);
+int mlo_weigh_dense_bytes(const struct mlo_dense *d, struct mlo_weights *w,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+/* Of the floats in buffer x, to y. */
+bool mlo_lower_dense_bytes(struct mlo_lower *l, uint32_t x, size_t m, size_t n, size_t k, uint32_t activation,
+                           uint32_t y);
+
+/* NULL: *ret_why. */
+const struct mlo_lowering *mlo_lowering_find(const struct mlo_plan_graph *g, const struct mlo_step *s,
+                                             const char **ret_why);
+/* The CPU may do it beside the device: it costs little. */
+bool mlo_is_light(const struct mlo_step *s);
+/* It looks at shapes, not at values. */
+bool mlo_is_of_shape(const struct mlo_step *s);
+
+#endif
