@@ -1,5 +1,5 @@
 /* Thrift's compact protocol, written. */
-#include "table/parquet/thrift.h"
+#include "thrift.h"
 
 #include <string.h>
 

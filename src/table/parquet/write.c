@@ -11,9 +11,9 @@
 
 #include <zlib.h>
 
-#include "table/parquet/parquet.h"
-#include "table/parquet/thrift.h"
-#include "write.h"
+#include "parquet.h"
+#include "thrift.h"
+#include "table/write.h"
 
 #define MAGIC       "PAR1"
 #define GROUP_ROWS  ((uint64_t)128 << 10) /* a row group is full with so many rows */

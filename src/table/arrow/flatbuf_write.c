@@ -1,6 +1,6 @@
 /* FlatBuffers, written forwards: a table, then its children, whose places are filled in when they are known.
  */
-#include "table/arrow/flatbuf.h"
+#include "flatbuf.h"
 
 #include <string.h>
 

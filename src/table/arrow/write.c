@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
-#include "table/arrow/arrow.h"
-#include "write.h"
+#include "arrow.h"
+#include "table/write.h"
 
 #define MAGIC "ARROW1"
 
