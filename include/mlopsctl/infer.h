@@ -92,6 +92,7 @@ struct mlo_plan;
 struct mlo_plan_opts {
     bool plain; /* each node as it is in the file: nothing folded or fused, to compare with */
     struct mlo_booster_opts booster;
+    size_t fold_bytes; /* of one constant that is computed beforehand; 0: 256 MiB */
 };
 /* Takes the model, also when it fails. MLO_EUNAVAIL names an operator that is not supported. */
 int mlo_plan_new(struct mlo_onnx_model *model, const struct mlo_plan_opts *opts, struct mlo_plan **ret,

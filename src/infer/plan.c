@@ -452,7 +452,7 @@ static int make_plan(struct mlo_plan *p, const struct mlo_plan_opts *opts, struc
     if (rc != 0)
         return rc;
     mlo_session_init(&m.session, p);
-    m.session.buffer_max = MLO_FOLD_BYTES_MAX;
+    m.session.buffer_max = opts->fold_bytes ? opts->fold_bytes : MLO_FOLD_BYTES_MAX;
     rc = make_graph(&m, g, NULL, &p->graph, err);
     if (rc == 0 && !opts->plain)
         rc = mlo_packing_new(p->graph, &m.session, &p->packing, err);
