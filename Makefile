@@ -115,6 +115,9 @@ $(BUILD)/unit/test_cmd_%: $(BUILD)/obj/tests/unit/test_cmd_%.o $(call obj,tests/
 $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+$(BUILD)/tools/turns: $(BUILD)/obj/tests/tools/turns.o $(CMDLIB) $(LIB)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 # Fuzz targets: with FUZZ_ENGINE=-fsanitize=fuzzer (clang) a fuzzer, else a program that replays files (tests/fuzz/replay.c).
 FUZZ_ENGINE ?=
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(if $(FUZZ_ENGINE),,$(BUILD)/obj/tests/fuzz/replay.o) $(LIB)

@@ -8,7 +8,7 @@ killed()
 {
     call=$1 n=$2
     shift 2
-    strace -f -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=SIGKILL:when=$n" "$MLOPSCTL" "$@"
+    strike /dev/null kill "$call" "$n" "$MLOPSCTL" "$@"
     [ $? -eq 137 ] || { echo "not killed: $*"; return 1; }
 }
 setup()

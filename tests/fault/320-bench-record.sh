@@ -12,7 +12,6 @@ extra()
     done
 }
 setup() { cp "$G/onnx/pipelines/ridge/model.onnx" m.onnx && "$MLOPSCTL" bench m.onnx --duration 20ms --warmup 1ms --save-baseline first; }
-sweep_pages=20
 sweep_random='./.mlops/store/blobs/*' # times differ, and with them the digests of results
 sweep 'bench --save-baseline' 'bench m.onnx --duration 20ms --warmup 1ms --save-baseline second'
 test_done

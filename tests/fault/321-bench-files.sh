@@ -5,7 +5,6 @@
 
 extra() { jq -c '[.cases[].batch]' b.json; }
 setup() { cp "$G/onnx/pipelines/ridge/model.onnx" m.onnx && "$MLOPSCTL" bench m.onnx --duration 20ms --warmup 1ms --save-baseline b.json; }
-sweep_pages=20
 sweep_random='./.mlops/store/blobs/*' # times differ, and with them the digests of results
 sweep 'bench --save-baseline FILE' 'bench m.onnx --batch 2 --duration 20ms --warmup 1ms --save-baseline b.json'
 test_done

@@ -11,6 +11,5 @@ setup()
     for batch in 1 2; do "$MLOPSCTL" bench m.onnx --batch "$batch" --duration 20ms --warmup 1ms --save-baseline b.json || return; done
     cp -a . "$T/template"
 }
-sweep_pages=20
 sweep 'rollback of a file' 'rollback 2' '2 6'
 test_done

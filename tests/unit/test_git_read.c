@@ -1,4 +1,5 @@
 /* Repositories are made with the git program, so that libgit2 is held against another implementation. */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ static void outside_a_repository_is_an_answer(void)
     struct mlo_git_info info = read_at(tap_tmpdir());
     check(!info.in_repo);
     check(!info.dirty);
+    check(dlopen("libgit2.so.1.5", RTLD_NOW | RTLD_NOLOAD) == NULL, "libgit2 was opened for nothing");
     mlo_git_release(&info);
 }
 
@@ -93,6 +95,17 @@ static void a_detached_head_has_no_branch(void)
     mlo_git_release(&info);
 }
 
+static void a_bare_repository_is_one(void)
+{
+    char bare[600];
+    snprintf(bare, sizeof bare, "%s/bare.git", tap_tmpdir());
+    shell("cd %s && git clone -q --bare repo bare.git", tap_tmpdir());
+    struct mlo_git_info info = read_at(bare);
+    check(info.in_repo && !info.root);
+    check(*info.commit);
+    mlo_git_release(&info);
+}
+
 int main(void)
 {
     setenv("GIT_CONFIG_GLOBAL", "/dev/null", 1);
@@ -101,5 +114,6 @@ int main(void)
     run(a_clean_commit_is_read);
     run(changes_are_listed_sorted_from_any_folder_inside);
     run(a_detached_head_has_no_branch);
+    run(a_bare_repository_is_one);
     return done_testing();
 }
