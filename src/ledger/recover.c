@@ -187,13 +187,15 @@ static int sweep_rowless(struct mlo_ledger *l, int64_t run, struct mlo_err *err)
 {
     struct mlo_ledger *tx MLO_AUTOTX = l;
     struct mlo_run_state state;
+    struct mlo_err none;
     int rc = mlo_tx_begin(l, err);
     if (rc)
         return rc;
-    rc = mlo_run_state(l, run, &state, err);
-    if (rc != MLO_ENOTFOUND)
-        return rc;
-    rc = remove_folder(l, run, err);
+    rc = mlo_run_state(l, run, &state, &none);
+    if (rc == MLO_ENOTFOUND)
+        rc = remove_folder(l, run, err);
+    else if (rc)
+        *err = none;
     mlo_tx_abort(tx);
     return rc;
 }
@@ -201,15 +203,19 @@ static int sweep_rowless(struct mlo_ledger *l, int64_t run, struct mlo_err *err)
 static int sweep_one(struct mlo_ledger *l, int64_t run, struct mlo_err *err)
 {
     struct mlo_run_state state;
+    struct mlo_err why;
     MLO_AUTOCLOSE int folder = -1;
-    int rc = mlo_run_state(l, run, &state, err);
+    int rc = mlo_run_state(l, run, &state, &why);
     if (rc == MLO_ENOTFOUND)
         return sweep_rowless(l, run, err);
-    if (rc || strcmp(state.status, "running") == 0)
-        return rc;
-    rc = mlo_run_claim(l, run, &folder, err);
+    if (rc == 0 && strcmp(state.status, "running") == 0)
+        return 0;
+    if (rc == 0)
+        rc = mlo_run_claim(l, run, &folder, &why);
     if (rc == MLO_ECONFLICT)
         return 0; /* its process is just about to remove it */
+    if (rc)
+        *err = why;
     return rc ? rc : remove_folder(l, run, err);
 }
 

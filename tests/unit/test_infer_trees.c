@@ -437,7 +437,7 @@ static void check_sums(const struct mlo_tree_level *l, const struct grown *g, co
 static void check_shape(const struct shape *s, size_t groups)
 {
     static const size_t counts[] = {1, 7, 11, 30, 64, 65, ROWS};
-    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_err err = {.code = MLO_ENOTFOUND}; /* of somebody else, before */
     struct mlo_forest f;
     struct grown g;
     grown_init(&g, s, (unsigned)(s->nodes + s->depth));

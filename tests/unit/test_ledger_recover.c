@@ -178,7 +178,9 @@ static void folders_without_a_living_run_are_swept(void)
     snprintf(path, sizeof path, "%s/tmp/run-2x", home); /* not ours */
     mkdir(path, 0700);
     struct mlo_ledger *other = open_mode(MLO_LEDGER_WRITE);
+    err = MLO_ERR_INIT;
     check_ok(recover_with(other, NULL), &err);
+    check_int(err.code, 0);
     check(!exists("tmp/run-1") && !exists("tmp/run-2") && exists("tmp/run-2x"));
     mlo_ledger_close(other);
     mlo_ledger_close(l);

@@ -3,7 +3,9 @@
  *
  * The class is also the exit status of the process (exit = -code), so a function that can fail has already
  * chosen how a script will see it. The struct lives on the caller's stack and never allocates: it works
- * when memory is gone. Set it where the cause is known, wrap it where context is known, print it in main.
+ * when memory is gone. Set it where the cause is known, wrap it where context is known, print it in main. A
+ * failure that is only an answer (no such row) goes into a struct of its own, so that the caller's stays as
+ * it was.
  *
  * Messages: lower case, no full stop, what failed first, subject in quotes.
  */

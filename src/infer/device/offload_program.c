@@ -257,14 +257,18 @@ static void start(struct making *m)
 
 static int lower(struct making *m, struct mlo_err *err)
 {
+    struct mlo_err own = MLO_ERR_INIT; /* by it a fault of ours is told from what the device cannot do */
     size_t at = 0;
     int rc = 0;
+    m->l.err = &own;
     memset(m->l.buffer_of, 0xff, m->o->graph->graph->n_values * sizeof *m->l.buffer_of);
     memset(m->l.sums_of, 0xff, m->o->graph->n_steps * sizeof *m->l.sums_of);
     if (!emit_all(m, &at) || !mark_outputs(m)) {
-        if (err->code == 0)
+        if (own.code)
+            *err = own;
+        else
             say_why(m, at, m->l.why ? m->l.why : "its type is not one of the device's");
-        return err->code;
+        return own.code;
     }
     for (uint32_t b = 0; rc == 0 && b < m->l.n_buffers; b++)
         rc = list_buffer(m, b, err);
@@ -277,7 +281,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
                 struct mlo_err *err)
 {
     const struct mlo_graph *g = o->graph->graph;
-    struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape, .err = err}};
+    struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape}};
     MLO_AUTOFREE bool *wanted = mlo_calloc(g->n_values + 1, sizeof *wanted, err);
     m.wanted = wanted;
     m.l.buffer_of = wanted ? mlo_calloc(g->n_values + 1, sizeof *m.l.buffer_of, err) : NULL;

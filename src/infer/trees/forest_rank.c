@@ -211,8 +211,10 @@ static void find_groups(struct ranker *r)
 
 static void *aligned(struct mlo_arena *a, size_t n, size_t size, struct mlo_err *err)
 {
-    char *p = n <= MEMORY_MAX / size ? mlo_arena_alloc(a, n * size + 64, 1, err) : NULL;
-    if (!p && err->code == 0)
+    char *p = NULL;
+    if (n <= MEMORY_MAX / size)
+        p = mlo_arena_alloc(a, n * size + 64, 1, err);
+    else
         mlo_fail_nomem(err);
     return p ? p + (64 - (uintptr_t)p % 64) % 64 : NULL;
 }
@@ -433,8 +435,10 @@ static int write_groups(struct ranker *r, struct mlo_err *err)
 static int rank_with(struct ranker *r, struct mlo_arena *scratch, struct mlo_err *err)
 {
     r->n_leaves = mlo_arena_alloc(scratch, r->f->trees.n + 1, sizeof *r->n_leaves, err);
-    if (!r->n_leaves || !is_rankable(r))
+    if (!r->n_leaves)
         return err->code;
+    if (!is_rankable(r))
+        return 0;
     int rc = mlo_forest_limits(r->f, scratch, &r->l, err);
     if (rc != 0)
         return rc;
