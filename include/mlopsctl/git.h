@@ -25,8 +25,8 @@ struct mlo_git_info {
 #define MLO_GIT_MAX_DIRTY 1000
 
 enum mlo_git_want { MLO_GIT_COMMIT = 1, MLO_GIT_STATUS = 2 };
-/* State around folder `path`. Outside a repository: in_repo false, not an error, and libgit2 is not opened. In
- * one without libgit2: MLO_EUNAVAIL. */
+/* State around folder `path`. Outside a repository: in_repo false, not an error, and libgit2 is not opened.
+ * In one without libgit2: MLO_EUNAVAIL. */
 int mlo_git_read(const char *path, int want, struct mlo_git_info *ret, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_git_release(struct mlo_git_info *info);
 
