@@ -74,7 +74,7 @@ static int put_answer(struct mlo_str *out, const struct mlo_bench_page *p, struc
 
 static void put_limits(struct mlo_str *out, const struct mlo_limits *l)
 {
-    mlo_str_add(out, "<div><dt>One core computes</dt><dd>");
+    mlo_str_add(out, "<div class=\"l\"><dt>One core computes</dt><dd>");
     mlo_page_figure(out, 1e-9 * l->f32);
     mlo_str_add(out, " GFLOP/s of float32, ");
     mlo_page_figure(out, 1e-9 * l->f64);
@@ -84,7 +84,7 @@ static void put_limits(struct mlo_str *out, const struct mlo_limits *l)
         mlo_page_figure(out, 1e-9 * l->int8);
         mlo_str_add(out, " GOP/s of int8");
     }
-    mlo_str_add(out, "</dd></div><div><dt>One core reads</dt><dd>");
+    mlo_str_add(out, "</dd></div><div class=\"l\"><dt>One core reads</dt><dd>");
     for (int i = 0; i < MLO_LEVELS; i++) {
         mlo_page_figure(out, 1e-9 * l->read[i]);
         mlo_str_addf(out, "%s%s%s",
@@ -93,7 +93,7 @@ static void put_limits(struct mlo_str *out, const struct mlo_limits *l)
                                              : " from the ",
                      mlo_level_name((enum mlo_level)i), i + 1 < MLO_LEVELS ? ", " : "");
     }
-    mlo_str_add(out, "</dd></div><div><dt>It costs</dt><dd>");
+    mlo_str_add(out, "</dd></div><div class=\"l\"><dt>It costs</dt><dd>");
     mlo_page_time(out, l->step_ns);
     mlo_str_add(out, " to begin a step, ");
     mlo_page_time(out, l->wake_ns);
@@ -267,7 +267,7 @@ static int put_table(struct mlo_str *out, const struct mlo_explained *e, struct 
 
 static void put_compared(struct mlo_str *out, const struct mlo_compared *c)
 {
-    mlo_str_addf(out, "<p class=\"d\">Now over then: %.4g, from %.4g to %.4g", c->median.ratio, c->median.low,
+    mlo_str_addf(out, "<p class=\"d\">Times as long: %.4g, from %.4g to %.4g", c->median.ratio, c->median.low,
                  c->median.high);
     if (c->has_p99)
         mlo_str_addf(out, "; the 99th percentile %.4g, from %.4g to %.4g", c->p99.ratio, c->p99.low,

@@ -90,34 +90,39 @@ static void put_chart(struct mlo_str *out, const struct mlo_history_line *l)
         y.log ? " The scale is logarithmic." : "");
 }
 
-static void put_run(struct mlo_str *out, const struct mlo_history_point *p)
+static void put_run(struct mlo_str *out, const struct mlo_history_point *p, bool commits)
 {
     char when[MLO_RFC3339_MAX];
-    mlo_str_addf(out, "<tr><th scope=\"row\">%lld</th><td>%s</td><td>", (long long)p->run,
+    mlo_str_addf(out, "<tr><th scope=\"row\">%lld</th><td>%s</td>", (long long)p->run,
                  mlo_time_rfc3339(p->time_ns, when));
-    if (p->commit)
-        mlo_spell_short(out, p->commit, strnlen(p->commit, COMMIT_SHOWN));
-    mlo_str_add(out, "</td>");
     mlo_page_time_cell(out, p->p50_ns);
     mlo_page_time_cell(out, p->p99_ns);
     if (p->change > 0)
-        mlo_str_addf(out, "<td class=\"%s\">%s %+.1f %%</td></tr>\n", p->change > 1 ? "a" : "s",
+        mlo_str_addf(out, "<td class=\"%s\">%s %+.1f %%</td>", p->change > 1 ? "a" : "s",
                      p->change > 1 ? "\u25b2" : "\u25bc", 100 * (p->change - 1));
     else
-        mlo_str_add(out, "<td></td></tr>\n");
+        mlo_str_add(out, "<td></td>");
+    if (commits)
+        mlo_str_add(out, "<td>");
+    if (commits && p->commit)
+        mlo_spell_short(out, p->commit, strnlen(p->commit, COMMIT_SHOWN));
+    mlo_str_add(out, commits ? "</td></tr>\n" : "</tr>\n");
 }
 
 static void put_history(struct mlo_str *out, const struct mlo_history_line *l)
 {
-    static const struct mlo_html_head heads[] = {{"Run", true}, {"Time", false}, {"Commit", false},
-                                                 {"p50", true}, {"p99", true},   {"Change", false}};
+    static const struct mlo_html_head heads[] = {{"Run", true}, {"Time", false},   {"p50", true},
+                                                 {"p99", true}, {"Change", false}, {"Commit", false}};
+    bool commits = false;
+    for (size_t i = 0; i < l->n; i++)
+        commits |= l->points[i].commit && *l->points[i].commit;
     mlo_str_addf(out, "<section><h2>Batch %zu</h2>", l->batch);
     if (l->n > 0)
         put_chart(out, l);
     mlo_str_add(out, "<div class=\"o\"><table class=\"n2 sort\">");
-    mlo_html_thead(out, heads, MLO_COUNT(heads));
+    mlo_html_thead(out, heads, MLO_COUNT(heads) - !commits);
     for (size_t i = l->n; i > 0; i--)
-        put_run(out, &l->points[i - 1]);
+        put_run(out, &l->points[i - 1], commits);
     mlo_str_add(out, "</tbody></table></div></section>\n");
 }
 

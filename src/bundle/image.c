@@ -307,6 +307,13 @@ static int choose(const cJSON *index, const char *tag, struct mlo_descriptor *re
     return mlo_hint(err, n > 1 ? "say which: PATH:TAG" : "`skopeo inspect` shows what there is");
 }
 
+static int hint_forms(struct mlo_err *err)
+{
+    return mlo_hint(err,
+                    "an image is an OCI layout (a folder, or a tar of one) or a runtime's bundle (a folder "
+                    "with config.json)");
+}
+
 static int find_manifest(const struct image *im, const char *tag, cJSON **ret, struct mlo_err *err)
 {
     MLO_AUTOFREE char *text = NULL;
@@ -314,8 +321,9 @@ static int find_manifest(const struct image *im, const char *tag, cJSON **ret, s
     struct mlo_descriptor d;
     size_t n = 0;
     int rc = mlo_slurp_at(im->layout, MLO_INDEX_FILE, INDEX_MAX, &text, &n, err);
-    if (rc == 0)
-        rc = mlo_json_parse(text, n, INDEX_MAX, &doc, err);
+    if (rc != 0)
+        return hint_forms(err);
+    rc = mlo_json_parse(text, n, INDEX_MAX, &doc, err);
     for (int depth = 0; rc == 0; depth++) {
         cJSON *next = NULL;
         if (!cJSON_GetObjectItemCaseSensitive(doc, "manifests")) {
@@ -375,7 +383,10 @@ static int open_layout(struct image *im, const char *layout, struct mlo_err *err
     int rc = mkdirat(im->folder, LAYOUT, 0700) == 0 ? 0 : mlo_fail_errno(err, "cannot make folder");
     if (rc == 0)
         rc = mlo_open_beneath(im->folder, LAYOUT, O_RDONLY | O_DIRECTORY, 0, &im->layout, err);
-    return rc == 0 ? mlo_untar(fd, false, take_layout, &im->layout, NULL, err) : rc;
+    if (rc != 0)
+        return rc;
+    rc = mlo_untar(fd, false, take_layout, &im->layout, NULL, err);
+    return rc == MLO_EINVALID && !*err->hint ? hint_forms(err) : rc;
 }
 
 static int unpack(struct image *im, const char *layout, const char *tag, cJSON **config, struct mlo_err *err)

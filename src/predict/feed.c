@@ -282,14 +282,19 @@ static int fail(struct mlo_feed *d, const struct mlo_batch *b, size_t from, stru
 {
     MLO_AUTOSTR struct mlo_str all;
     size_t told = 0;
+    bool category = false;
     mlo_str_init(&all, MLO_STR_MAX);
     for (size_t i = 0; i < d->f->n && told < MLO_LISTED_MAX; i++)
         if (d->faults[i].any) {
             tell_fault(d, i, b, from, &all);
+            category |= d->f->list[i].categories != NULL;
             told++;
         }
     int rc = mlo_str_check(&all, err);
-    return rc != 0 ? rc : mlo_fail(err, MLO_EINVALID, "'%s' %s", b->path ? b->path : "rows", all.ptr);
+    if (rc != 0)
+        return rc;
+    rc = mlo_fail(err, MLO_EINVALID, "'%s' %s", b->path ? b->path : "rows", all.ptr);
+    return category ? mlo_hint(err, "`mlopsctl onnx inspect` lists the categories of the model") : rc;
 }
 
 /* ---- rows ---- */

@@ -125,7 +125,8 @@ open(sys.argv[1], \"wb\").write(b\"\x93NUMPY\x01\x00\" + struct.pack(\"<H\", len
         mlopsctl predict "$P/mlp-regressor/model.onnx" in.npy -q -o out.npy && [ "$(tail -c 16 out.npy | od -An -tf4 -w16 | tr -s " ")" = "$(tail -n +2 out.csv | awk "{ printf \" %s\", \$1 }")" ] || { tail -c 16 out.npy | od -An -tf4 -w16; cat out.csv; exit 1; }
     '
     test_expect 'an array that does not fit is refused' '
-        npy in.npy 1 && sed "s/(1, 8)/(2, 4)/" in.npy >wide.npy && expect_code 2 mlopsctl predict -q "$P/mlp/model.onnx" wide.npy && head -c 150 in.npy >cut.npy && expect_code 4 mlopsctl predict -q "$P/mlp/model.onnx" cut.npy &&
+        npy in.npy 1 && sed "s/(1, 8)/(2, 4)/" in.npy >wide.npy && expect_code 4 mlopsctl predict -q "$P/mlp/model.onnx" wide.npy 2>err && grep -q "wide.npy. is float64\[2,4\], but the model takes 8 columns" err &&
+        head -c 150 in.npy >cut.npy && expect_code 4 mlopsctl predict -q "$P/mlp/model.onnx" cut.npy 2>err && grep -q "cut.npy" err &&
         sed "s/order.: False/order'"'"': True /" in.npy >fortran.npy && expect_code 7 mlopsctl predict -q "$P/mlp/model.onnx" fortran.npy && expect_code 2 mlopsctl predict -q "$P/columns-forest/model.onnx" in.npy && expect_code 2 mlopsctl predict -q "$P/mlp/model.onnx" in.npy --keep a
     '
 else

@@ -66,7 +66,7 @@ test_expect 'categories are taken by the names that the model carries, as pandas
     names_agree xgb-sets.json xgb.csv && names_agree xgb-sets.ubj xgb.csv && names_agree xgb-one-hot.json xgb.csv && names_agree lgb.txt lgb.csv
 '
 test_expect 'a name that XGBoost has not seen is refused with its line, as by the trainer; names beyond ASCII, which it writes wrongly, are not believed' '
-    expect_code 4 mlopsctl predict "$named/xgb-sets.json" "$named/lgb.csv" 2>err && grep -q "line 3: column .city. holds .paris., which is no category of the model" err &&
+    expect_code 4 mlopsctl predict "$named/xgb-sets.json" "$named/lgb.csv" 2>err && grep -q "line 3: column .city. holds .paris., which is no category of the model" err && grep -q "hint: .mlopsctl onnx inspect. lists" err &&
     expect_code 4 mlopsctl predict "$named/xgb-beyond-ascii.json" "$named/lgb.csv" 2>err && grep -q "column .city. holds" err
 '
 test_expect 'inspect names the categories' '

@@ -36,7 +36,8 @@ test_expect 'links lead inside: nothing outside is written, removed or linked' '
 '
 test_expect 'which image is meant' '
     image two --tag a --tag b --layer "[[\"x\", \"y\"]]" -- /x && PATH=$PWD/fake:$PATH && expect_code 2 bench --target image:oci:two 2>err && grep -q "has 2 images" err && grep -q "PATH:TAG" err &&
-    expect_code 3 bench --target image:oci:two:c 2>err && grep -q "no image .c." err && expect_code 5 bench --target image:oci:two:a && expect_code 5 bench --target image:two:b && expect_code 3 bench --target image:nowhere 2>err && grep -q nowhere err
+    expect_code 3 bench --target image:oci:two:c 2>err && grep -q "no image .c." err && expect_code 5 bench --target image:oci:two:a && expect_code 5 bench --target image:two:b && expect_code 3 bench --target image:nowhere 2>err && grep -q nowhere err &&
+    mkdir none.d && expect_code 3 bench --target image:none.d 2>err && grep -q "hint: an image is" err && echo no tar >none.tar && expect_code 4 bench --target image:none.tar 2>err && grep -q "hint: an image is" err
 '
 test_expect 'what a layer takes away is gone, what it brings is there: as umoci unpacks it' '
     have umoci || exit 0

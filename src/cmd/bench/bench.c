@@ -353,7 +353,10 @@ static int beside(struct mlo_bench *b, const struct mlo_bench_who *who, struct m
     struct mlo_bench_loaded loaded;
     int rc = open_model(b, word, NULL, &other, &loaded, err);
     if (rc == MLO_ENOTFOUND)
-        mlo_hint(err, "'%s' is no baseline of this model either: --save-baseline makes one", word);
+        mlo_hint(err,
+                 "'%s' is no baseline of this model either: --save-baseline makes one; a program is "
+                 "command:LINE",
+                 word);
     them = (struct mlo_bench_who){.plan = other.plan, .loaded = loaded};
     if (rc == 0)
         rc = b->line ? beside_program(b, who, &them, word, err) : bench_batches(b, who, &them, err);

@@ -65,12 +65,35 @@ static int open_array(struct npy *a, const char *path, struct mlo_err *err)
         return mlo_fail_errno(err, "'%s'", path);
     const struct mlo_source src = mlo_source_fd(&a->fd, (uint64_t)st.st_size);
     int rc = mlo_checkpoint_read(&src, &cp, err);
+    if (rc != 0)
+        rc = mlo_wrap(err, "'%s'", path);
     if (rc == 0 && cp.n_tensors != 1)
         rc = mlo_fail(err, MLO_EINVALID, "'%s' holds no array", path);
     if (rc == 0)
         rc = take_shape(a, &cp.tensors[0], path, err);
     mlo_checkpoint_release(&cp);
     return rc;
+}
+
+/* The dimensions behind the rows are those of the model. */
+static int check_shape(const struct npy *a, const struct mlo_port_type *in, const char *path,
+                       struct mlo_err *err)
+{
+    char text[MLO_ARRAY_TEXT];
+    struct mlo_array whole = a->row;
+    whole.dims[0] = (int64_t)a->rows;
+    mlo_array_text(&whole, text);
+    if (in->has_shape && in->rank != whole.rank) {
+        mlo_fail(err, MLO_EINVALID, "'%s' is %s, but the model takes %u dimensions", path, text, in->rank);
+        return mlo_hint(err, "`mlopsctl onnx inspect` shows what a model takes");
+    }
+    for (unsigned i = 1; in->has_shape && i < in->rank; i++)
+        if (in->dims[i].size >= 0 && in->dims[i].size != whole.dims[i]) {
+            mlo_fail(err, MLO_EINVALID, "'%s' is %s, but the model takes %lld %s", path, text,
+                     (long long)in->dims[i].size, in->rank == 2 ? "columns" : "in that place");
+            return mlo_hint(err, "`mlopsctl onnx inspect` shows what a model takes");
+        }
+    return 0;
 }
 
 /* ---- chunks ---- */
@@ -179,7 +202,7 @@ int mlo_predict_npy(struct mlo_predict *p, struct mlo_ctx *ctx, const char *path
     struct npy a = {.p = p, .fd = -1};
     size_t n_in;
     unsigned threads = p->args->threads ? (unsigned)p->args->threads : mlo_cpu_count();
-    (void)mlo_plan_inputs(p->plan, &n_in);
+    const struct mlo_port_type *in = mlo_plan_inputs(p->plan, &n_in);
     int rc = n_in == 1
                  ? 0
                  : mlo_fail(err, MLO_EUSAGE, "'%s' is one array, and the model has %zu inputs", path, n_in);
@@ -188,6 +211,8 @@ int mlo_predict_npy(struct mlo_predict *p, struct mlo_ctx *ctx, const char *path
                       "'%s' has no names of columns: --keep and --features do not go with it", path);
     if (rc == 0)
         rc = open_array(&a, path, err);
+    if (rc == 0)
+        rc = check_shape(&a, in, path, err);
     if (rc == 0 && p->args->limit && a.rows > p->args->limit)
         a.rows = p->args->limit;
     choose_step(&a);

@@ -213,9 +213,10 @@ static int parse_rounds(const char *text, struct mlo_booster_opts *ret, struct m
         rc = mlo_parse_u64(first, 0, MLO_BOOSTER_NODES_MAX, "--rounds", &o.first, err);
     if (rc == 0 && *end)
         rc = mlo_parse_u64(end, 1, MLO_BOOSTER_NODES_MAX, "--rounds", &o.end, err);
-    if (rc == 0)
-        *ret = o;
-    return rc;
+    if (rc != 0)
+        return mlo_hint(err, "N, the first N rounds; FIRST:END, those from FIRST on below END; or all");
+    *ret = o;
+    return 0;
 }
 
 /* Texts of the command line. */

@@ -167,7 +167,9 @@ int mlo_model_open(struct mlo_ctx *ctx, const char *word, const char *inside,
     int rc = is_file ? mlo_plan_open(word, opts, &m.plan, err)
                      : open_bundle(ctx, word, inside, opts, &m, err);
     if (rc == MLO_EINVALID && is_file && !*err->hint)
-        rc = mlo_hint(err, "the model comes first: a file of ONNX, XGBoost or LightGBM, or a bundle's name");
+        rc = mlo_hint(err,
+                      "the model comes first: a file of ONNX, XGBoost or LightGBM, or a bundle's name; if "
+                      "this is one, it was cut off or damaged");
     if (rc != 0)
         mlo_model_release(&m);
     else
