@@ -188,9 +188,15 @@ int mlo_mkdirs_at(int dirfd, const char *path, mode_t mode, struct mlo_err *err)
     return 0;
 }
 
-static int remove_tree(int dirfd, const char *name, unsigned depth, struct mlo_err *err);
+struct removal {
+    int top; /* of a tree that is opened up: its first folder, to which what is too deep is moved; else -1 */
+    unsigned moved;
+};
 
-static int remove_inside(int fd, unsigned depth, struct mlo_err *err)
+static int remove_tree(int dirfd, const char *name, unsigned depth, struct removal *r, struct mlo_err *err);
+
+/* fd: taken. */
+static int remove_inside(int fd, unsigned depth, struct removal *r, struct mlo_err *err)
 {
     DIR *dir = fdopendir(fd);
     int rc = 0;
@@ -202,27 +208,56 @@ static int remove_inside(int fd, unsigned depth, struct mlo_err *err)
     errno = 0;
     for (struct dirent *e; !rc && (e = readdir(dir)); errno = 0)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            rc = remove_tree(fd, e->d_name, depth, err);
+            rc = remove_tree(fd, e->d_name, depth, r, err);
     if (!rc && errno)
         rc = mlo_fail_errno(err, "cannot list a folder");
     closedir(dir);
     return rc;
 }
 
-static int remove_tree(int dirfd, const char *name, unsigned depth, struct mlo_err *err)
+/* A folder that forbids its owner to look or to remove is opened up. The permissions are those of the folder
+ * that was found, never of what a link leads to. */
+static int open_up(int dirfd, const char *name)
+{
+    struct stat st;
+    char link[64];
+    MLO_AUTOCLOSE int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return -1;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if ((st.st_mode & 0700) != 0700 && chmod(link, 0700) != 0)
+        return -1;
+    return openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int move_up(int dirfd, const char *name, struct removal *r, struct mlo_err *err)
+{
+    char to[32];
+    if (r->top < 0)
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EIO, "too deep to remove"), name);
+    do
+        snprintf(to, sizeof to, "deep-%u", r->moved++);
+    while (renameat2(dirfd, name, r->top, to, RENAME_NOREPLACE) != 0 && errno == EEXIST);
+    return faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0
+               ? mlo_wrap_path(err, mlo_fail(err, MLO_EIO, "too deep to remove"), name)
+               : 0;
+}
+
+static int remove_tree(int dirfd, const char *name, unsigned depth, struct removal *r, struct mlo_err *err)
 {
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return mlo_fail_path(err, "cannot remove", name);
-    int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = r->top < 0 ? openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                        : open_up(dirfd, name);
     if (fd < 0)
         return mlo_fail_path(err, "cannot remove", name);
     if (depth == 0) {
         close(fd);
-        return mlo_wrap_path(err, mlo_fail(err, MLO_EIO, "too deep to remove"), name);
+        return move_up(dirfd, name, r, err);
     }
-    if (remove_inside(fd, depth - 1, err))
+    if (remove_inside(fd, depth - 1, r, err))
         return err->code;
     if (unlinkat(dirfd, name, AT_REMOVEDIR) && errno != ENOENT)
         return mlo_fail_path(err, "cannot remove", name);
@@ -232,8 +267,9 @@ static int remove_tree(int dirfd, const char *name, unsigned depth, struct mlo_e
 int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err)
 {
     const char *slash = strrchr(path, '/');
+    struct removal r = {.top = -1};
     if (dirfd == AT_FDCWD || !slash)
-        return remove_tree(dirfd, path, TREE_DEPTH, err);
+        return remove_tree(dirfd, path, TREE_DEPTH, &r, err);
     MLO_AUTOFREE char *folder = mlo_memdup0(path, (size_t)(slash - path), err);
     MLO_AUTOCLOSE int at = -1;
     if (!folder)
@@ -243,7 +279,27 @@ int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err)
         rc = mlo_open_beneath(dirfd, folder, O_PATH | O_DIRECTORY, 0, &at, err);
     if (rc)
         return rc == MLO_ENOTFOUND ? 0 : rc;
-    return remove_tree(at, slash + 1, TREE_DEPTH, err);
+    return remove_tree(at, slash + 1, TREE_DEPTH, &r, err);
+}
+
+int mlo_purge_tree_at(int dirfd, const char *name, struct mlo_err *err)
+{
+    MLO_AUTOCLOSE int top = open_up(dirfd, name);
+    if (top < 0)
+        return errno == ENOENT ? 0 : mlo_fail_path(err, "cannot remove", name);
+    struct removal r = {.top = top};
+    unsigned before;
+    do { /* what was moved up is seen at the next reading, if not at this one */
+        int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        before = r.moved;
+        if (fd < 0)
+            return mlo_fail_path(err, "cannot remove", name);
+        if (remove_inside(fd, TREE_DEPTH, &r, err))
+            return err->code;
+        if (unlinkat(dirfd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 0;
+    } while (r.moved > before && errno == ENOTEMPTY);
+    return mlo_fail_path(err, "cannot remove", name);
 }
 
 /* ---- the user's own ---- */

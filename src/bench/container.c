@@ -26,6 +26,7 @@
 #define PREFIX       "image-"
 #define MODEL_FOLDER "/model"
 #define SWEEP_MAX    1000
+#define NAMES_MAX    100
 #define ACCOUNTS_MAX ((size_t)1 << 20)
 #define DELETE_LIMIT (10 * MLO_NS_PER_S)
 
@@ -82,6 +83,15 @@ static void delete_all(const char *runtime, char *const *env, const char *folder
 
 /* ---- folders ---- */
 
+/* Whether the lock on fd is one on what has this name now: who locked a folder that has gone meanwhile, while
+ * another process has made its own of that name, holds nothing. */
+static bool is_named(int base, const char *name, int fd)
+{
+    struct stat there, held;
+    return fstatat(base, name, &there, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &held) == 0 &&
+           there.st_dev == held.st_dev && there.st_ino == held.st_ino;
+}
+
 /* One that nobody holds, with its containers. */
 static void sweep_one(int base, const char *folder, const char *name, const struct mlo_container *c)
 {
@@ -89,11 +99,11 @@ static void sweep_one(int base, const char *folder, const char *name, const stru
     char path[PATH_MAX];
     MLO_AUTOCLOSE int fd = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (fd < 0 || n >= (int)sizeof path || mlo_lock_fd(fd, true, 0, NULL, NULL, &ignored) != 0)
+    if (fd < 0 || n >= (int)sizeof path || mlo_lock_fd(fd, true, 0, NULL, NULL, &ignored) != 0 ||
+        !is_named(base, name, fd))
         return;
     delete_all(c->runtime, c->env, path);
-    if (mlo_remove_tree_at(base, name, &ignored) != 0)
-        return; /* the next one tries again */
+    (void)!mlo_purge_tree_at(base, name, &ignored); /* else the next one tries again */
 }
 
 static void sweep(const struct mlo_container *c, const char *folder)
@@ -109,21 +119,25 @@ static void sweep(const struct mlo_container *c, const char *folder)
         closedir(dir);
 }
 
-/* Whoever sweeps between the making and the lock removes an empty folder: then it is made again. */
+/* A name that is there is another's, or what could not be swept. Whoever sweeps between the making and the
+ * lock removes an empty folder: then the next name is tried. */
 static int make_own(struct mlo_container *c, struct mlo_err *err)
 {
-    for (unsigned i = 0; i < 100; i++) {
+    struct mlo_err ignored = MLO_ERR_INIT;
+    for (unsigned i = 0; i < NAMES_MAX; i++) {
         snprintf(c->name, sizeof c->name, PREFIX "%ld-%u", (long)getpid(), i);
-        if (mkdirat(c->base, c->name, 0700) != 0 && errno != EEXIST)
-            break;
-        mlo_cleanup_close(&c->lock);
+        if (mkdirat(c->base, c->name, 0700) != 0) {
+            if (errno == EEXIST)
+                continue;
+            return mlo_fail_errno(err, "cannot make a folder for a container");
+        }
         c->lock = openat(c->base, c->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (c->lock >= 0 && mlo_lock_fd(c->lock, true, 0, NULL, NULL, err) == 0 &&
-            faccessat(c->base, c->name, F_OK, 0) == 0)
+        if (c->lock >= 0 && mlo_lock_fd(c->lock, true, 0, NULL, NULL, &ignored) == 0 &&
+            is_named(c->base, c->name, c->lock))
             return 0;
+        mlo_cleanup_close(&c->lock);
     }
-    mlo_cleanup_close(&c->lock);
-    return mlo_fail_errno(err, "cannot make a folder for a container");
+    return mlo_fail(err, MLO_EIO, "cannot make a folder for a container: %d names are taken", NAMES_MAX);
 }
 
 static int open_folder(struct mlo_container *c, const char *folder, struct mlo_err *err)
@@ -205,8 +219,10 @@ static int look_up(const char *root, const char *list, const char *name, size_t 
     fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct mlo_err ignored = MLO_ERR_INIT;
     MLO_AUTOCLOSE int file = -1;
+    text = mlo_calloc(ACCOUNTS_MAX + 1, 1, err);
+    if (!text)
+        return err->code;
     if (fd >= 0 && mlo_open_beneath(fd, list, O_RDONLY | O_NONBLOCK, 0, &file, &ignored) == 0 &&
-        (text = mlo_calloc(ACCOUNTS_MAX + 1, 1, err)) &&
         mlo_read_at(file, text, ACCOUNTS_MAX, 0, &len, &ignored) == 0 &&
         find_account(text, name, n, ret_id, ret_gid))
         return 0;
@@ -501,8 +517,8 @@ void mlo_container_close(struct mlo_container *c)
         return;
     if (c->folder)
         delete_all(c->runtime, c->env, c->folder);
-    if (c->lock >= 0 && mlo_remove_tree_at(c->base, c->name, &ignored) != 0)
-        c->lock = -1; /* what stays is swept by the next */
+    if (c->lock >= 0)
+        (void)!mlo_purge_tree_at(c->base, c->name, &ignored); /* what stays is swept by the next */
     mlo_cleanup_close(&c->lock);
     mlo_cleanup_close(&c->base);
     free(c->runtime);

@@ -25,11 +25,12 @@
 #define ROOTFS     "rootfs"
 #define LAYOUT     "layout"
 #define INDEX_MAX  ((size_t)4 << 20)
-#define NESTED_MAX 4 /* indexes in indexes */
+#define NESTED_MAX 4    /* indexes in indexes */
+#define TRIES_MAX  1000 /* of a look-up that others' renaming disturbed */
 
 struct image {
     int layout, folder, root;
-    size_t layer; /* number of the one at work */
+    size_t layer; /* number of the one at work, from 1 */
 };
 
 static int fail_entry(const char *path, struct mlo_err *err)
@@ -44,7 +45,11 @@ static int open_inside(int root, const char *path)
 {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    return (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
+    int fd = -1;
+    errno = EAGAIN; /* as it is when any folder was renamed while ".." in a link was followed */
+    for (int i = 0; i < TRIES_MAX && fd < 0 && errno == EAGAIN; i++)
+        fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
+    return fd;
 }
 
 static int open_folder(int root, char *path, bool make, int *ret, struct mlo_err *err);
@@ -107,7 +112,7 @@ static int clear_name(int dirfd, const char *name, struct mlo_err *err)
 {
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
         return 0;
-    return errno == EISDIR || errno == EPERM ? mlo_remove_tree_at(dirfd, name, err)
+    return errno == EISDIR || errno == EPERM ? mlo_purge_tree_at(dirfd, name, err)
                                              : mlo_fail_errno(err, "cannot remove what was there");
 }
 
@@ -140,6 +145,19 @@ static bool is_whiteout(const char *path)
     return strncmp(base_name(path), WHITEOUT, strlen(WHITEOUT)) == 0;
 }
 
+static int hide(int parent, const char *name, struct mlo_err *err)
+{
+    if (strcmp(name, OPAQUE) == 0)
+        return clear_folder(parent, err);
+    if (name[strlen(WHITEOUT)] == '\0')
+        return mlo_fail(err, MLO_EINVALID, "takes away nothing");
+    if (strcmp(name, WHITEOUT ".") == 0 || strcmp(name, WHITEOUT "..") == 0)
+        return mlo_fail(err, MLO_EINVALID, "takes away a folder's own name");
+    return clear_name(parent, name + strlen(WHITEOUT), err);
+}
+
+/* A folder that the layer brings instead of a link or a file hides that first: what the layer takes away
+ * below it is not what the link led to. */
 static int take_away(void *ctx, struct mlo_untar *u, const struct mlo_untar_entry *e, struct mlo_err *err)
 {
     const struct image *im = ctx;
@@ -147,21 +165,17 @@ static int take_away(void *ctx, struct mlo_untar *u, const struct mlo_untar_entr
     MLO_AUTOFREE char *parts = NULL;
     const char *name;
     (void)u;
-    if (!is_whiteout(e->path))
+    if (!is_whiteout(e->path) && !e->folder)
         return 0;
     int rc = open_parent(im, e->path, false, &parent, &parts, &name, err);
-    if (rc == MLO_ENOTFOUND) { /* there is nothing to hide */
-        *err = MLO_ERR_INIT;
+    if (rc == MLO_ENOTFOUND || (rc == MLO_EIO && (err->sys_errno == ENOTDIR || err->sys_errno == ELOOP))) {
+        *err = MLO_ERR_INIT; /* there is nothing to hide */
         return 0;
     }
-    if (rc == 0 && strcmp(name, OPAQUE) == 0)
-        rc = clear_folder(parent, err);
-    else if (rc == 0 && name[strlen(WHITEOUT)] == '\0')
-        rc = mlo_fail(err, MLO_EINVALID, "takes away nothing");
-    else if (rc == 0 && (strcmp(name, WHITEOUT ".") == 0 || strcmp(name, WHITEOUT "..") == 0))
-        rc = mlo_fail(err, MLO_EINVALID, "takes away a folder's own name");
-    else if (rc == 0)
-        rc = clear_name(parent, name + strlen(WHITEOUT), err);
+    if (rc == 0 && is_whiteout(e->path))
+        rc = hide(parent, name, err);
+    else if (rc == 0 && !is_folder(parent, name))
+        rc = clear_name(parent, name, err);
     return rc == 0 ? 0 : fail_entry(e->path, err);
 }
 
@@ -237,7 +251,11 @@ static int unpack_layer(struct image *im, const struct mlo_descriptor *d, struct
     char path[MLO_BLOB_PATH_SIZE];
     MLO_AUTOCLOSE int fd = -1;
     struct mlo_digest got;
-    int rc = mlo_open_beneath(im->layout, mlo_blob_path(&d->digest, path), O_RDONLY, 0, &fd, err);
+    struct stat st;
+    int rc = mlo_open_beneath(im->layout, mlo_blob_path(&d->digest, path), O_RDONLY | O_NONBLOCK, 0, &fd,
+                              err);
+    if (rc == 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
+        rc = mlo_fail(err, MLO_EINVALID, "'%s' is not a regular file", path);
     if (rc == 0 && im->layer > 1)
         rc = mlo_untar_image(fd, take_away, im, NULL, err);
     if (rc == 0 && lseek(fd, 0, SEEK_SET) != 0)
@@ -349,7 +367,10 @@ struct parts {
 static int take_part(void *ctx, const struct mlo_descriptor *d, struct mlo_err *err)
 {
     struct parts *p = ctx;
-    return p->im->layer++ == 0 ? read_blob(p->im, d, p->config, err) : unpack_layer(p->im, d, err);
+    if (!*p->config)
+        return read_blob(p->im, d, p->config, err);
+    p->im->layer++;
+    return unpack_layer(p->im, d, err);
 }
 
 /* A file of a layout in a tar: its digest is checked when it is read. */

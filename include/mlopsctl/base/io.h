@@ -79,6 +79,9 @@ int mlo_fsync_dir_of(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_
 int mlo_mkdirs_at(int dirfd, const char *path, mode_t mode, struct mlo_err *err) MLO_MUST_CHECK;
 /* Remove a tree, following nothing in it nor, below a folder, on the way to it. Missing is fine. */
 int mlo_remove_tree_at(int dirfd, const char *path, struct mlo_err *err) MLO_MUST_CHECK;
+/* The same of a folder of our own in which foreign programs have written: name is one part, folders in it
+ * that forbid their owner anything are opened up, and none is too deep. */
+int mlo_purge_tree_at(int dirfd, const char *name, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
  * A relative path that may be joined to a folder: not empty, not absolute, no "", "." or ".." component, no
