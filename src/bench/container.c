@@ -43,9 +43,9 @@ static int find_runtime(char *const *env, char **ret, struct mlo_err *err)
 {
     static const char *const names[] = {"runc", "crun"};
     for (size_t i = 0; i < MLO_COUNT(names); i++) {
-        struct mlo_err ignored = MLO_ERR_INIT;
-        if (mlo_process_find(env, names[i], ret, &ignored) == 0)
-            return 0;
+        int rc = mlo_process_find(env, names[i], ret, err);
+        if (rc != MLO_EUNAVAIL)
+            return rc;
     }
     mlo_fail(err, MLO_EUNAVAIL, "no container runtime is installed: neither runc nor crun is in PATH");
     return mlo_hint(err,
@@ -413,8 +413,11 @@ static int find_files(struct mlo_container *c, const char *image, struct wanted 
         rc = mlo_fail(err, MLO_EUSAGE, "the image's path is too long");
     if (rc != 0)
         return rc;
-    if (mlo_slurp_at(AT_FDCWD, bundle, CONFIG_MAX, &text, &n, &none) == 0) {
+    rc = mlo_slurp_at(AT_FDCWD, bundle, CONFIG_MAX, &text, &n, &none);
+    if (rc == 0) {
         rc = take_bundle(path, text, n, w, err);
+    } else if (rc != MLO_ENOTFOUND && none.sys_errno != ENOTDIR) {
+        *err = none;
     } else {
         rc = mlo_image_unpack(path, tag, c->folder, &config, err);
         if (rc == 0)

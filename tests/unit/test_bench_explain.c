@@ -188,6 +188,17 @@ static int64_t ticking(void *ctx)
     return ((struct world *)ctx)->now += 1000;
 }
 
+/* As put_port, with a type: a request is read by it. */
+static void put_float_port(struct bytes *graph, uint32_t field, const char *name)
+{
+    struct bytes tensor = {.n = 0}, type = {.n = 0}, port = {.n = 0};
+    put_number(&tensor, 1, 1); /* elem_type: FLOAT */
+    put(&type, 1, &tensor);
+    put_text(&port, 1, name);
+    put(&port, 2, &type);
+    put(graph, field, &port);
+}
+
 /* y = -|x|, z = x W: a dense layer of 8 columns beside two small steps. */
 static struct mlo_plan *small_plan(void)
 {
@@ -198,7 +209,7 @@ static struct mlo_plan *small_plan(void)
     struct mlo_plan *p = NULL;
     struct mlo_err e = MLO_ERR_INIT;
     put_input(&product, "w");
-    put_port(&g, GRAPH_INPUT, "x");
+    put_float_port(&g, GRAPH_INPUT, "x");
     put_floats(&g, "w", w, dims, 2);
     put_node(&g, "Abs", "x", "a");
     put_node(&g, "Neg", "a", "y");
@@ -282,6 +293,49 @@ static void memory_may_fail(void)
     check(each_alloc_failure(explain_once) > 0);
 }
 
+/* ---- around the run ---- */
+
+/* 100 requests in 2 s that waited 10 ms each: by Little's law 50 a second times 10 ms, half a request waits.
+ */
+static void what_waits_is_as_littles_law_says(void)
+{
+    float data[32] = {1};
+    struct world w = {0};
+    struct mlo_clock clock = {.now = ticking, .ctx = &w};
+    struct mlo_measured m = {.seconds = 2, .queued = {.n = 100, .ahead = 40, .ns = 1e9}};
+    struct mlo_value in = rows(data);
+    struct mlo_plan *p = small_plan();
+    struct mlo_explained e = {.run_ns = 3e6};
+    struct mlo_around_row found[MLO_AROUND_ROWS];
+    check_ok(mlo_explain_around(p, &in, &m, &clock, &e, &err), &err);
+    check(near(e.around.queue_ns, 1e7) && near(e.around.little, 0.5) && near(e.around.ahead, 0.4));
+    check(near(e.around.parse_ns, 1000) && near(e.around.answer_ns, 1000), "only the clock takes time");
+    check(e.around.parse_bytes > 64 && e.around.answer_bytes > 128);
+    check_int(mlo_around_rows(&e, found), 3);
+    check_str(found[0].name, "parse");
+    check_str(found[2].why, "0.4 found waiting, 0.5 by Little's law");
+    double all = 3e6 + 1e7 + 2000;
+    check(near(found[2].share, 1e7 / all) && near(found[2].gain, all / (all - 1e7)));
+    mlo_plan_free(p);
+}
+
+static void what_is_not_known_has_no_row(void)
+{
+    float data[32] = {1};
+    struct mlo_measured idle = {.seconds = 0, .queued = {.n = 3, .ns = 1e9}};
+    struct mlo_value in = rows(data);
+    struct mlo_plan *p = small_plan();
+    struct world w = {0};
+    struct mlo_clock clock = {.now = ticking, .ctx = &w};
+    struct mlo_around_row found[MLO_AROUND_ROWS];
+    struct mlo_explained e = {.run_ns = 0, .around = {.queue_ns = 5}};
+    check_int(mlo_around_rows(&e, found), 1);
+    check(found[0].share == 1 && isinf(found[0].gain), "nothing is left without it");
+    check_ok(mlo_explain_around(p, &in, &idle, &clock, &e, &err), &err);
+    check(e.around.queue_ns == 0 && e.around.little == 0 && mlo_around_rows(&e, found) == 2);
+    mlo_plan_free(p);
+}
+
 static void note_steps(void *ctx, size_t done)
 {
     size_t *told = ctx;
@@ -324,6 +378,8 @@ int main(void)
     run(requests_that_wait_are_said_first);
     run(room_is_said);
     run(a_run_tells_of_all_its_steps);
+    run(what_waits_is_as_littles_law_says);
+    run(what_is_not_known_has_no_row);
     run(looking_costs_nothing_in_the_end);
     run(steps_add_up_to_the_run);
     run(memory_may_fail);

@@ -182,7 +182,7 @@ static void links_lead_inside(void)
     for (size_t i = 0; i < MLO_COUNT(cases); i++) {
         begin();
         layer_add(&layers[0], "out", '2', 0777, outside);
-        layer_add(&layers[0], "up", '2', 0777, "../../../../../../../../../..");
+        layer_add(&layers[0], "up", '2', 0777, "../..");
         layer_add(&layers[1], cases[i].path, cases[i].type, 0777, cases[i].to);
         int rc = unpack(2); /* most are refused, and some are harmless */
         check(rc == 0 || rc == MLO_EINVALID || rc == MLO_ENOTFOUND || rc == MLO_EIO, "%s: %d %s",
