@@ -292,6 +292,7 @@ static void trees_are_purged_however_deep_and_shut(void)
     struct mlo_err ignored = MLO_ERR_INIT;
     begin();
     int top = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = dup(top);
+    check(symlinkat(outside, top, "out") == 0);
     for (int i = 0; i < 1000; i++) {
         check(mkdirat(fd, "deep-0", 0700) == 0);
         int next = openat(fd, "deep-0", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -301,7 +302,6 @@ static void trees_are_purged_however_deep_and_shut(void)
         fd = next;
     }
     close(fd);
-    check(symlinkat(outside, top, "out") == 0);
     check(mlo_remove_tree_at(AT_FDCWD, folder, &ignored) != 0, "the careful way gives up");
     check_ok(mlo_purge_tree_at(AT_FDCWD, folder, &err), &err);
     check(access(folder, F_OK) != 0 && outside_is_whole());
