@@ -88,7 +88,7 @@ enum mlo_device_role { MLO_DEVICE_INPUT, MLO_DEVICE_OUTPUT, MLO_DEVICE_WEIGHT, M
 struct mlo_device_buffer {
     uint32_t role, type;
     uint64_t n;      /* elements, not 0 */
-    uint32_t weight; /* WEIGHT: its number */
+    uint32_t weight; /* WEIGHT: its number; n may be less than it has: of its first */
 };
 enum mlo_device_activation {
     MLO_DEVICE_LINEAR,
@@ -115,7 +115,8 @@ enum mlo_device_op {
     MLO_DEVICE_EMBED,
     /* y = softmax(number q k' + mask) v of each head within each sequence, without padding: [first[sequences
      * + 1]] (a row each; the last: all rows; missing: all sequences are as long), qkv[rows][3][heads][size],
-     * [mask:[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence */
+     * [mask:[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence, and
+     * one that may be 0: a sequence whose keys all have a mask of -infinity gives NaN, else zeros */
     MLO_DEVICE_ATTENTION,
     /* The same of q, k and v, each [rows][heads][size], in place of qkv */
     MLO_DEVICE_ATTENTION_APART,
@@ -135,7 +136,7 @@ enum mlo_device_op {
     MLO_DEVICE_TREES,
     /* y = a + b, b again and again: a[rows][n], b[n], y, which may be a; rows, n */
     MLO_DEVICE_ADD,
-    /* y = table[id], counted from the end when id is negative, NaN outside: ids[rows] of int64,
+    /* y = table[id], counted from the end when id is negative, NaN outside: ids[rows] of int32 or int64,
      * table[words][n], y[rows][n]; rows, n, words */
     MLO_DEVICE_GATHER,
     /* y = x, of any two types of floats; x may also be int64 or float64: x[n], y; n */
@@ -191,7 +192,19 @@ enum mlo_device_op {
     /* x[rows][n] to y[rows][m], whose other columns keep what they have; rows, n, m, the column after the
      * last that is written */
     MLO_DEVICE_PLACE,
+    /* What is added to scores of keys, `times` over: 0 for keys that are seen, else number: x[rows][n] of
+     * float32, int32 or int64, y:[rows][times][keys]; rows, n, keys, times, enum mlo_device_seen */
+    MLO_DEVICE_MASK,
+    /* x[batch][rows][columns][n] to y[batch][columns][rows][n]; batch, rows, columns, n */
+    MLO_DEVICE_SWAP,
     MLO_DEVICE_OPS,
+};
+enum mlo_device_seen {
+    MLO_DEVICE_SEEN_ADDED = 1, /* x is what is added: the first `keys` of each row, which may be longer */
+    MLO_DEVICE_SEEN_ABOVE,     /* keys whose x is above 0 */
+    MLO_DEVICE_SEEN_COUNTED,   /* as many keys, from the first, as ones are in the row of x */
+    MLO_DEVICE_SEEN_FIRST,     /* as many keys as the only number in the row of x says */
+    MLO_DEVICE_SEEN_END,
 };
 #define MLO_DEVICE_STEP_BUFFERS 9
 #define MLO_DEVICE_STEP_SIZES   7

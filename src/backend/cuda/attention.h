@@ -21,6 +21,7 @@ struct gpu_attention {
     void *y;
     unsigned each, rows, heads, size, step; /* step: from row to row of a part */
     float scale;
+    bool blank; /* who sees no key gets zeros, not NaN */
 };
 
 /* Floats of shared memory: queries, keys (one more in a row, for the banks), values, probabilities. */
@@ -52,6 +53,17 @@ struct gpu_keys {
     float mask;
 };
 
+/* What scores are measured by: not -infinity, of which keys that are hidden, and no other so far, have it. */
+GPU_FN float gpu_finite_most(float most)
+{
+    return most == -INFINITY ? 0 : most;
+}
+
+GPU_FN float gpu_mixed(const struct gpu_attention *p, float mixed, float sum)
+{
+    return p->blank && sum == 0 ? 0 : mixed / sum;
+}
+
 GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const struct gpu_keys *keys, float *chance,
                        unsigned size, unsigned each, float scale)
 {
@@ -60,8 +72,8 @@ GPU_FN void gpu_attend(struct gpu_attended *a, const float *q, const struct gpu_
     for (unsigned d = 0; d < size; d++)
         score += q[d] * keys->k[lane * (size + 1) + d];
     score = lane < keys->n ? score * scale + keys->mask : -INFINITY;
-    float most = fmaxf(a->most, gpu_warp_max(score)), before = expf(a->most - most);
-    float e = expf(score - most);
+    float most = fmaxf(a->most, gpu_warp_max(score)), from = gpu_finite_most(most);
+    float before = expf(a->most - from), e = expf(score - from);
     chance[lane] = e; /* of this query alone; who read it for the keys before has passed a barrier */
     __syncwarp();
     a->sum = a->sum * before + gpu_warp_sum(e);
@@ -114,7 +126,7 @@ GPU_FN void gpu_attend_block(const struct gpu_attention *p, unsigned each)
         for (unsigned j = 0; j < each; j++)
             if (row < end && lane + j * GPU_WARP < size)
                 ((float *)p->y)[((size_t)row * p->heads + blockIdx.y) * size + lane + j * GPU_WARP] =
-                    all[i].mixed[j] / all[i].sum;
+                    gpu_mixed(p, all[i].mixed[j], all[i].sum);
     }
 }
 

@@ -102,12 +102,12 @@ GPU_FN void gpu_soften(struct gpu_tensor *a, float score[TENSOR_KEYS / 8][4], un
         for (unsigned j = 0; j < TENSOR_KEYS / 8; j++)
             most = fmaxf(most, fmaxf(score[j][2 * half], score[j][2 * half + 1]));
         most = gpu_row_max(most);
-        float before = expf(a->most[half] - most);
+        float from = gpu_finite_most(most), before = expf(a->most[half] - from);
         GPU_UNROLL
         for (unsigned j = 0; j < TENSOR_KEYS / 8; j++)
             GPU_UNROLL
         for (unsigned i = 2 * half; i < 2 * half + 2; i++) {
-            score[j][i] = expf(score[j][i] - most);
+            score[j][i] = expf(score[j][i] - from);
             sum += score[j][i];
         }
         a->sum[half] = a->sum[half] * before + gpu_row_sum(sum);
@@ -153,7 +153,7 @@ GPU_FN void gpu_store_mixed(const struct gpu_attention *p, const struct gpu_tens
         unsigned row = query + g + i / 2 * 8, d = j * 8 + 2 * t + i % 2;
         if (row < end && d < p->size)
             gpu_put(p->y, type, ((size_t)row * p->heads + blockIdx.y) * p->size + d,
-                    a->mixed[j][i] / a->sum[i / 2]);
+                    gpu_mixed(p, a->mixed[j][i], a->sum[i / 2]));
     }
 }
 

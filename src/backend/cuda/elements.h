@@ -70,6 +70,23 @@ GPU_FN void gpu_convert_all(const struct gpu_elements *p, unsigned type)
 }
 GPU_TYPED(gpu_convert_all, gpu_elements, ELEMENT_THREADS)
 
+struct gpu_swap {
+    const void *x;
+    void *y;
+    size_t n;                     /* numbers in all */
+    unsigned rows, columns, each; /* each: numbers that stay together */
+};
+
+GPU_FN void gpu_swap_all(const struct gpu_swap *p, unsigned type)
+{
+    for (size_t i = gpu_first_element(); i < p->n; i += gpu_element_step()) {
+        size_t group = i / p->each, row = group % p->rows, column = group / p->rows % p->columns;
+        size_t batch = group / p->rows / p->columns, from = (batch * p->rows + row) * p->columns + column;
+        gpu_put(p->y, type, i, gpu_get(p->x, type, from * p->each + i % p->each));
+    }
+}
+GPU_TYPED(gpu_swap_all, gpu_swap, ELEMENT_THREADS)
+
 /* Bytes from one memory to another, of which one may be the host's: both begin at a multiple of 16. */
 struct gpu_bytes_moved {
     const void *from;

@@ -20,10 +20,10 @@
 /*
  * What an operator takes. A buffer is `?` when it may be missing and `>` when it is written, as the last one
  * is; then a mark of its type: `i` int32, `l` int64, `t` nodes of trees, `u` uint16, `x` float32, `n` float32
- * or int64, `m` any numbers, `v` any floats, `w` float32 or float64, whichever is the step's, `q` bytes,
- * which are all of one type; no mark: floats of the step's type. Then the product of its letters: a to g are
- * the sizes in order, 2 and 3 themselves, + adds one to the letter before, * is any number of them. Nothing:
- * any number of elements.
+ * or int64, `k` float32, int32 or int64, `j` int32 or int64, `m` any numbers, `v` any floats, `w` float32 or
+ * float64, whichever is the step's, `q` bytes, which are all of one type; no mark: floats of the step's type.
+ * Then the product of its letters: a to g are the sizes in order, 2 and 3 themselves, + adds one to the
+ * letter before, * is any number of them. Nothing: any number of elements.
  */
 struct program_op {
     const char *name;
@@ -43,7 +43,7 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* SCALE      */ {"scale", {"xab", "xb", "xb", "xab"}, 4, 2, 1},
     /* TREES      */ {"trees", {"xab", "t", "ic+", "?xd", "ice", "?xe*", "xad"}, 7, 5, 0},
     /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
-    /* GATHER     */ {"gather", {"la", "cb", "ab"}, 3, 3, 0},
+    /* GATHER     */ {"gather", {"ja", "cb", "ab"}, 3, 3, 0},
     /* CONVERT    */ {"convert", {"ma", "a"}, 2, 1, 0},
     /* RANK       */ {"rank", {"wab", "w*", "ic+", "ic", "ucd"}, 5, 4, 0},
     /* RANKED     */
@@ -60,6 +60,8 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* LOOKUP     */ {"look up", {"xa", "xb", "xb", "xa"}, 4, 2, 0},
     /* UNIT       */ {"unit", {"xab", "xab"}, 2, 2, 1},
     /* PLACE      */ {"place", {"ab", "ac"}, 2, 4, 0},
+    /* MASK       */ {"mask", {"kab", "xadc"}, 2, 5, 0},
+    /* SWAP       */ {"swap", {"abcd", "abcd"}, 2, 4, 0},
 };
 
 static inline bool program_refuse(char *reason, const char *fmt, ...)
@@ -151,6 +153,8 @@ static inline bool program_type_ok(const char *text, uint32_t type, uint32_t flo
         return program_is_float(type) || type == MLO_DEVICE_I64 || type == MLO_DEVICE_F64;
     if (*text == 'n')
         return type == MLO_DEVICE_F32 || type == MLO_DEVICE_I64;
+    if (*text == 'j' || *text == 'k')
+        return type == MLO_DEVICE_I32 || type == MLO_DEVICE_I64 || (*text == 'k' && type == MLO_DEVICE_F32);
     return *text == 'v'   ? program_is_float(type)
            : *text == 'q' ? program_is_byte(type)
                           : type == program_type_of(text, floats);
@@ -186,6 +190,14 @@ static inline bool program_ranks_ok(const struct mlo_device_step *s)
                           program_padded(s) % MLO_DEVICE_RANK_ROWS == 0);
 }
 
+static inline bool program_mask_ok(const struct mlo_device_step *s)
+{
+    uint32_t n = s->size[1], keys = s->size[2], seen = s->size[4];
+    return seen == MLO_DEVICE_SEEN_ADDED   ? n % keys == 0
+           : seen == MLO_DEVICE_SEEN_FIRST ? n == 1
+                                           : seen < MLO_DEVICE_SEEN_END && n == keys;
+}
+
 static inline bool program_sizes_ok(const struct program_op *op, const struct mlo_device_step *s, unsigned at,
                                     char *reason)
 {
@@ -207,6 +219,9 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (s->op == MLO_DEVICE_PLACE && (s->size[3] < s->size[1] || s->size[3] > s->size[2]))
         return program_refuse(reason, "step %u (%s): %u columns up to %u of %u", at, op->name, s->size[1],
                               s->size[3], s->size[2]);
+    if (s->op == MLO_DEVICE_MASK && !program_mask_ok(s))
+        return program_refuse(reason, "step %u (%s): %u numbers of %u keys, by way %u", at, op->name,
+                              s->size[1], s->size[2], s->size[4]);
     if (!program_ranks_ok(s))
         return program_refuse(reason, "step %u (%s): %u rows of ranks for %u, or too many columns", at,
                               op->name, program_padded(s), s->size[0]);
@@ -300,7 +315,7 @@ static inline bool program_buffers_ok(const struct mlo_device_program *p,
                                   (unsigned long long)b->n);
         if (b->role != MLO_DEVICE_WEIGHT)
             continue;
-        if (b->weight >= n_weights || weights[b->weight].type != b->type || weights[b->weight].n != b->n)
+        if (b->weight >= n_weights || weights[b->weight].type != b->type || weights[b->weight].n < b->n)
             return program_refuse(reason, "buffer %u: weight %u is not there or another", i, b->weight);
     }
     return true;

@@ -2,6 +2,8 @@
 #ifndef MLO_BACKEND_CUDA_ROWS_H
 #define MLO_BACKEND_CUDA_ROWS_H
 
+#include <mlopsctl/device.h>
+
 #include "gpu.h"
 
 #define ROW_THREADS 128
@@ -69,15 +71,15 @@ GPU_FN void gpu_embed_rows(const struct gpu_embed *p, unsigned type)
 GPU_TYPED(gpu_embed_rows, gpu_embed, ROW_THREADS)
 
 struct gpu_gather {
-    const int64_t *ids;
-    const void *table;
+    const void *ids, *table;
     void *y;
-    unsigned n, words;
+    unsigned n, words, from; /* from: the type of ids */
 };
 
 GPU_FN void gpu_gather_rows(const struct gpu_gather *p, unsigned type)
 {
-    int64_t id = p->ids[blockIdx.x];
+    int64_t id = p->from == MLO_DEVICE_I32 ? ((const int32_t *)p->ids)[blockIdx.x]
+                                           : ((const int64_t *)p->ids)[blockIdx.x];
     id += id < 0 ? (int64_t)p->words : 0;
     bool is_known = id >= 0 && id < (int64_t)p->words;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
@@ -85,6 +87,37 @@ GPU_FN void gpu_gather_rows(const struct gpu_gather *p, unsigned type)
                 is_known ? gpu_get(p->table, type, (size_t)id * p->n + i) : NAN);
 }
 GPU_TYPED(gpu_gather_rows, gpu_gather, ROW_THREADS)
+
+struct gpu_mask {
+    const void *x;
+    float *y;
+    unsigned n, keys, times, how, from; /* from: the type of x */
+    float hidden;
+};
+
+GPU_FN float gpu_number(const struct gpu_mask *p, size_t i)
+{
+    return p->from == MLO_DEVICE_I32   ? (float)((const int32_t *)p->x)[i]
+           : p->from == MLO_DEVICE_I64 ? (float)((const int64_t *)p->x)[i]
+                                       : ((const float *)p->x)[i];
+}
+
+GPU_KERNEL(gpu_mask_rows, gpu_mask, ROW_THREADS)
+{
+    GPU_SHARED(float, sums, ROW_WARPS);
+    size_t at = (size_t)blockIdx.x * p->n, to = (size_t)blockIdx.x * p->times * p->keys;
+    float ones = 0;
+    for (unsigned i = threadIdx.x; p->how == MLO_DEVICE_SEEN_COUNTED && i < p->n; i += ROW_THREADS)
+        ones += gpu_number(p, at + i) == 1 ? 1.0f : 0.0f;
+    ones = gpu_block_sum(ones, sums, ROW_WARPS);
+    float length = p->how == MLO_DEVICE_SEEN_FIRST ? gpu_number(p, at) : ones;
+    for (unsigned i = threadIdx.x; i < p->times * p->keys; i += ROW_THREADS) {
+        unsigned key = i % p->keys;
+        float v = p->how == MLO_DEVICE_SEEN_FIRST ? 0 : gpu_number(p, at + key);
+        bool is_seen = p->how == MLO_DEVICE_SEEN_ABOVE ? v > 0 : (float)key < length;
+        p->y[to + i] = p->how == MLO_DEVICE_SEEN_ADDED ? v : is_seen ? 0 : p->hidden;
+    }
+}
 
 struct gpu_softmax {
     const void *x;

@@ -145,7 +145,7 @@ static int launch_embed(const struct gpu_machine *m, const struct mlo_device_ste
 static int launch_gather(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                          unsigned type)
 {
-    struct gpu_gather p = {(const int64_t *)at[0], at[1], at[2], s->size[1], s->size[2]};
+    struct gpu_gather p = {at[0], at[1], at[2], s->size[1], s->size[2], s->activation};
     return GPU_LAUNCH_TYPED(type, m->queue, gpu_gather_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
 
@@ -212,7 +212,8 @@ static int launch_attention(const struct gpu_machine *m, const struct mlo_device
                               s->size[2],
                               s->size[3],
                               3 * row,
-                              s->number};
+                              s->number,
+                              s->size[5] != 0};
     return launch_parts(m, s, type, p);
 }
 
@@ -228,7 +229,8 @@ static int launch_attention_apart(const struct gpu_machine *m, const struct mlo_
                               s->size[2],
                               s->size[3],
                               s->size[2] * s->size[3],
-                              s->number};
+                              s->number,
+                              s->size[5] != 0};
     return launch_parts(m, s, type, p);
 }
 
@@ -427,6 +429,24 @@ static int launch_place(const struct gpu_machine *m, const struct mlo_device_ste
                             p);
 }
 
+static int launch_mask(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_mask p = {at[0],      (float *)at[1], s->size[1],    s->size[2],
+                         s->size[3], s->size[4],     s->activation, s->number};
+    (void)type;
+    return GPU_LAUNCH(m->queue, gpu_mask_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
+}
+
+static int launch_swap(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
+                       unsigned type)
+{
+    struct gpu_swap p = {at[0],      at[1],      (size_t)s->size[0] * s->size[1] * s->size[2] * s->size[3],
+                         s->size[1], s->size[2], s->size[3]};
+    return GPU_LAUNCH_TYPED(type, m->queue, gpu_swap_all, gpu_element_blocks(p.n), 1, 1, ELEMENT_THREADS, 0,
+                            p);
+}
+
 typedef int gpu_launch_fn(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                           unsigned type);
 static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
@@ -456,6 +476,8 @@ static gpu_launch_fn *const gpu_launches[MLO_DEVICE_OPS] = {
     /* LOOKUP     */ launch_look_up,
     /* UNIT       */ launch_unit,
     /* PLACE      */ launch_place,
+    /* MASK       */ launch_mask,
+    /* SWAP       */ launch_swap,
 };
 
 /* Kernels of two types are told that of what they read: in the place of an activation, or of a last size. */
@@ -464,7 +486,7 @@ static inline void gpu_tell_type(struct mlo_device_step *s, const struct mlo_dev
     const char *first = program_ops[s->op].buffers[0];
     if (s->op == MLO_DEVICE_DENSE_BYTES)
         s->size[4] = p->buffers[s->buffer[0]].type;
-    else if (*first == 'v' || *first == 'q' || *first == 'm' || *first == 'n')
+    else if (strchr("vqmnjk", *first))
         s->activation = p->buffers[s->buffer[0]].type;
 }
 

@@ -56,7 +56,7 @@ uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b)
     return (uint32_t)l->n_buffers++;
 }
 
-static uint32_t temporary(struct mlo_lower *l, uint32_t floats, size_t n)
+uint32_t mlo_lower_temporary(struct mlo_lower *l, uint32_t floats, size_t n)
 {
     return mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_TEMPORARY, floats, n, 0});
 }
@@ -78,7 +78,7 @@ uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats
     if (buffer == MLO_DEVICE_NO_BUFFER || l->buffers[buffer].type == floats)
         return buffer;
     uint64_t n = l->buffers[buffer].n;
-    uint32_t to = temporary(l, floats, n);
+    uint32_t to = mlo_lower_temporary(l, floats, n);
     struct mlo_device_step step = {.op = MLO_DEVICE_CONVERT, .buffer = {buffer, to}, .size = {(uint32_t)n}};
     return mlo_lower_step(l, &step) ? to : MLO_DEVICE_NO_BUFFER;
 }
@@ -88,11 +88,14 @@ uint32_t mlo_lower_input(struct mlo_lower *l, const struct mlo_step *s, size_t i
 {
     size_t v = s->in[i];
     const struct mlo_array *a = &l->shape[v];
-    bool is_whole = a->dtype == MLO_DT_I64, is_double = a->dtype == MLO_DT_F64;
-    uint32_t type = is_whole ? MLO_DEVICE_I64 : is_double ? MLO_DEVICE_F64 : MLO_DEVICE_F32;
-    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (a->dtype == MLO_DT_F32 || is_whole || is_double))
+    bool is_float = a->dtype == MLO_DT_F32;
+    uint32_t type = a->dtype == MLO_DT_I32   ? MLO_DEVICE_I32
+                    : a->dtype == MLO_DT_I64 ? MLO_DEVICE_I64
+                    : a->dtype == MLO_DT_F64 ? MLO_DEVICE_F64
+                                             : MLO_DEVICE_F32;
+    if (l->buffer_of[v] == MLO_DEVICE_NO_BUFFER && (is_float || type != MLO_DEVICE_F32))
         l->buffer_of[v] = mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_INPUT, type, a->n, 0});
-    return is_whole || is_double ? l->buffer_of[v] : mlo_lower_convert(l, l->buffer_of[v], floats);
+    return is_float ? mlo_lower_convert(l, l->buffer_of[v], floats) : l->buffer_of[v];
 }
 
 uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats)
@@ -114,7 +117,7 @@ static uint32_t input(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 
 uint32_t mlo_lower_output(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats)
 {
-    return l->buffer_of[s->out[i]] = temporary(l, floats, l->shape[s->out[i]].n);
+    return l->buffer_of[s->out[i]] = mlo_lower_temporary(l, floats, l->shape[s->out[i]].n);
 }
 
 static uint32_t output(struct mlo_lower *l, const struct mlo_step *s, size_t i)
@@ -245,8 +248,7 @@ const struct mlo_array *mlo_lower_constant(const struct mlo_plan_graph *g, size_
     return is_there && g->constants[value].array.data ? &g->constants[value].array : NULL;
 }
 
-/* narrow: in the type of products. */
-static int weigh(const struct mlo_array *a, bool narrow, struct mlo_weights *w, struct mlo_err *err)
+int mlo_weigh_array(const struct mlo_array *a, bool narrow, struct mlo_weights *w, struct mlo_err *err)
 {
     float *to;
     int rc = narrow ? mlo_weight_floats(w, a->n, &to, err)
@@ -272,12 +274,11 @@ static int weigh_add(const struct mlo_plan_graph *g, const struct mlo_step *s, s
 {
     for (size_t i = 0; i < 2; i++)
         if (mlo_lower_constant(g, s->in[i]))
-            return weigh(mlo_lower_constant(g, s->in[i]), true, w, err);
+            return mlo_weigh_array(mlo_lower_constant(g, s->in[i]), true, w, err);
     return 0;
 }
 
-/* b, again and again, makes the shape of a. */
-static bool repeats(const struct mlo_array *a, const struct mlo_array *b)
+bool mlo_lower_repeats(const struct mlo_array *a, const struct mlo_array *b)
 {
     unsigned rank = b->rank;
     while (rank > 0 && b->dims[b->rank - rank] == 1)
@@ -295,12 +296,11 @@ static uint32_t operand(struct mlo_lower *l, const struct mlo_step *s, size_t i)
     return mlo_lower_constant(l->o->graph, s->in[i]) ? mlo_lower_weight(l, 0) : input(l, s, i);
 }
 
-static bool add(struct mlo_lower *l, const uint32_t buffer[3], const struct mlo_array *a,
-                const struct mlo_array *b)
+bool mlo_lower_add(struct mlo_lower *l, const uint32_t buffer[3], size_t n, size_t each)
 {
     struct mlo_device_step to = {.op = MLO_DEVICE_ADD,
                                  .buffer = {buffer[0], buffer[1], buffer[2]},
-                                 .size = {(uint32_t)(a->n / b->n), (uint32_t)b->n}};
+                                 .size = {(uint32_t)(n / each), (uint32_t)each}};
     return mlo_lower_step(l, &to);
 }
 
@@ -308,12 +308,12 @@ static bool emit_add(struct mlo_lower *l, const struct mlo_step *s)
 {
     if (!mlo_lower_is_floats(l, s, 0) || !mlo_lower_is_floats(l, s, 1))
         return false;
-    size_t first = !repeats(mlo_lower_shape(l, s, 0), mlo_lower_shape(l, s, 1));
+    size_t first = !mlo_lower_repeats(mlo_lower_shape(l, s, 0), mlo_lower_shape(l, s, 1));
     const struct mlo_array *a = mlo_lower_shape(l, s, first), *b = mlo_lower_shape(l, s, 1 - first);
-    if (!repeats(a, b) || l->shape[s->out[0]].n != a->n)
+    if (!mlo_lower_repeats(a, b) || l->shape[s->out[0]].n != a->n)
         return mlo_lower_fail(l, "neither of its inputs repeats in the other");
     const uint32_t buffer[3] = {operand(l, s, first), operand(l, s, 1 - first), output(l, s, 0)};
-    return add(l, buffer, a, b);
+    return mlo_lower_add(l, buffer, a->n, b->n);
 }
 
 /* ---- layer norm ---- */
@@ -331,10 +331,11 @@ static int weigh_norm(const struct mlo_plan_graph *g, const struct mlo_step *s, 
 {
     const struct mlo_array *scale = mlo_lower_constant(g, s->in[1]), *bias = mlo_lower_constant(g, s->in[2]);
     float *zeros;
-    int rc = weigh(scale, false, w, err);
+    int rc = mlo_weigh_array(scale, false, w, err);
     if (rc != 0)
         return rc;
-    return bias ? weigh(bias, false, w, err) : mlo_weight_add(w, MLO_DEVICE_F32, scale->n, &zeros, err);
+    return bias ? mlo_weigh_array(bias, false, w, err)
+                : mlo_weight_add(w, MLO_DEVICE_F32, scale->n, &zeros, err);
 }
 
 /* x and plus, or their sum where it is wanted, or one repeats in the other. */
@@ -346,15 +347,15 @@ static bool sum_of(struct mlo_lower *l, const struct mlo_step *s, uint32_t *ret_
     *ret_plus = plus ? input(l, s, 3) : MLO_DEVICE_NO_BUFFER;
     if (!plus || (!is_wanted && mlo_array_same_shape(x, plus)))
         return !is_wanted || mlo_lower_fail(l, "its sum is asked for, which is none");
-    bool turned = !repeats(x, plus);
-    if (turned && !repeats(plus, x))
+    bool turned = !mlo_lower_repeats(x, plus);
+    if (turned && !mlo_lower_repeats(plus, x))
         return mlo_lower_fail(l, "neither of its inputs repeats in the other");
     const struct mlo_array *a = turned ? plus : x, *b = turned ? x : plus;
-    uint32_t to = is_wanted ? output(l, s, 1) : temporary(l, l->o->floats, a->n);
+    uint32_t to = is_wanted ? output(l, s, 1) : mlo_lower_temporary(l, l->o->floats, a->n);
     const uint32_t buffer[3] = {turned ? *ret_plus : *ret_x, turned ? *ret_x : *ret_plus, to};
     *ret_x = to;
     *ret_plus = MLO_DEVICE_NO_BUFFER;
-    return add(l, buffer, a, b);
+    return mlo_lower_add(l, buffer, a->n, b->n);
 }
 
 static bool emit_norm(struct mlo_lower *l, const struct mlo_step *s)
@@ -368,18 +369,18 @@ static bool emit_norm(struct mlo_lower *l, const struct mlo_step *s)
                                  .buffer = {x, plus, mlo_lower_weight(l, 0), mlo_lower_weight(l, 1), 0},
                                  .size = {(uint32_t)(l->buffers[x].n / n), n},
                                  .number = p->epsilon};
-    to.buffer[4] = s->out[0] == MLO_NO_VALUE ? temporary(l, l->o->floats, l->buffers[x].n) : output(l, s, 0);
+    to.buffer[4] = s->out[0] == MLO_NO_VALUE ? mlo_lower_temporary(l, l->o->floats, l->buffers[x].n)
+                                             : output(l, s, 0);
     return mlo_lower_step(l, &to);
 }
 
 /* ---- attention ---- */
 
-/* A mask with a number for each key: [batch][1][1][keys]. */
-static bool is_of_keys(const struct mlo_array *mask, const struct mlo_array *q)
+bool mlo_lower_is_of_keys(const struct mlo_array *mask, int64_t batch, int64_t keys)
 {
-    const int64_t want[4] = {q->dims[0], 1, 1, q->dims[1]};
+    const int64_t want[4] = {batch, 1, 1, keys};
     unsigned lead = 4 - mask->rank;
-    if (mask->rank > 4 || mask->n != (size_t)(q->dims[0] * q->dims[1]))
+    if (mask->rank > 4 || mask->n != (size_t)(batch * keys))
         return false;
     for (unsigned i = 0; i < mask->rank; i++)
         if (mask->dims[i] != want[lead + i])
@@ -395,7 +396,7 @@ static bool emit_heads(struct mlo_lower *l, const struct mlo_step *s)
         if (!mlo_lower_is_floats(l, s, i) || mlo_lower_shape(l, s, i)->rank != 4 ||
             !mlo_array_same_shape(q, mlo_lower_shape(l, s, i)))
             return mlo_lower_fail(l, "queries, keys and values are not of one shape");
-    if (mask && (mask->dtype != MLO_DT_F32 || !is_of_keys(mask, q)))
+    if (mask && (mask->dtype != MLO_DT_F32 || !mlo_lower_is_of_keys(mask, q->dims[0], q->dims[1])))
         return mlo_lower_fail(l, "its mask is not one number a key");
     if (q->dims[3] > MLO_DEVICE_HEAD_MAX)
         return mlo_lower_fail(l, "its heads are too large");
@@ -415,7 +416,7 @@ static bool emit_joined_heads(struct mlo_lower *l, const struct mlo_step *s)
     const struct mlo_array *x = mlo_lower_shape(l, s, 0), *mask = mlo_lower_shape(l, s, 1);
     if (!mlo_lower_is_floats(l, s, 0))
         return false;
-    if (mask && (mask->dtype != MLO_DT_F32 || !is_of_keys(mask, x)))
+    if (mask && (mask->dtype != MLO_DT_F32 || !mlo_lower_is_of_keys(mask, x->dims[0], x->dims[1])))
         return mlo_lower_fail(l, "its mask is not one number a key");
     if (p->size > MLO_DEVICE_HEAD_MAX)
         return mlo_lower_fail(l, "its heads are too large");
@@ -442,15 +443,15 @@ static bool fits_gather(const struct mlo_plan_graph *g, const struct mlo_step *s
 static int weigh_table(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
                        struct mlo_err *err)
 {
-    return weigh(mlo_lower_constant(g, s->in[0]), true, w, err);
+    return mlo_weigh_array(mlo_lower_constant(g, s->in[0]), true, w, err);
 }
 
 static bool emit_gather(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_array *table = mlo_lower_constant(l->o->graph, s->in[0]),
                            *ids = mlo_lower_shape(l, s, 1);
-    if (ids->dtype != MLO_DT_I64 || ids->n == 0)
-        return mlo_lower_fail(l, "its numbers are not of int64");
+    if ((ids->dtype != MLO_DT_I64 && ids->dtype != MLO_DT_I32) || ids->n == 0)
+        return mlo_lower_fail(l, "its numbers are not of int32 or int64");
     struct mlo_device_step to = {
         .op = MLO_DEVICE_GATHER,
         .buffer = {input(l, s, 1), mlo_lower_weight(l, 0), output(l, s, 0)},
@@ -501,7 +502,7 @@ static bool emit_scaler(struct mlo_lower *l, const struct mlo_step *s)
                                  .buffer = {mlo_lower_input(l, s, 0, MLO_DEVICE_F32), mlo_lower_weight(l, 0),
                                             mlo_lower_weight(l, 1), 0},
                                  .size = {(uint32_t)(x->n / n), (uint32_t)n}};
-    to.buffer[3] = l->buffer_of[s->out[0]] = temporary(l, MLO_DEVICE_F32, x->n);
+    to.buffer[3] = l->buffer_of[s->out[0]] = mlo_lower_temporary(l, MLO_DEVICE_F32, x->n);
     return mlo_lower_step(l, &to);
 }
 
@@ -592,7 +593,8 @@ static const struct mlo_lowering *find(const struct mlo_step *s)
         size_t n;
     } all[] = {{lowerings, MLO_COUNT(lowerings)},
                {mlo_lower_trees, MLO_LOWER_TREES},
-               {mlo_lower_tables, MLO_LOWER_TABLES}};
+               {mlo_lower_tables, MLO_LOWER_TABLES},
+               {mlo_lower_encoders, MLO_LOWER_ENCODERS}};
     static const struct mlo_lowering *const bytes[] = {&mlo_lower_quantize, &mlo_lower_dequantize,
                                                        &mlo_lower_dynamic_quantize, &mlo_lower_int8_dense};
     for (size_t k = 0; k < MLO_COUNT(all); k++)

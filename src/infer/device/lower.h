@@ -24,6 +24,10 @@ int mlo_weight_add(struct mlo_weights *w, uint32_t type, size_t n, void *ret,
 /* n floats, which become the type of products before they go to the device. */
 int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
+/* An array's floats; narrow: in the type of products. */
+int mlo_weigh_array(const struct mlo_array *a, bool narrow, struct mlo_weights *w,
+                    struct mlo_err *err) MLO_MUST_CHECK;
+
 /* A program while it is made, for one shape of the inputs. */
 struct mlo_lower {
     const struct mlo_offload *o;
@@ -37,7 +41,12 @@ struct mlo_lower {
     uint32_t weight;     /* its first */
     struct mlo_err *err; /* memory that is missing */
     const char *why;     /* what does not fit */
-    struct {             /* what was made bytes last; bytes 0: nothing yet */
+    struct {             /* the mask of keys that was made last; value MLO_NO_VALUE: none yet */
+        size_t value;
+        uint32_t buffer, times;
+        float hidden;
+    } mask;
+    struct { /* what was made bytes last; bytes 0: nothing yet */
         uint32_t from, how, bytes;
     } quantized;
 };
@@ -50,6 +59,13 @@ uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats
 uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
 uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
+uint32_t mlo_lower_temporary(struct mlo_lower *l, uint32_t floats, size_t n);
+/* buffer[2] = buffer[0], of n numbers, + buffer[1], of `each`, again and again. */
+bool mlo_lower_add(struct mlo_lower *l, const uint32_t buffer[3], size_t n, size_t each);
+/* b, again and again, makes the shape of a. */
+bool mlo_lower_repeats(const struct mlo_array *a, const struct mlo_array *b);
+/* Has a mask one number for each key: [batch][1][1][keys]? */
+bool mlo_lower_is_of_keys(const struct mlo_array *mask, int64_t batch, int64_t keys);
 /* NULL: not given. */
 const struct mlo_array *mlo_lower_shape(const struct mlo_lower *l, const struct mlo_step *s, size_t i);
 bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s);
@@ -90,10 +106,13 @@ int mlo_lower_weigh_ranked(const struct mlo_lower_votes *v, struct mlo_weights *
 /* The step's weights are such tables; x: its input, of the type of the votes. */
 bool mlo_lower_emit_ranked(struct mlo_lower *l, const struct mlo_lower_votes *v, const struct mlo_array *x,
                            uint32_t x_buffer, uint32_t sums);
-/* Of trees (lower_trees.c), and of what is done to columns before and linear models (lower_table.c). */
-#define MLO_LOWER_TREES  4
-#define MLO_LOWER_TABLES 8
-extern const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES], mlo_lower_tables[MLO_LOWER_TABLES];
+/* Of trees (lower_trees.c), of what is done to columns before and linear models (lower_table.c), and of
+ * encoders (lower_encoder.c). */
+#define MLO_LOWER_TREES    4
+#define MLO_LOWER_TABLES   8
+#define MLO_LOWER_ENCODERS 9
+extern const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES], mlo_lower_tables[MLO_LOWER_TABLES],
+    mlo_lower_encoders[MLO_LOWER_ENCODERS];
 
 /* ---- bytes: lower_bytes.c ---- */
 

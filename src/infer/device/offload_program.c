@@ -281,7 +281,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
                 struct mlo_err *err)
 {
     const struct mlo_graph *g = o->graph->graph;
-    struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape}};
+    struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape, .mask.value = MLO_NO_VALUE}};
     MLO_AUTOFREE bool *wanted = mlo_calloc(g->n_values + 1, sizeof *wanted, err);
     m.wanted = wanted;
     m.l.buffer_of = wanted ? mlo_calloc(g->n_values + 1, sizeof *m.l.buffer_of, err) : NULL;

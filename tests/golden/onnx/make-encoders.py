@@ -5,7 +5,8 @@
     make-encoders.py CONFIG SAFETENSORS OUT.onnx      a real one (float32; opset 14) and OUT-int8.onnx
 
 Forms: `torch` (opset 14: everything decomposed, as torch.onnx has written it for years), `layer` (opset 17: LayerNormalization,
-scores scaled on both sides), `attention` (opset 23: Attention, Gelu). The int8 models are what onnxruntime.quantization's
+scores scaled on both sides), `attention` (opset 23: Attention, Gelu), `heads` (the same of four
+dimensions), `fused` and `fused-apart` (com.microsoft's operators, as ONNX Runtime's optimiser writes them). The int8 models are what onnxruntime.quantization's
 quantize_dynamic makes of them. Needs numpy, onnx, onnxruntime. Recorded outputs are ONNX Runtime's, without its optimisations.
 """
 import json
@@ -44,7 +45,8 @@ def f32(v):
 class Encoder:
     def __init__(self, config, weights, form):
         self.g, self.c, self.w, self.form = Graph(), config, weights, form
-        self.opset = {"torch": 14, "layer": 17, "attention": 23}[form]
+        self.opset = {"torch": 14, "layer": 17, "attention": 23, "heads": 23, "fused": 17,
+                      "fused-apart": 17}[form]
         self.heads = config["num_attention_heads"]
         self.size = config["hidden_size"] // self.heads
 
@@ -65,7 +67,7 @@ class Encoder:
 
     def gelu(self, x):
         g = self.g
-        if self.form == "attention":
+        if self.form in ("attention", "heads"):
             return g.op("Gelu", x)
         e = g.op("Add", g.op("Erf", g.op("Div", x, g.const(f32(np.sqrt(2))))), g.const(f32(1)))
         if self.form == "torch":
@@ -90,6 +92,10 @@ class Encoder:
         q, k, v = (self.linear(x, f"{at}.attention.self.{n}") for n in ("query", "key", "value"))
         if self.form == "attention":
             y = g.op("Attention", q, k, v, mask, q_num_heads=self.heads, kv_num_heads=self.heads)
+        elif self.form == "heads":
+            y = g.op("Attention", *[self.heads_of(part, [0, 2, 1, 3]) for part in (q, k, v)], mask)
+            y = g.op("Transpose", y, perm=[0, 2, 1, 3])
+            y = g.op("Reshape", y, self.joined(y, self.heads * self.size))
         else:
             q, v = self.heads_of(q, [0, 2, 1, 3]), self.heads_of(v, [0, 2, 1, 3])
             k = self.heads_of(k, [0, 2, 3, 1])
@@ -104,7 +110,42 @@ class Encoder:
         y = g.op("Add", self.linear(y, f"{at}.attention.output.dense"), x)
         return self.norm(y, f"{at}.attention.output.LayerNorm")
 
+    def fused(self):
+        """Masks are counted by the first node, or given with each; biases are in operators or before them."""
+        g, w, c, e = self.g, self.w, self.c, "embeddings"
+        whole = lambda name: g.op("Cast", name, to=TensorProto.INT32)
+        own = lambda kind, *inputs, **attrs: g.op(kind, *inputs, domain="com.microsoft", **attrs)
+        weights = lambda *names: [g.const(w[n]) for n in names]
+        mask, eps = whole("attention_mask"), dict(epsilon=c["layer_norm_eps"])
+        x = own("EmbedLayerNormalization", whole("input_ids"), whole("token_type_ids"),
+                *weights(*[f"{e}.{n}_embeddings.weight" for n in ("word", "position", "token_type")],
+                         f"{e}.LayerNorm.weight", f"{e}.LayerNorm.bias"), mask, **eps)
+        apart = self.form == "fused-apart"
+        g.nodes[-1].output.append("counted")
+        for i in range(c["num_hidden_layers"]):
+            at = f"encoder.layer.{i}"
+            three = [f"{at}.attention.self.{n}" for n in ("query", "key", "value")]
+            bias = g.const(np.concatenate([w[n + ".bias"] for n in three]))
+            parts = [np.ascontiguousarray(w[n + ".weight"].T) for n in three]
+            if apart:
+                q, k, v = (g.op("MatMul", x, g.const(p)) for p in parts)
+                y = own("MultiHeadAttention", q, k, v, bias, mask, num_heads=self.heads)
+            else:
+                y = own("Attention", x, g.const(np.concatenate(parts, 1)), bias, "counted", num_heads=self.heads)
+            norm = lambda name: weights(f"{at}.{name}.LayerNorm.weight", f"{at}.{name}.LayerNorm.bias")
+            product = lambda x, name: g.op("MatMul", x, g.const(np.ascontiguousarray(w[f"{at}.{name}.weight"].T)))
+            y = product(y, "attention.output.dense")
+            x = own("SkipLayerNormalization", y, x, *norm("attention.output"),
+                    g.const(w[f"{at}.attention.output.dense.bias"]), **eps)
+            y = own("FastGelu" if apart else "BiasGelu", product(x, "intermediate.dense"),
+                    g.const(w[f"{at}.intermediate.dense.bias"]))
+            y = g.op("Add", product(y, "output.dense"), g.const(w[f"{at}.output.dense.bias"]))
+            x = own("SkipLayerNormalization", y, x, *norm("output"), **eps)
+        return self.model([helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)])
+
     def build(self):
+        if self.form.startswith("fused"):
+            return self.fused()
         g, e = self.g, "embeddings"
         n = self.dim("input_ids", 1)
         ids = g.op("Slice", g.const(np.arange(self.c["max_position_embeddings"], dtype=np.int64)[None]), g.const(np.int64([0])),
@@ -112,7 +153,7 @@ class Encoder:
         mask = g.op("Unsqueeze", g.op("Unsqueeze", "attention_mask", g.const(np.int64([1]))), g.const(np.int64([2])))
         mask = g.op("Mul", g.op("Sub", g.const(f32(1)), g.op("Cast", mask, to=TensorProto.FLOAT)),
                     g.const(f32(np.finfo(np.float32).min)))
-        if self.form == "attention":  # ONNX Runtime wants as many rows as there are queries
+        if self.form in ("attention", "heads"):  # ONNX Runtime wants as many rows as there are queries
             rows = [g.op("Unsqueeze", self.dim("input_ids", i), g.const(np.int64([0]))) for i in (0, 1)]
             mask = g.op("Expand", mask, g.op("Concat", rows[0], g.const(np.int64([1])), rows[1], rows[1], axis=0))
         table = lambda name, i: g.op("Gather", g.const(self.w[f"{e}.{name}_embeddings.weight"]), i)
@@ -124,6 +165,10 @@ class Encoder:
             y = self.gelu(self.linear(x, f"{at}.intermediate.dense"))
             y = g.op("Add", self.linear(y, f"{at}.output.dense"), x)
             x = self.norm(y, f"{at}.output.LayerNorm")
+        return self.model([helper.make_opsetid("", self.opset)])
+
+    def model(self, opsets):
+        g = self.g
         g.nodes[-1].output[0] = "last_hidden_state"
         hidden = self.c["hidden_size"]
         port = lambda name, t, shape: helper.make_tensor_value_info(name, t, shape)
@@ -131,7 +176,7 @@ class Encoder:
             g.nodes, "encoder", [port(n, TensorProto.INT64, ["batch", "sequence"]) for n in
                                  ("input_ids", "attention_mask", "token_type_ids")],
             [port("last_hidden_state", TensorProto.FLOAT, ["batch", "sequence", hidden])], g.weights)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         if self.opset > 21:
             model.ir_version = 11
         onnx.checker.check_model(model)
@@ -207,10 +252,10 @@ SMALL = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "i
 
 
 def make_small():
-    for form in ("torch", "layer", "attention"):
+    for form in ("torch", "layer", "attention", "heads", "fused", "fused-apart"):
         folder = os.path.join(HERE, "encoders", form)
         record(folder, Encoder(SMALL, random_weights(SMALL, 3), form).build())
-        if form == "attention":
+        if form not in ("torch", "layer"):
             continue
         int8 = os.path.join(HERE, "encoders", form + "-int8")
         quantized(os.path.join(folder, "model.onnx"), folder + ".tmp")
