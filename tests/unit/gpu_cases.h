@@ -27,6 +27,9 @@ struct gpu_case {
     uint32_t bytes; /* the type of bytes, where there are some */
 };
 
+#define GPU_HIDDEN 0.125F /* number of attention: keys are hidden */
+#define GPU_WHOLE  4      /* what floats are times this, whole numbers are */
+
 #define DENSE(name, act, missing, m, n, k)                                                                   \
     {                                                                                                        \
         name, MLO_DEVICE_DENSE, act, {m, n, k}, 0, missing, 2e-6, 4e-6                                       \
@@ -55,9 +58,21 @@ struct gpu_case {
     {                                                                                                        \
         name, MLO_DEVICE_CONVERT, from, {n}, 0, 0, 0, 0                                                      \
     }
-#define GATHER(name, rows, n, words)                                                                         \
+#define GATHER(name, from, rows, n, words)                                                                   \
     {                                                                                                        \
-        name, MLO_DEVICE_GATHER, 0, {rows, n, words}, 0, 0, 0, 0                                             \
+        name, MLO_DEVICE_GATHER, from, {rows, n, words}, 0, 0, 0, 0                                          \
+    }
+#define MASK(name, from, rows, n, keys, times, seen)                                                         \
+    {                                                                                                        \
+        name, MLO_DEVICE_MASK, from, {rows, n, keys, times, seen}, -10000, 0, 0, 0                           \
+    }
+#define SWAP(name, batch, rows, columns, n)                                                                  \
+    {                                                                                                        \
+        name, MLO_DEVICE_SWAP, 0, {batch, rows, columns, n}, 0, 0, 0, 0                                      \
+    }
+#define HIDDEN(name, op, missing, sequences, rows, heads, size, blank)                                       \
+    {                                                                                                        \
+        name, op, 0, {sequences, rows, heads, size, rows, blank}, GPU_HIDDEN, missing, 4e-6, 2e-6            \
     }
 #define ACT(name, act, n)                                                                                    \
     {                                                                                                        \
@@ -187,7 +202,18 @@ static const struct gpu_case gpu_cases[] = {
     CONVERT("from float64", MLO_DEVICE_F64, 300),
     ADD("columns", 33, 17),
     ADD("of the same size", 1, 300),
-    GATHER("rows of 40", 9, 40, 50),
+    GATHER("rows of 40", MLO_DEVICE_I64, 9, 40, 50),
+    GATHER("by int32", MLO_DEVICE_I32, 7, 5, 9),
+    MASK("above 0, int64", MLO_DEVICE_I64, 3, 150, 150, 1, MLO_DEVICE_SEEN_ABOVE),
+    MASK("above 0, int32", MLO_DEVICE_I32, 5, 7, 7, 1, MLO_DEVICE_SEEN_ABOVE),
+    MASK("counted", MLO_DEVICE_I32, 5, 30, 30, 2, MLO_DEVICE_SEEN_COUNTED),
+    MASK("as many as it says", MLO_DEVICE_I32, 9, 1, 4, 1, MLO_DEVICE_SEEN_FIRST),
+    MASK("added, for three heads", MLO_DEVICE_F32, 4, 33, 33, 3, MLO_DEVICE_SEEN_ADDED),
+    MASK("added, the first row of two", MLO_DEVICE_F32, 4, 66, 33, 1, MLO_DEVICE_SEEN_ADDED),
+    SWAP("heads", 2, 5, 3, 24),
+    SWAP("single numbers", 3, 33, 17, 1),
+    HIDDEN("the first keys hidden", MLO_DEVICE_ATTENTION, 1, 3, 135, 2, 24, 0),
+    HIDDEN("zeros where all keys are hidden", MLO_DEVICE_ATTENTION_APART, 1, 3, 135, 1, 64, 1),
     CONVERT("from float32", MLO_DEVICE_F32, 300),
     CONVERT("from float16", MLO_DEVICE_F16, 300),
     CONVERT("from bfloat16", MLO_DEVICE_BF16, 300),
@@ -445,6 +471,15 @@ static void gpu_fill_table(struct gpu_data *d)
         x[i] = 0;
 }
 
+/* Of the first sequence all keys, of others more than a warp takes at a time. */
+static void gpu_hide_keys(const struct gpu_data *d, float *mask)
+{
+    uint32_t each = d->step.size[1] / d->step.size[0];
+    for (uint32_t i = 0; i < d->step.size[1]; i++)
+        if (i < each || i % each < 40)
+            mask[i] = -INFINITY;
+}
+
 static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
 {
     uint32_t type = program_type_of(text, MLO_DEVICE_F32), *size = d->step.size;
@@ -469,8 +504,11 @@ static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
         ((float *)d->buffer[i])[j] = gpu_uniform(d);
     for (uint64_t j = 0; d->step.op == MLO_DEVICE_EMBED && i < 3 && j < d->n[i]; j++)
         ((int32_t *)d->buffer[i])[j] = (int32_t)gpu_random(d, size[2 + i]);
-    for (uint64_t j = 0; type == MLO_DEVICE_I64 && j < d->n[i]; j++)
-        ((int64_t *)d->buffer[i])[j] = (int64_t)gpu_random(d, size[2]) - (j % 3 == 0 ? size[2] : 0);
+    for (uint64_t j = 0; d->step.op == MLO_DEVICE_GATHER && i == 0 && j < d->n[i]; j++) /* see gpu_store */
+        ((float *)d->buffer[i])[j] = ((float)gpu_random(d, size[2]) - (j % 3 == 0 ? (float)size[2] : 0)) /
+                                     GPU_WHOLE;
+    if (d->step.number == GPU_HIDDEN && *text == '?')
+        gpu_hide_keys(d, d->buffer[i]);
     if (i == 0 && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
         gpu_fill_first(d, d->buffer[0], size[0], size[1]);
 }
@@ -568,6 +606,8 @@ static void gpu_cpu_attend(struct gpu_data *d, float *y)
         p.scratch = aligned_alloc(64, (floats * sizeof(float) + 63) / 64 * 64 + 64);
         mlo_attention_f32(&p);
         free(p.scratch);
+        for (size_t i = 0; d->step.number == GPU_HIDDEN && s == 0 && i < rows * row; i++)
+            p.y[i] = d->step.size[5] ? 0 : NAN; /* of keys that are all hidden */
     }
 }
 
@@ -709,11 +749,37 @@ static void gpu_cpu_elements(struct gpu_data *d, float *y)
 
 static void gpu_cpu_gather(struct gpu_data *d, float *y)
 {
-    const int64_t *ids = d->buffer[0];
-    const float *table = d->buffer[1];
+    const float *ids = d->buffer[0], *table = d->buffer[1];
     size_t n = d->step.size[1];
     for (size_t i = 0; i < d->step.size[0]; i++)
-        memcpy(y + i * n, table + (size_t)(ids[i] + (ids[i] < 0 ? d->step.size[2] : 0)) * n, n * sizeof *y);
+        memcpy(y + i * n, table + (size_t)(ids[i] + (ids[i] < 0 ? (float)d->step.size[2] : 0)) * n,
+               n * sizeof *y);
+}
+
+static void gpu_cpu_mask(struct gpu_data *d, float *y)
+{
+    size_t n = d->step.size[1], keys = d->step.size[2], times = d->step.size[3];
+    for (size_t i = 0; i < d->step.size[0] * times * keys; i++) {
+        const float *x = (const float *)d->buffer[0] + i / keys / times * n;
+        size_t key = i % keys, ones = 0;
+        for (size_t k = 0; k < n; k++)
+            ones += x[k] == 1;
+        bool is_seen = d->step.size[4] == MLO_DEVICE_SEEN_ABOVE     ? x[key] > 0
+                       : d->step.size[4] == MLO_DEVICE_SEEN_COUNTED ? key < ones
+                                                                    : (float)key < *x;
+        y[i] = d->step.size[4] == MLO_DEVICE_SEEN_ADDED ? x[key] : is_seen ? 0 : d->step.number;
+    }
+}
+
+static void gpu_cpu_swap(struct gpu_data *d, float *y)
+{
+    const uint32_t *size = d->step.size;
+    const float *x = d->buffer[0];
+    for (size_t b = 0; b < size[0]; b++, x += size[1] * size[2] * size[3], y += size[1] * size[2] * size[3])
+        for (size_t row = 0; row < size[1]; row++)
+            for (size_t column = 0; column < size[2]; column++)
+                memcpy(y + (column * size[1] + row) * size[3], x + (row * size[2] + column) * size[3],
+                       size[3] * sizeof *y);
 }
 
 /* ---- bytes ---- */
@@ -881,6 +947,12 @@ static void gpu_on_this_cpu(struct gpu_data *d, float *y)
     case MLO_DEVICE_GATHER:
         gpu_cpu_gather(d, y);
         break;
+    case MLO_DEVICE_MASK:
+        gpu_cpu_mask(d, y);
+        break;
+    case MLO_DEVICE_SWAP:
+        gpu_cpu_swap(d, y);
+        break;
     case MLO_DEVICE_CONVERT:
         memcpy(y, d->buffer[0], d->n[0] * sizeof *y);
         break;
@@ -929,7 +1001,7 @@ static uint32_t gpu_stored_type(const struct gpu_data *d, unsigned i)
     const char *text = program_ops[d->step.op].buffers[i];
     if (*text == 'q')
         return d->bytes;
-    return *text == 'v' || *text == 'm' || *text == 'n' ? d->from : program_type_of(text, d->type.type);
+    return strchr("vmnjk", *text) ? d->from : program_type_of(text, d->type.type);
 }
 
 static void gpu_store_bytes(struct gpu_data *d, unsigned i)
@@ -951,13 +1023,16 @@ static void gpu_store(struct gpu_data *d, unsigned i)
     }
     if (d->buffer[i] && program_is_byte(type))
         gpu_store_bytes(d, i);
-    bool is_read = *program_ops[d->step.op].buffers[i] == 'm' || *program_ops[d->step.op].buffers[i] == 'n';
-    if (is_read && type == MLO_DEVICE_I64) {
+    bool is_read = strchr("mnjk", *program_ops[d->step.op].buffers[i]) != NULL;
+    if (is_read && (type == MLO_DEVICE_I64 || type == MLO_DEVICE_I32)) {
         d->stored[i] = calloc(d->n[i], sizeof(int64_t));
         for (uint64_t k = 0; k < d->n[i]; k++) {
             float *v = (float *)d->buffer[i] + k;
-            *v = isnan(*v) ? 0 : truncf(*v * 4);
-            ((int64_t *)d->stored[i])[k] = (int64_t)*v;
+            *v = isnan(*v) ? 0 : truncf(*v * GPU_WHOLE);
+            if (type == MLO_DEVICE_I64)
+                ((int64_t *)d->stored[i])[k] = (int64_t)*v;
+            else
+                ((int32_t *)d->stored[i])[k] = (int32_t)*v;
         }
     }
     if (!d->buffer[i] || !gpu_is_half(type))
@@ -987,7 +1062,7 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
     d->n_buffers = op->n_buffers;
     d->step.op = c->op;
-    bool is_told = strchr("vmn", *op->buffers[0]) != NULL;
+    bool is_told = strchr("vmnjk", *op->buffers[0]) != NULL;
     d->step.activation = is_told ? 0 : c->activation;
     d->step.number = c->number;
     memcpy(d->step.size, c->size, sizeof c->size);

@@ -65,7 +65,7 @@ static void operators_answer_what_was_recorded(void)
 static void networks_answer_what_was_recorded(void)
 {
     int n = replay(GOLDEN "networks") + replay(GOLDEN "encoders");
-    check(n >= 3, "%d networks and encoders ran on the device", n);
+    check(n >= 9, "%d networks and encoders ran on the device", n);
 }
 
 /* ---- one model ---- */
@@ -165,8 +165,80 @@ static int use_trees(void)
     return use_model("tree-3");
 }
 
+/* ---- encoders ---- */
+
+#define TOKENS 6
+static const char *const encoders[] = {"heads", "fused", "fused-apart"};
+
+/* Two texts, the second one shorter; the inputs are in `in`. */
+static void text_rows(int64_t rows, int64_t data[3][4 * TOKENS], struct mlo_value in[3])
+{
+    for (size_t i = 0; i < 3; i++)
+        in[i] = (struct mlo_value){.kind = MLO_KIND_ARRAY,
+                                   .array = {.dtype = MLO_DT_I64,
+                                             .rank = 2,
+                                             .dims = {rows, TOKENS},
+                                             .n = (size_t)rows * TOKENS,
+                                             .data = data[i]}};
+    for (size_t i = 0; i < (size_t)rows * TOKENS; i++) {
+        data[0][i] = (int64_t)(i * 7 % 50);
+        data[1][i] = i % TOKENS < TOKENS - i / TOKENS;
+        data[2][i] = i % TOKENS > 2;
+    }
+}
+
+/* fail: the fake device's variable that is set after the first run; NULL: none. */
+static int use_encoder(const char *name, const char *fail, const struct mlo_offload_opts *on,
+                       struct mlo_err *err)
+{
+    char path[256];
+    int64_t data[3][4 * TOKENS];
+    struct mlo_value in[3];
+    struct model m = {0};
+    const struct mlo_value *out;
+    snprintf(path, sizeof path, GOLDEN "encoders/%s/model.onnx", name);
+    int rc = mlo_plan_open(path, NULL, &m.plan, err);
+    if (rc == 0 && on)
+        rc = mlo_plan_offload(m.plan, on, err);
+    if (rc == 0)
+        rc = mlo_session_new(m.plan, &m.session, err);
+    for (int64_t rows = 2; rc == 0 && rows < (fail ? 5 : 3); rows++) {
+        text_rows(rows, data, in);
+        rc = mlo_session_run(m.session, in, 3, &out, err);
+        for (size_t i = 0; rc == 0 && i < out[0].array.n; i++)
+            check(isfinite(((const float *)out[0].array.data)[i]), "%s", name);
+        if (fail)
+            setenv(fail, "0", 1);
+    }
+    if (fail)
+        unsetenv(fail);
+    model_free(&m);
+    return rc;
+}
+
+static int use_fused(void)
+{
+    const struct mlo_offload_opts on = device(true);
+    struct mlo_err err = MLO_ERR_INIT;
+    int rc = use_encoder("fused", NULL, &on, &err);
+    return rc == MLO_EUNAVAIL ? MLO_EIO : rc;
+}
+
+static void encoders_outlive_their_device(void)
+{
+    static const char *const faults[] = {"FAKE_DEVICE_LOST", "FAKE_DEVICE_FULL"};
+    for (size_t i = 0; i < MLO_COUNT(encoders); i++)
+        for (size_t k = 0; k < MLO_COUNT(faults); k++)
+            for (int must = 0; must < 2; must++) {
+                const struct mlo_offload_opts on = device(must);
+                struct mlo_err err = MLO_ERR_INIT;
+                check_int(use_encoder(encoders[i], faults[k], &on, &err), must ? MLO_EUNAVAIL : 0);
+            }
+}
+
 static void memory_may_be_missing(void)
 {
+    check(each_alloc_failure(use_fused) > 50);
     check(each_alloc_failure(use_columns) > 50);
     check(each_alloc_failure(use_lengths) > 50);
     check(each_alloc_failure(use_trees) > 50);
@@ -220,6 +292,7 @@ int main(void)
     run(networks_answer_what_was_recorded);
     run(rows_are_answered_as_by_the_cpu);
     run(memory_may_be_missing);
+    run(encoders_outlive_their_device);
     run(a_device_that_fails_in_the_middle_is_not_asked_again);
     return done_testing();
 }
