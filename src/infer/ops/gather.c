@@ -457,7 +457,7 @@ static int run_range(struct mlo_op_call *c, struct mlo_err *err)
     double n = rc == 0 ? __builtin_ceil((to - from) / step) : 0;
     if (rc == 0 && (step == 0 || !(n < 0x1p40)))
         rc = mlo_op_refuse(c, err, "a range without end");
-    const int64_t dim = n > 0 ? (int64_t)n : 0;
+    const int64_t dim = rc == 0 && n > 0 ? (int64_t)n : 0;
     if (rc == 0)
         rc = mlo_out_new(c, 0, start->dtype, &dim, 1, &out, err);
     if (rc != 0 || !out)
