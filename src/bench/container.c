@@ -288,54 +288,50 @@ static int take_bundle(const char *path, const char *text, size_t n, struct want
 
 /* ---- the configuration (OCI runtime specification 1.0) ---- */
 
-static void add_mount(cJSON *to, const char *where, const char *type, const char *source,
-                      const char *const *options)
+static void add_list(struct mlo_jb *b, cJSON *to, const char *key, const char *const *words)
 {
-    cJSON *mount = cJSON_CreateObject();
-    cJSON_AddStringToObject(mount, "destination", where);
-    cJSON_AddStringToObject(mount, "type", type);
-    cJSON_AddStringToObject(mount, "source", source);
-    cJSON *list = cJSON_AddArrayToObject(mount, "options");
-    for (; *options; options++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(*options));
-    cJSON_AddItemToArray(to, mount);
+    cJSON *list = mlo_jb_array(b, to, key);
+    for (; *words; words++)
+        mlo_jb_text(b, list, NULL, *words);
 }
 
-static void add_mounts(const struct mlo_container *c, const char *model, cJSON *to)
+static void add_mount(struct mlo_jb *b, cJSON *to, const char *where, const char *type, const char *source,
+                      const char *const *options)
+{
+    cJSON *mount = mlo_jb_object(b, to, NULL);
+    mlo_jb_text(b, mount, "destination", where);
+    mlo_jb_text(b, mount, "type", type);
+    mlo_jb_text(b, mount, "source", source);
+    add_list(b, mount, "options", options);
+}
+
+static void add_mounts(struct mlo_jb *b, const struct mlo_container *c, const char *model, cJSON *to)
 {
     static const char *const proc[] = {"nosuid", "noexec", "nodev", NULL},
                              *const dev[] = {"nosuid", "mode=755", "size=65536k", NULL},
                              *const tmp[] = {"nosuid", "nodev", "mode=1777", NULL},
                              *const bind[] = {"bind", "ro", "nosuid", "nodev", NULL};
-    cJSON *list = cJSON_AddArrayToObject(to, "mounts");
-    add_mount(list, "/proc", "proc", "proc", proc);
-    add_mount(list, "/dev", "tmpfs", "tmpfs", dev);
-    add_mount(list, "/dev/shm", "tmpfs", "shm", tmp);
-    add_mount(list, "/tmp", "tmpfs", "tmpfs", tmp);
+    cJSON *list = mlo_jb_array(b, to, "mounts");
+    add_mount(b, list, "/proc", "proc", "proc", proc);
+    add_mount(b, list, "/dev", "tmpfs", "tmpfs", dev);
+    add_mount(b, list, "/dev/shm", "tmpfs", "shm", tmp);
+    add_mount(b, list, "/tmp", "tmpfs", "tmpfs", tmp);
     if (!model)
         return;
-    add_mount(list, MODEL_FOLDER, "tmpfs", "tmpfs", tmp);
-    add_mount(list, c->model, "bind", model, bind);
+    add_mount(b, list, MODEL_FOLDER, "tmpfs", "tmpfs", tmp);
+    add_mount(b, list, c->model, "bind", model, bind);
 }
 
-static void add_words_of(cJSON *to, const char *key, const char *const *words)
+static void add_mapping(struct mlo_jb *b, cJSON *linux_part, const char *key, uint64_t host)
 {
-    cJSON *list = cJSON_AddArrayToObject(to, key);
-    for (; *words; words++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(*words));
-}
-
-static void add_mapping(cJSON *linux_part, const char *key, uint64_t host)
-{
-    cJSON *one = cJSON_CreateObject();
-    mlo_json_add_u64(one, "containerID", 0);
-    mlo_json_add_u64(one, "hostID", host);
-    mlo_json_add_u64(one, "size", 1);
-    cJSON_AddItemToArray(cJSON_AddArrayToObject(linux_part, key), one);
+    cJSON *one = mlo_jb_object(b, mlo_jb_array(b, linux_part, key), NULL);
+    mlo_jb_u64(b, one, "containerID", 0);
+    mlo_jb_u64(b, one, "hostID", host);
+    mlo_jb_u64(b, one, "size", 1);
 }
 
 /* Who is not root maps himself to the container's. */
-static void add_isolation(cJSON *to)
+static void add_isolation(struct mlo_jb *b, cJSON *to)
 {
     static const char *const kinds[] = {"pid", "mount", "ipc", "uts", "network", "user"},
                              *const masked[] = {"/proc/kcore", "/proc/keys",        "/proc/timer_list",
@@ -344,41 +340,46 @@ static void add_isolation(cJSON *to)
                              *const fixed[] = {"/proc/bus",           "/proc/fs", "/proc/irq", "/proc/sys",
                                                "/proc/sysrq-trigger", NULL};
     bool rootless = geteuid() != 0;
-    cJSON *l = cJSON_AddObjectToObject(to, "linux"), *spaces = cJSON_AddArrayToObject(l, "namespaces");
-    for (size_t i = 0; i + !rootless < MLO_COUNT(kinds); i++) {
-        cJSON *space = cJSON_CreateObject();
-        cJSON_AddStringToObject(space, "type", kinds[i]);
-        cJSON_AddItemToArray(spaces, space);
-    }
+    cJSON *l = mlo_jb_object(b, to, "linux"), *spaces = mlo_jb_array(b, l, "namespaces");
+    for (size_t i = 0; i + !rootless < MLO_COUNT(kinds); i++)
+        mlo_jb_text(b, mlo_jb_object(b, spaces, NULL), "type", kinds[i]);
     if (rootless) {
-        add_mapping(l, "uidMappings", geteuid());
-        add_mapping(l, "gidMappings", getegid());
+        add_mapping(b, l, "uidMappings", geteuid());
+        add_mapping(b, l, "gidMappings", getegid());
     }
-    add_words_of(l, "maskedPaths", masked);
-    add_words_of(l, "readonlyPaths", fixed);
+    add_list(b, l, "maskedPaths", masked);
+    add_list(b, l, "readonlyPaths", fixed);
+}
+
+static void add_process(struct mlo_jb *b, struct wanted *w, cJSON *to)
+{
+    bool rootless = geteuid() != 0;
+    cJSON *process = mlo_jb_object(b, to, "process"), *user = mlo_jb_object(b, process, "user");
+    mlo_jb_u64(b, user, "uid", rootless ? 0 : w->uid);
+    mlo_jb_u64(b, user, "gid", rootless ? 0 : w->gid);
+    mlo_jb_node(b, process, "args", mlo_steal(&w->args));
+    mlo_jb_node(b, process, "env", mlo_steal(&w->env));
+    mlo_jb_text(b, process, "cwd", w->cwd);
+    mlo_jb_true(b, process, "noNewPrivileges", true);
 }
 
 static int write_config(const struct mlo_container *c, struct wanted *w, const char *model,
                         struct mlo_err *err)
 {
-    MLO_AUTOJSON cJSON *doc = cJSON_CreateObject();
+    struct mlo_jb b = {0};
+    MLO_AUTOJSON cJSON *doc = mlo_jb_object(&b, NULL, NULL);
     MLO_AUTOFREE char *text = NULL;
     size_t n = 0;
-    bool rootless = geteuid() != 0;
-    cJSON_AddStringToObject(doc, "ociVersion", "1.0.2");
-    cJSON *root = cJSON_AddObjectToObject(doc, "root"), *process = cJSON_AddObjectToObject(doc, "process");
-    cJSON_AddStringToObject(root, "path", w->root);
-    cJSON_AddBoolToObject(root, "readonly", w->read_only);
-    cJSON *user = cJSON_AddObjectToObject(process, "user");
-    mlo_json_add_u64(user, "uid", rootless ? 0 : w->uid);
-    mlo_json_add_u64(user, "gid", rootless ? 0 : w->gid);
-    cJSON_AddItemToObject(process, "args", mlo_steal(&w->args));
-    cJSON_AddItemToObject(process, "env", mlo_steal(&w->env));
-    cJSON_AddStringToObject(process, "cwd", w->cwd);
-    cJSON_AddBoolToObject(process, "noNewPrivileges", true);
-    add_mounts(c, model, doc);
-    add_isolation(doc);
-    int rc = doc ? mlo_json_print(doc, &text, &n, err) : mlo_fail_nomem(err);
+    mlo_jb_text(&b, doc, "ociVersion", "1.0.2");
+    cJSON *root = mlo_jb_object(&b, doc, "root");
+    mlo_jb_text(&b, root, "path", w->root);
+    mlo_jb_true(&b, root, "readonly", w->read_only);
+    add_process(&b, w, doc);
+    add_mounts(&b, c, model, doc);
+    add_isolation(&b, doc);
+    int rc = mlo_jb_check(&b, err);
+    if (rc == 0)
+        rc = mlo_json_print(doc, &text, &n, err);
     return rc == 0 ? mlo_write_file_at(c->lock, CONFIG, text, n, 0600, err) : rc;
 }
 

@@ -99,26 +99,6 @@ int mlo_walked_open(const struct mlo_walked *f, int *ret_fd, struct mlo_err *err
 int mlo_walked_slurp(const struct mlo_walked *f, char **ret, size_t *ret_n,
                      struct mlo_err *err) MLO_MUST_CHECK;
 
-/* ---- json.c: building that is checked once ---- */
-
-struct mlo_jb {
-    bool failed; /* sticky; mlo_jb_check tells */
-};
-/* `key` NULL: parent is an array, or NULL too and the node a root. */
-cJSON *mlo_jb_object(struct mlo_jb *b, cJSON *parent, const char *key);
-cJSON *mlo_jb_array(struct mlo_jb *b, cJSON *parent, const char *key);
-/* v NULL: nothing is added. */
-void mlo_jb_text(struct mlo_jb *b, cJSON *parent, const char *key, const char *v);
-void mlo_jb_u64(struct mlo_jb *b, cJSON *parent, const char *key, uint64_t v);
-void mlo_jb_double(struct mlo_jb *b, cJSON *parent, const char *key, double v);
-void mlo_jb_true(struct mlo_jb *b, cJSON *parent, const char *key, bool v); /* only when true */
-void mlo_jb_digest(struct mlo_jb *b, cJSON *parent, const char *key, const struct mlo_digest *d);
-/* Takes node. */
-void mlo_jb_node(struct mlo_jb *b, cJSON *parent, const char *key, cJSON *node);
-/* A whole number as built here or as parsed; 0 for anything else. */
-uint64_t mlo_jb_value(const cJSON *v);
-int mlo_jb_check(const struct mlo_jb *b, struct mlo_err *err) MLO_MUST_CHECK;
-
 /* ---- manifest.c: config and manifest, byte for byte ---- */
 
 struct mlo_layer_plan {

@@ -9,6 +9,7 @@
 
 #include <cjson/cJSON.h>
 
+#include <mlopsctl/base/hash.h>
 #include <mlopsctl/base/str.h>
 
 #define MLO_JSON_DEPTH 64
@@ -77,5 +78,27 @@ bool mlo_jpull_is(const struct mlo_jpull *j, const char *text);
 int mlo_jpull_u64(const struct mlo_jpull *j, uint64_t *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The last KEY or STRING with escapes resolved, appended to out. U+0000 and lone surrogates are refused. */
 int mlo_jpull_unescape(const struct mlo_jpull *j, struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+
+/*
+ * Building that is checked once: every step may fail for want of memory, the failure sticks, and mlo_jb_check
+ * tells it at the end.
+ */
+struct mlo_jb {
+    bool failed;
+};
+/* `key` NULL: parent is an array, or NULL too and the node a root. */
+cJSON *mlo_jb_object(struct mlo_jb *b, cJSON *parent, const char *key);
+cJSON *mlo_jb_array(struct mlo_jb *b, cJSON *parent, const char *key);
+/* v NULL: nothing is added. */
+void mlo_jb_text(struct mlo_jb *b, cJSON *parent, const char *key, const char *v);
+void mlo_jb_u64(struct mlo_jb *b, cJSON *parent, const char *key, uint64_t v);
+void mlo_jb_double(struct mlo_jb *b, cJSON *parent, const char *key, double v);
+void mlo_jb_true(struct mlo_jb *b, cJSON *parent, const char *key, bool v); /* only when true */
+void mlo_jb_digest(struct mlo_jb *b, cJSON *parent, const char *key, const struct mlo_digest *d);
+/* Takes node. */
+void mlo_jb_node(struct mlo_jb *b, cJSON *parent, const char *key, cJSON *node);
+/* A whole number as built here or as parsed; 0 for anything else. */
+uint64_t mlo_jb_value(const cJSON *v);
+int mlo_jb_check(const struct mlo_jb *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

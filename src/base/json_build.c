@@ -1,8 +1,8 @@
-/* Building JSON: every step may fail for want of memory; the failure sticks and is asked for once. */
+/* Building JSON (json.h). */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include <mlopsctl/base/json.h>
 
 void mlo_jb_node(struct mlo_jb *b, cJSON *parent, const char *key, cJSON *node)
 {
