@@ -13,7 +13,7 @@ static const char style[] =
     ".b5{fill:var(--b5)}.b6{fill:var(--b6)}\n"
     "body{max-width:76rem}.k{margin:1rem 0}.k figure{max-width:36rem;min-width:0;flex-basis:20rem}"
     "section>figure{max-width:44rem}h3{font-size:1rem;margin:1.4rem 0 .3rem}"
-    "p.w{font-weight:600;max-width:60rem}.facts .l{grid-column:span 2}\n"
+    "p.w{font-weight:600;max-width:60rem}@media(min-width:22rem){.facts .l{grid-column:span 2}}\n"
     ".o table{white-space:nowrap}.o caption{white-space:normal}"
     ".o th:first-child,.y th:first-child{text-align:left}\n"
     ".f .q{stroke:var(--line);fill:none}.f .z{stroke:var(--fg);fill:none;stroke-width:1.2}"
