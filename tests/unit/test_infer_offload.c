@@ -64,7 +64,7 @@ static void operators_answer_what_was_recorded(void)
 
 static void networks_answer_what_was_recorded(void)
 {
-    int n = replay(GOLDEN "networks") + replay(GOLDEN "encoders");
+    int n = replay(GOLDEN "networks") + replay(GOLDEN "encoders") + replay(GOLDEN "fused");
     check(n >= 9, "%d networks and encoders ran on the device", n);
 }
 
@@ -168,7 +168,7 @@ static int use_trees(void)
 /* ---- encoders ---- */
 
 #define TOKENS 6
-static const char *const encoders[] = {"heads", "fused", "fused-apart"};
+static const char *const encoders[] = {"encoders/heads", "fused/counted", "fused/apart"};
 
 /* Two texts, the second one shorter; the inputs are in `in`. */
 static void text_rows(int64_t rows, int64_t data[3][4 * TOKENS], struct mlo_value in[3])
@@ -196,7 +196,7 @@ static int use_encoder(const char *name, const char *fail, const struct mlo_offl
     struct mlo_value in[3];
     struct model m = {0};
     const struct mlo_value *out;
-    snprintf(path, sizeof path, GOLDEN "encoders/%s/model.onnx", name);
+    snprintf(path, sizeof path, GOLDEN "%s/model.onnx", name);
     int rc = mlo_plan_open(path, NULL, &m.plan, err);
     if (rc == 0 && on)
         rc = mlo_plan_offload(m.plan, on, err);
@@ -220,7 +220,7 @@ static int use_fused(void)
 {
     const struct mlo_offload_opts on = device(true);
     struct mlo_err err = MLO_ERR_INIT;
-    int rc = use_encoder("fused", NULL, &on, &err);
+    int rc = use_encoder("fused/counted", NULL, &on, &err);
     return rc == MLO_EUNAVAIL ? MLO_EIO : rc;
 }
 
