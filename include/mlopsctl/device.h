@@ -325,7 +325,7 @@ struct mlo_gpu_driver {
 /* libcuda.so.1 is opened and asked. */
 void mlo_gpu_driver(struct mlo_gpu_driver *ret);
 
-#define MLO_DEVICES_MAX 16
+#define MLO_DEVICES_MAX      16
 struct mlo_device_probe {
     struct mlo_gpu_driver driver;
     const struct mlo_device_api *api; /* NULL: no plugin can be used */
@@ -341,6 +341,19 @@ struct mlo_device_probe {
 void mlo_device_find(const char *const *folders, size_t n, struct mlo_device_probe *ret);
 /* The same as an error: MLO_EUNAVAIL with the reason and what to do. 0 when there is a device. */
 int mlo_device_need(const struct mlo_device_probe *p, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- algorithms of products, kept between processes ---- */
+
+struct mlo_str;
+#define MLO_ALGORITHMS_FILE  32
+#define MLO_ALGORITHMS_BYTES ((size_t)1 << 20) /* most of a file */
+/* of: what a plugin says they depend on, one line. The name of their file. */
+void mlo_algorithms_file(const char *of, char ret[MLO_ALGORITHMS_FILE]);
+int mlo_algorithms_write(const char *of, const struct mlo_device_algorithm *list, uint32_t n,
+                         struct mlo_str *out, struct mlo_err *err) MLO_MUST_CHECK;
+/* MLO_EINVALID: damaged; MLO_ENOTFOUND: of another device, driver or library. Owner of *ret: the caller. */
+int mlo_algorithms_read(const char *text, size_t n, const char *of, struct mlo_device_algorithm **ret,
+                        uint32_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- what a GPU does meanwhile, by NVML ---- */
 
@@ -365,7 +378,7 @@ const char *mlo_gpu_meter_name(const struct mlo_gpu_meter *m);
 void mlo_gpu_meter_read(const struct mlo_gpu_meter *m, struct mlo_gpu_reading *ret);
 int64_t mlo_gpu_meter_energy(const struct mlo_gpu_meter *m); /* that member alone */
 /* In words of bit `i` of reasons, "its power limit"; NULL: no fault (it is idle), or none that is known. */
-#define MLO_GPU_REASONS 9
+#define MLO_GPU_REASONS      9
 const char *mlo_gpu_reason(unsigned i);
 
 #endif

@@ -136,6 +136,22 @@ test_expect 'an encoder is one program; bench says that it ran on a GPU' '
 test_expect 'samples of a bundle answer on the GPU as they did on the CPU' '
     cp "$models/mlp/model.onnx" . && mlopsctl pack model.onnx -t m:1 --samples "$rows/mlp.csv" >/dev/null 2>&1 && FAKE_DEVICE_LOG=log4 mlopsctl verify m:1 --run --backend cuda && grep -q run log4
 '
+export XDG_CACHE_HOME="$PWD/cache"
+test_expect 'algorithms of products are timed once, and kept in the folder of caches' '
+    on mlp cuda FAKE_DEVICE_TUNES=1 && grep -q "^timed " log && ls cache/mlopsctl/algorithms-* &&
+    on mlp cuda FAKE_DEVICE_TUNES=1 && grep -q "^kept " log && ! grep -q "^timed " log && ! grep -q "is not used" err
+'
+test_expect 'those of another library are measured again, beside the others' '
+    on mlp cuda FAKE_DEVICE_TUNES=2 && grep -q "^timed " log && ! grep -q "^kept " log && [ "$(ls cache/mlopsctl | grep -c algorithms)" -eq 2 ]
+'
+test_expect 'a damaged file is not used, said, and written again' '
+    for f in cache/mlopsctl/algorithms-*; do echo "1 2 3" >>"$f"; done
+    on mlp cuda FAKE_DEVICE_TUNES=1 && grep -q "is not used: the file of algorithms is damaged" err && grep -q "^timed " log &&
+    on mlp cuda FAKE_DEVICE_TUNES=1 && grep -q "^kept " log && ! grep -q "is not used" err
+'
+test_expect 'a folder of caches that cannot be written: a warning, and the answer' '
+    mkdir -p other && : >other/mlopsctl && on mlp cuda FAKE_DEVICE_TUNES=1 XDG_CACHE_HOME="$PWD/other" && grep -q "is not kept" err && test -s out
+'
 test_expect 'make check-gpu: its script, with this device' '
     KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 29 failed" out || { cat out; false; }
 '

@@ -1,7 +1,74 @@
 /* See backend.h. */
 #include "backend.h"
 
+#include <fcntl.h>
 #include <string.h>
+
+#include <mlopsctl/base/io.h>
+
+/* ---- algorithms of products, in the user's cache ---- */
+
+/* False: there is no library, or nowhere to keep them. */
+static bool algorithms_path(const struct mlo_backend *b, char of[MLO_DEVICE_REASON], char **ret)
+{
+    char reason[MLO_DEVICE_REASON], name[MLO_ALGORITHMS_FILE];
+    struct mlo_err ignored = MLO_ERR_INIT;
+    if (!b->probe.api || b->probe.api->algorithms_of(0, of, reason) != MLO_DEVICE_OK)
+        return false;
+    mlo_algorithms_file(of, name);
+    return mlo_user_cache(b->ctx->env, name, ret, &ignored) == 0 && *ret;
+}
+
+/* What cannot be used is measured again. */
+static void take_algorithms(struct mlo_backend *b)
+{
+    char of[MLO_DEVICE_REASON] = "";
+    struct mlo_err err = MLO_ERR_INIT;
+    MLO_AUTOFREE struct mlo_device_algorithm *list = NULL;
+    MLO_AUTOFREE char *path = NULL, *text = NULL;
+    size_t n = 0;
+    if (!algorithms_path(b, of, &path))
+        return;
+    int rc = mlo_slurp_at(AT_FDCWD, path, MLO_ALGORITHMS_BYTES, &text, &n, &err);
+    if (rc == 0)
+        rc = mlo_algorithms_read(text, n, of, &list, &b->n_algorithms, &err);
+    else if (rc == MLO_ENOTFOUND)
+        return;
+    if (rc == 0)
+        b->probe.api->algorithms_put(0, list, b->n_algorithms);
+    else
+        mlo_note(b->ctx, "what is known of the GPU's products is not used: %s", err.msg);
+}
+
+static int write_algorithms(const struct mlo_backend *b, const char *of, char *path, struct mlo_err *err)
+{
+    MLO_AUTOFREE struct mlo_device_algorithm *list = mlo_calloc(MLO_DEVICE_ALGORITHMS_MAX, sizeof *list, err);
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_ALGORITHMS_BYTES);
+    if (!list)
+        return err->code;
+    uint32_t n = b->probe.api->algorithms_get(0, list, MLO_DEVICE_ALGORITHMS_MAX);
+    char *slash = strrchr(path, '/');
+    int rc = mlo_algorithms_write(of, list, n < MLO_DEVICE_ALGORITHMS_MAX ? n : MLO_DEVICE_ALGORITHMS_MAX,
+                                  &text, err);
+    *slash = '\0';
+    if (rc == 0)
+        rc = mlo_mkdirs_at(AT_FDCWD, path, 0700, err);
+    *slash = '/';
+    return rc == 0 ? mlo_write_file_at(AT_FDCWD, path, text.ptr, text.len, 0600, err) : rc;
+}
+
+/* Those that were found beside the kept ones. */
+static void keep_algorithms(const struct mlo_backend *b)
+{
+    char of[MLO_DEVICE_REASON] = "";
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_device_algorithm none;
+    MLO_AUTOFREE char *path = NULL;
+    if (b->probe.api && b->probe.api->algorithms_get(0, &none, 0) > b->n_algorithms &&
+        algorithms_path(b, of, &path) && write_algorithms(b, of, path, &err) != 0)
+        mlo_warn(b->ctx, "what was found out about the GPU's products is not kept: %s", err.msg);
+}
 
 static int read_precision(const char *word, struct mlo_backend *b, struct mlo_err *err)
 {
@@ -34,6 +101,8 @@ int mlo_backend_find(struct mlo_ctx *ctx, const char *word, const char *precisio
         rc = mlo_device_need(&ret->probe, err);
     if (rc == 0 && !ret->probe.api)
         mlo_note(ctx, "the CPU computes: %s", ret->probe.reason);
+    if (rc == 0)
+        take_algorithms(ret);
     return rc;
 }
 
@@ -67,6 +136,7 @@ void mlo_backend_tell(const struct mlo_backend *b, const struct mlo_plan *plan)
     struct mlo_offload_state s;
     if (!plan || !mlo_plan_offloaded(plan, &s))
         return;
+    keep_algorithms(b);
     if (*s.why)
         mlo_warn(b->ctx, "the CPU computed %llu of %llu runs: %s",
                  (unsigned long long)(s.cpu_runs + s.chosen),

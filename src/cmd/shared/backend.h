@@ -20,6 +20,7 @@ struct mlo_backend {
     enum mlo_offload_precision precision;
     bool wanted, must; /* a GPU; and nothing else */
     struct mlo_device_probe probe;
+    uint32_t n_algorithms; /* that were kept */
 };
 /* word: of the option; NULL: the CPU. precision: one of MLO_PRECISIONS; NULL: fp32, the only one of the CPU.
  * MLO_EUNAVAIL: no GPU can be used, and it must, or none has this precision. */
