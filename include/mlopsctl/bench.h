@@ -397,6 +397,31 @@ int mlo_explained_longest(const struct mlo_explained *e, const struct mlo_explai
 /* How much faster a run were if what takes `ns` of it took limit_ns. */
 double mlo_explained_gain(const struct mlo_explained *e, double ns, double limit_ns);
 
+/* ---- what holds a model back on a GPU ---- */
+
+enum mlo_device_bound {
+    MLO_DEVICE_BOUND_LAUNCH,   /* beginning kernels */
+    MLO_DEVICE_BOUND_TRANSFER, /* to the device and back */
+    MLO_DEVICE_BOUND_MEMORY,   /* the device's */
+    MLO_DEVICE_BOUND_PRODUCTS, /* tensor cores */
+    MLO_DEVICE_BOUNDS
+};
+const char *mlo_device_bound_name(enum mlo_device_bound b); /* "launch" */
+struct mlo_device_explained {
+    double run_ns, ns[MLO_DEVICE_BOUNDS]; /* as it is; what each of them alone takes at least */
+    enum mlo_device_bound bound;          /* the largest */
+    double own_ns; /* what the dense layers take alone at their own shapes; 0: not measured */
+};
+void mlo_explain_device(const struct mlo_device_limits *limits, const struct mlo_device_cost *cost,
+                        double run_ns, struct mlo_device_explained *ret);
+/* A JSON document, to be kept; of: device, driver and library. Reading one of another is MLO_ENOTFOUND. */
+int mlo_device_limits_write(const char *of, const struct mlo_device_limits *l, struct mlo_str *out,
+                            struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_device_limits_read(const char *text, size_t n, const char *of, struct mlo_device_limits *ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
+/* All figures, by name. */
+void mlo_device_limits_json(const struct mlo_device_limits *l, struct cJSON *to);
+
 /* ---- results that are kept ---- */
 
 struct mlo_bench_case {

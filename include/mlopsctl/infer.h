@@ -157,6 +157,24 @@ struct mlo_offload_state {
     struct mlo_crossover crossover;
     char why[512]; /* the first reason why the device could not; "" */
 };
+/* What the program of a session's last run asks of a device. */
+#define MLO_DEVICE_PRODUCTS 32
+struct mlo_device_cost {
+    size_t kernels;
+    uint64_t in, out;               /* bytes that are put in and given back */
+    uint64_t bytes;                 /* that all steps read and write, weights included */
+    double flops[MLO_DEVICE_TYPES]; /* of products, by the type of their factors */
+    bool tf32;
+    struct mlo_device_product { /* dense layers of one shape */
+        uint32_t type, mnk[3];
+        size_t times;
+    } products[MLO_DEVICE_PRODUCTS];
+    size_t n_products;
+};
+/* MLO_EUNAVAIL: it was not the device's. */
+struct mlo_session;
+int mlo_session_device_cost(const struct mlo_session *s, struct mlo_device_cost *ret,
+                            struct mlo_err *err) MLO_MUST_CHECK;
 /* MLO_EUNAVAIL names the first step that has to be on the device and cannot: the plan stays with the CPU. */
 int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *o,
                      struct mlo_err *err) MLO_MUST_CHECK;

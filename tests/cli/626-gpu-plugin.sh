@@ -31,13 +31,17 @@ if command -v cuobjdump >/dev/null; then
     '
     test_expect 'every kernel is there for 9.0, and none spills registers' '
         cuobjdump -arch sm_90 -res-usage "$plugin" >usage 2>&1 &&
-        [ "$(grep -c "Function.*gpu_" usage)" -eq "$(cat "$R"/src/backend/cuda/*.h | awk "/^GPU_KERNEL\(|^TENSOR_KERNEL\(/ { n++ } /^GPU_TYPED\(/ { n += 3 } END { print n }")" ] &&
+        [ "$(grep -c "Function.*gpu_" usage)" -eq "$(cat "$R"/src/backend/cuda/*.h | awk "/^GPU_KERNEL\(|^TENSOR_KERNEL\(|^GPU_FEW_BYTES\(/ { n++ } /^GPU_TYPED\(/ { n += 3 } END { print n }")" ] &&
         ! grep "STACK:[1-9]\|LOCAL:[1-9]" usage
     '
     for arch in sm_80 sm_90; do
         test_expect "attention of halves is on the tensor cores of $arch, that of floats is not" '
             cuobjdump -arch $arch -sass "$plugin" 2>&1 | awk "/Function :/ { f = \$3 } /HMMA/ { n[f]++ } END { for (f in n) print f, n[f] }" >hmma &&
-            [ "$(grep -c "gpu_tensor_.*f16" hmma)" -eq 6 ] && ! grep -v gpu_tensor_ hmma
+            [ "$(grep -c "gpu_tensor_.*f16" hmma)" -eq 6 ] && ! grep -v "gpu_tensor_\|gpu_tiles_e4m3" hmma
+        '
+        test_expect "products of bytes are on the tensor cores of $arch: those of int8 as they are, those of float8 as halves on 9.0" '
+            cuobjdump -arch $arch -sass "$plugin" 2>&1 | awk "/Function :/ { f = \$3 } /IMMA.16832.S8.S8/ { print f }" | sort -u >imma && [ "$(grep -c . imma)" -eq 1 ] && grep -q gpu_tiles_i8 imma &&
+            { [ $arch = sm_80 ] || grep -q gpu_tiles_e4m3 hmma; }
         '
     done
 else

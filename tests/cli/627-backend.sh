@@ -152,6 +152,23 @@ test_expect 'a damaged file is not used, said, and written again' '
 test_expect 'a folder of caches that cannot be written: a warning, and the answer' '
     mkdir -p other && : >other/mlopsctl && on mlp cuda FAKE_DEVICE_TUNES=1 XDG_CACHE_HOME="$PWD/other" && grep -q "is not kept" err && test -s out
 '
+# explains [VARIABLE=VALUE...]
+explains()
+{
+    (
+        rm -f log
+        [ $# -eq 0 ] || export "$@"
+        FAKE_DEVICE_LOG=log mlopsctl bench "$G/onnx/networks/mlp/model.onnx" --backend cuda --explain --batch 1,4 --duration 10ms --warmup 1ms --no-record --json >out 2>err
+    )
+}
+test_expect 'bench --explain: what the GPU can do is measured once and kept; launching binds small requests' '
+    explains && grep -q "^limits" log && ls cache/mlopsctl/gpu-limits.json &&
+    jq -e ".device_limits.copy == 4e12 and (.on_device | length) == 2 and .on_device[0].bound == \"launch\" and .on_device[0].launch_ns == 9600 and .on_device[1].batch == 4 and .on_device[0].own_ns >= 6000" out &&
+    explains && ! grep -q "^limits" log
+'
+test_expect 'bench --explain: a device that cannot be measured is exit 7' '
+    rm -f cache/mlopsctl/gpu-limits.json; explains FAKE_DEVICE_NO_LIMITS=1; [ $? -eq 7 ] && grep -q "it does not hold still" err
+'
 test_expect 'make check-gpu: its script, with this device' '
     KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 29 failed" out || { cat out; false; }
 '

@@ -244,14 +244,12 @@ static void products(char *ret)
 
 /* ---- what it can do ---- */
 
-static int limits(uint32_t device, struct mlo_device_limits *ret, char *reason)
+static int what_it_can(struct mlo_device_limits *ret, char *reason)
 {
-    (void)device;
     if (number("FAKE_DEVICE_NO_LIMITS", 0)) {
         snprintf(reason, MLO_DEVICE_REASON, "it does not hold still");
         return MLO_DEVICE_FAILED;
     }
-    note("limits\n");
     *ret = (struct mlo_device_limits){.copy = 4e12,
                                       .in = 50e9,
                                       .out = 40e9,
@@ -264,11 +262,19 @@ static int limits(uint32_t device, struct mlo_device_limits *ret, char *reason)
     return MLO_DEVICE_OK;
 }
 
+static int limits(uint32_t device, struct mlo_device_limits *ret, char *reason)
+{
+    (void)device;
+    note("limits\n");
+    return what_it_can(ret, reason);
+}
+
 static int product_ns(uint32_t device, uint32_t type, uint32_t how, const uint32_t mnk[3], double *ret,
                       char *reason)
 {
     struct mlo_device_limits l;
-    int rc = limits(device, &l, reason);
+    int rc = what_it_can(&l, reason);
+    (void)device;
     double rate = how & MLO_DEVICE_TF32 ? l.tf32 : l.flops[type];
     if (rc == MLO_DEVICE_OK && rate == 0) {
         snprintf(reason, MLO_DEVICE_REASON, "no such product");

@@ -60,11 +60,17 @@ GPU_FN uint8_t gpu_to_e4m3(float v)
 {
     return __nv_cvt_float_to_fp8(v, __NV_SATFINITE, __NV_E4M3);
 }
-/* Two of them as halves; all are. */
+/* Two of them as halves; all are. Older devices are refused before (run.h), and have no instruction for it.
+ */
 GPU_FN uint32_t gpu_halves_of_e4m3(uint16_t two)
 {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 890
+    (void)two;
+    return 0;
+#else
     __half2_raw both = __nv_cvt_fp8x2_to_halfraw2(two, __NV_E4M3);
     return both.x | (uint32_t)both.y << 16;
+#endif
 }
 /* Four products of signed bytes, added up. */
 GPU_FN int32_t gpu_dot_four(uint32_t a, uint32_t b, int32_t sum)

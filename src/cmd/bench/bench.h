@@ -38,6 +38,9 @@ struct mlo_bench {
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
     size_t n_explained;
+    struct mlo_device_limits device_limits;
+    struct mlo_device_explained on_device[MLO_BENCH_BATCHES]; /* of the batches in device_batches */
+    size_t device_batches[MLO_BENCH_BATCHES], n_on_device;
     struct mlo_gpu_meter *gpu;        /* owned; NULL: none */
     struct mlo_bench_image images[3]; /* of both sides, and an end; owned */
     char *model_path;                 /* owned: the model's file, for containers */
@@ -142,6 +145,10 @@ int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 /* Where the time of the plan goes that was measured just now: into b->explained. */
 int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
                       const struct mlo_measured *m, struct mlo_err *err) MLO_MUST_CHECK;
+/* bench_explain_gpu.c. *ret_done false: it is not the GPU's. */
+int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
+                          const struct mlo_value *in, bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_bench_put_explained_gpu(struct mlo_bench *b);
 int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- page.c: --html ---- */

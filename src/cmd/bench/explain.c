@@ -66,9 +66,14 @@ int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, cons
                                    .threads = (unsigned)b->args->threads,
                                    .stop = b->load.stop,
                                    .stop_ctx = b->load.stop_ctx};
+    bool is_on_gpu = false;
+    size_t batch = b->n_on_device + b->n_explained; /* of those measured so far, the last */
     if (b->n_explained == MLO_BENCH_BATCHES)
         return 0;
-    int rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
+    int rc = mlo_bench_explain_gpu(b, who->plan, b->batches[batch], side->set, &is_on_gpu, err);
+    if (rc != 0 || is_on_gpu)
+        return rc;
+    rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
     b->n_explained += rc == 0;
     return rc == 0 ? mlo_explain_around(who->plan, side->set, m, NULL, &b->explained[b->n_explained - 1], err)
                    : rc;
@@ -277,6 +282,7 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
     struct mlo_report *r = b->ctx->report;
     struct mlo_column steps[MLO_COUNT(step_columns) + MLO_COUNT(more_columns)];
     int rc = 0;
+    mlo_bench_put_explained_gpu(b);
     if (b->n_explained == 0)
         return 0;
     put_answers(b);

@@ -244,6 +244,7 @@ static void start(struct making *m)
                                                .tf32 = m->o->opts.precision == MLO_OFFLOAD_TF32,
                                                .depth = m->p->in_pieces ? MLO_DEVICE_DEPTH_MAX : 1};
     char reason[MLO_DEVICE_REASON] = "";
+    mlo_program_cost(&program, &m->p->cost);
     int status = m->o->opts.api->program_new(&program, m->o->weights, &m->p->run, reason);
     if (status == MLO_DEVICE_OK)
         return;

@@ -26,6 +26,7 @@ struct mlo_program {
     struct mlo_program_in *in;
     struct mlo_program_out *out;
     size_t n_in, n_out;
+    struct mlo_device_cost cost;
     char why[MLO_WHY]; /* without a run */
 };
 
@@ -44,6 +45,10 @@ struct mlo_learned {
 /* A program without a run, and why, when the device cannot do it. Owner of *ret: the caller. */
 int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo_program **ret,
                      struct mlo_err *err) MLO_MUST_CHECK;
+/* offload_cost.c */
+void mlo_program_cost(const struct mlo_device_program *p, struct mlo_device_cost *ret);
+/* Of the session's last run; NULL: none. offload_run.c */
+const struct mlo_program *mlo_offload_last(const struct mlo_session *s);
 void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p);
 
 #endif

@@ -74,6 +74,11 @@ static struct mlo_program *find(struct mlo_session *s, const struct mlo_value *i
     return NULL;
 }
 
+const struct mlo_program *mlo_offload_last(const struct mlo_session *s)
+{
+    return s->programs ? s->programs->list[0] : NULL;
+}
+
 static void add(struct mlo_session *s, struct mlo_program *p)
 {
     struct mlo_program **list = s->programs->list;
