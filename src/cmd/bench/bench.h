@@ -145,11 +145,14 @@ int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 /* Where the time of the plan goes that was measured just now: into b->explained. */
 int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
                       const struct mlo_measured *m, struct mlo_err *err) MLO_MUST_CHECK;
-/* bench_explain_gpu.c. *ret_done false: it is not the GPU's. */
+int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
+
+/* ---- explain_gpu.c ---- */
+
+/* The same of a plan on a GPU. *ret_done false: its runs are the CPU's. */
 int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
                           const struct mlo_value *in, bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bench_put_explained_gpu(struct mlo_bench *b);
-int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_CHECK;
 
 /* ---- page.c: --html ---- */
 
