@@ -272,7 +272,7 @@ static int limits(uint32_t device, struct mlo_device_limits *ret, char *reason)
 static int product_ns(uint32_t device, uint32_t type, uint32_t how, const uint32_t mnk[3], double *ret,
                       char *reason)
 {
-    struct mlo_device_limits l;
+    struct mlo_device_limits l = {0};
     int rc = what_it_can(&l, reason);
     (void)device;
     double rate = how & MLO_DEVICE_TF32 ? l.tf32 : l.flops[type];
