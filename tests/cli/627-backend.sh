@@ -150,7 +150,7 @@ test_expect 'a damaged file is not used, said, and written again' '
     on mlp cuda FAKE_DEVICE_TUNES=1 && grep -q "^kept " log && ! grep -q "is not used" err
 '
 test_expect 'a folder of caches that cannot be written: a warning, and the answer' '
-    mkdir -p other && : >other/mlopsctl && on mlp cuda FAKE_DEVICE_TUNES=1 XDG_CACHE_HOME="$PWD/other" && grep -q "is not kept" err && test -s out
+    mkdir -p unwritable && : >unwritable/mlopsctl && on mlp cuda FAKE_DEVICE_TUNES=1 XDG_CACHE_HOME="$PWD/unwritable" && grep -q "is not kept" err && test -s out
 '
 # explains [VARIABLE=VALUE...]
 explains()
