@@ -30,7 +30,7 @@ export HOME="$T/home" XDG_CONFIG_HOME="$T/home/.config" XDG_DATA_HOME="$T/home/.
 export NO_COLOR=1 SOURCE_DATE_EPOCH=1767225600 GIT_CONFIG_NOSYSTEM=1 GIT_CEILING_DIRECTORIES="$T"
 export GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@example.org GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@example.org
 export LSAN_OPTIONS="suppressions=$R/tests/lsan.supp:print_suppressions=0"
-export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99:handle_sigill=1}" UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 mkdir -p "$HOME" "$T/work/.mlops"
 chmod 700 "$T/work/.mlops"
 cd "$T/work" || exit 1
