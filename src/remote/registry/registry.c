@@ -9,7 +9,7 @@
 
 #include <mlopsctl/base/text.h>
 
-#define RENEWALS_MAX  2 /* a login that is refused twice is no good */
+#define RENEWALS_MAX  8 /* requests that run beside this one may wear out a token before it is used here */
 #define REDIRECTS_MAX 5
 #define PING_ATTEMPTS 2 /* of the scheme that is tried first on the loopback */
 
