@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "change.h"
-#include "container.h"
+#include "container_config.h"
 #include "cmd/undo/undo.h"
 
 #define WORKERS_MAX_DEFAULT 3 /* RunPod's */
@@ -13,7 +13,7 @@
 #define CPUS_MAX            16
 
 struct opts {
-    struct mlo_container_opts container;
+    struct mlo_container_config_opts container;
     const char *name, *type, *template, *min_cuda, *flashboot;
     struct mlo_strings pool, exclude, cpu, dc, volume, cuda;
     uint64_t gpus, requests, workers_min, workers_max;
@@ -114,7 +114,7 @@ static const struct mlo_opt create_table[] = {
      AT(type),
      .choices = "queue|load-balancer",
      .flags = MLO_OPTF_REQUIRED},
-    MLO_CONTAINER_OPTS(struct opts, container),
+    MLO_CONTAINER_CONFIG_OPTS(struct opts, container),
     SHAPE_OPTS,
     WORKER_OPTS,
     MLO_GUARD_OPTS(struct opts, guard),
@@ -122,7 +122,7 @@ static const struct mlo_opt create_table[] = {
 };
 static const struct mlo_opt update_table[] = {
     {.name = "name", .type = MLO_OPT_STRING, .arg = "NAME", .help = "another name", AT(name)},
-    MLO_CONTAINER_OPTS(struct opts, container),
+    MLO_CONTAINER_CONFIG_OPTS(struct opts, container),
     SHAPE_OPTS,
     WORKER_OPTS,
     MLO_GUARD_OPTS(struct opts, guard),
@@ -137,7 +137,7 @@ struct set {
     struct mlo_ctx *ctx;
     const struct opts *o;
     struct mlo_runpod *c;
-    struct mlo_container container;
+    struct mlo_container_config container;
     struct mlo_runpod_template template;
     struct mlo_runpod_strings volumes; /* ids */
     struct mlo_runpod_flavour cpus[CPUS_MAX];
@@ -147,7 +147,7 @@ struct set {
 
 static void set_release(struct set *s)
 {
-    mlo_container_release(&s->container);
+    mlo_container_config_release(&s->container);
     mlo_runpod_template_release(&s->template);
     mlo_runpod_strings_release(&s->volumes);
     for (size_t i = 0; i < s->n_cpus; i++)
@@ -193,7 +193,7 @@ static int read_set(struct set *s, struct mlo_err *err)
 {
     int rc = mlo_ctx_runpod(s->ctx, &s->c, err);
     if (rc == 0)
-        rc = mlo_container_read(s->ctx, &s->o->container, &s->container, err);
+        rc = mlo_container_config_read(s->ctx, &s->o->container, &s->container, err);
     if (rc == 0 && s->o->template)
         rc = mlo_runpod_template_find(s->c, s->o->template, &s->template, err);
     if (rc == 0)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "change.h"
-#include "container.h"
+#include "container_config.h"
 
 /* ---- ls ---- */
 
@@ -69,14 +69,14 @@ static const struct mlo_command cmd_ls = {
 /* ---- create ---- */
 
 struct create_opts {
-    struct mlo_container_opts container;
+    struct mlo_container_config_opts container;
     const char *category, *mount;
     uint64_t persistent;
     bool serverless, is_public, dry_run;
 };
 
 static const struct mlo_opt create_table[] = {
-    MLO_CONTAINER_OPTS(struct create_opts, container),
+    MLO_CONTAINER_CONFIG_OPTS(struct create_opts, container),
     {.name = "persistent",
      .type = MLO_OPT_U64,
      .arg = "GB",
@@ -113,8 +113,8 @@ static const struct mlo_opt create_table[] = {
 
 static int make_body(struct mlo_ctx *ctx, const struct create_opts *o, cJSON **ret, struct mlo_err *err)
 {
-    struct mlo_container k = {0};
-    int rc = mlo_container_read(ctx, &o->container, &k, err);
+    struct mlo_container_config k = {0};
+    int rc = mlo_container_config_read(ctx, &o->container, &k, err);
     struct mlo_runpod_template_spec spec = {.name = ctx->args[0],
                                             .category = o->category,
                                             .container = k.words,
@@ -124,7 +124,7 @@ static int make_body(struct mlo_ctx *ctx, const struct create_opts *o, cJSON **r
                                             .is_public = o->is_public};
     if (rc == 0)
         rc = mlo_runpod_template_body(&spec, ret, err);
-    mlo_container_release(&k);
+    mlo_container_config_release(&k);
     return rc;
 }
 

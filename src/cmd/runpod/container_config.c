@@ -1,5 +1,5 @@
-/* See container.h. */
-#include "container.h"
+/* See container_config.h. */
+#include "container_config.h"
 
 #include <string.h>
 
@@ -16,15 +16,15 @@ static int find_login(struct mlo_ctx *ctx, const char *word, struct mlo_runpod_r
     return rc != 0 ? rc : mlo_runpod_registry_find(c, word, ret, err);
 }
 
-int mlo_container_read(struct mlo_ctx *ctx, const struct mlo_container_opts *o, struct mlo_container *ret,
-                       struct mlo_err *err)
+int mlo_container_config_read(struct mlo_ctx *ctx, const struct mlo_container_config_opts *o,
+                              struct mlo_container_config *ret, struct mlo_err *err)
 {
-    struct mlo_container k = {0};
+    struct mlo_container_config k = {0};
     int rc = o->env.n || o->env_file ? mlo_env_vars_read(ctx, &o->env, o->env_file, &k.env, err) : 0;
     if (rc == 0 && o->registry && *o->registry)
         rc = find_login(ctx, o->registry, &k.registry, err);
     if (rc != 0) {
-        mlo_container_release(&k);
+        mlo_container_config_release(&k);
         return rc;
     }
     k.words = (struct mlo_runpod_container){
@@ -39,9 +39,9 @@ int mlo_container_read(struct mlo_ctx *ctx, const struct mlo_container_opts *o, 
     return 0;
 }
 
-void mlo_container_release(struct mlo_container *k)
+void mlo_container_config_release(struct mlo_container_config *k)
 {
     mlo_env_vars_release(&k->env);
     mlo_runpod_registry_release(&k->registry);
-    *k = (struct mlo_container){0};
+    *k = (struct mlo_container_config){0};
 }

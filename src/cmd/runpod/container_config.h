@@ -1,16 +1,16 @@
 /* What templates and endpoints say of a container: options, and the words of a request made of them. */
-#ifndef MLOPSCTL_CMD_RUNPOD_CONTAINER_H
-#define MLOPSCTL_CMD_RUNPOD_CONTAINER_H
+#ifndef MLOPSCTL_CMD_RUNPOD_CONTAINER_CONFIG_H
+#define MLOPSCTL_CMD_RUNPOD_CONTAINER_CONFIG_H
 
 #include "cmd/shared/env_vars.h"
 #include "runpod.h"
 
-struct mlo_container_opts {
+struct mlo_container_config_opts {
     const char *image, *args, *registry, *env_file;
     uint64_t disk;
     struct mlo_strings port, env;
 };
-#define MLO_CONTAINER_OPTS(opts_struct, at)                                                                  \
+#define MLO_CONTAINER_CONFIG_OPTS(opts_struct, at)                                                           \
     {.name = "image",                                                                                        \
      .type = MLO_OPT_STRING,                                                                                 \
      .arg = "REFERENCE",                                                                                     \
@@ -52,15 +52,15 @@ struct mlo_container_opts {
         .offset = offsetof(opts_struct, at.registry)                                                         \
     }
 
-struct mlo_container { /* borrows from the options */
+struct mlo_container_config { /* borrows from the options */
     struct mlo_runpod_container words;
     struct mlo_env_vars env;             /* owned */
     struct mlo_runpod_registry registry; /* owned */
 };
 /* Reads the variables and looks up the login. */
-int mlo_container_read(struct mlo_ctx *ctx, const struct mlo_container_opts *o, struct mlo_container *ret,
-                       struct mlo_err *err) MLO_MUST_CHECK;
-void mlo_container_release(struct mlo_container *k);
+int mlo_container_config_read(struct mlo_ctx *ctx, const struct mlo_container_config_opts *o,
+                              struct mlo_container_config *ret, struct mlo_err *err) MLO_MUST_CHECK;
+void mlo_container_config_release(struct mlo_container_config *k);
 /* Words of a list option; not said when it was not given. */
 struct mlo_runpod_words mlo_words_of(const struct mlo_strings *s);
 
