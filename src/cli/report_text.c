@@ -103,12 +103,22 @@ static void add_padded(const struct mlo_table *t, const size_t *widths, size_t c
         mlo_str_fill(out, ' ', GAP);
 }
 
+/* Columns that are empty at the end of a row leave no spaces behind. */
+static void trim_row(struct mlo_str *out)
+{
+    size_t n = out->len;
+    while (n > 0 && out->ptr[n - 1] == ' ')
+        n--;
+    mlo_str_truncate(out, n);
+}
+
 static void add_header(const struct mlo_table *t, const size_t *widths, bool color, struct mlo_str *out)
 {
     if (color)
         mlo_str_add(out, BOLD);
     for (size_t i = 0; i < t->n_cols; i++)
         add_padded(t, widths, i, t->cols[i].title, out);
+    trim_row(out);
     mlo_str_add(out, color ? PLAIN "\n" : "\n");
 }
 
@@ -130,8 +140,10 @@ int mlo_table_text(const struct mlo_table *t, bool header, bool color, struct ml
         mlo_str_clear(&cell);
         mlo_value_text(&t->cells[i], false, &cell);
         add_padded(t, widths, i % t->n_cols, cell.ptr, out);
-        if ((i + 1) % t->n_cols == 0)
+        if ((i + 1) % t->n_cols == 0) {
+            trim_row(out);
             mlo_str_addc(out, '\n');
+        }
     }
     rc = mlo_str_check(&cell, err);
     return rc < 0 ? rc : mlo_str_check(out, err);

@@ -55,9 +55,11 @@ static void text_tables_line_up_by_what_a_terminal_shows(void)
     mlo_report_table(r, "rows", NULL, columns, MLO_COUNT(columns), "nothing");
     row("a", 512, -5, NULL);
     row("模型", 1536, 1234, "x");
+    row("b", 1, 0, "");
     check_str(end(), "NAME     SIZE  DIGEST        WHEN                  OK   DELTA  NOTE\n"
                      "a       512 B  abcdef012345  2026-01-01T00:00:00Z  yes     -5  -\n"
-                     "模型  1.5 KiB  abcdef012345  2026-01-01T00:00:00Z  yes   1234  x\n");
+                     "模型  1.5 KiB  abcdef012345  2026-01-01T00:00:00Z  yes   1234  x\n"
+                     "b         1 B  abcdef012345  2026-01-01T00:00:00Z  yes      0\n");
 }
 
 static void nothing_from_outside_reaches_the_terminal_raw(void)
