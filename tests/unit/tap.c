@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -97,19 +98,16 @@ const char *tap_tmpdir(void)
 
 /* ---- allocation faults ---- */
 
-static long countdown = -1; /* calls until failure; -1: off */
-static bool persistent, fired;
+/* Threads of the code under test allocate too. */
+static atomic_long countdown = -1; /* calls until failure; -1: off */
+static atomic_bool persistent, fired;
 
 static bool must_fail(void)
 {
-    long left = __atomic_load_n(&countdown, __ATOMIC_RELAXED);
-    if (left < 0)
-        return false;
-    left = __atomic_sub_fetch(&countdown, 1, __ATOMIC_RELAXED);
-    if (left > 0)
+    if (countdown < 0 || --countdown > 0)
         return false;
     fired = true;
-    __atomic_store_n(&countdown, persistent ? 1 : -1, __ATOMIC_RELAXED);
+    countdown = persistent ? 1 : -1;
     return true;
 }
 
