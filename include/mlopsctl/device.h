@@ -326,6 +326,7 @@ struct mlo_gpu_driver {
 void mlo_gpu_driver(struct mlo_gpu_driver *ret);
 
 #define MLO_DEVICES_MAX      16
+enum mlo_device_found { MLO_DEVICE_FOUND_DRIVER, MLO_DEVICE_FOUND_PLUGIN, MLO_DEVICE_FOUND_DEVICE };
 struct mlo_device_probe {
     struct mlo_gpu_driver driver;
     const struct mlo_device_api *api; /* NULL: no plugin can be used */
@@ -333,6 +334,7 @@ struct mlo_device_probe {
     struct mlo_device_info devices[MLO_DEVICES_MAX];
     unsigned n_devices;
     char reason[MLO_DEVICE_REASON]; /* why there is no device; "" when there is one */
+    enum mlo_device_found failed;   /* what the reason is of; what comes after it was not looked for */
 };
 /*
  * Asks the driver, then looks for mlopsctl-cuda.so in the folders, in order; the first that is there is the

@@ -49,14 +49,24 @@ static void put_device(struct mlo_report *r, const struct mlo_device_info *d)
     put(r, "device", true, detail);
 }
 
+/* Up to the first step that failed, with its reason; those after it were not looked at. */
 static void put_cuda(struct mlo_report *r, const struct mlo_device_probe *p)
 {
-    bool driver_ok = p->driver.works && p->driver.version >= MLO_CUDA_DRIVER_MIN;
-    put(r, "driver", driver_ok, driver_ok ? p->driver.detail : p->reason);
-    if (driver_ok)
-        put(r, "plugin", p->api != NULL, p->api ? p->plugin : p->reason);
+    static const char *const names[] = {"driver", "plugin", "device"};
+    const char *details[] = {p->driver.detail, p->plugin};
+    size_t good = p->api ? MLO_COUNT(details) : p->failed;
+    for (size_t i = 0; i < good; i++)
+        put(r, names[i], true, details[i]);
+    if (!p->api)
+        put(r, names[good], false, p->reason);
     for (unsigned i = 0; i < p->n_devices; i++)
         put_device(r, &p->devices[i]);
+}
+
+/* Why the CPU computes; null: a GPU can. */
+static void put_reason(struct mlo_report *r, const struct mlo_device_probe *p)
+{
+    mlo_report_json(r, "reason", p->api ? cJSON_CreateNull() : cJSON_CreateString(p->reason));
 }
 
 /* ---- of a model ---- */
@@ -126,8 +136,11 @@ static int show_model(struct mlo_ctx *ctx, const struct opts *o, struct mlo_err 
         rc = measure(m.plan, o, &state, err);
     if (rc == 0 && *state.why)
         mlo_note(ctx, "the CPU computes: %s", state.why);
-    if (rc == 0)
+    if (rc == 0) {
+        mlo_report_text(ctx->report, "model_backend", "model runs on", mlo_backend_name(&b, m.plan));
+        mlo_backend_put_why(&b, m.plan, "model_reason");
         report_sizes(ctx->report, &state);
+    }
     mlo_model_release(&m);
     return rc;
 }
@@ -145,6 +158,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     mlo_host_cpu(&cpu);
     snprintf(detail, sizeof detail, "%s, %u usable", cpu.model, cpu.cpus);
     mlo_report_text(ctx->report, "backend", "backend", p.api ? p.api->name : "cpu");
+    put_reason(ctx->report, &p);
     mlo_report_table(ctx->report, "steps", NULL, step_columns, MLO_COUNT(step_columns), NULL);
     put(ctx->report, "cpu", true, detail);
     put_cuda(ctx->report, &p);

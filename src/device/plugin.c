@@ -21,6 +21,7 @@ static void say(struct mlo_device_probe *p, const char *fmt, ...)
 
 static bool find_file(const char *const *folders, size_t n, struct mlo_device_probe *p)
 {
+    p->failed = MLO_DEVICE_FOUND_PLUGIN;
     for (size_t i = 0; i < n; i++) {
         int len = snprintf(p->plugin, sizeof p->plugin, "%s/%s", folders[i], PLUGIN);
         if (len > 0 && (size_t)len < sizeof p->plugin && access(p->plugin, F_OK) == 0)
@@ -80,6 +81,7 @@ static void ask_devices(struct mlo_device_probe *p)
 {
     uint32_t n = 0;
     char reason[MLO_DEVICE_REASON] = "";
+    p->failed = MLO_DEVICE_FOUND_DEVICE;
     int rc = p->api->count(&n, reason);
     for (uint32_t i = 0; rc == MLO_DEVICE_OK && i < n && i < MLO_DEVICES_MAX; i++) {
         rc = p->api->info(i, &p->devices[i], reason);

@@ -64,8 +64,8 @@ test_expect 'auto: a slow device is not asked again, and what was measured is to
 '
 test_expect 'backends MODEL: the times of both sides, in a table and in JSON' '
     mlopsctl backends "$models/mlp/model.onnx" >out && grep -q "^ROWS  *CPU  *GPU  *FASTER" out && grep -Eq "^ *1 .* cpu$" out &&
-    mlopsctl backends "$models/mlp/model.onnx" --json | jq -e ".crossover | length >= 1 and all(.rows >= 1 and .cpu_ns > 0 and .gpu_ns > 0 and .faster == \"cpu\")" &&
-    mlopsctl backends "$models/svc/model.onnx" --json | jq -e ".crossover == []" && mlopsctl backends "$models/svc/model.onnx" 2>err && grep -q "SVMClassifier" err &&
+    mlopsctl backends "$models/mlp/model.onnx" --json | jq -e "(.model_backend == \"This CPU\") and .model_reason == null and (.crossover | length >= 1 and all(.rows >= 1 and .cpu_ns > 0 and .gpu_ns > 0 and .faster == \"cpu\"))" &&
+    mlopsctl backends "$models/svc/model.onnx" --json | jq -e ".crossover == [] and .reason == null and .model_backend == \"cpu\" and (.model_reason | contains(\"SVMClassifier\"))" && mlopsctl backends "$models/svc/model.onnx" 2>err && grep -q "SVMClassifier" err &&
     expect_code 2 mlopsctl backends "$models/mlp/model.onnx" --dim x
 '
 test_expect 'cuda: a slow device is asked' 'on mlp cuda FAKE_DEVICE_COST=30000 && cmp cpu out && ! grep -q faster err'

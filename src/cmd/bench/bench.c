@@ -475,8 +475,10 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = b->args->history ? mlo_bench_history(b, err) : against(b, &who, err);
     if (rc == 0 && b->args->cost && !b->stopped)
         rc = mlo_bench_cost(b, err);
-    if (rc == 0)
+    if (rc == 0) {
+        mlo_backend_put_why(&b->backend, m.plan, "backend_reason");
         mlo_backend_tell(&b->backend, m.plan);
+    }
     mlo_model_release(&m);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <mlopsctl/base/io.h>
@@ -87,6 +88,12 @@ static int read_precision(const char *word, struct mlo_backend *b, struct mlo_er
                     "--precision fp32 is possible here; a model that was quantised to int8 runs in int8");
 }
 
+static void leave_it(struct mlo_backend *b, const char *why)
+{
+    snprintf(b->why, sizeof b->why, "%s", why);
+    mlo_note(b->ctx, "the CPU computes: %s", why);
+}
+
 int mlo_backend_find(struct mlo_ctx *ctx, const char *word, const char *precision, struct mlo_backend *ret,
                      struct mlo_err *err)
 {
@@ -100,13 +107,13 @@ int mlo_backend_find(struct mlo_ctx *ctx, const char *word, const char *precisio
     if (rc == 0 && ret->must)
         rc = mlo_device_need(&ret->probe, err);
     if (rc == 0 && !ret->probe.api)
-        mlo_note(ctx, "the CPU computes: %s", ret->probe.reason);
+        leave_it(ret, ret->probe.reason);
     if (rc == 0)
         take_algorithms(ret);
     return rc;
 }
 
-int mlo_backend_take(const struct mlo_backend *b, struct mlo_plan *plan, struct mlo_err *err)
+int mlo_backend_take(struct mlo_backend *b, struct mlo_plan *plan, struct mlo_err *err)
 {
     struct mlo_err why = MLO_ERR_INIT;
     if (!b->wanted || !b->probe.api)
@@ -115,7 +122,7 @@ int mlo_backend_take(const struct mlo_backend *b, struct mlo_plan *plan, struct 
     int rc = mlo_plan_offload(plan, &o, &why);
     if (rc == 0 || (rc == MLO_EUNAVAIL && !b->must)) {
         if (rc != 0)
-            mlo_note(b->ctx, "the CPU computes: %s", why.msg);
+            leave_it(b, why.msg);
         return 0;
     }
     *err = why;
@@ -129,6 +136,21 @@ const char *mlo_backend_name(const struct mlo_backend *b, const struct mlo_plan 
 {
     struct mlo_offload_state s;
     return mlo_plan_offloaded(plan, &s) ? b->probe.devices[0].name : "cpu";
+}
+
+void mlo_backend_why(const struct mlo_backend *b, const struct mlo_plan *plan, char ret[MLO_BACKEND_WHY])
+{
+    struct mlo_offload_state s = {0};
+    (void)mlo_plan_offloaded(plan, &s);
+    snprintf(ret, MLO_BACKEND_WHY, "%s", *b->why ? b->why : s.why);
+}
+
+void mlo_backend_put_why(const struct mlo_backend *b, const struct mlo_plan *plan, const char *key)
+{
+    char why[MLO_BACKEND_WHY];
+    mlo_backend_why(b, plan, why);
+    if (b->wanted)
+        mlo_report_json(b->ctx->report, key, *why ? cJSON_CreateString(why) : cJSON_CreateNull());
 }
 
 void mlo_backend_tell(const struct mlo_backend *b, const struct mlo_plan *plan)

@@ -189,8 +189,8 @@ void mlo_golden_release(struct mlo_golden *g)
 /* ---- replay ---- */
 
 int mlo_golden_replay(struct mlo_workspace *ws, const struct mlo_bundle *b, const struct mlo_tolerance *t,
-                      const struct mlo_backend *backend, struct mlo_samples *ret_s,
-                      struct mlo_sample_result **ret, size_t *ret_n, struct mlo_err *err)
+                      struct mlo_backend *backend, struct mlo_samples *ret_s, struct mlo_sample_result **ret,
+                      size_t *ret_n, struct mlo_err *err)
 {
     const cJSON *doc = cJSON_GetObjectItemCaseSensitive(b->extra, "samples");
     struct mlo_samples s = {0};

@@ -29,7 +29,7 @@ void mlo_golden_release(struct mlo_golden *g);
 /* The bundle's samples through its model: *ret a result for each output, whose names live as long as *ret_s.
  * MLO_EUNAVAIL: it has no samples, or no model that runs here. */
 int mlo_golden_replay(struct mlo_workspace *ws, const struct mlo_bundle *b, const struct mlo_tolerance *t,
-                      const struct mlo_backend *backend, struct mlo_samples *ret_s,
-                      struct mlo_sample_result **ret, size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
+                      struct mlo_backend *backend, struct mlo_samples *ret_s, struct mlo_sample_result **ret,
+                      size_t *ret_n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif
