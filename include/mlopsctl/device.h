@@ -20,7 +20,7 @@ extern "C" {
 
 /* ---- the plugin's interface ---- */
 
-#define MLO_DEVICE_ABI    3u /* a plugin of another number is refused; new members come at the end */
+#define MLO_DEVICE_ABI    4u /* a plugin of another number is refused; new members come at the end */
 #define MLO_DEVICE_ENTRY  "mlo_device_plugin"
 #define MLO_DEVICE_REASON 256
 
@@ -114,9 +114,10 @@ enum mlo_device_op {
      * places, types. A number that is outside its table makes the row NaN. */
     MLO_DEVICE_EMBED,
     /* y = softmax(number q k' + mask) v of each head within each sequence, without padding: [first[sequences
-     * + 1]] (a row each; the last: all rows; missing: all sequences are as long), qkv[rows][3][heads][size],
-     * [mask:[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads, size, longest sequence, and
-     * one that may be 0: a sequence whose keys all have a mask of -infinity gives NaN, else zeros */
+     * + 1]] (a row each; the last: those that count; missing: all sequences are as long),
+     * qkv[rows][3][heads][size], [mask:[rows]] (of each key), y[rows][heads][size]; sequences, rows, heads,
+     * size, longest sequence, and one that may be 0: a sequence whose keys all have a mask of -infinity gives
+     * NaN, else zeros */
     MLO_DEVICE_ATTENTION,
     /* The same of q, k and v, each [rows][heads][size], in place of qkv */
     MLO_DEVICE_ATTENTION_APART,
@@ -124,8 +125,9 @@ enum mlo_device_op {
     MLO_DEVICE_ACTIVATE,
     /* Of each row: x[rows][n], y, which may be x; rows, n. As mlo_softmax_f32. */
     MLO_DEVICE_SOFTMAX,
-    /* The mean of the rows of each sequence, to length 1 when number is not 0: first[sequences + 1],
-     * x[rows][n], y[sequences][n]; sequences, rows, n. Of no rows: zeros. */
+    /* One row of the rows of each sequence, to length 1 when number is not 0: x[rows][n] of any floats,
+     * first[sequences + 1], y:[sequences][n]; sequences, rows, n, enum mlo_device_pool. As mlo_pool and
+     * mlo_normalize, also of no rows. */
     MLO_DEVICE_POOL,
     /* y = (x - offset) scale: x[rows][n], offset[n], scale[n], y, which may be x; rows, n */
     MLO_DEVICE_SCALE,
@@ -206,11 +208,17 @@ enum mlo_device_seen {
     MLO_DEVICE_SEEN_FIRST,     /* as many keys as the only number in the row of x says */
     MLO_DEVICE_SEEN_END,
 };
+enum mlo_device_pool {
+    MLO_DEVICE_POOL_MEAN = 1,
+    MLO_DEVICE_POOL_FIRST,
+    MLO_DEVICE_POOL_MAX,
+    MLO_DEVICE_POOL_END
+};
 #define MLO_DEVICE_STEP_BUFFERS 9
 #define MLO_DEVICE_STEP_SIZES   7
 #define MLO_DEVICE_NO_BUFFER    UINT32_MAX
 #define MLO_DEVICE_SIZE_MAX     (1u << 30)
-#define MLO_DEVICE_NORM_MAX     8192u /* n of NORM and EMBED */
+#define MLO_DEVICE_NORM_MAX     8192u /* n of NORM, EMBED and POOL */
 #define MLO_DEVICE_HEAD_MAX     128u  /* size of ATTENTION */
 #define MLO_DEVICE_FEW_ROWS     8u    /* m of DENSE_BYTES that needs no room */
 #define MLO_DEVICE_E4M3_MAJOR   9u    /* least compute capability of devices with floats of 8 bits */

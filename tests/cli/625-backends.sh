@@ -34,7 +34,7 @@ test_expect 'a driver without its functions' '
 test_expect 'no plugin; the current folder does not count' '
     cp plugins/mlopsctl-cuda.so . && backends MLOPSCTL_PLUGINS="$PWD/empty" && says plugin "not installed"
 '
-test_expect 'a plugin of another interface' 'backends FAKE_PLUGIN_ABI=7 && says plugin "interface 7, not 3"'
+test_expect 'a plugin of another interface' 'backends FAKE_PLUGIN_ABI=7 && says plugin "interface 7, not 4"'
 test_expect 'a plugin of fewer functions' 'backends FAKE_PLUGIN_SIZE=8 && says plugin "another version"'
 test_expect 'a plugin that refuses' 'backends FAKE_PLUGIN_NULL=1 && says plugin "another version"'
 test_expect 'no device' 'backends FAKE_PLUGIN_DEVICES=0 && says device "no device"'

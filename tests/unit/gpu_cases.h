@@ -25,6 +25,8 @@ struct gpu_case {
     unsigned missing; /* bit i: buffer i */
     double rtol, atol;
     uint32_t bytes; /* the type of bytes, where there are some */
+    uint32_t
+        spare; /* rows behind the last sequence, which are no numbers; the last two sequences are empty */
 };
 
 #define GPU_HIDDEN 0.125F /* number of attention: keys are hidden */
@@ -45,6 +47,10 @@ struct gpu_case {
 #define ATTEND(name, missing, sequences, rows, heads, size)                                                  \
     {                                                                                                        \
         name, MLO_DEVICE_ATTENTION, 0, {sequences, rows, heads, size, 1}, 0.25F, missing, 4e-6, 2e-6         \
+    }
+#define SPARE(name, op, missing, sequences, rows, heads, size)                                               \
+    {                                                                                                        \
+        name, op, 0, {sequences, rows, heads, size, 1}, 0.25F, missing, 4e-6, 2e-6, 0, 9                     \
     }
 #define APART(name, missing, sequences, rows, heads, size)                                                   \
     {                                                                                                        \
@@ -82,9 +88,9 @@ struct gpu_case {
     {                                                                                                        \
         name, MLO_DEVICE_SOFTMAX, 0, {rows, n}, 0, 0, 2e-6, 1e-7                                             \
     }
-#define POOL(name, unit, sequences, rows, n)                                                                 \
+#define POOL(name, from, how, unit, sequences, rows, n, spare)                                               \
     {                                                                                                        \
-        name, MLO_DEVICE_POOL, 0, {sequences, rows, n}, unit, 0, 2e-6, 1e-6                                  \
+        name, MLO_DEVICE_POOL, from, {sequences, rows, n, how}, unit, 0, 2e-6, 1e-6, 0, spare                \
     }
 #define SCALE(name, rows, n)                                                                                 \
     {                                                                                                        \
@@ -163,6 +169,9 @@ static const struct gpu_case gpu_cases[] = {
     ATTEND("heads of 128, sequences of equal length", 1, 3, 33, 1, 128),
     APART("heads of 32", 16, 3, 41, 2, 32),
     APART("heads of 24, a mask", 1, 2, 70, 3, 24),
+    SPARE("rows of nobody, heads of 32", MLO_DEVICE_ATTENTION, 4, 5, 90, 2, 32),
+    SPARE("rows of nobody, heads of 64", MLO_DEVICE_ATTENTION, 4, 3, 150, 1, 64),
+    SPARE("rows of nobody", MLO_DEVICE_ATTENTION_APART, 16, 4, 41, 2, 24),
     ACT("relu", MLO_DEVICE_RELU, 300),
     ACT("sigmoid", MLO_DEVICE_SIGMOID, 300),
     ACT("tanh", MLO_DEVICE_TANH, 300),
@@ -170,8 +179,13 @@ static const struct gpu_case gpu_cases[] = {
     ACT("gelu by tanh", MLO_DEVICE_GELU_TANH, 300),
     SOFTMAX("rows of 70", 5, 70),
     SOFTMAX("rows of one", 3, 1),
-    POOL("mean", 0, 4, 30, 130),
-    POOL("mean to length 1", 1, 3, 7, 20),
+    POOL("mean", MLO_DEVICE_F32, MLO_DEVICE_POOL_MEAN, 0, 4, 30, 130, 0),
+    POOL("mean to length 1", MLO_DEVICE_F32, MLO_DEVICE_POOL_MEAN, 1, 3, 7, 20, 0),
+    POOL("mean of halves, and of none", MLO_DEVICE_BF16, MLO_DEVICE_POOL_MEAN, 1, 5, 40, 33, 9),
+    POOL("the first", MLO_DEVICE_F32, MLO_DEVICE_POOL_FIRST, 0, 4, 30, 130, 0),
+    POOL("the first of halves, to length 1", MLO_DEVICE_F16, MLO_DEVICE_POOL_FIRST, 1, 5, 40, 20, 9),
+    POOL("the greatest", MLO_DEVICE_F32, MLO_DEVICE_POOL_MAX, 0, 5, 30, 130, 9),
+    POOL("the greatest of halves, to length 1", MLO_DEVICE_BF16, MLO_DEVICE_POOL_MAX, 1, 4, 30, 20, 0),
     SCALE("columns", 33, 17),
     TREES("one target", 32, 130, 5, 9, 1, 1),
     TREES("three targets, no base", 40, 40, 60, 7, 3, 1),
@@ -263,6 +277,7 @@ struct gpu_data {
     uint64_t n[MLO_DEVICE_STEP_BUFFERS];
     unsigned n_buffers;
     uint32_t seed, bytes, from; /* types: of bytes; of what a step of two types reads */
+    uint32_t spare;             /* rows of nobody */
 };
 
 static uint32_t gpu_random(struct gpu_data *d, uint32_t below)
@@ -279,6 +294,9 @@ static float gpu_uniform(struct gpu_data *d)
 /* Sequences of growing length. */
 static void gpu_fill_first(struct gpu_data *d, int32_t *first, uint32_t sequences, uint32_t rows)
 {
+    for (uint32_t i = 0; d->spare && i < 2; i++)
+        first[sequences--] = (int32_t)(rows - d->spare);
+    rows -= d->spare;
     uint64_t all = (uint64_t)sequences * sequences;
     uint32_t longest = 0;
     for (uint32_t i = 0; i <= sequences; i++) {
@@ -509,8 +527,11 @@ static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
                                      GPU_WHOLE;
     if (d->step.number == GPU_HIDDEN && *text == '?')
         gpu_hide_keys(d, d->buffer[i]);
-    if (i == 0 && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
-        gpu_fill_first(d, d->buffer[0], size[0], size[1]);
+    if (i == (d->step.op == MLO_DEVICE_POOL) && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
+        gpu_fill_first(d, d->buffer[i], size[0], size[1]);
+    uint64_t row = d->spare ? d->n[i] / size[1] : 0;
+    for (uint64_t j = 0; type == MLO_DEVICE_F32 && j < d->spare * row; j++)
+        ((float *)d->buffer[i])[(size[1] - d->spare) * row + j] = i + 1 < d->n_buffers ? NAN : 0;
 }
 
 /* ---- what the CPU makes of it ---- */
@@ -613,16 +634,22 @@ static void gpu_cpu_attend(struct gpu_data *d, float *y)
 
 static void gpu_cpu_pool(struct gpu_data *d, float *y)
 {
-    const int32_t *first = d->buffer[0];
-    const float *x = d->buffer[1];
+    const int32_t *first = d->buffer[1];
+    const float *x = d->buffer[0];
     size_t n = d->step.size[2];
     for (uint32_t s = 0; s < d->step.size[0]; s++, y += n) {
+        size_t rows = (size_t)(first[s + 1] - first[s]);
         double squares = 0;
         for (size_t i = 0; i < n; i++) {
-            double sum = 0;
-            for (size_t row = (size_t)first[s]; row < (size_t)first[s + 1]; row++)
+            double sum = 0, most = -1e9, begin = rows ? (double)x[(size_t)first[s] * n + i] : 0;
+            for (size_t row = (size_t)first[s]; row < (size_t)first[s + 1]; row++) {
                 sum += (double)x[row * n + i];
-            y[i] = first[s + 1] > first[s] ? (float)(sum / (first[s + 1] - first[s])) : 0;
+                most = fmax(most, (double)x[row * n + i]);
+            }
+            double mean = rows ? sum / (double)rows : 0;
+            y[i] = (float)(d->step.size[3] == MLO_DEVICE_POOL_MEAN    ? mean
+                           : d->step.size[3] == MLO_DEVICE_POOL_FIRST ? begin
+                                                                      : most);
             squares += (double)y[i] * (double)y[i];
         }
         for (size_t i = 0; d->step.number != 0 && i < n; i++)
@@ -1059,6 +1086,7 @@ static void gpu_data_new(const struct gpu_case *c, const struct gpu_type *type, 
     d->type = *type;
     d->bytes = c->bytes;
     d->from = c->activation;
+    d->spare = c->spare;
     d->seed = c->op * 977 + c->size[0] * 31 + c->size[1];
     d->n_buffers = op->n_buffers;
     d->step.op = c->op;
@@ -1119,6 +1147,10 @@ static float *gpu_widened(const struct gpu_data *d, const void *got)
     for (uint64_t i = 0; y && d->step.op == MLO_DEVICE_PLACE && i < n; i++) /* what it does not write */
         if (i % d->step.size[2] + d->step.size[1] < d->step.size[3] || i % d->step.size[2] >= d->step.size[3])
             y[i] = 0;
+    bool is_attention = d->step.op == MLO_DEVICE_ATTENTION || d->step.op == MLO_DEVICE_ATTENTION_APART;
+    uint64_t row = d->spare ? n / d->step.size[1] : 0;
+    for (uint64_t i = 0; y && is_attention && i < d->spare * row; i++)
+        y[n - 1 - i] = 0;
     return y;
 }
 

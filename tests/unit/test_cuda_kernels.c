@@ -241,7 +241,7 @@ static struct mlo_device_step layer_steps[] = {
     {MLO_DEVICE_DENSE, MLO_DEVICE_GELU, {NORMED, UP_W, NONE, UP}, {ROWS, INNER, WIDTH}, 0},
     {MLO_DEVICE_DENSE, 0, {UP, DOWN_W, NONE, DOWN}, {ROWS, WIDTH, INNER}, 0},
     {MLO_DEVICE_NORM, 0, {DOWN, NORMED, SCALE_W, BIAS_W, AGAIN}, {ROWS, WIDTH}, 1e-5F},
-    {MLO_DEVICE_POOL, 0, {FIRST, AGAIN, POOLED}, {2, ROWS, WIDTH}, 0},
+    {MLO_DEVICE_POOL, 0, {AGAIN, FIRST, POOLED}, {2, ROWS, WIDTH, MLO_DEVICE_POOL_MEAN}, 0},
 };
 #define STEPS (sizeof layer_steps / sizeof *layer_steps)
 static const struct mlo_device_program layer = {layer_buffers, layer_steps, BUFFERS, STEPS, 0};

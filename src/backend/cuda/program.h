@@ -39,7 +39,7 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* APART      */ {"attention of parts", {"?ia+", "bcd", "bcd", "bcd", "?xb", "bcd"}, 6, 5, 0},
     /* ACTIVATE   */ {"activate", {"a", "a"}, 2, 1, 1},
     /* SOFTMAX    */ {"softmax", {"ab", "ab"}, 2, 2, 1},
-    /* POOL       */ {"pool", {"ia+", "bc", "ac"}, 3, 3, 0},
+    /* POOL       */ {"pool", {"vbc", "ia+", "xac"}, 3, 4, 0},
     /* SCALE      */ {"scale", {"xab", "xb", "xb", "xab"}, 4, 2, 1},
     /* TREES      */ {"trees", {"xab", "t", "ic+", "?xd", "ice", "?xe*", "xad"}, 7, 5, 0},
     /* ADD        */ {"add", {"ab", "b", "ab"}, 3, 2, 1},
@@ -208,6 +208,10 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (is_norm && s->size[1] > MLO_DEVICE_NORM_MAX)
         return program_refuse(reason, "step %u (%s): rows of %u, at most %u", at, op->name, s->size[1],
                               MLO_DEVICE_NORM_MAX);
+    bool is_pool = s->op == MLO_DEVICE_POOL;
+    if (is_pool && (s->size[2] > MLO_DEVICE_NORM_MAX || s->size[3] >= MLO_DEVICE_POOL_END))
+        return program_refuse(reason, "step %u (%s): rows of %u, at most %u, or no way %u", at, op->name,
+                              s->size[2], MLO_DEVICE_NORM_MAX, s->size[3]);
     bool is_attention = s->op == MLO_DEVICE_ATTENTION || s->op == MLO_DEVICE_ATTENTION_APART;
     if (is_attention &&
         (s->size[3] > MLO_DEVICE_HEAD_MAX || s->size[0] > PROGRAM_GRID_MAX || s->size[2] > PROGRAM_GRID_MAX))

@@ -174,37 +174,44 @@ GPU_KERNEL(gpu_unit_rows, gpu_unit, ROW_THREADS)
     }
 }
 
+#define POOL_NOTHING (-1e9f) /* the greatest of no rows */
+
 struct gpu_pool {
-    const int32_t *first;
     const void *x;
-    void *y;
-    unsigned rows, n;
+    const int32_t *first;
+    float *y;
+    unsigned rows, n, how;
     bool unit; /* to length 1 */
 };
 
-GPU_FN float gpu_column_mean(const struct gpu_pool *p, unsigned from, unsigned to, unsigned column,
-                             unsigned type)
+GPU_FN float gpu_column_pooled(const struct gpu_pool *p, unsigned from, unsigned to, unsigned column,
+                               unsigned type)
 {
-    float sum = 0;
-    for (unsigned row = from; row < to; row++)
-        sum += gpu_get(p->x, type, (size_t)row * p->n + column);
-    return to > from ? sum / (float)(to - from) : 0;
+    float pooled = p->how == MLO_DEVICE_POOL_MAX ? POOL_NOTHING : 0;
+    unsigned end = p->how == MLO_DEVICE_POOL_FIRST && from < to ? from + 1 : to;
+    for (unsigned row = from; row < end; row++) {
+        float x = gpu_get(p->x, type, (size_t)row * p->n + column);
+        bool is_most = x > pooled || isnan(x);
+        pooled = p->how != MLO_DEVICE_POOL_MAX ? pooled + x : is_most ? x : pooled;
+    }
+    return p->how == MLO_DEVICE_POOL_MEAN && to > from ? pooled / (float)(to - from) : pooled;
 }
 
-/* The means stand in shared memory until their length is known. */
+/* What is pooled stands in shared memory until its length is known. */
 GPU_FN void gpu_pool_rows(const struct gpu_pool *p, unsigned type)
 {
     GPU_SHARED(float, sums, ROW_WARPS);
-    float *mean = (float *)gpu_room, squares = 0;
+    float *pooled = (float *)gpu_room, squares = 0;
     unsigned from = (unsigned)p->first[blockIdx.x], to = (unsigned)p->first[blockIdx.x + 1];
     to = to <= p->rows ? to : p->rows;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS) {
-        mean[i] = gpu_column_mean(p, from, to, i, type);
-        squares += mean[i] * mean[i];
+        pooled[i] = gpu_column_pooled(p, from, to, i, type);
+        squares += pooled[i] * pooled[i];
     }
-    float length = p->unit ? fmaxf(sqrtf(gpu_block_sum(squares, sums, ROW_WARPS)), 1e-12f) : 1;
+    float length = p->unit ? sqrtf(gpu_block_sum(squares, sums, ROW_WARPS)) : 1;
+    length = length > 1e-12f || isnan(length) ? length : 1e-12f;
     for (unsigned i = threadIdx.x; i < p->n; i += ROW_THREADS)
-        gpu_put(p->y, type, (size_t)blockIdx.x * p->n + i, mean[i] / length);
+        p->y[(size_t)blockIdx.x * p->n + i] = pooled[i] / length;
 }
 GPU_TYPED(gpu_pool_rows, gpu_pool, ROW_THREADS)
 

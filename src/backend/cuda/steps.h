@@ -160,9 +160,11 @@ static int launch_softmax(const struct gpu_machine *m, const struct mlo_device_s
 static int launch_pool(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                        unsigned type)
 {
-    struct gpu_pool p = {(const int32_t *)at[0], at[1], at[2], s->size[1], s->size[2], s->number != 0};
-    return GPU_LAUNCH_TYPED(type, m->queue, gpu_pool_rows, s->size[0], 1, 1, ROW_THREADS, p.n * sizeof(float),
-                            p);
+    struct gpu_pool p = {at[0],      (const int32_t *)at[1], (float *)at[2], s->size[1], s->size[2],
+                         s->size[3], s->number != 0};
+    (void)type;
+    return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_pool_rows, s->size[0], 1, 1, ROW_THREADS,
+                            p.n * sizeof(float), p);
 }
 
 /* ---- attention ---- */
