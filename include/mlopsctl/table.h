@@ -87,6 +87,15 @@ struct mlo_table_opts {
     uint64_t max_bytes;    /* of decompressed input; 0: 1 TiB */
     size_t block_bytes;    /* of text that a thread takes at a time; 0: what is fastest */
     const char *temporary; /* folder for a Parquet file that comes through a pipe; NULL: /tmp */
+    /* Text that comes through a pipe, from a terminal or a device: a batch is what has come, when no more
+     * does for now; columns and types are told by a head that has a row and the columns expected. Else
+     * batches and heads are full. */
+    bool live;
+    const struct mlo_table_expected { /* borrowed */
+        const char *name;
+        bool filled; /* its type matters: a cell with a value is waited for */
+    } * expected;
+    size_t n_expected;
     /* Told once of the columns of lists and maps, which are not read. May be NULL. */
     void (*left_out)(const void *ctx, const char *path, const char *const *columns, size_t n);
     const void *left_out_ctx;

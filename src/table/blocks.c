@@ -11,6 +11,7 @@ void mlo_blocks_init(struct mlo_blocks *b, struct mlo_input *in, const struct ml
     *b = (struct mlo_blocks){.input = *in,
                              .block_bytes = opts->block_bytes ? opts->block_bytes : MLO_BLOCK_BYTES};
     pthread_mutex_init(&b->lock, NULL);
+    pthread_mutex_init(&b->count_lock, NULL);
 }
 
 /* *ret_size: of the file, when it can be read from any place. */
@@ -67,12 +68,9 @@ static int read_more(struct mlo_blocks *b, struct mlo_block *k, size_t want, str
                         b->input.name, (unsigned long long)b->line + 1, MLO_TABLE_LINE_MAX >> 20);
     int rc = reserve(&k->text, &k->cap, k->n + want, err);
     if (rc == 0)
-        rc = mlo_input_read(&b->input, k->text + k->n, want, &got, err);
-    if (rc != 0)
-        return rc;
+        rc = mlo_input_come(&b->input, 0, k->text + k->n, want, &got, &b->ended, err);
     k->n += got;
-    b->ended = got < want;
-    return 0;
+    return rc;
 }
 
 static int save_carry(struct mlo_blocks *b, const char *text, size_t n, struct mlo_err *err)
@@ -159,7 +157,7 @@ void mlo_blocks_ragged(struct mlo_blocks *b, const struct mlo_block *from, uint6
     struct mlo_scan_result *st = &b->counted;
     if (from->sampled)
         return;
-    pthread_mutex_lock(&b->lock);
+    pthread_mutex_lock(&b->count_lock);
     size_t n = st->ragged < MLO_COUNT(st->first_ragged) ? st->ragged : MLO_COUNT(st->first_ragged), at = n;
     while (at > 0 && st->first_ragged[at - 1].line > line + 1)
         at--;
@@ -169,7 +167,7 @@ void mlo_blocks_ragged(struct mlo_blocks *b, const struct mlo_block *from, uint6
         st->first_ragged[at] = (struct mlo_ragged){b->input.name, line + 1, (unsigned)fields};
     }
     st->ragged++;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&b->count_lock);
 }
 
 void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uint64_t line,
@@ -180,9 +178,9 @@ void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uin
     batch->first_line = line + 1;
     if (from->sampled)
         return;
-    pthread_mutex_lock(&b->lock);
+    pthread_mutex_lock(&b->count_lock);
     b->counted.rows += batch->n_rows;
-    pthread_mutex_unlock(&b->lock);
+    pthread_mutex_unlock(&b->count_lock);
 }
 
 void mlo_blocks_close(struct mlo_blocks *b, struct mlo_scan_result *st)
@@ -191,6 +189,7 @@ void mlo_blocks_close(struct mlo_blocks *b, struct mlo_scan_result *st)
         mlo_scan_result_add(st, &b->counted);
     mlo_input_close(&b->input);
     pthread_mutex_destroy(&b->lock);
+    pthread_mutex_destroy(&b->count_lock);
     free(b->carry);
 }
 

@@ -17,7 +17,8 @@ struct mlo_blocks {
     size_t n_carry, cap_carry;
     bool ended;
     uint64_t sequence, line;
-    struct mlo_scan_result counted;
+    pthread_mutex_t count_lock; /* taken within the other or alone, and never held while bytes are awaited */
+    struct mlo_scan_result counted; /* bytes: of the other lock */
 };
 struct mlo_block { /* of one worker, used again */
     char *text;

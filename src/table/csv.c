@@ -299,36 +299,73 @@ static int guess_types(struct csv *t, char *text, size_t n, struct mlo_err *err)
     return rc;
 }
 
-static int learn(struct csv *t, const struct mlo_table_opts *o, struct mlo_err *err)
+static bool is_blank(const char *text, size_t n)
 {
-    const char *head;
-    size_t n = 0, from;
-    int rc = mlo_input_peek(&t->in.input, MLO_TABLE_HEAD, &head, &n, err);
-    if (rc != 0)
-        return rc;
+    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        n--;
+    return n == 0;
+}
+
+/* From the head of the file. No columns: more of it has to come. */
+static int learn_from(struct csv *t, const struct mlo_table_opts *o, const struct mlo_head *h, bool more,
+                      struct mlo_err *err)
+{
+    size_t n = h->n, from;
+    int rc;
     MLO_AUTOFREE char *text = mlo_calloc(1, n + MLO_DELIMIT_PADDING, err); /* quotes are taken off in place */
     if (!text)
         return MLO_EIO;
-    memcpy(text, head, n);
+    memcpy(text, h->text, n);
     rc = mlo_text_only(t->in.input.name, text, n, err);
     if (rc != 0)
         return rc;
     from = mlo_bom_length(text, n);
-    bool ended = n < MLO_TABLE_HEAD;
     t->in.separator = o->separator;
     if (!t->in.separator)
         rc = find_separator(text + from, n - from, &t->in.separator, err);
     if (rc == 0)
-        n = from + mlo_delimit_whole(text + from, n - from, t->in.separator, ended);
-    if (rc == 0 && n == from && !ended)
+        n = from + mlo_delimit_whole(text + from, n - from, t->in.separator, h->ended);
+    if (rc == 0 && more && is_blank(text + from, n - from))
+        return 0;
+    if (rc == 0 && n == from && !h->ended)
         rc = mlo_fail(err, MLO_EINVALID, "the first line of '%s' is longer than %zu MiB", t->in.input.name,
                       MLO_TABLE_HEAD >> 20);
     if (rc != 0)
         return rc;
     size_t header = o->no_header ? 0 : header_length(text + from, n - from, t->in.separator);
-    mlo_blocks_begin_after(&t->in, head, from + header);
+    mlo_blocks_begin_after(&t->in, h->text, from + header);
     rc = read_header(t, text + from, n - from, !o->no_header, err);
     return rc != 0 ? rc : guess_types(t, text + from + header, n - from - header, err);
+}
+
+/* The columns are there, and the types of those that are waited for. */
+static bool is_enough(const struct csv *t, const struct mlo_table_opts *o)
+{
+    for (size_t i = 0; i < o->n_expected; i++)
+        for (size_t c = 0; o->expected[i].filled && c < t->n_columns; c++)
+            if (t->columns[c].empty && strcmp(t->columns[c].name, o->expected[i].name) == 0)
+                return false;
+    return t->n_columns > 0;
+}
+
+static int learn(struct csv *t, const struct mlo_table_opts *o, struct mlo_err *err)
+{
+    struct mlo_head head;
+    bool more = true;
+    for (size_t lines = 2; more; lines *= 2) {
+        int rc = mlo_input_peek(&t->in.input, MLO_TABLE_HEAD, lines, &head, err);
+        more = rc == 0 && !head.ended && head.n < MLO_TABLE_HEAD;
+        if (rc == 0)
+            rc = learn_from(t, o, &head, more, err);
+        if (rc != 0 || is_enough(t, o))
+            return rc;
+        if (more) {
+            mlo_columns_free(t->columns, t->n_columns);
+            t->columns = NULL;
+            t->n_columns = 0;
+        }
+    }
+    return 0;
 }
 
 static void csv_close(void *self, struct mlo_scan_result *st)

@@ -24,6 +24,13 @@ struct mlo_input {
     size_t n_first;
     char *ahead; /* owned: decoded bytes that were looked at, given again */
     size_t n_ahead, at_ahead;
+    bool live,
+        ended; /* live: who writes is waited for no longer than there is nothing; ended: of such a one */
+};
+struct mlo_head { /* first bytes of an input; borrowed until the next peek */
+    const char *text;
+    size_t n;
+    bool ended; /* there is no more */
 };
 struct mlo_codec {
     const char *name;
@@ -38,8 +45,13 @@ int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct
 /* Fills buf as far as the input goes. */
 int mlo_input_read(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,
                    struct mlo_err *err) MLO_MUST_CHECK;
-/* The first bytes, at most n; they are read again afterwards. Before the first read. */
-int mlo_input_peek(struct mlo_input *in, size_t n, const char **ret, size_t *ret_n,
+/* The same of any input but a live one. Of that what has come, which is `lines` newlines at least and one
+ * byte; *ret_ended: there is no more. */
+int mlo_input_come(struct mlo_input *in, size_t lines, void *buf, size_t n, size_t *ret_n, bool *ret_ended,
+                   struct mlo_err *err) MLO_MUST_CHECK;
+/* The first bytes, at most n; they are read again afterwards. Of a live input as mlo_input_come. Before the
+ * first read. */
+int mlo_input_peek(struct mlo_input *in, size_t n, size_t lines, struct mlo_head *ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
 /* The compressed bytes below a codec. */
 int mlo_input_raw(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,

@@ -192,16 +192,20 @@ static int name_columns(struct mlo_jsonl *t, struct mlo_err *err)
     return t->is_log ? mlo_log_name(t, err) : 0;
 }
 
-/* Cells of the objects at the head; *ret_objects of them were there. */
-static int learn_lines(struct mlo_jsonl *t, const char *at, const char *end, size_t *ret_objects,
+struct learnt { /* from the head, so far */
+    size_t at;  /* bytes */
+    size_t rows, objects;
+};
+
+/* Cells of the objects up to `end`. */
+static int learn_lines(struct mlo_jsonl *t, const char *at, const char *end, struct learnt *l,
                        struct mlo_err *err)
 {
     struct mlo_json_row row = {.t = t, .cell = learn_cell};
-    size_t rows = 0, objects = 0;
     MLO_AUTOSTR struct mlo_str unescaped;
     mlo_str_init(&unescaped, MLO_TABLE_LINE_MAX);
     row.unescaped = &unescaped;
-    for (struct mlo_json_line line; rows < MLO_TABLE_HEAD_ROWS && next_line(&at, end, &line); rows++) {
+    for (struct mlo_json_line line; l->rows < MLO_TABLE_HEAD_ROWS && next_line(&at, end, &line); l->rows++) {
         struct mlo_err bad = MLO_ERR_INIT;
         line.unescaped = &unescaped;
         mlo_str_clear(&unescaped);
@@ -210,27 +214,50 @@ static int learn_lines(struct mlo_jsonl *t, const char *at, const char *end, siz
             *err = bad;
             return bad.code;
         }
-        objects += rc == 0;
+        l->objects += rc == 0;
     }
-    *ret_objects = objects;
     return 0;
 }
 
-static int learn(struct mlo_jsonl *t, struct mlo_err *err)
+static int learn_from(struct mlo_jsonl *t, const struct mlo_head *h, struct learnt *l, struct mlo_err *err)
 {
-    const char *head;
-    size_t n = 0, objects = 0;
-    int rc = mlo_input_peek(&t->in.input, MLO_TABLE_HEAD, &head, &n, err);
-    if (rc == 0)
-        rc = mlo_text_only(t->in.input.name, head, n, err);
-    if (rc == 0 && t->is_log)
-        rc = mlo_log_begin(t, err);
-    if (rc != 0)
-        return rc;
-    mlo_blocks_begin_after(&t->in, head, mlo_bom_length(head, n));
-    const char *last = n < MLO_TABLE_HEAD ? NULL : memrchr(head, '\n', n), *end = last ? last : head + n;
-    rc = learn_lines(t, head + mlo_bom_length(head, n), end, &objects, err);
-    if (rc == 0 && (objects == 0 || t->n_columns == 0) && !(t->is_log && n == 0))
+    int rc = mlo_text_only(t->in.input.name, h->text, h->n, err);
+    if (rc == 0 && l->at == 0) {
+        l->at = mlo_bom_length(h->text, h->n);
+        mlo_blocks_begin_after(&t->in, h->text, l->at);
+    }
+    const char *last = h->ended ? NULL : memrchr(h->text, '\n', h->n), *end = last ? last : h->text + h->n;
+    if (rc == 0 && l->at < (size_t)(end - h->text))
+        rc = learn_lines(t, h->text + l->at, end, l, err);
+    l->at = (size_t)(end - h->text);
+    return rc;
+}
+
+/* The columns are there, and the types of those that are waited for. */
+static bool is_enough(const struct mlo_jsonl *t, const struct mlo_table_opts *o, const struct learnt *l)
+{
+    for (size_t i = 0; !t->is_log && i < o->n_expected; i++) {
+        const struct mlo_table_expected *x = &o->expected[i];
+        size_t c = mlo_name_map_get(&t->of_key[MLO_ORIGIN_DATA], x->name, strlen(x->name));
+        if (c == MLO_NAME_NONE || (x->filled && t->guesses[c].cells == 0))
+            return false;
+    }
+    return l->objects > 0;
+}
+
+static int learn(struct mlo_jsonl *t, const struct mlo_table_opts *o, struct mlo_err *err)
+{
+    struct mlo_head head = {0};
+    struct learnt l = {0};
+    bool more = true;
+    int rc = t->is_log ? mlo_log_begin(t, err) : 0;
+    for (size_t lines = 1; rc == 0 && more && !is_enough(t, o, &l); lines *= 2) {
+        rc = mlo_input_peek(&t->in.input, MLO_TABLE_HEAD, lines, &head, err);
+        more = rc == 0 && !head.ended && head.n < MLO_TABLE_HEAD;
+        if (rc == 0)
+            rc = learn_from(t, &head, &l, err);
+    }
+    if (rc == 0 && (l.objects == 0 || t->n_columns == 0) && !(t->is_log && head.n == 0))
         rc = mlo_fail(err, MLO_EINVALID, "'%s' holds no JSON object at its start", t->in.input.name);
     return rc != 0 ? rc : name_columns(t, err);
 }
@@ -422,7 +449,7 @@ static int open_lines(struct mlo_input *in, const struct mlo_table_opts *o, cons
     }
     t->is_log = form == &mlo_form_log;
     mlo_blocks_init(&t->in, in, o);
-    int rc = learn(t, err);
+    int rc = learn(t, o, err);
     if (rc != 0) {
         jsonl_close(t, NULL);
         return rc;

@@ -166,14 +166,13 @@ static int choose_form(const struct mlo_table *t, struct mlo_input *in, const st
                        struct mlo_err *err)
 {
     enum { SNIFFED = 4096 };
-    const char *head;
-    size_t n = 0;
+    struct mlo_head head;
     const struct mlo_form *named = t->opts.format ? form_named(t->opts.format) : NULL;
     if (t->opts.format && !named)
         return mlo_fail(err, MLO_EUSAGE, "no table format is called '%s'", t->opts.format);
-    int rc = mlo_input_peek(in, SNIFFED, &head, &n, err);
+    int rc = mlo_input_peek(in, SNIFFED, 1, &head, err);
     if (rc == 0)
-        *ret = n == 0 ? NULL : named ? named : form_of(in->name, head, n);
+        *ret = head.n == 0 ? NULL : named ? named : form_of(in->name, head.text, head.n);
     return rc;
 }
 
@@ -202,6 +201,13 @@ static void finish(struct reading *r, struct mlo_scan_result *st)
     *r = (struct reading){0};
 }
 
+/* Bytes may be long in coming. */
+static bool is_slow(const struct mlo_input *in)
+{
+    struct stat st;
+    return !mlo_input_is_compressed(in) && fstat(in->fd, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
 /* ret->form NULL: the file is empty. */
 static int open_file(const struct mlo_table *t, const char *path, struct mlo_form_file *ret,
                      struct mlo_err *err)
@@ -213,6 +219,7 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
     if (rc != 0)
         return rc;
     in.temporary = t->opts.temporary;
+    in.live = t->opts.live && is_slow(&in);
     rc = choose_form(t, &in, &form, err);
     if (rc == 0 && form)
         return open_form(t, form, &in, ret, err);

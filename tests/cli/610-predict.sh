@@ -91,6 +91,21 @@ test_expect 'what a new user does wrong is said with the way out' '
     cut -d, -f1-3 "$d" >few.csv && expect_code 4 mlopsctl predict "$m" few.csv 2>err && grep -q "it lacks .d." err && grep -q "^hint: the table has .a., .b., .c.;" err &&
     printf "a,b,c,d\n1,2,x\n1,2,x,y\n1,2,x,y,z\n" >ragged.csv && mlopsctl predict "$m" ragged.csv >out 2>err && [ "$(wc -l <out)" -eq 2 ] && grep -q "2 lines of another number of fields got no answer: .ragged.csv. line 2 (3), .ragged.csv. line 4 (5)" err
 '
+# waits_for LINES FILE: until it has as many; a minute at most.
+waits_for()
+{
+    for i in $(seq 1200); do
+        [ "$(wc -l <"$2")" -ge "$1" ] && return
+        sleep 0.05
+    done
+    return 1
+}
+test_expect 'rows that are long in coming are answered as they come; --limit ends without the end of the rows' '
+    mkfifo slow && d=$D/columns-forest.csv m=$P/columns-forest/model.onnx && : >out && mlopsctl predict -q "$m" "$d" >want &&
+    { mlopsctl predict -q "$m" - <slow >out & } && exec 7>slow && head -2 "$d" >&7 && waits_for 2 out && sed -n 3,5p "$d" >&7 && waits_for 5 out && tail -n +6 "$d" >&7 && exec 7>&- && wait $! && cmp out want &&
+    { mlopsctl predict -q "$m" slow --limit 2 --output-format jsonl >out & } && exec 7>slow && printf "{\"a\":1.5,\"c\":\"low\",\"d\":\"mid\"}\n" >&7 && sleep 0.1 && printf "{\"a\":1.5,\"b\":2,\"c\":\"low\",\"d\":\"mid\"}\n" >&7 &&
+    waits_for 2 out && wait $! && [ "$(wc -l <out)" -eq 2 ] && exec 7>&-
+'
 test_expect 'a model that changes on disk while rows come changes nothing' '
     printf "a,b,c,d,e,f\n" >trees.csv && for i in $(seq 9); do echo "$i,2,3,4,5,6"; done >>trees.csv && mkfifo late &&
     for f in "$P/columns-forest/model.onnx $D/columns-forest.csv" "$G/boosters/cases/xgb-ubj.ubj trees.csv"; do

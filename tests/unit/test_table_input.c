@@ -1,6 +1,7 @@
 /* Where bytes come from: compressed files whole, in parts and damaged, bombs, patterns, folders, stdin. */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <zlib.h>
@@ -183,6 +184,110 @@ static void a_pipe_gives_its_bytes_as_they_come(void)
     close(kept);
 }
 
+/* ---- rows that are long in coming ---- */
+
+struct awaited {
+    struct dump dump;
+    int go; /* a byte for each row that was given */
+};
+
+static int dump_and_tell(void *ctx, unsigned worker, const struct mlo_batch *b, struct mlo_err *err)
+{
+    struct awaited *a = ctx;
+    int rc = dump_batch(&a->dump, worker, b, err);
+    for (size_t r = 0; r < b->n_rows; r++)
+        check(write(a->go, "", 1) == 1);
+    return rc;
+}
+
+/* Writes the pieces. Each begins with a digit: how many rows have to be read before the next is written. */
+static void write_when_told(const char *const *pieces, int to, int go)
+{
+    char told;
+    for (; *pieces; pieces++) {
+        const char *text = *pieces + 1;
+        if (write(to, text, strlen(text)) != (ssize_t)strlen(text))
+            _exit(1);
+        for (int i = '0'; i < **pieces; i++)
+            if (read(go, &told, 1) != 1)
+                _exit(1);
+    }
+    _exit(0);
+}
+
+static void scan_awaited(const struct mlo_table_opts *o, int go, const char *want)
+{
+    static const char *const in[] = {"-"};
+    struct mlo_table *t = NULL;
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_scan_result st = {0};
+    struct awaited a = {.dump.lock = PTHREAD_MUTEX_INITIALIZER, .go = go};
+    struct mlo_str out;
+    size_t n = 0;
+    mlo_str_init(&out, MLO_STR_MAX);
+    check_ok(mlo_table_open(in, 1, o, &t, &err), &err);
+    if (t) {
+        a.dump.columns = mlo_table_columns(t, &n);
+        dump_columns(&out, a.dump.columns, n);
+        check_ok(mlo_table_scan(t, dump_and_tell, &a, &st, &err), &err);
+    }
+    qsort(a.dump.parts, a.dump.n, sizeof *a.dump.parts, dump_by_sequence);
+    for (size_t i = 0; i < a.dump.n; i++) {
+        mlo_str_addn(&out, a.dump.parts[i].text.ptr, a.dump.parts[i].text.len);
+        mlo_str_release(&a.dump.parts[i].text);
+    }
+    check_str(out.ptr, want);
+    mlo_str_release(&out);
+    free(a.dump.parts);
+    mlo_table_close(t);
+}
+
+/* Each row has to be given before the next is written, or both wait for ever: the alarm tells. */
+static void comes(const char *const *pieces, const struct mlo_table_expected *expected, const char *want)
+{
+    const struct mlo_table_opts o = {
+        .live = true, .threads = 2, .expected = expected, .n_expected = expected ? 1 : 0};
+    int rows[2], go[2], kept = dup(STDIN_FILENO);
+    check(pipe(rows) == 0 && pipe(go) == 0 && dup2(rows[0], STDIN_FILENO) == STDIN_FILENO);
+    pid_t child = fork();
+    if (child == 0)
+        write_when_told(pieces, rows[1], go[0]);
+    close(rows[0]);
+    close(rows[1]);
+    alarm(60);
+    scan_awaited(&o, go[1], want);
+    alarm(0);
+    check(waitpid(child, NULL, 0) == child);
+    close(go[0]);
+    close(go[1]);
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+}
+
+static void a_live_table_gives_rows_as_they_come(void)
+{
+    comes((const char *[]){"0a,b\n", "11,x\n", "12,y\n", "03,", "2z\n4,w\n", "05,\"u\n", "1v\"\n", "06,q",
+                           NULL},
+          NULL, "a:int|b:text\n2: 1|'x'\n3: 2|'y'\n4: 3|'z'\n5: 4|'w'\n6: 5|'u\\x0av'\n8: 6|'q'\n");
+    comes((const char *[]){"1a,b\n1,x\n", "12,y\n", "13,z\n4,w", "1\n", NULL}, NULL,
+          "a:int|b:text\n2: 1|'x'\n3: 2|'y'\n4: 3|'z'\n5: 4|'w'\n");
+    comes((const char *[]){"0\n\na,\"b", "0\nc\"\n1,x", "1\n", "12,y\n", NULL}, NULL,
+          "a:int|b\\x0ac:text\n5: 1|'x'\n6: 2|'y'\n");
+    comes((const char *[]){"1{\"a\":1}\n", "1{\"a\":2}\n", "0{\"a\":", "13}\n", NULL}, NULL,
+          "a:int\n1: 1\n2: 2\n3: 3\n");
+}
+
+/* A member that the first objects lack, and a column that begins without a value, are waited for. */
+static void a_live_table_waits_for_what_it_needs(void)
+{
+    const struct mlo_table_expected there = {"b", false}, filled = {"b", true};
+    comes((const char *[]){"0{\"a\":1}\n", "2{\"a\":2,\"b\":\"x\"}\n", "1{\"b\":\"y\"}\n", NULL}, &there,
+          "a:int|b:text\n1: 1|-\n2: 2|'x'\n3: -|'y'\n");
+    comes((const char *[]){"0a,b\n1,\n", "02,\n", "33,4\n", "15,6\n", NULL}, &filled,
+          "a:int|b:int\n2: 1|-\n3: 2|-\n4: 3|4\n5: 5|6\n");
+    comes((const char *[]){"0a,b\n1,\n", "02,\n", NULL}, &filled, "a:int|b:text\n2: 1|-\n3: 2|-\n");
+}
+
 /* A table is scanned more than once when it is files. */
 static void a_table_can_be_scanned_again(void)
 {
@@ -238,6 +343,8 @@ int main(void)
     run(files_that_cannot_be_read_are_said);
     run(stdin_is_a_table);
     run(a_pipe_gives_its_bytes_as_they_come);
+    run(a_live_table_gives_rows_as_they_come);
+    run(a_live_table_waits_for_what_it_needs);
     run(a_table_can_be_scanned_again);
     run(memory_runs_out);
     return done_testing();

@@ -106,6 +106,13 @@ int mlo_predict_form(const struct mlo_ctx *ctx, const struct mlo_predict_args *o
     return 0;
 }
 
+bool mlo_predict_output_is_live(const struct mlo_predict_args *o)
+{
+    enum mlo_answer_form form = MLO_ANSWER_CSV;
+    (void)find_form(o->output_form, &form);
+    return is_streamed(o) && !mlo_answer_form_is_table(form);
+}
+
 int mlo_predict_output_check(const struct mlo_predict_args *o, const char *const *paths, size_t n,
                              struct mlo_err *err)
 {

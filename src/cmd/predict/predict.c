@@ -247,12 +247,36 @@ static int check_output(const struct mlo_ctx *ctx, const struct mlo_predict *p, 
     return rc;
 }
 
+/* Columns that rows of a stream are asked for, before the first is answered. Categories have names or codes:
+ * only a value tells which. */
+static int expect(const struct mlo_predict *p, struct mlo_table_expected **ret, size_t *ret_n,
+                  struct mlo_err *err)
+{
+    const struct mlo_predict_args *o = p->args;
+    size_t n = 0;
+    struct mlo_table_expected *list = mlo_calloc(p->features.n + o->keep.n + 2, sizeof *list, err);
+    if (!list)
+        return err->code;
+    for (size_t i = 0; i < p->features.n && !o->by_position; i++)
+        if (p->features.list[i].name)
+            list[n++] = (struct mlo_table_expected){p->features.list[i].name,
+                                                    p->features.list[i].categories != NULL};
+    for (size_t i = 0; i < o->keep.n; i++)
+        list[n++] = (struct mlo_table_expected){o->keep.items[i], false};
+    if (o->text_column)
+        list[n++] = (struct mlo_table_expected){o->text_column, false};
+    *ret = list;
+    *ret_n = n;
+    return 0;
+}
+
 static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
 {
     static const char *const standard_input[] = {"-"};
     const struct mlo_predict_args *o = p->args;
     struct mlo_table_opts to = mlo_table_opts_of(ctx, o->format, o->limit ? 1 : o->threads);
     const char *const *paths = ctx->n_args > 1 ? (const char *const *)ctx->args + 1 : standard_input;
+    MLO_AUTOFREE struct mlo_table_expected *expected = NULL;
     struct mlo_table *t = NULL;
     struct mlo_scan_result st = {0};
     int rc = check_output(ctx, p, paths, err);
@@ -264,6 +288,10 @@ static int predict(struct mlo_ctx *ctx, struct mlo_predict *p, const struct mlo_
             tell(ctx, p, &st);
         return rc;
     }
+    to.live = mlo_predict_output_is_live(o);
+    if (rc == 0 && to.live)
+        rc = expect(p, &expected, &to.n_expected, err);
+    to.expected = expected;
     if (rc == 0)
         rc = mlo_table_open(paths, ctx->n_args > 1 ? ctx->n_args - 1 : 1, &to, &t, err);
     if (rc == 0)

@@ -34,6 +34,8 @@ int mlo_predict_output_check(const struct mlo_predict_args *o, const char *const
 /* table: the form of the input, which is that of the output unless said otherwise. */
 int mlo_predict_form(const struct mlo_ctx *ctx, const struct mlo_predict_args *o, const char *table,
                      enum mlo_answer_form *ret, struct mlo_err *err) MLO_MUST_CHECK;
+/* Somebody may read the answers as they come. */
+bool mlo_predict_output_is_live(const struct mlo_predict_args *o);
 int mlo_predict_output_open(const struct mlo_predict_args *o, enum mlo_answer_form form,
                             struct mlo_predict_output *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* The file gets its name. */

@@ -193,9 +193,17 @@ int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err)
     return rc == 0 ? mlo_predict_output_commit(&p->out, err) : rc;
 }
 
+/* The last of those asked for were written: rows that may never come are not waited for. */
+static int put_rows(void *ctx, const struct mlo_str *text, struct mlo_err *err)
+{
+    const struct mlo_predict *p = ctx;
+    int rc = mlo_predict_put(ctx, text, err);
+    return rc == 0 && p->args->limit > 0 && p->taken == p->args->limit ? MLO_NO : rc;
+}
+
 static int scan(struct mlo_predict *p, struct mlo_table *t, struct mlo_scan_result *ret, struct mlo_err *err)
 {
-    const struct mlo_batch_writer w = {run_batch, mlo_predict_put, p};
+    const struct mlo_batch_writer w = {run_batch, put_rows, p};
     int rc = mlo_table_scan_in_order(t, &w, ret, err);
     if (rc == MLO_NO) { /* as many as were asked for */
         *err = MLO_ERR_INIT;

@@ -177,16 +177,15 @@ static int read_footer(struct mlo_arrow_source *s, struct mlo_arrow_schema *sche
 int mlo_arrow_open(struct mlo_arrow_source *s, struct mlo_arrow_message *m, struct mlo_arrow_schema *schema,
                    struct mlo_err *err)
 {
-    const char *head;
-    size_t n;
-    int rc = mlo_input_peek(&s->in, BEFORE, &head, &n, err);
+    struct mlo_head head;
+    int rc = mlo_input_peek(&s->in, BEFORE, 0, &head, err);
     if (rc != 0)
         return rc;
-    if (n >= 4 && memcmp(head, "FEA1", 4) == 0) {
+    if (head.n >= 4 && memcmp(head.text, "FEA1", 4) == 0) {
         mlo_fail(err, MLO_EUNAVAIL, "is Feather version 1, which is not read");
         return mlo_hint(err, "write it as version 2, which is the default since 2020");
     }
-    s->is_file = n == BEFORE && memcmp(head, MAGIC, N_MAGIC) == 0;
+    s->is_file = head.n == BEFORE && memcmp(head.text, MAGIC, N_MAGIC) == 0;
     if (s->is_file) {
         rc = mlo_input_spool(&s->in, &s->fd, &s->size, err);
         return rc != 0 ? rc : read_footer(s, schema, err);
