@@ -269,6 +269,13 @@ struct mlo_device_limits {
     double mapped_ns; /* ...by kernels that read and write the memory of the host, graph_ns included */
     double tf32, flops[MLO_DEVICE_TYPES]; /* operations a second of large products, by type of factors */
 };
+/* What a run takes on the device, in nanoseconds. An event between two steps costs time, too, which is in all
+ * but the first. */
+struct mlo_device_times {
+    double all;     /* of a run without events between its steps */
+    double in, out; /* copying in and back */
+    double *steps;  /* of each step of the program; the caller's */
+};
 struct mlo_device_weights; /* on a device; any number of programs share them */
 struct mlo_device_run;     /* a program, ready to run; of one caller at a time */
 
@@ -310,6 +317,11 @@ struct mlo_device_api {
     void (*algorithms_put)(uint32_t device, const struct mlo_device_algorithm *list, uint32_t n);
     /* Of all that are known now, so many as fit; returns how many there are. */
     uint32_t (*algorithms_get)(uint32_t device, struct mlo_device_algorithm *list, uint32_t room);
+    /* Runs the program twice more on what was put in last, while no run has begun. After a failure:
+     * program_free alone. */
+    int (*program_times)(struct mlo_device_run *p, struct mlo_device_times *ret, char *reason);
+    /* In a word or some, "dense"; op: below MLO_DEVICE_OPS. */
+    const char *(*op_name)(uint32_t op);
 };
 /* The only symbol a plugin shows. NULL: it does not know this ABI. */
 typedef const struct mlo_device_api *(*mlo_device_entry)(uint32_t abi);

@@ -157,10 +157,10 @@ struct mlo_offload_state {
     struct mlo_crossover crossover;
     char why[512]; /* the first reason why the device could not; "" */
 };
-/* What the program of a session's last run asks of a device. */
+/* What the program of a session's last run asks of a device; of all pieces, where it went in pieces. */
 #define MLO_DEVICE_PRODUCTS 32
 struct mlo_device_cost {
-    size_t kernels;
+    size_t kernels, pieces;
     uint64_t in, out;               /* bytes that are put in and given back */
     uint64_t bytes;                 /* that all steps read and write, weights included */
     double flops[MLO_DEVICE_TYPES]; /* of products, by the type of their factors */
@@ -175,6 +175,16 @@ struct mlo_device_cost {
 struct mlo_session;
 int mlo_session_device_cost(const struct mlo_session *s, struct mlo_device_cost *ret,
                             struct mlo_err *err) MLO_MUST_CHECK;
+/* The same of each of its steps, in their order: op is the device's word for it, node the last one of the
+ * file that it is part of. Of operations products alone are counted; their type is F32, F16, BF16, I8 or
+ * F8_E4M3. Owner of *ret: the caller; texts are the plan's and the plugin's. */
+struct mlo_node_cost;
+int mlo_session_device_steps(const struct mlo_session *s, struct mlo_node_cost **ret, size_t *ret_n,
+                             struct mlo_err *err) MLO_MUST_CHECK;
+/* What they take (device.h), run once more on what was put in last; ret->steps has room for all of them. */
+struct mlo_device_times;
+int mlo_session_device_times(struct mlo_session *s, struct mlo_device_times *ret,
+                             struct mlo_err *err) MLO_MUST_CHECK;
 /* MLO_EUNAVAIL names the first step that has to be on the device and cannot: the plan stays with the CPU. */
 int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *o,
                      struct mlo_err *err) MLO_MUST_CHECK;

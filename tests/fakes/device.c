@@ -4,8 +4,9 @@
  * device is lost), FAKE_DEVICE_FULL (bytes of a program that it has no memory for), FAKE_DEVICE_NO_WEIGHTS,
  * FAKE_DEVICE_WRONG (what is added to each output), FAKE_DEVICE_COST (microseconds that each run takes
  * longer), FAKE_DEVICE_TUNES (it has a library, whose version this is, with one algorithm for each dense
- * layer), FAKE_DEVICE_MAJOR (of the compute capability), FAKE_DEVICE_LOG (a file: each program's operators
- * and rows of the first output, each run).
+ * layer), FAKE_DEVICE_NO_LIMITS and FAKE_DEVICE_NO_TIMES (it cannot be measured), FAKE_DEVICE_MAJOR (of the
+ * compute capability), FAKE_DEVICE_LOG (a file: each program's operators and rows of the first output, each
+ * run).
  */
 #include <pthread.h>
 #include <unistd.h>
@@ -330,6 +331,29 @@ static uint32_t algorithms_get(uint32_t device, struct mlo_device_algorithm *lis
     return n_known;
 }
 
+/* Two microseconds a step and its number tenths more, and half a microsecond for each event. */
+static int program_times(struct mlo_device_run *p, struct mlo_device_times *ret, char *reason)
+{
+    const double event = 500;
+    note("times\n");
+    if (number("FAKE_DEVICE_NO_TIMES", 0)) {
+        snprintf(reason, MLO_DEVICE_REASON, "its clock stands still");
+        return MLO_DEVICE_FAILED;
+    }
+    *ret = (struct mlo_device_times){
+        .all = 5000, .in = 3000 + event, .out = 2000 + event, .steps = ret->steps};
+    for (uint32_t i = 0; i < p->program.n_steps; i++) {
+        ret->steps[i] = 2000 + 100 * i + event;
+        ret->all += 2000 + 100 * i;
+    }
+    return MLO_DEVICE_OK;
+}
+
+static const char *op_name(uint32_t op)
+{
+    return program_ops[op].name;
+}
+
 __attribute__((visibility("default"))) const struct mlo_device_api *mlo_device_plugin(uint32_t abi);
 
 const struct mlo_device_api *mlo_device_plugin(uint32_t abi)
@@ -351,6 +375,8 @@ const struct mlo_device_api *mlo_device_plugin(uint32_t abi)
                                               .product_ns = product_ns,
                                               .algorithms_of = algorithms_of,
                                               .algorithms_put = algorithms_put,
-                                              .algorithms_get = algorithms_get};
+                                              .algorithms_get = algorithms_get,
+                                              .program_times = program_times,
+                                              .op_name = op_name};
     return abi == MLO_DEVICE_ABI ? &api : NULL;
 }

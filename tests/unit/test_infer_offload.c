@@ -133,6 +133,50 @@ static void rows_are_answered_as_by_the_cpu(void)
         }
 }
 
+/* ---- what steps ask for ---- */
+
+static void steps_are_counted_and_timed(void)
+{
+    static const struct {
+        const char *op;
+        uint64_t products, weights, bytes;         /* float32: 4 bytes */
+    } want[] = {{"scale", 0, 64, 64 + 2 * 4 * 32}, /* a program of 4 rows */
+                {"dense", 2 * 4 * 8 * 8, 4 * (8 * 8 + 8), 4 * (8 * 8 + 8 + 4 * (8 + 8))}};
+    const struct mlo_offload_opts on = device(true);
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_node_cost *steps = NULL;
+    const struct mlo_value *out;
+    double ns[8], sum = 0;
+    struct mlo_device_times t = {.steps = ns};
+    struct model m;
+    size_t n = 0;
+    bool ok = check_ok(model_open("mlp", 3, &on, &m, &err), &err);
+    check_int(mlo_session_device_steps(m.session, &steps, &n, &err), MLO_EUNAVAIL);
+    check_int(mlo_session_device_times(m.session, &t, &err), MLO_EUNAVAIL);
+    err = (struct mlo_err)MLO_ERR_INIT;
+    if (ok && check_ok(model_run(&m, &out, &err), &err) &&
+        check_ok(mlo_session_device_steps(m.session, &steps, &n, &err), &err) && check_int(n, 3) &&
+        check_ok(mlo_session_device_times(m.session, &t, &err), &err)) {
+        for (size_t i = 0; i < MLO_COUNT(want); i++) {
+            check_str(steps[i].op, want[i].op);
+            check(strlen(steps[i].node) > 0);
+            check_int(steps[i].products, want[i].products);
+            check_int(steps[i].weights, want[i].weights);
+            check_int(steps[i].bytes, want[i].bytes);
+        }
+        check_str(steps[0].shape, "float32[4,8]");
+        for (size_t i = 0; i < n; i++)
+            sum += ns[i] - 500; /* the event */
+        check(t.all == sum + 5000, "%g ns", t.all);
+    }
+    setenv("FAKE_DEVICE_NO_TIMES", "1", 1);
+    check_int(mlo_session_device_times(m.session, &t, &err), MLO_EUNAVAIL);
+    check(strstr(err.msg, "its clock stands still") != NULL, "%s", err.msg);
+    unsetenv("FAKE_DEVICE_NO_TIMES");
+    free(steps);
+    model_free(&m);
+}
+
 /* ---- what goes wrong ---- */
 
 static int use_model(const char *name)
@@ -291,6 +335,7 @@ int main(void)
     run(operators_answer_what_was_recorded);
     run(networks_answer_what_was_recorded);
     run(rows_are_answered_as_by_the_cpu);
+    run(steps_are_counted_and_timed);
     run(memory_may_be_missing);
     run(encoders_outlive_their_device);
     run(a_device_that_fails_in_the_middle_is_not_asked_again);

@@ -126,6 +126,39 @@ static void pieces_are_put_in_while_others_are_computed(void)
     }
 }
 
+/* What a request asks for, and what it takes, is that of all its pieces. */
+static void steps_are_told_of_all_pieces(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    const struct mlo_value in = request(ROWS), few = request(1), *out;
+    struct mlo_node_cost *all = NULL, *one = NULL;
+    struct mlo_device_cost cost;
+    double ns[8];
+    struct mlo_device_times t = {.steps = ns};
+    struct both b;
+    size_t n = 0, n_one = 0;
+    if (check_ok(both_new("mlp-regressor", true, &b, &err), &err) &&
+        check_ok(mlo_session_run(b.on_device, &few, 1, &out, &err), &err) &&
+        check_ok(mlo_session_device_steps(b.on_device, &one, &n_one, &err), &err) &&
+        check_ok(mlo_session_run(b.on_device, &in, 1, &out, &err), &err) &&
+        check_ok(mlo_session_device_cost(b.on_device, &cost, &err), &err) &&
+        check_ok(mlo_session_device_steps(b.on_device, &all, &n, &err), &err) && check_int(n, n_one) &&
+        check_ok(mlo_session_device_times(b.on_device, &t, &err), &err)) {
+        check_int(cost.pieces, 5);
+        check_int(cost.kernels, 5 * n);
+        for (size_t i = 0; i < n; i++) {
+            check_str(all[i].op, one[i].op);
+            check(all[i].weights == 5 * one[i].weights && all[i].flops >= 5 * 8 * one[i].flops);
+            check(ns[i] == 5 * (2500 + 100.0 * (double)i), "step %zu: %g ns", i, ns[i]);
+        }
+        check(t.in == 5 * 3500 && t.out == 5 * 2500, "%g in, %g out", t.in, t.out);
+    }
+    free(all);
+    free(one);
+    both_free(&b);
+    (void)noted();
+}
+
 static void a_device_may_be_lost_between_pieces(void)
 {
     for (int must = 0; must < 2; must++)
@@ -178,6 +211,7 @@ int main(void)
     for (size_t i = 0; i < ROWS * COLUMNS; i++)
         rows[i] = (float)((i * 7919) % 101) / 25 - 2;
     run(pieces_are_put_in_while_others_are_computed);
+    run(steps_are_told_of_all_pieces);
     run(a_device_may_be_lost_between_pieces);
     run(memory_may_be_missing);
     unlink(log_path);

@@ -4,6 +4,7 @@
  */
 #include "limits.h"
 #include "run.h"
+#include "times.h"
 
 static int count(uint32_t *ret, char *reason)
 {
@@ -75,6 +76,11 @@ static uint32_t algorithms_get(uint32_t device, struct mlo_device_algorithm *lis
     return tune_list((int)device, list, room);
 }
 
+static const char *op_name(uint32_t op)
+{
+    return program_ops[op].name;
+}
+
 extern "C" __attribute__((visibility("default"))) const struct mlo_device_api *mlo_device_plugin(uint32_t abi)
 {
     static const struct mlo_device_api api = {.abi = MLO_DEVICE_ABI,
@@ -94,6 +100,8 @@ extern "C" __attribute__((visibility("default"))) const struct mlo_device_api *m
                                               .product_ns = product_ns,
                                               .algorithms_of = algorithms_of,
                                               .algorithms_put = algorithms_put,
-                                              .algorithms_get = algorithms_get};
+                                              .algorithms_get = algorithms_get,
+                                              .program_times = program_times,
+                                              .op_name = op_name};
     return abi == MLO_DEVICE_ABI ? &api : NULL;
 }

@@ -25,10 +25,17 @@ struct run_slot {                 /* what a run has alone */
     cudaEvent_t copied, computed; /* NULL: copies are in the graph */
     bool begun;
 };
+struct run_watch {                 /* the program with events between its steps (times.h) */
+    cudaGraphExec_t plain, looked; /* with events at both ends alone; with one between any two steps, too */
+    cudaEvent_t *at; /* owned: before and after copying in, then after each step, and at the end */
+};
 struct mlo_device_run {
     int device;
     struct mlo_device_buffer *buffers;
-    uint32_t n_buffers;
+    uint32_t n_buffers, n_steps;
+    struct mlo_device_step *steps;
+    void *const *weights; /* borrowed */
+    struct run_watch watch;
     struct run_slot slots[MLO_DEVICE_DEPTH_MAX];
     unsigned depth, next, oldest; /* next: slot of the run that begins next */
     char *memory;
@@ -58,6 +65,23 @@ static void free_library(struct lt *lt)
     cudaFree(lt->workspace);
 }
 
+static uint32_t watch_events(const struct mlo_device_run *p)
+{
+    return p->n_steps + 3;
+}
+
+static void watch_free(struct mlo_device_run *p)
+{
+    struct run_watch *w = &p->watch;
+    if (w->plain)
+        cudaGraphExecDestroy(w->plain);
+    if (w->looked)
+        cudaGraphExecDestroy(w->looked);
+    for (uint32_t i = 0; w->at && i < watch_events(p); i++)
+        if (w->at[i])
+            cudaEventDestroy(w->at[i]);
+}
+
 static void program_free(struct mlo_device_run *p)
 {
     if (!p)
@@ -69,6 +93,7 @@ static void program_free(struct mlo_device_run *p)
             cudaStreamSynchronize(p->stream);
         for (unsigned i = 0; i < MLO_DEVICE_DEPTH_MAX; i++)
             slot_free(&p->slots[i]);
+        watch_free(p);
         free_library(&p->lt);
         if (p->copies)
             cudaStreamDestroy(p->copies);
@@ -78,6 +103,8 @@ static void program_free(struct mlo_device_run *p)
     }
     for (unsigned i = 0; i < MLO_DEVICE_DEPTH_MAX; i++)
         free(p->slots[i].layout.offset);
+    free(p->watch.at);
+    free(p->steps);
     free(p->buffers);
     free(p);
 }
@@ -184,11 +211,17 @@ static cudaError_t copy_between(struct mlo_device_run *p, struct run_slot *s, bo
                            in ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream);
 }
 
-static cudaError_t launch_steps(struct mlo_device_run *p, struct run_slot *s,
-                                const struct mlo_device_program *from, void *const *weights)
+static struct gpu_machine machine_of(struct mlo_device_run *p)
 {
     bool has = p->lt.handle != NULL;
     struct gpu_machine m = {p->stream, has ? lt_dense : NULL, has ? lt_dense_bytes : NULL, &p->lt};
+    return m;
+}
+
+static cudaError_t launch_steps(struct mlo_device_run *p, struct run_slot *s,
+                                const struct mlo_device_program *from, void *const *weights)
+{
+    struct gpu_machine m = machine_of(p);
     return (cudaError_t)gpu_launch_all(&m, from, &s->layout, p->memory, weights);
 }
 
@@ -202,24 +235,27 @@ static cudaError_t enqueue(struct mlo_device_run *p, struct run_slot *s,
     return e == cudaSuccess && !p->copies ? copy_between(p, s, false, p->stream) : e;
 }
 
-static cudaError_t record(struct mlo_device_run *p, struct run_slot *s, const struct mlo_device_program *from,
-                          void *const *weights)
+/* What is captured since the stream began to be; queued: what that came to. */
+static cudaError_t end_capture(struct mlo_device_run *p, cudaError_t queued, cudaGraphExec_t *ret)
 {
     cudaGraph_t graph = NULL;
-    cudaError_t e = cudaStreamBeginCapture(p->stream, cudaStreamCaptureModeThreadLocal);
-    if (e != cudaSuccess)
-        return e;
-    cudaError_t queued = enqueue(p, s, from, weights), ended = cudaStreamEndCapture(p->stream, &graph);
-    e = queued != cudaSuccess ? queued : ended;
+    cudaError_t ended = cudaStreamEndCapture(p->stream, &graph), e = queued != cudaSuccess ? queued : ended;
     if (e == cudaSuccess)
-        e = cudaGraphInstantiate(&s->graph, graph, 0);
+        e = cudaGraphInstantiate(ret, graph, 0);
     if (e == cudaSuccess)
-        e = cudaGraphUpload(s->graph, p->stream);
+        e = cudaGraphUpload(*ret, p->stream);
     if (e == cudaSuccess)
         e = cudaStreamSynchronize(p->stream);
     if (graph)
         cudaGraphDestroy(graph);
     return e;
+}
+
+static cudaError_t record(struct mlo_device_run *p, struct run_slot *s, const struct mlo_device_program *from,
+                          void *const *weights)
+{
+    cudaError_t e = cudaStreamBeginCapture(p->stream, cudaStreamCaptureModeThreadLocal);
+    return e == cudaSuccess ? end_capture(p, enqueue(p, s, from, weights), &s->graph) : e;
 }
 
 /* The steps are done once on zeros, so that algorithms of products are known when they are recorded. */
@@ -239,10 +275,14 @@ static int build(struct mlo_device_run *p, const struct mlo_device_program *from
 {
     p->depth = from->depth > 1 ? MLO_DEVICE_DEPTH_MAX : 1;
     p->buffers = (struct mlo_device_buffer *)malloc((from->n_buffers + 1) * sizeof *p->buffers);
-    if (!p->buffers || !lay_out_slots(p, from))
+    p->steps = (struct mlo_device_step *)malloc((from->n_steps + 1) * sizeof *p->steps);
+    if (!p->buffers || !p->steps || !lay_out_slots(p, from))
         return no_memory(reason);
     memcpy(p->buffers, from->buffers, from->n_buffers * sizeof *p->buffers);
+    memcpy(p->steps, from->steps, from->n_steps * sizeof *p->steps);
     p->n_buffers = from->n_buffers;
+    p->n_steps = from->n_steps;
+    p->weights = weights;
     int rc = tell(take_memory(p, from), "cannot take the memory of a program", reason);
     if (rc != MLO_DEVICE_OK)
         return rc;

@@ -492,24 +492,28 @@ static inline void gpu_tell_type(struct mlo_device_step *s, const struct mlo_dev
         s->activation = p->buffers[s->buffer[0]].type;
 }
 
-/* All steps of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
+/* Step i of a sound program; weights: the address of each. An int as GPU_LAUNCH. */
+static inline int gpu_launch_step(const struct gpu_machine *m, const struct mlo_device_program *p, uint32_t i,
+                                  const struct program_layout *layout, char *memory, void *const *weights)
+{
+    struct mlo_device_step s = p->steps[i];
+    void *at[MLO_DEVICE_STEP_BUFFERS] = {NULL};
+    for (unsigned j = 0; j < program_ops[s.op].n_buffers; j++) {
+        uint32_t b = s.buffer[j];
+        if (b != MLO_DEVICE_NO_BUFFER)
+            at[j] = p->buffers[b].role == MLO_DEVICE_WEIGHT ? weights[p->buffers[b].weight]
+                                                            : memory + layout->offset[b];
+    }
+    gpu_tell_type(&s, p);
+    return gpu_launches[s.op](m, &s, at, program_floats(p, &s));
+}
+
 static inline int gpu_launch_all(const struct gpu_machine *m, const struct mlo_device_program *p,
                                  const struct program_layout *layout, char *memory, void *const *weights)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < p->n_steps && rc == 0; i++) {
-        const struct mlo_device_step *s = &p->steps[i];
-        void *at[MLO_DEVICE_STEP_BUFFERS] = {NULL};
-        for (unsigned j = 0; j < program_ops[s->op].n_buffers; j++) {
-            uint32_t b = s->buffer[j];
-            if (b != MLO_DEVICE_NO_BUFFER)
-                at[j] = p->buffers[b].role == MLO_DEVICE_WEIGHT ? weights[p->buffers[b].weight]
-                                                                : memory + layout->offset[b];
-        }
-        struct mlo_device_step step = *s;
-        gpu_tell_type(&step, p);
-        rc = gpu_launches[s->op](m, &step, at, program_floats(p, s));
-    }
+    for (uint32_t i = 0; i < p->n_steps && rc == 0; i++)
+        rc = gpu_launch_step(m, p, i, layout, memory, weights);
     return rc;
 }
 

@@ -127,8 +127,10 @@ static uint32_t output(struct mlo_lower *l, const struct mlo_step *s, size_t i)
 
 bool mlo_lower_step(struct mlo_lower *l, const struct mlo_device_step *s)
 {
-    if (mlo_grow(&l->steps, &l->steps_cap, l->n_steps + 1, sizeof *l->steps, l->err) != 0)
+    if (mlo_grow(&l->steps, &l->steps_cap, l->n_steps + 1, sizeof *l->steps, l->err) != 0 ||
+        mlo_grow(&l->steps_of, &l->steps_of_cap, l->n_steps + 1, sizeof *l->steps_of, l->err) != 0)
         return false;
+    l->steps_of[l->n_steps] = l->at;
     l->steps[l->n_steps++] = *s;
     return l->err->code == 0;
 }

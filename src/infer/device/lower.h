@@ -34,7 +34,8 @@ struct mlo_lower {
     const struct mlo_array *shape; /* of each value of the graph, with as many rows as the program has */
     struct mlo_device_buffer *buffers;
     struct mlo_device_step *steps;
-    size_t n_buffers, n_steps, buffers_cap, steps_cap;
+    size_t *steps_of; /* of each step there: the plan's that it is part of */
+    size_t n_buffers, n_steps, buffers_cap, steps_cap, steps_of_cap;
     uint32_t *buffer_of; /* of each value; MLO_DEVICE_NO_BUFFER: none yet */
     uint32_t *sums_of;   /* of each step that ends on the CPU: its sums */
     size_t at;           /* step */

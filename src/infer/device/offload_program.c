@@ -44,6 +44,7 @@ void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p)
         free(p->out[i].sums);
     free(p->in);
     free(p->out);
+    free(p->steps);
     free(p->inputs);
     free(p);
 }
@@ -274,7 +275,11 @@ static int lower(struct making *m, struct mlo_err *err)
     for (uint32_t b = 0; rc == 0 && b < m->l.n_buffers; b++)
         rc = list_buffer(m, b, err);
     if (rc == 0)
+        rc = mlo_program_step_costs(&m->l, &m->p->steps, err);
+    if (rc == 0) {
+        m->p->n_steps = m->l.n_steps;
         start(m);
+    }
     return rc;
 }
 
@@ -300,6 +305,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
     }
     free(m.l.buffers);
     free(m.l.steps);
+    free(m.l.steps_of);
     free(m.l.buffer_of);
     free(m.l.sums_of);
     if (rc != 0)

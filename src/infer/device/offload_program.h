@@ -27,6 +27,9 @@ struct mlo_program {
     struct mlo_program_out *out;
     size_t n_in, n_out;
     struct mlo_device_cost cost;
+    struct mlo_node_cost *steps; /* of each of its steps */
+    size_t n_steps;
+    size_t pieces;     /* of its last run */
     char why[MLO_WHY]; /* without a run */
 };
 
@@ -47,8 +50,11 @@ int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo
                      struct mlo_err *err) MLO_MUST_CHECK;
 /* offload_cost.c */
 void mlo_program_cost(const struct mlo_device_program *p, struct mlo_device_cost *ret);
+/* Of each step. Owner of *ret: the caller. */
+int mlo_program_step_costs(const struct mlo_lower *l, struct mlo_node_cost **ret,
+                           struct mlo_err *err) MLO_MUST_CHECK;
 /* Of the session's last run; NULL: none. offload_run.c */
-const struct mlo_program *mlo_offload_last(const struct mlo_session *s);
+struct mlo_program *mlo_offload_last(const struct mlo_session *s);
 void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p);
 
 #endif

@@ -74,7 +74,7 @@ static struct mlo_program *find(struct mlo_session *s, const struct mlo_value *i
     return NULL;
 }
 
-const struct mlo_program *mlo_offload_last(const struct mlo_session *s)
+struct mlo_program *mlo_offload_last(const struct mlo_session *s)
 {
     return s->programs ? s->programs->list[0] : NULL;
 }
@@ -91,7 +91,7 @@ static void add(struct mlo_session *s, struct mlo_program *p)
 
 struct run {
     struct mlo_session *s;
-    const struct mlo_program *p;
+    struct mlo_program *p;
     struct mlo_frame *f;
     size_t rows; /* of the inputs, when the program goes by rows */
 };
@@ -201,11 +201,16 @@ static void list_piece(struct piece *p, size_t number)
     }
 }
 
+static size_t pieces_of(const struct run *r)
+{
+    return (r->rows - 1) / r->p->rows + 1;
+}
+
 /* A piece is put in while the one before is computed. The result: of the device. */
 static int run_each_piece(struct piece *p, const struct mlo_device_api *api, char *reason)
 {
     struct mlo_device_run *run = p->r->p->run;
-    size_t pieces = (p->r->rows - 1) / p->r->p->rows + 1;
+    size_t pieces = pieces_of(p->r);
     list_piece(p, 0);
     int status = api->program_begin(run, p->in, reason);
     for (size_t i = 0; i < pieces && status == MLO_DEVICE_OK; i++) {
@@ -247,6 +252,7 @@ static int run_program(struct run *r, int *ret_status, char *reason, struct mlo_
         rc = run_pieces(r, reason, ret_status, err);
     else
         *ret_status = api->program_run(r->p->run, all->in, all->out, reason);
+    r->p->pieces = r->p->in_pieces ? pieces_of(r) : 1;
     if (rc != 0 || *ret_status != MLO_DEVICE_OK)
         return rc;
     for (size_t i = 0; rc == 0 && i < r->p->n_out; i++)
