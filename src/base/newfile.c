@@ -40,7 +40,8 @@ static int fsync_folder(int fd, struct mlo_err *err)
     return mlo_fsync(fd, "the folder", err) && err->sys_errno != EINVAL ? err->code : 0;
 }
 
-static int open_temporary(struct mlo_newfile *f, mode_t mode, struct mlo_err *err)
+/* path: what the file will be, for messages. */
+static int open_temporary(struct mlo_newfile *f, mode_t mode, const char *path, struct mlo_err *err)
 {
     for (int tries = 0; tries < 100; tries++) {
         uint64_t random;
@@ -59,7 +60,9 @@ static int open_temporary(struct mlo_newfile *f, mode_t mode, struct mlo_err *er
         if (errno != EEXIST)
             break;
     }
-    return mlo_fail_path(err, "cannot create", f->name);
+    if (errno == ENOENT) /* the folder is there: /proc and its like */
+        return mlo_wrap_path(err, mlo_fail(err, MLO_EIO, "its folder takes no new files"), path);
+    return mlo_fail_path(err, "cannot create", path);
 }
 
 int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t mode, struct mlo_err *err)
@@ -68,7 +71,7 @@ int mlo_newfile_begin(struct mlo_newfile *f, int dirfd, const char *path, mode_t
     if (open_folder_of(dirfd, path, &f->dirfd, &f->name, err))
         return err->code;
     mlo_tmp_sweep(f->dirfd);
-    if (open_temporary(f, mode, err) == 0)
+    if (open_temporary(f, mode, path, err) == 0)
         return 0;
     mlo_newfile_abort(f);
     return err->code;

@@ -35,6 +35,10 @@ test_expect 'a cell that is not of the type that its column is kept as: exit 4 w
     expect_code 4 predict late.csv $kept -o out2.parquet 2>err && grep -q "line 12004: column .id., which is kept as int64, holds .7.5." err && grep -q "^hint: --output-format csv" err && [ ! -e out2.parquet ] &&
     predict late.csv $kept | tail -1 | grep -q "^7.5,"
 '
+test_expect 'a folder in which no file can be made: the whole name, and what to do' '
+    expect_code 8 predict rows.csv $kept -o /proc/answers.csv 2>err && grep -q "/proc/answers.csv" err && grep -q "^hint: --output names a file" err &&
+    expect_code 3 predict rows.csv $kept -o nowhere/answers.csv 2>err && grep -q "folder .nowhere.: No such" err && grep -q "^hint: --output names a file" err
+'
 test_expect 'no rows: a table with its columns; where these are not known, it is said' '
     head -1 rows.csv >none.csv && for form in parquet arrow arrows; do predict none.csv --features $X -o none.$form && [ -s none.$form ] || exit 1; done &&
     predict none.parquet --features variable,variable 2>err; ! grep -q "damaged\|not a\|truncated" err

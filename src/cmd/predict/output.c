@@ -146,7 +146,7 @@ int mlo_predict_output_open(const struct mlo_predict_args *o, enum mlo_answer_fo
         } else {
             int rc = mlo_newfile_begin(&out.file, AT_FDCWD, out.path, 0644, err);
             if (rc != 0)
-                return rc;
+                return mlo_hint(err, "--output names a file in a folder that is there and can be written to");
             out.fd = out.file.fd;
         }
     }
