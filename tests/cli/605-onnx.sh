@@ -33,7 +33,10 @@ test_expect 'no file is exit 3, a cut one and a text exit 4' '
     head -c 100 "$cases/broadcast/model.onnx" >cut.onnx && echo "not a model" >text.onnx &&
     expect_code 3 mlopsctl onnx inspect none.onnx && expect_code 4 mlopsctl onnx inspect cut.onnx && expect_code 4 mlopsctl onnx inspect text.onnx
 '
-test_expect 'a folder without cases is exit 3' 'mkdir empty && expect_code 3 mlopsctl onnx conformance empty'
+test_expect 'what holds no cases is said with what a case is: a folder exit 3, a file exit 2' '
+    mkdir -p empty bare && cp "$cases/broadcast/model.onnx" bare && expect_code 3 mlopsctl onnx conformance "$cases" empty 2>err && grep -q "empty. holds no cases" err && grep -q "^hint: a case is a folder with model.onnx" err &&
+    expect_code 3 mlopsctl onnx conformance bare 2>err && grep -q "no test_data_set_0" err && grep -q "^hint: " err && expect_code 2 mlopsctl onnx conformance bare/model.onnx 2>err && grep -q "is a file, not a folder of cases" err && grep -q "^hint: " err
+'
 # Recorded wrong in 1.12 and mended by the onnx project since: bfloat16 was cut, not rounded, and `like` is not of its rank; and taken
 # out since: floats as texts, of which we write what ONNX Runtime does.
 known='test_cast(like)?_FLOAT_to_STRING(_expanded)?|test_cast_FLOAT_to_BFLOAT16|test_castlike_(BFLOAT16_to_FLOAT|FLOAT_to_BFLOAT16)(_expanded)?'

@@ -1,5 +1,6 @@
 /* mlopsctl onnx conformance: the onnx project's own cases through the engine. */
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -52,13 +53,19 @@ struct work {
     uint64_t n[3], values, derived;
 };
 
+static int hint_case(struct mlo_err *err)
+{
+    return mlo_hint(err, "a case is a folder with model.onnx and test_data_set_0, which holds input_0.pb, "
+                         "output_0.pb and so on; name it, or the folder of many");
+}
+
 static int run_one(struct work *w, const char *folder, struct mlo_err *err)
 {
     struct mlo_conformance_opts o = {.plain = w->opts->plain, .atol = w->opts->atol};
     struct mlo_conformance_case c;
     int rc = mlo_conformance_run(folder, &o, &c, err);
     if (rc != 0)
-        return rc;
+        return rc == MLO_ENOTFOUND ? hint_case(err) : rc;
     w->n[c.result]++;
     w->values += c.n_values;
     w->derived += c.n_derived;
@@ -79,17 +86,27 @@ static int run_folder(struct work *w, const char *folder, struct mlo_err *err)
 {
     struct dirent **list;
     int n = scandir(folder, &list, no_dots, alphasort), rc = 0;
+    size_t cases = 0;
+    if (n < 0 && errno == ENOTDIR) {
+        mlo_fail(err, MLO_EUSAGE, "'%s' is a file, not a folder of cases", folder);
+        return hint_case(err);
+    }
     if (n < 0)
         return mlo_fail_errno(err, "'%s'", folder);
     for (int i = 0; i < n; i++) {
         char path[MLO_PATH_MAX];
         snprintf(path, sizeof path, "%s/%s", folder, list[i]->d_name);
-        if (rc == 0 && is_case(path))
+        if (rc == 0 && is_case(path)) {
+            cases++;
             rc = run_one(w, path, err);
+        }
         free(list[i]);
     }
     free(list);
-    return rc;
+    if (rc != 0 || cases > 0)
+        return rc;
+    mlo_fail(err, MLO_ENOTFOUND, "'%s' holds no cases", folder);
+    return hint_case(err);
 }
 
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
@@ -104,8 +121,6 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
         rc = is_case(ctx->args[i]) ? run_one(&w, ctx->args[i], err) : run_folder(&w, ctx->args[i], err);
     if (rc != 0)
         return rc;
-    if (w.n[0] + w.n[1] + w.n[2] == 0)
-        return mlo_fail(err, MLO_ENOTFOUND, "no folder with a model.onnx");
     mlo_report_u64(r, "pass", "pass", w.n[MLO_CONFORMANCE_PASS]);
     mlo_report_u64(r, "fail", "fail", w.n[MLO_CONFORMANCE_FAIL]);
     mlo_report_u64(r, "unsupported", "unsupported", w.n[MLO_CONFORMANCE_UNSUPPORTED]);
