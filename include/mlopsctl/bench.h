@@ -95,6 +95,8 @@ struct mlo_target_opts {
 struct mlo_command_opts {
     const char *line;       /* for /bin/sh -c; NULL: argv */
     const char *name;       /* for messages; NULL: the first word */
+    const char *role;       /* before the name: "wrapper "; NULL: nothing */
+    const char *advice;     /* a hint for one that fails before it is ready and says nothing; NULL */
     char *const *argv;      /* a program (found by PATH) and its arguments, without a shell */
     char *const *env;       /* NULL: empty */
     int64_t start_limit_ns; /* until it is ready; 0: 120 s */

@@ -47,6 +47,7 @@ struct program {
     size_t n;
     char said[SAID_MAX]; /* the last of its messages */
     size_t n_said;
+    bool is_ready;      /* it has greeted */
     bool many;          /* it takes several requests in one line */
     int64_t took;       /* ns of the last request, as it says itself; -1: it does not */
     struct mlo_err end; /* why it is gone */
@@ -85,17 +86,37 @@ static void hear_messages(struct program *p)
         close_end(&p->message);
 }
 
-/* The last line of its messages: interpreters name the fault there. */
-static int hint_said(const struct program *p, struct mlo_err *err)
+/* A line that only tells where help is, as our own second line of an error does. */
+static bool is_advice(const char *line, size_t n)
+{
+    return (n >= 5 && memcmp(line, "hint:", 5) == 0) || memmem(line, n, "--help", 6);
+}
+
+/* The last line of its messages that tells a fault: interpreters name it there. 0: there is none. */
+static size_t last_message(const struct program *p, const char **ret)
+{
+    size_t end = p->n_said, n = 0;
+    do {
+        while (end > 0 && (p->said[end - 1] == '\n' || p->said[end - 1] == '\r'))
+            end--;
+        const char *before = end > 0 ? memrchr(p->said, '\n', end) : NULL;
+        *ret = before ? before + 1 : p->said;
+        n = end - (size_t)(*ret - p->said);
+        end = (size_t)(*ret - p->said);
+    } while (n > 0 && is_advice(*ret, n));
+    return n;
+}
+
+/* What it said before it went wrong, else what its owner knows to do. */
+static void add_hint(const struct program *p, struct mlo_err *err)
 {
     char shown[MLO_SHOWN];
-    size_t end = p->n_said;
-    while (end > 0 && (p->said[end - 1] == '\n' || p->said[end - 1] == '\r'))
-        end--;
-    const char *line = end > 0 ? memrchr(p->said, '\n', end) : NULL;
-    line = line ? line + 1 : p->said;
-    size_t n = end - (size_t)(line - p->said);
-    return n > 0 ? mlo_hint(err, "its last message: %s", mlo_shown(line, n, shown)) : err->code;
+    const char *line, *advice = p->is_ready ? NULL : p->of->how.advice;
+    size_t n = last_message(p, &line);
+    if (n > 0)
+        mlo_hint(err, "its last message: %s", mlo_shown(line, n, shown));
+    else if (advice)
+        mlo_hint(err, "%s", advice);
 }
 
 static void end_program(struct program *p)
@@ -123,8 +144,9 @@ static int give_up(struct program *p, struct mlo_err *err)
     }
     end_program(p);
     if (err->sys_errno != EINTR) {
-        mlo_wrap(err, "'%s'", mlo_shown(name, word ? strcspn(name, " ") : strlen(name), shown));
-        hint_said(p, err);
+        mlo_wrap(err, "%s'%s'", c->how.role ? c->how.role : "",
+                 mlo_shown(name, word ? strcspn(name, " ") : strlen(name), shown));
+        add_hint(p, err);
     }
     p->end = *err;
     return err->code;
@@ -143,7 +165,7 @@ static int has_ended(struct program *p, const char *when, struct mlo_err *err)
     if (WIFSIGNALED(status))
         mlo_fail(err, MLO_EREMOTE, "was ended by signal %d %s", WTERMSIG(status), when);
     else
-        mlo_fail(err, MLO_EREMOTE, "ended with status %d %s", WEXITSTATUS(status), when);
+        mlo_fail(err, MLO_EREMOTE, "ended with exit status %d %s", WEXITSTATUS(status), when);
     return give_up(p, err);
 }
 
@@ -308,6 +330,7 @@ static int greet(struct program *p, struct mlo_err *err)
     p->many = rc == 0 && strcmp(p->line, MLO_BENCH_GREETING MLO_BENCH_MANY) == 0;
     if (rc == 0 && !p->many && strcmp(p->line, MLO_BENCH_GREETING) != 0)
         rc = give_up_line(p, "said something other than '" MLO_BENCH_GREETING "'", x.when, err);
+    p->is_ready = rc == 0;
     return rc;
 }
 

@@ -50,7 +50,7 @@ if [ -n "$ort$numpy" ]; then
     '
     test_expect 'a model that it cannot read is told in its words' '
         ! "$ask" command "$ort $examples/onnxruntime_target.py none.onnx" "$model" 1 2>err &&
-        grep -q "ended with status 1 before it was ready" err && grep -q "its last message: .*none.onnx" err
+        grep -q "ended with exit status 1 before it was ready" err && grep -q "its last message: .*none.onnx" err
     '
 else
     test_skip 'ONNX Runtime' 'numpy is not installed'

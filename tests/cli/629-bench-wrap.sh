@@ -32,7 +32,14 @@ test_expect 'another model of the same name inside is refused' '
 '
 test_expect 'a wrapper that is not there, or swallows the command, is told' '
     expect_code 5 bench credit.onnx --wrap ./none 2>err && grep -q "status 127" err && grep -q "not found" err &&
-    must_fail bench credit.onnx --wrap "echo hello" 2>err && grep -q "hello" err
+    must_fail bench credit.onnx --wrap "echo hello" 2>err && grep -q "hello" err && grep -q "^hint: a wrapper runs the words behind it" err
+'
+test_expect 'one that ends without an answer: its status, and what to try' '
+    expect_code 5 bench credit.onnx --wrap false 2>err && grep -q "wrapper .false.: ended with exit status 1 before it was ready" err && grep -q "^hint: .*try: false .*mlopsctl version$" err &&
+    expect_code 5 bench credit.onnx --wrap true --json 2>err && jq -e ".error.hint | contains(\"true\")" err && expect_code 5 bench credit.onnx --target command:true 2>err && grep -q "^hint: .*line protocol" err
+'
+test_expect 'of what is said inside, the fault is shown and not its hint' '
+    expect_code 5 bench credit.onnx --wrap "env -C /" 2>err && grep -q "its last message: mlopsctl: bench: .credit.onnx. is neither" err
 '
 test_expect 'a wrapper goes with no other target, and must be something' '
     expect_code 2 bench credit.onnx --wrap nice --target http://127.0.0.1:9/ && expect_code 2 bench credit.onnx --wrap ""

@@ -29,10 +29,10 @@ test_expect 'layers that reach out of the image are refused' '
 '
 test_expect 'links lead inside: nothing outside is written, removed or linked' '
     mkdir outside && echo mine >outside/kept && here=$PWD/outside &&
-    refused 5 "ended with status 3" --layer "[[\"out\", {\"link\": \"$here\"}], [\"up\", {\"link\": \"../../../../../../../..$here\"}], [\"etc\", {\"folder\": 493}]]" --layer "[[\"etc/passwd\", \"root:x:0:0:\"]]" -- /x &&
+    refused 5 "ended with exit status 3" --layer "[[\"out\", {\"link\": \"$here\"}], [\"up\", {\"link\": \"../../../../../../../..$here\"}], [\"etc\", {\"folder\": 493}]]" --layer "[[\"etc/passwd\", \"root:x:0:0:\"]]" -- /x &&
     refused 4 "is a link to what the image does not have" --layer "[[\"out\", {\"link\": \"$here\"}]]" --layer "[[\"out/kept\", \"theirs\"]]" -- /x && [ "$(cat outside/kept)" = mine ] &&
     refused 3 "stolen" --layer "[[\"out\", {\"link\": \"$here\"}]]" --layer "[[\"stolen\", {\"hard\": \"out/kept\"}]]" -- /x &&
-    refused 5 "ended with status 3" --layer "[[\"out\", {\"link\": \"$here\"}]]" --layer "[[\"out/.wh.kept\", \"\"], [\"out/.wh..wh..opq\", \"\"]]" -- /x && [ "$(cat outside/kept)" = mine ] && [ "$(stat -c %h outside/kept)" = 1 ]
+    refused 5 "ended with exit status 3" --layer "[[\"out\", {\"link\": \"$here\"}]]" --layer "[[\"out/.wh.kept\", \"\"], [\"out/.wh..wh..opq\", \"\"]]" -- /x && [ "$(cat outside/kept)" = mine ] && [ "$(stat -c %h outside/kept)" = 1 ]
 '
 test_expect 'which image is meant' '
     image two --tag a --tag b --layer "[[\"x\", \"y\"]]" -- /x && PATH=$PWD/fake:$PATH && expect_code 2 bench --target image:oci:two 2>err && grep -q "has 2 images" err && grep -q "PATH:TAG" err &&

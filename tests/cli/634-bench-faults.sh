@@ -52,7 +52,7 @@ program() # CODE WORDS HOW
     HOW=$3 && export HOW && expect_code "$1" bench --target "command:exec sh $PWD/says.sh" 2>err && { grep -q "$2" err || { cat err; return 1; }; } && ! pgrep -f "$PWD/says.sh"
 }
 test_expect 'a program that dies, by itself and by a signal' '
-    program 5 "ended with status 7 in answer to request 3" "exit 7" && program 5 "was ended by signal 9" "kill -KILL \$\$" && program 5 "its last message: out of memory" "echo out of memory >&2; exit 1" && program 5 "closed its output" "exec >&-; sleep 100"
+    program 5 "ended with exit status 7 in answer to request 3" "exit 7" && program 5 "was ended by signal 9" "kill -KILL \$\$" && program 5 "its last message: out of memory" "echo out of memory >&2; exit 1" && program 5 "closed its output" "exec >&-; sleep 100"
 '
 test_expect 'a program that answers garbage' '
     program 4 "no answer.*banana" "echo banana" && program 4 "more than one line" "printf \"ok %s\\nok %s\\n\" \$n \$n; sleep 1" && program 4 "no answer" "echo ok 1\$n" && program 4 "4096 bytes" "head -c 9000 /dev/zero | tr \"\\\\0\" x" && program 4 "no answer" "printf \"ok %s\\\\000\\\\n\" \$n"

@@ -199,9 +199,9 @@ static void floods(void)
 static void ends(void)
 {
     check_err(first_call(HELLO "read -r r n; exit 3", 0), MLO_EREMOTE, &err,
-              "ended with status 3 in answer to request 5");
+              "ended with exit status 3 in answer to request 5");
     check_err(first_call(HELLO "read -r r n; echo Traceback >&2; echo no memory >&2; exit 1", 0), MLO_EREMOTE,
-              &err, "ended with status 1");
+              &err, "ended with exit status 1");
     check_str(err.hint, "its last message: no memory");
     check_err(first_call(HELLO "read -r r n; kill -9 $$", 0), MLO_EREMOTE, &err, "was ended by signal 9");
     check_err(first_call(HELLO "exec >&-; sleep 60", 0), MLO_EREMOTE, &err, "closed its output");
@@ -224,10 +224,40 @@ static void bad_starts(void)
     check_err(open_line("echo mlopsctl-bench 2; cat", 0, &t), MLO_EINVALID, &err, "'mlopsctl-bench 2'");
     check_err(open_line("sleep 60", 100 * MS, &t), MLO_EREMOTE, &err,
               "said nothing for 100 ms before it was ready");
-    check_err(open_line("exit 7", 0, &t), MLO_EREMOTE, &err, "ended with status 7 before it was ready");
-    check_err(open_line("no-such-program-at-all", 0, &t), MLO_EREMOTE, &err, "ended with status 127");
+    check_err(open_line("exit 7", 0, &t), MLO_EREMOTE, &err, "ended with exit status 7 before it was ready");
+    check_err(open_line("no-such-program-at-all", 0, &t), MLO_EREMOTE, &err, "ended with exit status 127");
     check(strstr(err.hint, "not found") != NULL, "%s", err.hint);
     check(t == NULL && no_children());
+}
+
+static int open_advised(const char *line, struct mlo_target **ret)
+{
+    const struct mlo_command_opts how = {
+        .line = line, .env = env, .role = "wrapper ", .name = "w", .advice = "try it"};
+    const char *bodies[] = {"{}"};
+    const struct mlo_target_opts o = {.rows = 1, .bodies = bodies, .n_bodies = 1};
+    err = MLO_ERR_INIT;
+    return mlo_target_command(&how, &o, ret, &err);
+}
+
+static void who_says_nothing_is_advised(void)
+{
+    struct mlo_target *t = NULL;
+    void *caller = NULL;
+    check_err(open_advised("exit 3", &t), MLO_EREMOTE, &err, "wrapper 'w': ended with exit status 3");
+    check_str(err.hint, "try it");
+    check_err(open_advised("echo the fault >&2; echo hint: look >&2; echo see x --help >&2; exit 1", &t),
+              MLO_EREMOTE, &err, "exit status 1");
+    check_str(err.hint, "its last message: the fault");
+    check_err(open_advised("echo hint: look >&2; exit 1", &t), MLO_EREMOTE, &err, "exit status 1");
+    check_str(err.hint, "try it");
+    check_ok(open_advised(HELLO "read -r r n; exit 3", &t), &err);
+    check_ok(t->join(t, &caller, &err), &err);
+    check_err(t->call(caller, 5, &err), MLO_EREMOTE, &err, "in answer to request 5");
+    check_str(err.hint, "");
+    t->leave(caller);
+    mlo_target_close(t);
+    check(no_children());
 }
 
 /* ---- in a benchmark ---- */
@@ -241,7 +271,7 @@ static void a_program_that_ends_ends_the_benchmark(void)
     check_ok(open_line(HELLO "for i in 1 2 3; do read -r run n; echo ok $n; done; exit 9", 0, &t), &err);
     check_ok(mlo_runner_new(t, &load, &r, &err), &err);
     check_err(mlo_runner_block(r, 60, &b, &err), MLO_EREMOTE, &err,
-              "ended with status 9 in answer to request 3");
+              "ended with exit status 9 in answer to request 3");
     mlo_block_release(&b);
     mlo_runner_free(r);
     mlo_target_close(t);
@@ -305,6 +335,7 @@ int main(void)
     run(ends);
     run(stalls_end_with_all_they_started);
     run(bad_starts);
+    run(who_says_nothing_is_advised);
     run(a_program_that_ends_ends_the_benchmark);
     run(interrupts_end_waiting);
     run(memory_that_is_gone);

@@ -425,6 +425,8 @@ static int wrap(struct mlo_bench *b, const struct mlo_model *m, struct mlo_bench
     int rc = mlo_bench_digest(m, b->ctx->args[0], b->digest, err);
     if (rc == 0)
         rc = mlo_bench_line(b, b->args->wrap, b->ctx->args[0], &b->line, err);
+    if (rc == 0)
+        rc = mlo_bench_wrap_advice(b, &b->advice, err);
     who->line = b->line;
     who->digest = b->digest;
     return rc;
@@ -540,6 +542,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     free(b.model_path);
     free(b.dims);
     free(b.line);
+    free(b.advice);
     return rc;
 }
 

@@ -45,7 +45,7 @@ struct mlo_bench {
     struct mlo_bench_image images[3]; /* of both sides, and an end; owned */
     char *model_path;                 /* owned: the model's file, for containers */
     const char *model_name;           /* in the container */
-    char *line;                       /* owned: of --wrap, our program inside it; NULL */
+    char *line, *advice;              /* owned: of --wrap, our program inside it, what to try; NULL */
     char digest[MLO_DIGEST_TEXT];     /* of the model's file, when there is a line */
     int cost;                         /* answer of --cost: 0, MLO_NO or a failure, which cost_err tells */
     struct mlo_err cost_err;
@@ -92,6 +92,8 @@ int mlo_bench_digest(const struct mlo_model *m, const char *word, char ret[MLO_D
 /* A shell's line that answers for `model`, behind the wrapper (NULL: none). Owner of *ret: the caller. */
 int mlo_bench_line(const struct mlo_bench *b, const char *wrap, const char *model, char **ret,
                    struct mlo_err *err) MLO_MUST_CHECK;
+/* What to try with a wrapper that does not work. Owner of *ret: the caller. */
+int mlo_bench_wrap_advice(const struct mlo_bench *b, char **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* bench --answer */
 int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct mlo_err *err) MLO_MUST_CHECK;
 

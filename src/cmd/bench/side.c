@@ -9,6 +9,7 @@
 #define COMMAND    "command:"
 #define IMAGE      "image:"
 #define CONTAINERS "containers" /* in the user's cache */
+#define SPEAK      "a target speaks the line protocol (docs/bench-targets.md; examples/bench has some)"
 
 static bool has_prefix(const char *word, const char *prefix)
 {
@@ -24,7 +25,13 @@ bool mlo_bench_is_foreign(const char *word)
 static int open_command(const struct mlo_bench *b, const char *line, const struct mlo_target_opts *o,
                         struct mlo_target **ret, struct mlo_err *err)
 {
-    struct mlo_command_opts c = {.line = line, .env = b->ctx->env};
+    bool is_wrapped = line == b->line;
+    struct mlo_command_opts c = {.line = line, .env = b->ctx->env, .advice = SPEAK};
+    if (is_wrapped) {
+        c.role = "wrapper ";
+        c.name = b->args->wrap;
+        c.advice = b->advice;
+    }
     return mlo_target_command(&c, o, ret, err);
 }
 
@@ -63,7 +70,8 @@ static int open_image(struct mlo_bench *b, const char *what, struct mlo_target_o
     int rc = find_image(b, what, &c, err);
     if (rc != 0)
         return rc;
-    const struct mlo_command_opts how = {.line = mlo_container_line(c), .name = what, .env = b->ctx->env};
+    const struct mlo_command_opts how = {
+        .line = mlo_container_line(c), .name = what, .env = b->ctx->env, .advice = SPEAK};
     o->model = mlo_container_model(c);
     return mlo_target_command(&how, o, ret, err);
 }

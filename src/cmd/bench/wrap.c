@@ -12,6 +12,10 @@
 
 #include "bench.h"
 
+#define PLAIN                                                                                                \
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+,-" /* needs no quotes             \
+                                                                               */
+
 int mlo_bench_digest(const struct mlo_model *m, const char *word, char ret[MLO_DIGEST_TEXT],
                      struct mlo_err *err)
 {
@@ -32,7 +36,13 @@ int mlo_bench_digest(const struct mlo_model *m, const char *word, char ret[MLO_D
 /* A word of a shell's line. */
 static void add_word(struct mlo_str *line, const char *word)
 {
-    mlo_str_add(line, line->len > 0 ? " '" : "'");
+    if (line->len > 0)
+        mlo_str_addc(line, ' ');
+    if (*word && word[strspn(word, PLAIN)] == '\0') {
+        mlo_str_add(line, word);
+        return;
+    }
+    mlo_str_addc(line, '\'');
     for (; *word; word++)
         if (*word == '\'')
             mlo_str_add(line, "'\\''");
@@ -82,6 +92,23 @@ int mlo_bench_line(const struct mlo_bench *b, const char *wrap, const char *mode
         add_option(&line, "--model-file", b->args->model_file);
     add_word(&line, "--");
     add_word(&line, model);
+    rc = mlo_str_check(&line, err);
+    if (rc == 0)
+        *ret = mlo_str_detach(&line, NULL);
+    return rc;
+}
+
+int mlo_bench_wrap_advice(const struct mlo_bench *b, char **ret, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str line;
+    mlo_str_init(&line, MLO_STR_MAX);
+    mlo_str_add(&line,
+                "a wrapper runs the words behind it and leaves standard input and output alone; try: ");
+    mlo_str_add(&line, b->args->wrap);
+    int rc = add_program(&line, b->ctx, true, err);
+    if (rc != 0)
+        return rc;
+    add_word(&line, "version");
     rc = mlo_str_check(&line, err);
     if (rc == 0)
         *ret = mlo_str_detach(&line, NULL);
