@@ -2,7 +2,8 @@
  * A GPU's block on one core: each of its threads is a context of its own, which runs until it waits for the
  * others. Blocks run one after another. The order of the threads can be turned: where a kernel lacks a
  * barrier, the two orders differ. Shared memory begins as NaN, and is as large as the launch says, so that
- * AddressSanitizer sees what reaches beyond.
+ * AddressSanitizer sees what reaches beyond. ThreadSanitizer is told which threads there are and where they
+ * wait for each other, so that it reports memory that two of them use without a barrier between.
  */
 #ifndef TESTS_UNIT_GPU_ON_CPU_H
 #define TESTS_UNIT_GPU_ON_CPU_H
@@ -48,9 +49,12 @@ enum gpu_wait { GPU_RUNS, GPU_WAITS_WARP, GPU_WAITS_BLOCK, GPU_ENDED };
  * model changes contexts millions of times. */
 struct gpu_place {
     void *words[5];
+    void *fiber; /* ThreadSanitizer's name of the thread */
 };
 static struct {
     struct gpu_place home, place[CONTEXTS];
+    char meeting[GPU_ENDED + 1][2][CONTEXTS / 32]; /* addresses: gpu_meeting */
+    unsigned char met[CONTEXTS][GPU_ENDED + 1];
     bool begun[CONTEXTS];
     enum gpu_wait wait[CONTEXTS];
     float lane[CONTEXTS];                    /* what each passes to the others of its warp */
@@ -61,13 +65,36 @@ static struct {
     const void *params;
     char *stacks;
 } gpu_block;
-static struct gpu_grid threadIdx, blockIdx, gridDim;
+static struct gpu_grid blockIdx, gridDim;
 static float4 *gpu_room;
 
+/* What takes the place of the machine is not looked at by ThreadSanitizer: only what kernels do is. */
+#define GPU_UNSEEN __attribute__((no_sanitize_thread)) static
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define GPU_TELL(what) what
+#else
+#define GPU_TELL(what) (void)0
+#endif
+
+/* No thread comes to the next but one of these before all have left this one, so two places are enough. */
+GPU_UNSEEN inline void *gpu_meeting(enum gpu_wait wait)
+{
+    unsigned warp = wait == GPU_WAITS_WARP ? gpu_block.now / 32 : 0;
+    return &gpu_block.meeting[wait][gpu_block.met[gpu_block.now][wait] % 2][warp];
+}
+
+GPU_UNSEEN inline struct gpu_grid gpu_thread_index(void)
+{
+    return (struct gpu_grid){.x = gpu_block.now};
+}
+#define threadIdx gpu_thread_index()
+
 /* Not instrumented: AddressSanitizer takes a jump for the end of frames, which go on later. */
-#define GPU_JUMPS __attribute__((noinline, no_sanitize_address)) static void
+#define GPU_JUMPS __attribute__((noinline, no_sanitize_address)) GPU_UNSEEN void
 GPU_JUMPS gpu_go_to(struct gpu_place *to) /* the compiler wants a function between the two */
 {
+    GPU_TELL(__tsan_switch_to_fiber(to->fiber, __tsan_switch_to_fiber_no_sync));
     __builtin_longjmp(to->words, 1);
 }
 
@@ -81,29 +108,39 @@ GPU_JUMPS gpu_go_from(struct gpu_place *from, struct gpu_place *to)
  * memory stay as they are: all other threads go on meanwhile. */
 static void (*volatile gpu_go)(struct gpu_place *from, struct gpu_place *to) = gpu_go_from;
 
-static void gpu_wait(enum gpu_wait wait)
+GPU_UNSEEN void gpu_wait(enum gpu_wait wait)
 {
     gpu_block.wait[gpu_block.now] = wait;
     gpu_go(&gpu_block.place[gpu_block.now], &gpu_block.home);
 }
 
+/* A wait that orders memory. */
+GPU_UNSEEN void gpu_barrier(enum gpu_wait wait)
+{
+    GPU_TELL(__tsan_release(gpu_meeting(wait)));
+    gpu_wait(wait);
+    GPU_TELL(__tsan_acquire(gpu_meeting(wait)));
+    gpu_block.met[gpu_block.now][wait]++;
+}
+
 static inline void __syncthreads(void)
 {
-    gpu_wait(GPU_WAITS_BLOCK);
+    gpu_barrier(GPU_WAITS_BLOCK);
 }
 
 static inline void __syncwarp(void)
 {
-    gpu_wait(GPU_WAITS_WARP);
+    gpu_barrier(GPU_WAITS_WARP);
 }
 
-static inline float __shfl_xor_sync(unsigned lanes, float v, int other)
+/* Values go from thread to thread, but nothing is said about memory. */
+GPU_UNSEEN inline float __shfl_xor_sync(unsigned lanes, float v, int other)
 {
     (void)lanes;
     gpu_block.lane[gpu_block.now] = v;
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     float got = gpu_block.lane[gpu_block.now ^ (unsigned)other];
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     return got;
 }
 
@@ -156,12 +193,12 @@ static inline float gpu_part_of(uint32_t two, unsigned which, unsigned type)
 }
 
 /* The registers of the warp put together as the instruction does: attention_tensor.h. */
-static inline void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2], unsigned type)
+GPU_UNSEEN inline void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2], unsigned type)
 {
     unsigned own = gpu_block.now, warp = own / 32 * 32, g = own % 32 / 4, t = own % 4;
     memcpy(gpu_block.a[own], a, sizeof gpu_block.a[own]);
     memcpy(gpu_block.b[own], b, sizeof gpu_block.b[own]);
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     for (unsigned i = 0; i < 4; i++) {
         unsigned row = g + i / 2 * 8, column = 2 * t + i % 2;
         for (unsigned k = 0; k < 16; k++) {
@@ -170,7 +207,7 @@ static inline void gpu_mma(float c[4], const uint32_t a[4], const uint32_t b[2],
             c[i] += gpu_part_of(x, k % 2, type) * gpu_part_of(y, k % 2, type);
         }
     }
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
 }
 
 static inline float gpu_of_e4m3(uint8_t v)
@@ -216,12 +253,12 @@ static inline int32_t gpu_dot_four(uint32_t a, uint32_t b, int32_t sum)
     return sum;
 }
 
-static inline int32_t gpu_pass_whole(int32_t v, int other)
+GPU_UNSEEN inline int32_t gpu_pass_whole(int32_t v, int other)
 {
     gpu_block.a[gpu_block.now][0] = (uint32_t)v;
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     int32_t got = (int32_t)gpu_block.a[gpu_block.now ^ (unsigned)other][0];
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     return got;
 }
 
@@ -236,12 +273,12 @@ static inline float gpu_plus(float a, float b)
 }
 
 /* As gpu_mma, of bytes: product_bytes.h. */
-static inline void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32_t b[2])
+GPU_UNSEEN inline void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32_t b[2])
 {
     unsigned own = gpu_block.now, warp = own / 32 * 32, g = own % 32 / 4, t = own % 4;
     memcpy(gpu_block.a[own], a, sizeof gpu_block.a[own]);
     memcpy(gpu_block.b[own], b, sizeof gpu_block.b[own]);
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
     for (unsigned i = 0; i < 4; i++) {
         unsigned row = g + i / 2 * 8, column = 2 * t + i % 2;
         for (unsigned k = 0; k < 32; k++) {
@@ -250,13 +287,15 @@ static inline void gpu_mma_bytes(int32_t c[4], const uint32_t a[4], const uint32
             c[i] += gpu_signed_byte(x, k % 4) * gpu_signed_byte(y, k % 4);
         }
     }
-    __syncwarp();
+    gpu_wait(GPU_WAITS_WARP);
 }
 
 static void gpu_thread(void)
 {
     for (;;) { /* one block after another */
+        GPU_TELL(__tsan_acquire(gpu_block.meeting[GPU_RUNS]));
         gpu_block.kernel(gpu_block.params);
+        GPU_TELL(__tsan_release(gpu_block.meeting[GPU_ENDED]));
         gpu_wait(GPU_ENDED);
     }
 }
@@ -270,15 +309,18 @@ GPU_JUMPS gpu_begin_thread_at(unsigned i)
     first.uc_stack.ss_size = STACK;
     makecontext(&first, gpu_thread, 0);
     gpu_block.begun[i] = true;
-    if (!__builtin_setjmp(gpu_block.home.words))
+    GPU_TELL(gpu_block.place[i].fiber = __tsan_create_fiber(0));
+    if (!__builtin_setjmp(gpu_block.home.words)) {
+        GPU_TELL(__tsan_switch_to_fiber(gpu_block.place[i].fiber, __tsan_switch_to_fiber_no_sync));
         setcontext(&first);
+    }
 }
 
 static void (*volatile gpu_begin_thread)(unsigned i) = gpu_begin_thread_at;
 
 static void gpu_go_on(unsigned i)
 {
-    gpu_block.now = threadIdx.x = i;
+    gpu_block.now = i;
     if (gpu_block.begun[i])
         gpu_go(&gpu_block.home, &gpu_block.place[i]);
     else
@@ -332,8 +374,11 @@ static void gpu_run_block(void)
 {
     for (unsigned i = 0; i < gpu_block.n; i++)
         gpu_block.wait[i] = GPU_RUNS;
+    memset(gpu_block.met, 0, sizeof gpu_block.met);
+    GPU_TELL(__tsan_release(gpu_block.meeting[GPU_RUNS]));
     while (gpu_turns())
         ;
+    GPU_TELL(__tsan_acquire(gpu_block.meeting[GPU_ENDED]));
     if (!gpu_all_wait(0, gpu_block.n, GPU_ENDED)) {
         printf("# threads of a block wait for each other for ever\n");
         exit(1);
@@ -352,6 +397,7 @@ static int gpu_on_cpu(void (*kernel)(const void *), struct gpu_grid grid, unsign
     if (!gpu_room)
         return GPU_NO_MEMORY;
     gpu_block.n = threads;
+    GPU_TELL(gpu_block.home.fiber = __tsan_get_current_fiber());
     gpu_block.kernel = kernel;
     gpu_block.params = params;
     gridDim = grid;
