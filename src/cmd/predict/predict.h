@@ -61,7 +61,8 @@ struct mlo_predict {
     struct mlo_predict_worker *workers;
     unsigned n_workers;
     pthread_mutex_t lock; /* of settling */
-    bool settled, headed; /* columns are known; their line is written */
+    bool settled;         /* columns are known; under the lock */
+    bool headed;          /* their line is written */
     uint64_t rows;        /* written */
     size_t taken;         /* with a limit */
 };

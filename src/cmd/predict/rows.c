@@ -22,6 +22,15 @@ int mlo_predict_settle(struct mlo_predict *p, const struct mlo_value *out, size_
     return rc;
 }
 
+/* Whoever writes the columns need not be who settled them. */
+static bool is_settled(struct mlo_predict *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool is = p->settled;
+    pthread_mutex_unlock(&p->lock);
+    return is;
+}
+
 static bool has_fixed_inputs(const struct mlo_plan *p)
 {
     size_t n;
@@ -138,7 +147,7 @@ static int write_header(struct mlo_predict *p, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str line;
     mlo_str_init(&line, MLO_STR_MAX);
-    if (p->headed || !p->settled)
+    if (p->headed || !is_settled(p))
         return 0;
     p->headed = true;
     int rc = mlo_answers_header(p->answers, &p->match, 0, &line, err);
@@ -182,7 +191,7 @@ static bool is_text(enum mlo_answer_form form)
 int mlo_predict_finish(struct mlo_predict *p, struct mlo_err *err)
 {
     int rc = write_header(p, err);
-    if (rc == 0 && !p->settled && !is_text(p->out.form)) {
+    if (rc == 0 && !is_settled(p) && !is_text(p->out.form)) {
         mlo_fail(err, MLO_EUNAVAIL, "there are no rows, and without one the model does not tell its columns");
         return mlo_hint(err, "--output-format csv writes an empty file then");
     }
