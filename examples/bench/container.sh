@@ -1,5 +1,5 @@
 #!/bin/sh
-# container.sh COMMAND...: runs it in a container of runc, as a wrapper of `mlopsctl bench --wrap`.
+# container.sh COMMAND...: runs it in a container of runc or crun (RUNTIME says which), as a wrapper of `mlopsctl bench --wrap`.
 #
 #     mlopsctl bench credit:1.4.0 --wrap examples/bench/container.sh --against native
 #
@@ -7,9 +7,12 @@
 # found where they are outside. It sees only its own processes. CPUS=0.5 in the environment gives it half of a processor's time.
 # Needs root.
 set -eu
+runtime=${RUNTIME:-$(command -v runc || command -v crun)} || { echo 'container.sh: neither runc nor crun is installed' >&2 && exit 7; }
+# Without a limit crun needs no control group, and not every machine lets it make one.
+[ "${runtime##*/}${CPUS:-}" != crun ] || runtime="$runtime --cgroup-manager=disabled"
 id=mlopsctl-bench-$$
 bundle=$(mktemp -d)
-trap 'runc delete -f "$id" >/dev/null 2>&1 || :; rm -rf --one-file-system "$bundle"' EXIT
+trap '$runtime delete -f "$id" >/dev/null 2>&1 || :; rm -rf --one-file-system "$bundle"' EXIT
 trap 'exit 130' INT TERM
 mkdir "$bundle/rootfs"
 
@@ -37,4 +40,4 @@ cat >"$bundle/config.json" <<END
   "mounts": [$mounts],
   "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}]$limits}}
 END
-runc run --bundle "$bundle" "$id"
+$runtime run --bundle "$bundle" "$id"

@@ -30,8 +30,12 @@
 #define ACCOUNTS_MAX ((size_t)1 << 20)
 #define DELETE_LIMIT (10 * MLO_NS_PER_S)
 
+struct runtime {
+    const char *name, *option; /* said before its command; NULL: nothing */
+};
 struct mlo_container {
-    char *runtime, *folder, *line, *model; /* owned */
+    const struct runtime *kind;
+    char *runtime, *folder, *line, *model; /* owned; the runtime's path */
     char *const *env;
     int base, lock;
     char name[64]; /* of the folder in base */
@@ -39,27 +43,34 @@ struct mlo_container {
 
 /* ---- the runtime ---- */
 
-static int find_runtime(char *const *env, char **ret, struct mlo_err *err)
+/* A container has no limits of its own, so crun need not make it a control group, which fails where none may
+ * be made. */
+static const struct runtime runtimes[] = {{"runc", NULL}, {"crun", "--cgroup-manager=disabled"}};
+
+static int find_runtime(struct mlo_container *c, struct mlo_err *err)
 {
-    static const char *const names[] = {"runc", "crun"};
-    for (size_t i = 0; i < MLO_COUNT(names); i++) {
-        int rc = mlo_process_find(env, names[i], ret, err);
+    for (size_t i = 0; i < MLO_COUNT(runtimes); i++) {
+        c->kind = &runtimes[i];
+        int rc = mlo_process_find(c->env, runtimes[i].name, &c->runtime, err);
         if (rc != MLO_EUNAVAIL)
             return rc;
     }
     mlo_fail(err, MLO_EUNAVAIL, "no container runtime is installed: neither runc nor crun is in PATH");
-    return mlo_hint(err,
-                    "install one (apt-get install runc), or run the image yourself and give --target its "
-                    "URL, or command: with what runs it");
+    return mlo_hint(
+        err, "install one (apt-get install runc, or crun), or run the image yourself and give --target its "
+             "URL, or command: with what runs it");
 }
 
-static void delete_container(const char *runtime, char *const *env, char *state, char *id)
+static void delete_container(const struct mlo_container *c, char *state, char *id)
 {
     char root[] = "--root", word[] = "delete", force[] = "--force";
-    char *program = (char *)(uintptr_t)runtime;
-    char *const argv[] = {program, root, state, word, force, id, NULL};
+    char *argv[] = {c->runtime, root, state, word, force, id, NULL, NULL};
+    if (c->kind->option) {
+        memmove(argv + 2, argv + 1, (MLO_COUNT(argv) - 2) * sizeof *argv);
+        argv[1] = (char *)(uintptr_t)c->kind->option;
+    }
     const struct mlo_process_opts o = {
-        .path = runtime, .argv = argv, .env = env, .in = -1, .out = -1, .message = -1, .group = true};
+        .path = c->runtime, .argv = argv, .env = c->env, .in = -1, .out = -1, .message = -1, .group = true};
     struct mlo_err ignored = MLO_ERR_INIT;
     pid_t pid;
     int status;
@@ -69,14 +80,14 @@ static void delete_container(const char *runtime, char *const *env, char *state,
 }
 
 /* Every container whose state is there. */
-static void delete_all(const char *runtime, char *const *env, const char *folder)
+static void delete_all(const struct mlo_container *c, const char *folder)
 {
     char state[PATH_MAX];
     int n = snprintf(state, sizeof state, "%s/" STATE, folder);
     DIR *dir = n > 0 && n < (int)sizeof state ? opendir(state) : NULL;
     for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
         if (e->d_name[0] != '.')
-            delete_container(runtime, env, state, e->d_name);
+            delete_container(c, state, e->d_name);
     if (dir)
         closedir(dir);
 }
@@ -102,7 +113,7 @@ static void sweep_one(int base, const char *folder, const char *name, const stru
     if (fd < 0 || n >= (int)sizeof path || mlo_lock_fd(fd, true, 0, NULL, NULL, &ignored) != 0 ||
         !is_named(base, name, fd))
         return;
-    delete_all(c->runtime, c->env, path);
+    delete_all(c, path);
     (void)!mlo_purge_tree_at(base, name, &ignored); /* else the next one tries again */
 }
 
@@ -447,6 +458,8 @@ static int make_line(struct mlo_container *c, struct mlo_err *err)
     mlo_str_init(&line, MLO_STR_MAX);
     mlo_str_add(&line, "exec ");
     add_quoted(&line, c->runtime);
+    if (c->kind->option)
+        mlo_str_addf(&line, " %s", c->kind->option);
     mlo_str_add(&line, " --root ");
     add_quoted(&line, c->folder);
     mlo_str_add(&line, "/" STATE " run --bundle ");
@@ -475,7 +488,7 @@ static int open_container(struct mlo_container *c, const struct mlo_container_op
 {
     w->args = cJSON_CreateArray();
     w->env = cJSON_CreateArray();
-    int rc = w->args && w->env ? find_runtime(o->env, &c->runtime, err) : mlo_fail_nomem(err);
+    int rc = w->args && w->env ? find_runtime(c, err) : mlo_fail_nomem(err);
     if (rc == 0)
         rc = open_folder(c, o->folder, err);
     if (rc == 0)
@@ -520,7 +533,7 @@ void mlo_container_close(struct mlo_container *c)
     if (!c)
         return;
     if (c->folder)
-        delete_all(c->runtime, c->env, c->folder);
+        delete_all(c, c->folder);
     if (c->lock >= 0)
         (void)!mlo_purge_tree_at(c->base, c->name, &ignored); /* what stays is swept by the next */
     mlo_cleanup_close(&c->lock);

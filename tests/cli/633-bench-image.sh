@@ -1,5 +1,5 @@
 #!/bin/sh
-# A container image as a target: unpacked by us, run by runc, and gone afterwards, however it ends. Images are made by
+# A container image as a target: unpacked by us, run by runc or crun, and gone afterwards, however it ends. Images are made by
 # tests/tools/oci-image.py; what its layers may not do is tried without a runtime being asked.
 . "${0%/*}/lib.sh"
 cp "$G/onnx/pipelines/ridge/model.onnx" m.onnx
@@ -12,7 +12,7 @@ mkdir none && ln -s "$(command -v sh)" none/sh
 
 test_expect 'without a runtime: exit 7, and what to do' '
     image plain --layer "[[\"x\", \"y\"]]" -- /x && PATH=$PWD/none expect_code 7 "$MLOPSCTL" bench m.onnx --no-record --target image:plain 2>err &&
-    grep -q "no container runtime is installed" err && grep -q "^hint: install one (apt-get install runc)" err && [ -z "$(left)" ]
+    grep -q "no container runtime is installed" err && grep -q "^hint: install one (apt-get install runc, or crun)" err && [ -z "$(left)" ]
 '
 # From here on a runtime is found, but as a rule not reached: one that says so will do.
 mkdir fake && printf '#!/bin/sh\necho "runtime: $*" >&2\nexit 3\n' >fake/runc && chmod +x fake/runc
@@ -39,6 +39,9 @@ test_expect 'which image is meant' '
     expect_code 3 bench --target image:oci:two:c 2>err && grep -q "no image .c." err && expect_code 5 bench --target image:oci:two:a && expect_code 5 bench --target image:two:b && expect_code 3 bench --target image:nowhere 2>err && grep -q nowhere err &&
     mkdir none.d && expect_code 3 bench --target image:none.d 2>err && grep -q "hint: an image is" err && echo no tar >none.tar && expect_code 4 bench --target image:none.tar 2>err && grep -q "hint: an image is" err
 '
+test_expect 'crun is told that it need not make a control group' '
+    mkdir fake2 && cp fake/runc fake2/crun && PATH=$PWD/fake2 expect_code 5 "$MLOPSCTL" bench m.onnx --no-record --target image:plain 2>err && grep -q "runtime: --cgroup-manager=disabled --root .* run --bundle" err && [ -z "$(left)" ]
+'
 test_expect 'what a layer takes away is gone, what it brings is there: as umoci unpacks it' '
     have umoci || exit 0
     image many --tag t --layer "[[\"a/one\", \"1\"], [\"a/two\", \"2\"], [\"b/three\", \"3\"], [\"lib\", {\"link\": \"usr/lib\"}], [\"usr/lib/x\", \"x\"], [\"gone\", {\"folder\": 493}], [\"gone/f\", \"f\"], [\"./c//d\", \"d\"]]" \
@@ -49,7 +52,7 @@ test_expect 'what a layer takes away is gone, what it brings is there: as umoci 
     [ ! -e ours/dev0 ] && [ ! -u ours/set ] && [ "$(cat ours/h)" = 2 ]
 '
 
-if have runc && image self --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --target image:self >log 2>&1; then
+if { have runc || have crun; } && image self --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --target image:self >log 2>&1; then
     test_expect 'our own program in an image: a folder, packed layers, a tar' '
         bench --target image:self --json >out && jq -e ".batches[0].p50_ns > 0 and .batches[0].memory > 0" out && [ -z "$(left)" ] &&
         image packed --gzip --tag v1 --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --target image:oci:packed:v1 && image one.tar --tar --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --target image:one.tar && [ -z "$(left)" ]
@@ -67,7 +70,7 @@ if have runc && image self --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --tar
     '
     test_expect 'a runtime bundle, left as it is but for folders to mount on' '
         mkdir -p rb/rootfs && image unpacked --file "$PLAIN:/bin/mlopsctl" -- /x && tar -xf unpacked/blobs/sha256/"$(jq -r .manifests[0].digest unpacked/index.json | xargs -I{} sh -c "jq -r .layers[0].digest unpacked/blobs/sha256/\${0#*:}" {} | cut -d: -f2)" -C rb/rootfs &&
-        (cd rb && runc spec && jq ".process.args = (\"$ours\" | split(\" \"))" config.json >c && mv c config.json) && find rb -type f | sort >before && bench --target image:rb && find rb -type f ! -path rb/rootfs/model/m.onnx | sort | diff before - && [ -z "$(left)" ]
+        (cd rb && "$(command -v runc || command -v crun)" spec && jq ".process.args = (\"$ours\" | split(\" \"))" config.json >c && mv c config.json) && find rb -type f | sort >before && bench --target image:rb && find rb -type f ! -path rb/rootfs/model/m.onnx | sort | diff before - && [ -z "$(left)" ]
     '
     test_expect 'no network, no privileges, its own processes, its user' '
         image who --user 1000:1000 --cwd /tmp --env A=b --file "$(command -v busybox || echo /bin/busybox):/bin/busybox" -- /bin/busybox sh -c "read h; echo no: \$(id -u) \$A \$(pwd) \$(ls /proc | grep -c ^[0-9]) \$(cat /proc/net/route | wc -l) \$(grep CapEff /proc/self/status)" 2>/dev/null || exit 0
@@ -91,6 +94,18 @@ if have runc && image self --file "$PLAIN:/bin/mlopsctl" -- $ours && bench --tar
         fi
     fi
 else
-    test_skip 'our own program in an image' 'runc cannot run here'
+    test_skip 'our own program in an image' 'no runtime can run here'
+fi
+
+# The same by crun alone. It refuses machines that mix both versions of control groups: there it is shown one of them.
+mkdir only && ln -s "$(command -v crun)" only/crun
+one_version() { unshare -m sh -c 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"' sh "$@"; }
+by_crun() { "$@" env PATH="$PWD/only" "$MLOPSCTL" bench m.onnx --duration 300ms --warmup 100ms --no-record --target image:self --json; }
+if ! have crun || ! have runc; then
+    test_skip 'crun in place of runc' 'not both are installed'
+elif by_crun >out 2>err || { grep -q 'hybrid mode' err && by_crun one_version >out 2>err; }; then
+    test_expect 'crun in place of runc' 'jq -e ".batches[0].p50_ns > 0 and .batches[0].memory > 0" out && [ -z "$(left)" ]'
+else
+    test_skip 'crun in place of runc' "crun cannot run here: $(tail -1 err)"
 fi
 test_done
