@@ -4,7 +4,11 @@
 #include <mlopsctl/base/time.h>
 
 #include "table.h"
+#include "cmd/shared/categories.h"
+#include "cmd/shared/model.h"
 #include "cmd/shared/workspace.h"
+
+#define FEATURES_SHOWN 20 /* outside JSON */
 
 struct opts {
     bool tensors;
@@ -122,6 +126,36 @@ static void put_model(struct mlo_report *r, const struct mlo_bundle *b)
     put_text(r, b->extra, "verdict", "verdict", "pickles");
 }
 
+/* Of trees, who made them and how many there are. */
+struct trees {
+    struct mlo_onnx_model *model; /* owned; NULL: none was read */
+    const struct mlo_file *file;
+};
+
+static void release_trees(struct trees *t)
+{
+    mlo_onnx_close(t->model);
+}
+
+static void put_trees(struct mlo_report *r, const struct mlo_onnx_model *m)
+{
+    char producer[256];
+    snprintf(producer, sizeof producer, "%s %s", m->producer, m->producer_version);
+    mlo_report_text(r, "producer", "made by", producer);
+    for (size_t i = 0; i < m->n_metadata; i++)
+        mlo_report_text(r, m->metadata[i].key, m->metadata[i].key, m->metadata[i].value);
+}
+
+/* A bundle with trees that cannot be read is shown all the same, with the reason. */
+static void find_trees(const struct mlo_workspace *ws, const struct mlo_bundle *b, struct trees *ret)
+{
+    struct mlo_err why = MLO_ERR_INIT;
+    if (mlo_model_of_trees(ws, b, &ret->model, &ret->file, &why) != 0)
+        mlo_report_text(ws->ctx->report, "not_read", "not read", why.msg);
+    else if (ret->model)
+        put_trees(ws->ctx->report, ret->model);
+}
+
 /* What the training data looked like is in the bundle. */
 static void put_profile(struct mlo_report *r, const struct mlo_bundle *b)
 {
@@ -219,39 +253,100 @@ static void put_ports(struct mlo_report *r, const char *file, const char *way, c
     }
 }
 
-static void put_signature(struct mlo_report *r, const struct mlo_bundle *b)
+/* "[N,4]" of a value of a graph. */
+static void add_shape(struct mlo_str *out, const struct mlo_graph_value *v)
+{
+    mlo_str_addc(out, '[');
+    for (unsigned i = 0; i < v->rank; i++) {
+        mlo_str_add(out, i ? "," : "");
+        if (v->dims[i].size >= 0)
+            mlo_str_addf(out, "%lld", (long long)v->dims[i].size);
+        else
+            mlo_str_add(out, v->dims[i].param ? v->dims[i].param : "?");
+    }
+    mlo_str_addc(out, ']');
+}
+
+static void put_values(struct mlo_report *r, const struct trees *t, const char *way, const size_t *list,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct mlo_graph_value *v = &t->model->graph->values[list[i]];
+        MLO_AUTOSTR struct mlo_str shape;
+        mlo_str_init(&shape, 4096);
+        add_shape(&shape, v);
+        mlo_cell_text(r, way);
+        mlo_cell_text(r, v->name);
+        mlo_cell_text(r, mlo_dtype_name(v->dtype));
+        mlo_cell_text(r, v->has_shape ? shape.ptr : NULL);
+        mlo_cell_text(r, t->file->path);
+    }
+}
+
+static void put_signature(struct mlo_report *r, const struct mlo_bundle *b, const struct trees *t)
 {
     static const struct mlo_column columns[] = {
         {"io", "", MLO_CELL_TEXT},         {"name", "NAME", MLO_CELL_TEXT}, {"type", "TYPE", MLO_CELL_TEXT},
         {"shape", "SHAPE", MLO_CELL_TEXT}, {"file", "FILE", MLO_CELL_TEXT},
     };
     const cJSON *all = member(b->extra, "signatures");
-    if (!all)
+    if (!all && !t->model)
         return;
     mlo_report_table(r, "signature", "INPUTS AND OUTPUTS", columns, MLO_COUNT(columns), NULL);
-    for (const cJSON *s = all->child; s; s = s->next) {
+    for (const cJSON *s = all ? all->child : NULL; s; s = s->next) {
         put_ports(r, mlo_json_text(s, "file"), "input", member(s, "inputs"));
         put_ports(r, mlo_json_text(s, "file"), "output", member(s, "outputs"));
     }
+    if (t->model) {
+        put_values(r, t, "input", t->model->graph->inputs, t->model->graph->n_inputs);
+        put_values(r, t, "output", t->model->graph->outputs, t->model->graph->n_outputs);
+    }
 }
 
-/* What the model takes, when the bundle names it; how many samples there are. */
-static int put_model_use(struct mlo_report *r, const struct mlo_bundle *b, struct mlo_err *err)
+struct features {
+    struct mlo_str names;
+    size_t n, most; /* most: that are told by name */
+};
+
+static void add_feature(struct features *f, const char *name)
 {
-    MLO_AUTOSTR struct mlo_str names;
-    mlo_str_init(&names, MLO_STR_MAX);
+    if (f->n++ < f->most)
+        mlo_str_addf(&f->names, "%s%s", f->n > 1 ? ", " : "", name);
+}
+
+/* Names of the columns that trees take. */
+static void add_columns(struct features *f, const struct mlo_graph *g)
+{
+    const struct mlo_graph_value *v = g->n_inputs ? &g->values[g->inputs[0]] : NULL;
+    for (int64_t i = 0; v && v->columns && v->rank == 2 && i < v->dims[1].size; i++)
+        add_feature(f, v->columns[i]);
+}
+
+/* What the model takes, when the bundle names it, or else the model; how many samples there are. */
+static int put_model_use(const struct mlo_ctx *ctx, const struct mlo_bundle *b, const struct trees *t,
+                         struct mlo_err *err)
+{
+    struct mlo_report *r = ctx->report;
+    struct features f = {.most = ctx->json ? SIZE_MAX : FEATURES_SHOWN};
+    mlo_str_init(&f.names, MLO_STR_MAX);
     const cJSON *s = member(b->extra, "signatures"), *samples = member(b->extra, "samples");
     for (s = s ? s->child : NULL; s; s = s->next) {
         const cJSON *list = member(s, "features");
         for (const cJSON *o = list ? list->child : NULL; o; o = o->next)
-            mlo_str_addf(&names, "%s%s", names.len ? ", " : "", cJSON_IsString(o) ? o->valuestring : "?");
+            add_feature(&f, cJSON_IsString(o) ? o->valuestring : "?");
     }
-    if (names.len)
-        mlo_report_text(r, "features", "features", names.ptr);
+    if (f.n == 0 && t->model)
+        add_columns(&f, t->model->graph);
+    if (f.n > f.most)
+        mlo_str_addf(&f.names, " and %zu more", f.n - f.most);
+    if (f.n)
+        mlo_report_text(r, "features", "features", f.names.ptr);
+    int rc = mlo_str_check(&f.names, err);
+    mlo_str_release(&f.names);
     const cJSON *inputs = member(samples, "inputs"), *shape = member(inputs ? inputs->child : NULL, "shape");
     if (shape && cJSON_IsNumber(shape->child) && shape->child->valuedouble >= 0)
         mlo_report_u64(r, "samples", "samples", (uint64_t)shape->child->valuedouble);
-    return mlo_str_check(&names, err);
+    return rc;
 }
 
 static void put_metrics(struct mlo_report *r, const struct mlo_bundle *b)
@@ -308,14 +403,18 @@ static int show_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, con
     mlo_report_text(r, "names", "names", names.tags.len ? names.tags.ptr : "(none)");
     mlo_report_digest(r, "digest", "digest", &b->digest);
     mlo_report_size(r, "size", "size", total_size(b));
+    MLO_AUTO(release_trees) struct trees trees = {0};
     put_model(r, b);
+    find_trees(ws, b, &trees);
     put_profile(r, b);
     put_provenance(r, b);
-    rc = put_model_use(r, b, err);
+    rc = put_model_use(ws->ctx, b, &trees, err);
     put_files(r, b);
     if (rc == 0 && o->tensors)
         rc = put_tensors(r, b, err);
-    put_signature(r, b);
+    put_signature(r, b, &trees);
+    if (rc == 0 && trees.model)
+        rc = mlo_put_categories(ws->ctx, trees.model->graph, err);
     put_metrics(r, b);
     put_digests(r, b, "datasets", "name", "DATA SET");
     put_digests(r, b, "env", "path", "ENVIRONMENT");

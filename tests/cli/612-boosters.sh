@@ -70,7 +70,15 @@ test_expect 'a name that XGBoost has not seen is refused with its line, as by th
     expect_code 4 mlopsctl predict "$named/xgb-beyond-ascii.json" "$named/lgb.csv" 2>err && grep -q "column .city. holds" err
 '
 test_expect 'inspect names the categories' '
-    mlopsctl onnx inspect "$named/lgb.txt" --json | jq -e ".categories == [{column: \"city\", categories: \"Kyjiv, bern, n\u00e4s, oslo, rome \\\"x\\\", lazio\"}, {column: \"grade\", categories: \"1, 7, 12, 30\"}]" &&
+    mlopsctl onnx inspect "$named/lgb.txt" --json | jq -e ".categories == [{column: \"city\", names: [\"Kyjiv\", \"bern\", \"n\u00e4s\", \"oslo\", \"rome \\\"x\\\", lazio\"], categories: \"Kyjiv, bern, n\u00e4s, oslo, rome \\\"x\\\", lazio\"}, {column: \"grade\", names: [\"1\", \"7\", \"12\", \"30\"], categories: \"1, 7, 12, 30\"}]" &&
     mlopsctl onnx inspect "$named/xgb-beyond-ascii.json" --json | jq -e "[.categories[].column] == [\"grade\"]"
+'
+test_expect 'show of a bundle of trees: who made them, what they take and give, categories by name, all of them in JSON' '
+    many=$(seq -s", " 1 300) && sed "s/^pandas_categorical:.*/pandas_categorical:[[\"a\",\"b\"], [$many]]/" "$named/lgb.txt" >m.txt && mlopsctl pack -q m.txt -t shown:1 && mlopsctl show shown:1 >out &&
+    grep -q "^made by  *LightGBM" out && grep -q "^trees  *[0-9]" out && grep -q "^input  *input  *float64  *.N,4.  *m.txt" out && grep -q "^output  *prediction" out && grep -q "^features  *city, " out &&
+    grep -q "^city  *a, b$" out && grep -q "^grade  *1, 2, .*, 20 and 280 more$" out && mlopsctl show shown:1 --json | jq -e "(.categories[1].names | length) == 300 and .categories[1].names[299] == \"300\" and (.signature | length) == 2" &&
+    names=$(seq -s" " -f "c%g" 1 40) && sed "s/^feature_names=.*/feature_names=$names/; s/^max_feature_idx=.*/max_feature_idx=39/; s/^feature_infos=.*/feature_infos=$(yes none | head -40 | paste -sd" ")/; /^pandas_categorical/d" "$cases/lgb-regression.txt" >wide.txt &&
+    mlopsctl pack -q wide.txt -t wide:1 && mlopsctl show wide:1 | grep -q "c19, c20 and 20 more" && mlopsctl show wide:1 --json | jq -e ".features | endswith(\"c39, c40\")" &&
+    sed s/reg:squarederror/reg:nonsense/ "$cases/xgb-cats.json" >strange.json && mlopsctl pack -q strange.json -t strange:1 && mlopsctl show strange:1 | grep -q "^not read  *.*reg:nonsense"
 '
 test_done

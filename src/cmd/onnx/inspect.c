@@ -7,13 +7,12 @@
 #include <mlopsctl/infer.h>
 
 #include "cmd/bench/bench.h"
+#include "cmd/shared/categories.h"
 
 static const struct mlo_column port_columns[] = {{"name", "NAME", MLO_CELL_TEXT},
                                                  {"way", "", MLO_CELL_TEXT},
                                                  {"type", "TYPE", MLO_CELL_TEXT},
                                                  {"derived", "DERIVED", MLO_CELL_TEXT}};
-static const struct mlo_column category_columns[] = {{"column", "COLUMN", MLO_CELL_TEXT},
-                                                     {"categories", "CATEGORIES", MLO_CELL_TEXT}};
 static const struct mlo_column op_columns[] = {{"operator", "OPERATOR", MLO_CELL_TEXT},
                                                {"version", "VERSION", MLO_CELL_U64},
                                                {"nodes", "NODES", MLO_CELL_U64},
@@ -91,36 +90,6 @@ static void put_port(struct mlo_report *r, const struct mlo_graph_value *v, cons
     mlo_str_clear(&type);
     mlo_shapes_text(shapes, id, &type);
     mlo_cell_text(r, type.ptr);
-}
-
-#define CATEGORIES_SHOWN 20 /* of a column */
-
-static void put_column_categories(struct mlo_report *r, const struct mlo_graph_value *v, size_t i)
-{
-    MLO_AUTOSTR struct mlo_str names;
-    const struct mlo_categories *c = &v->categories[i];
-    char shown[MLO_SHOWN];
-    mlo_str_init(&names, 2 * CATEGORIES_SHOWN * MLO_SHOWN);
-    for (size_t k = 0; k < c->n && k < CATEGORIES_SHOWN; k++)
-        mlo_str_addf(&names, "%s%s", k ? ", " : "", mlo_shown(c->names[k], strlen(c->names[k]), shown));
-    if (c->n > CATEGORIES_SHOWN)
-        mlo_str_addf(&names, " and %zu more", c->n - CATEGORIES_SHOWN);
-    if (v->columns)
-        mlo_cell_text(r, v->columns[i]);
-    else
-        mlo_cell_i64(r, (int64_t)i);
-    mlo_cell_text(r, names.ptr);
-}
-
-/* Names of the categories of a matrix's columns, when the model carries them. */
-static void put_categories(struct mlo_report *r, const struct mlo_graph_value *v)
-{
-    if (!v->categories || v->rank != 2)
-        return;
-    mlo_report_table(r, "categories", NULL, category_columns, MLO_COUNT(category_columns), NULL);
-    for (int64_t i = 0; i < v->dims[1].size; i++)
-        if (v->categories[i].n)
-            put_column_categories(r, v, (size_t)i);
 }
 
 static void put_ports(struct mlo_report *r, const struct mlo_graph *g, const struct mlo_shapes *shapes)
@@ -279,12 +248,12 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
         mlo_report_u64(r, "nodes", "nodes", m->graph->n_nodes);
         mlo_report_size(r, "bytes", "size", m->file_bytes);
         put_ports(r, m->graph, shapes);
-        put_categories(r, &m->graph->values[m->graph->inputs[0]]);
+        rc = mlo_put_categories(ctx, m->graph, err);
         size_t missing = put_operators(r, list, n);
         mlo_report_bool(r, "runs", "runs here", missing == 0);
         if (nodes)
             put_nodes(r, m->graph, shapes);
-        rc = missing ? MLO_NO : 0;
+        rc = rc == 0 && missing ? MLO_NO : rc;
     }
     return rc;
 }

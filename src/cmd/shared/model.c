@@ -9,6 +9,8 @@
 
 #include <mlopsctl/base/text.h>
 
+#define TREES_MAX ((size_t)256 << 20) /* of a file that is read to show what it takes */
+
 /* ---- which file of a bundle ---- */
 
 static bool ends_in(const char *path, const char *end)
@@ -107,15 +109,21 @@ static bool is_alone(const struct mlo_bundle *b, const struct mlo_file *f)
     return b->layers[f->layer].packing == MLO_PACKING_RAW && count_files(b, is_weight, &one) <= 1;
 }
 
+static char *blob_path(const struct mlo_workspace *ws, const struct mlo_file *f, char path[2 * MLO_PATH_MAX])
+{
+    char hex[MLO_DIGEST_HEX + 1];
+    snprintf(path, 2 * MLO_PATH_MAX, "%s/store/blobs/sha256/%s", ws->home, mlo_digest_hex(&f->digest, hex));
+    return path;
+}
+
 static int open_blob(struct mlo_workspace *ws, const struct mlo_file *f, const struct mlo_plan_opts *opts,
                      struct mlo_plan **ret, struct mlo_err *err)
 {
-    char hex[MLO_DIGEST_HEX + 1], path[2 * MLO_PATH_MAX];
+    char path[2 * MLO_PATH_MAX];
     int rc = mlo_store_verify_blob(ws->store, &f->digest, err);
     if (rc == MLO_EINVALID)
         return mlo_hint(err, "`mlopsctl verify --repair FROM` puts good bytes in its place");
-    snprintf(path, sizeof path, "%s/store/blobs/sha256/%s", ws->home, mlo_digest_hex(&f->digest, hex));
-    return rc == 0 ? mlo_plan_open(path, opts, ret, err) : rc;
+    return rc == 0 ? mlo_plan_open(blob_path(ws, f, path), opts, ret, err) : rc;
 }
 
 int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, const char *inside,
@@ -131,6 +139,27 @@ int mlo_model_of_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, co
     if (rc == 0)
         *ret_file = f;
     return rc ? mlo_wrap(err, "'%s'", mlo_shown(f->path, strlen(f->path), shown)) : 0;
+}
+
+static bool is_trees(const struct mlo_file *f)
+{
+    return f->format && (strcmp(f->format, "xgboost") == 0 || strcmp(f->format, "lightgbm") == 0);
+}
+
+int mlo_model_of_trees(const struct mlo_workspace *ws, const struct mlo_bundle *b,
+                       struct mlo_onnx_model **ret, const struct mlo_file **ret_file, struct mlo_err *err)
+{
+    char path[2 * MLO_PATH_MAX];
+    const struct mlo_file *f = NULL;
+    if (count_files(b, is_trees, &f) != 1 || b->layers[f->layer].packing != MLO_PACKING_RAW ||
+        access(blob_path(ws, f, path), R_OK) != 0)
+        return 0;
+    if (f->size > TREES_MAX)
+        return mlo_fail(err, MLO_EUNAVAIL, "'%s' is larger than %zu MiB", f->path, TREES_MAX >> 20);
+    int rc = mlo_model_file_open(path, NULL, ret, err);
+    if (rc == 0)
+        *ret_file = f;
+    return rc;
 }
 
 /* ---- either ---- */
