@@ -80,8 +80,9 @@ enum mlo_pooling { MLO_POOL_NONE, MLO_POOL_MEAN, MLO_POOL_CLS, MLO_POOL_MAX };
 bool mlo_pooling_parse(const char *name, enum mlo_pooling *ret);
 const char *mlo_pooling_name(enum mlo_pooling p);
 /*
- * tokens: [n, width], mask: n, 1 where there is a token. ret: width. As sentence-transformers: the mean of no
- * token at all is 0, their maximum -1e9, CLS is the first that the mask has. how: not NONE.
+ * tokens: [n, width], mask: n, 1 where there is a token; NULL: everywhere. ret: width. As
+ * sentence-transformers: the mean of no token at all is 0, their maximum -1e9, CLS is the first that the mask
+ * has. how: not NONE.
  */
 void mlo_pool(enum mlo_pooling how, const float *tokens, const int64_t *mask, size_t n, size_t width,
               float *ret);

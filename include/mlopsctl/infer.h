@@ -155,7 +155,8 @@ struct mlo_offload_state {
     uint64_t runs, cpu_runs; /* that the device did; that the CPU did because the device could not */
     uint64_t chosen;         /* runs that the CPU did because it is faster */
     struct mlo_crossover crossover;
-    char why[512]; /* the first reason why the device could not; "" */
+    struct mlo_crossover packed; /* the same of packed rows, by the rows of all sequences together */
+    char why[512];               /* the first reason why the device could not; "" */
 };
 /* What the program of a session's last run asks of a device; of all pieces, where it went in pieces. */
 #define MLO_DEVICE_PRODUCTS 32
@@ -227,13 +228,23 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
  */
 struct mlo_packed { /* rows of sequences one behind the other */
     size_t n;
-    const size_t *first; /* n + 1: sequence i has the rows from first[i] to before first[i + 1] */
+    const size_t *first;      /* n + 1: sequence i has the rows from first[i] to before first[i + 1] */
+    enum mlo_pooling pooling; /* NONE: outputs are [1, all rows, ...]; else one row a sequence, [n, ...] */
+    bool normalize;           /* pooled: each to length 1, as mlo_normalize */
 };
-#define MLO_PACKED_ROWS 256 /* so many together are as fast as more: what they make fits the second cache */
-/* False also of a plan that is on a device. */
+/* False also of a plan that is on a device which cannot do it: all that makes the output has to be there, or
+ * before it, and DynamicQuantizeLinear, with its scale for each sequence, is not. */
 bool mlo_plan_packs(const struct mlo_plan *p, size_t output);
-/* As mlo_session_run, of inputs [1, all rows], the mask all ones; outputs are [1, all rows, ...], and those
- * that mlo_plan_packs has not of kind UNKNOWN. */
+/* How many rows at a time are about as fast as more: what they make fits the second cache, or fills a device.
+ */
+#define MLO_PACKED_ROWS        256
+#define MLO_PACKED_ROWS_DEVICE 4096
+size_t mlo_plan_packed_rows(const struct mlo_plan *p);
+/*
+ * As mlo_session_run, of inputs [1, all rows], the mask all ones. Outputs that mlo_plan_packs has not are of
+ * kind UNKNOWN. A device has a program for a rounded number of rows, of sequences, and of rows of the
+ * longest; what it pools is all that it gives back. MLO_EUNAVAIL: what is to be pooled is not float32.
+ */
 int mlo_session_run_packed(struct mlo_session *s, const struct mlo_value *in, size_t n,
                            const struct mlo_packed *packed, const struct mlo_value **ret_out,
                            struct mlo_err *err) MLO_MUST_CHECK;

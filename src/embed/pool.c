@@ -26,12 +26,17 @@ const char *mlo_pooling_name(enum mlo_pooling p)
     return names[p];
 }
 
+static bool is_there(const int64_t *mask, size_t i)
+{
+    return !mask || mask[i];
+}
+
 static void pool_mean(const float *tokens, const int64_t *mask, size_t n, size_t width, float *ret)
 {
     size_t there = 0;
     memset(ret, 0, width * sizeof *ret);
     for (size_t i = 0; i < n; i++) {
-        if (!mask[i])
+        if (!is_there(mask, i))
             continue;
         for (size_t k = 0; k < width; k++)
             ret[k] += tokens[i * width + k];
@@ -46,7 +51,7 @@ static void pool_max(const float *tokens, const int64_t *mask, size_t n, size_t 
     for (size_t k = 0; k < width; k++)
         ret[k] = NOTHING_MAX;
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; mask[i] && k < width; k++)
+        for (size_t k = 0; is_there(mask, i) && k < width; k++)
             if (tokens[i * width + k] > ret[k] || isnan(tokens[i * width + k]))
                 ret[k] = tokens[i * width + k];
 }
@@ -54,7 +59,7 @@ static void pool_max(const float *tokens, const int64_t *mask, size_t n, size_t 
 static void pool_cls(const float *tokens, const int64_t *mask, size_t n, size_t width, float *ret)
 {
     size_t first = 0;
-    while (first < n && !mask[first])
+    while (first < n && !is_there(mask, first))
         first++;
     if (first < n)
         memcpy(ret, tokens + first * width, width * sizeof *ret);

@@ -15,6 +15,7 @@ static const char *const input_names[INPUTS_MAX] = {
     [INPUT_IDS] = "input_ids", [INPUT_MASK] = "attention_mask", [INPUT_TYPES] = "token_type_ids"};
 
 struct mlo_embedder {
+    const struct mlo_plan *plan;
     const struct mlo_tokenizer *tokenizer;
     struct mlo_embed_settings how;
     struct mlo_session *session;
@@ -80,6 +81,7 @@ int mlo_embedder_new(const struct mlo_plan *p, const struct mlo_tokenizer *t,
     struct mlo_embedder *e = mlo_calloc(1, sizeof *e, err);
     if (!e)
         return err->code;
+    e->plan = p;
     e->tokenizer = t;
     e->how = *how;
     int rc = 0;
@@ -145,46 +147,63 @@ static int fill_input(struct mlo_embedder *e, size_t i, struct mlo_value *v, str
     return 0;
 }
 
+/* Has the run made one vector a text? */
+static bool is_one_each(const struct mlo_embedder *e, size_t n_packed)
+{
+    return e->is_pooled || (n_packed && e->how.pooling != MLO_POOL_NONE);
+}
+
+static bool fits(const struct mlo_embedder *e, const struct mlo_value *v, size_t n_packed)
+{
+    const struct mlo_array *a = &v->array;
+    bool is_one = is_one_each(e, n_packed);
+    return v->kind == MLO_KIND_ARRAY && a->dtype == MLO_DT_F32 && a->rank == (is_one ? 2 : 3) &&
+           a->dims[0] == (int64_t)(is_one && n_packed ? n_packed : e->batch.rows) &&
+           (is_one || a->dims[1] == (int64_t)e->batch.width);
+}
+
 /* n_packed: texts whose tokens are one row; 0: each has a row. */
 static int run_batch(struct mlo_embedder *e, size_t n_packed, const struct mlo_array **ret,
                      struct mlo_err *err)
 {
     struct mlo_value in[INPUTS_MAX];
     const struct mlo_value *out = NULL;
-    const struct mlo_token_batch *b = &e->batch;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < e->n_inputs; i++)
         rc = fill_input(e, i, &in[i], err);
-    struct mlo_packed packed = {n_packed, e->first};
+    struct mlo_packed packed = {n_packed, e->first, e->how.pooling, e->how.normalize};
     if (rc == 0)
         rc = n_packed ? mlo_session_run_packed(e->session, in, e->n_inputs, &packed, &out, err)
                       : mlo_session_run(e->session, in, e->n_inputs, &out, err);
     if (rc != 0)
         return rc;
-    const struct mlo_array *a = &out[e->output].array;
-    if (out[e->output].kind != MLO_KIND_ARRAY || a->dtype != MLO_DT_F32 ||
-        a->rank != (e->is_pooled ? 2 : 3) || a->dims[0] != (int64_t)b->rows ||
-        (!e->is_pooled && a->dims[1] != (int64_t)b->width))
+    if (!fits(e, &out[e->output], n_packed))
         return mlo_fail(err, MLO_EUNAVAIL, "the model gave something else than a vector a token or a text");
-    *ret = a;
+    *ret = &out[e->output].array;
     return 0;
 }
 
-/* The vectors of n tokens from `at` of the batch (or of its row `at`) to where its text's are. */
+/* Of a text; what the run has pooled has its length, too. */
+static void keep_one(const struct mlo_embedder *e, const float *from, size_t width, float *to)
+{
+    memcpy(to, from, width * sizeof *to);
+    if (e->is_pooled && e->how.normalize)
+        mlo_normalize(to, width);
+}
+
+/* The vectors of n tokens from `at` of the batch to where its text's are. */
 static void keep_text(const struct mlo_embedder *e, const struct mlo_array *a, size_t at, size_t n, float *to)
 {
     size_t width = (size_t)a->dims[a->rank - 1];
     const int64_t *mask = e->batch.mask + at;
     const float *from = (const float *)a->data + at * width;
-    if (e->is_pooled)
-        memcpy(to, from, width * sizeof *to);
-    else if (e->how.pooling != MLO_POOL_NONE)
+    if (e->how.pooling != MLO_POOL_NONE)
         mlo_pool(e->how.pooling, from, mask, n, width, to);
     else
         for (size_t i = 0, k = 0; i < n; i++)
             if (mask[i])
                 memcpy(to + k++ * width, from + i * width, width * sizeof *to);
-    if (e->how.normalize && (e->is_pooled || e->how.pooling != MLO_POOL_NONE))
+    if (e->how.normalize && e->how.pooling != MLO_POOL_NONE)
         mlo_normalize(to, width);
 }
 
@@ -262,10 +281,10 @@ static size_t padded_size(const struct mlo_embedder *e, size_t at, size_t n)
 
 static size_t packed_size(const struct mlo_embedder *e, size_t at, size_t n)
 {
-    size_t k = 0;
+    size_t k = 0, most = mlo_plan_packed_rows(e->plan);
     for (size_t tokens = 0; at + k < n; k++) {
         tokens += e->encodings[e->order[at + k]].n;
-        if (k > 0 && tokens > MLO_PACKED_ROWS)
+        if (k > 0 && tokens > most)
             break;
     }
     return k;
@@ -303,9 +322,12 @@ static int embed_batch(struct mlo_embedder *e, size_t at, size_t k, size_t n, st
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < k; i++) {
-        size_t width = e->is_pooled ? 1 : packed ? e->rows[i]->n : e->batch.width;
-        keep_text(e, a, packed ? e->first[i] : i * width, width,
-                  r->values + r->first[e->order[at + i]] * r->width);
+        size_t width = packed ? e->rows[i]->n : e->batch.width;
+        float *to = r->values + r->first[e->order[at + i]] * r->width;
+        if (is_one_each(e, packed))
+            keep_one(e, (const float *)a->data + i * r->width, r->width, to);
+        else
+            keep_text(e, a, packed ? e->first[i] : i * width, width, to);
     }
     return 0;
 }

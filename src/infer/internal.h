@@ -101,6 +101,9 @@ void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p);
 void mlo_session_release(struct mlo_session *s);
 /* Before a run of so many packed rows: gives outputs back, and buffers when they were for fewer. */
 void mlo_session_forget(struct mlo_session *s, size_t rows);
+/* A run by the plan's device. *ret_done false: it is the CPU's. */
+int mlo_session_offload(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                        const struct mlo_value **ret_out, bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret,
                     struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b);

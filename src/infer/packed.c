@@ -12,6 +12,7 @@
 
 #include "infer/ops/block.h"
 #include "infer/ops/dense.h"
+#include "infer/device/offload.h"
 #include "packed.h"
 
 #define MASK_INPUT   "attention_mask"
@@ -327,6 +328,14 @@ static int mark(struct proving *p, struct mlo_err *err)
     return 0;
 }
 
+static void note_axes(const struct proving *p)
+{
+    for (size_t i = 0; i < p->g->graph->n_values; i++) {
+        struct fact f = p->facts[i];
+        p->to->axes[i] = f.kind == ROWS ? 1 : f.kind == POSITIONS ? (uint8_t)(f.rank - f.back) : MLO_NO_AXIS;
+    }
+}
+
 /* ---- what masks do ---- */
 
 static const int64_t probe[PROBE_ROWS * PROBE_LENGTH] = {1, 1, 0, 1, 0, 0};
@@ -381,6 +390,7 @@ void mlo_packing_free(struct mlo_packing *p)
         return;
     free(p->steps);
     free(p->outputs);
+    free(p->axes);
     free(p);
 }
 
@@ -397,12 +407,14 @@ static int make(struct proving *p, struct mlo_session *s, bool *ret_good, struct
     const struct mlo_graph *g = p->g->graph;
     p->to->steps = mlo_calloc(p->g->n_steps + 1, sizeof *p->to->steps, err);
     p->to->outputs = p->to->steps ? mlo_calloc(g->n_outputs + 1, sizeof *p->to->outputs, err) : NULL;
-    if (!p->to->outputs)
+    p->to->axes = p->to->outputs ? mlo_calloc(g->n_values + 1, sizeof *p->to->axes, err) : NULL;
+    if (!p->to->axes)
         return err->code;
     *ret_good = begin(p);
     if (!*ret_good)
         return 0;
     prove(p);
+    note_axes(p);
     int rc = mark(p, err);
     *ret_good = rc == 0 && has_outputs(p->to, g->n_outputs);
     return *ret_good && p->to->mask != MLO_NO_VALUE ? try_masks(p, s, ret_good, err) : rc;
@@ -424,14 +436,24 @@ int mlo_packing_new(const struct mlo_plan_graph *g, struct mlo_session *s, struc
     return rc;
 }
 
+static bool can_pack(const struct mlo_plan *p)
+{
+    return p->packing && (!p->offload || p->offload->packing);
+}
+
 bool mlo_plan_packs(const struct mlo_plan *p, size_t output)
 {
-    return p->packing && !p->offload && output < p->n_outputs && p->packing->outputs[output];
+    return can_pack(p) && output < p->n_outputs && p->packing->outputs[output];
+}
+
+size_t mlo_plan_packed_rows(const struct mlo_plan *p)
+{
+    return p->offload && mlo_offload_packs(p->offload) ? MLO_PACKED_ROWS_DEVICE : MLO_PACKED_ROWS;
 }
 
 /* ---- running ---- */
 
-static size_t longest_of(const struct mlo_packed *packed)
+size_t mlo_packed_longest(const struct mlo_packed *packed)
 {
     size_t most = 0;
     for (size_t i = 0; i < packed->n; i++) {
@@ -454,7 +476,7 @@ static int spread_positions(struct mlo_session *s, struct mlo_value *v, unsigned
     const struct mlo_packed *packed = s->packed;
     struct mlo_value to = {0};
     int64_t dims[MLO_RANK_MAX];
-    size_t there = (size_t)v->array.dims[axis], longest = longest_of(packed);
+    size_t there = (size_t)v->array.dims[axis], longest = mlo_packed_longest(packed);
     if (longest > there)
         return mlo_fail(err, MLO_EUSAGE, "a sequence of %zu, but the model has positions for %zu", longest,
                         there);
@@ -472,26 +494,49 @@ static int spread_positions(struct mlo_session *s, struct mlo_value *v, unsigned
     return 0;
 }
 
-static int run_steps(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
+int mlo_packed_step_run(struct mlo_session *s, struct mlo_frame *f, size_t i, struct mlo_err *err)
 {
-    const struct mlo_packing *how = s->plan->packing;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < f->graph->n_steps; i++) {
-        const struct mlo_step *step = &f->graph->steps[i];
-        if (!how->steps[i].runs)
-            continue;
-        rc = mlo_step_run(s, f, step, err);
-        if (rc == 0 && how->steps[i].is_length)
-            set_length(&f->values[step->out[0]], longest_of(s->packed));
-        if (rc == 0 && how->steps[i].is_positions) {
-            rc = spread_positions(s, &f->values[step->out[0]], how->steps[i].axis, err);
-            if (rc != 0)
-                mlo_step_fail(step, err);
-        }
-        if (rc == 0)
-            mlo_step_drop_dead(s, f, step);
+    const struct mlo_step *step = &f->graph->steps[i];
+    const struct mlo_packed_step *how = &s->plan->packing->steps[i];
+    int rc = how->runs ? mlo_step_run(s, f, step, err) : 0;
+    if (rc == 0 && how->runs && how->is_length)
+        set_length(&f->values[step->out[0]], mlo_packed_longest(s->packed));
+    if (rc == 0 && how->runs && how->is_positions &&
+        spread_positions(s, &f->values[step->out[0]], how->axis, err) != 0)
+        rc = mlo_step_fail(step, err);
+    return rc;
+}
+
+static int pool_rows(struct mlo_session *s, const struct mlo_array *a, struct mlo_value *ret,
+                     struct mlo_err *err)
+{
+    const struct mlo_packed *p = s->packed;
+    size_t width = a->n / p->first[p->n];
+    int64_t dims[MLO_RANK_MAX] = {(int64_t)p->n};
+    memcpy(dims + 1, a->dims + 2, (a->rank - 2) * sizeof *dims);
+    int rc = mlo_value_new(s, ret, MLO_DT_F32, dims, a->rank - 1, err);
+    for (size_t i = 0; rc == 0 && i < p->n; i++) {
+        float *to = (float *)ret->array.data + i * width;
+        mlo_pool(p->pooling, (const float *)a->data + p->first[i] * width, NULL,
+                 p->first[i + 1] - p->first[i], width, to);
+        if (p->normalize)
+            mlo_normalize(to, width);
     }
     return rc;
+}
+
+int mlo_packed_output(struct mlo_session *s, const struct mlo_frame *f, size_t i, struct mlo_value *ret,
+                      struct mlo_err *err)
+{
+    const struct mlo_value *v = &f->values[f->graph->graph->outputs[i]];
+    if (s->packed->pooling == MLO_POOL_NONE) {
+        mlo_value_share(ret, v);
+        return 0;
+    }
+    if (v->array.dtype != MLO_DT_F32)
+        return mlo_fail(err, MLO_EUNAVAIL, "output '%s' is %s: only float32 is pooled",
+                        s->plan->outputs[i].name, mlo_dtype_name(v->array.dtype));
+    return pool_rows(s, &v->array, ret, err);
 }
 
 static int check_packed(const struct mlo_session *s, const struct mlo_value *in, size_t n,
@@ -501,7 +546,7 @@ static int check_packed(const struct mlo_session *s, const struct mlo_value *in,
     for (size_t i = 0; fits && i < packed->n; i++)
         fits = packed->first[i] <= packed->first[i + 1];
     size_t rows = fits ? packed->first[packed->n] : 0;
-    if (!s->plan->packing || s->plan->offload)
+    if (!can_pack(s->plan))
         return mlo_fail(err, MLO_EUNAVAIL, "the model does not work on rows one by one");
     for (size_t i = 0; fits && i < n; i++)
         fits = in[i].kind == MLO_KIND_ARRAY && in[i].array.rank == 2 && in[i].array.dims[0] == 1 &&
@@ -511,22 +556,19 @@ static int check_packed(const struct mlo_session *s, const struct mlo_value *in,
                : mlo_fail(err, MLO_EUSAGE, "inputs are not the rows of %zu sequences", packed->n);
 }
 
-/* *ret: the frame with what was computed. Owner: the caller. */
-static int run_rows(struct mlo_session *s, const struct mlo_value *in, size_t n,
-                    const struct mlo_packed *packed, struct mlo_frame **ret, struct mlo_err *err)
+static int run_rows(struct mlo_session *s, const struct mlo_value *in, size_t n, struct mlo_err *err)
 {
-    int rc = check_packed(s, in, n, packed, err);
-    if (rc != 0)
-        return rc;
-    mlo_session_forget(s, packed->first[packed->n]);
-    rc = mlo_session_frame(s, in, n, ret, err);
-    if (rc != 0)
-        return rc;
-    s->packed = packed;
-    rc = run_steps(s, *ret, err);
-    s->packed = NULL;
-    if (rc != 0)
-        mlo_frame_give(s, mlo_steal(ret));
+    struct mlo_frame *f = NULL;
+    int rc = mlo_session_frame(s, in, n, &f, err);
+    for (size_t i = 0; rc == 0 && i < f->graph->n_steps; i++) {
+        rc = mlo_packed_step_run(s, f, i, err);
+        if (rc == 0 && s->plan->packing->steps[i].runs)
+            mlo_step_drop_dead(s, f, &f->graph->steps[i]);
+    }
+    for (size_t i = 0; rc == 0 && i < s->plan->n_outputs; i++)
+        if (s->plan->packing->outputs[i])
+            rc = mlo_packed_output(s, f, i, &s->out[i], err);
+    mlo_frame_give(s, f);
     return rc;
 }
 
@@ -534,17 +576,21 @@ int mlo_session_run_packed(struct mlo_session *s, const struct mlo_value *in, si
                            const struct mlo_packed *packed, const struct mlo_value **ret_out,
                            struct mlo_err *err)
 {
-    const struct mlo_graph *g = s->plan->graph->graph;
-    struct mlo_frame *f = NULL;
-    int rc = run_rows(s, in, n, packed, &f, err);
+    const struct mlo_packed *outer = s->packed; /* whose costs are being measured */
+    bool done = false;
+    int rc = check_packed(s, in, n, packed, err);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < g->n_outputs; i++)
-        if (s->plan->packing->outputs[i])
-            mlo_value_share(&s->out[i], &f->values[g->outputs[i]]);
-    mlo_frame_give(s, f);
-    *ret_out = s->out;
-    return 0;
+    mlo_session_forget(s, packed->first[packed->n]);
+    s->packed = packed;
+    if (s->plan->offload && !s->on_cpu)
+        rc = mlo_session_offload(s, in, n, ret_out, &done, err);
+    if (rc == 0 && !done)
+        rc = run_rows(s, in, n, err);
+    s->packed = outer;
+    if (rc == 0)
+        *ret_out = s->out;
+    return rc;
 }
 
 /* ---- from padded and back ---- */
@@ -628,13 +674,12 @@ static int begin_output(const struct leaving_out *l, size_t i, const struct mlo_
     return rc;
 }
 
-static int keep_outputs(const struct leaving_out *l, const struct mlo_frame *f,
+static int keep_outputs(const struct leaving_out *l, const struct mlo_value *out,
                         const struct mlo_packed *packed, size_t at, struct mlo_err *err)
 {
-    const struct mlo_graph *g = l->s->plan->graph->graph;
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < g->n_outputs; i++) {
-        const struct mlo_array *a = &f->values[g->outputs[i]].array;
+    for (size_t i = 0; rc == 0 && i < l->s->plan->n_outputs; i++) {
+        const struct mlo_array *a = &out[i].array;
         if (l->out[i].kind == MLO_KIND_UNKNOWN)
             rc = begin_output(l, i, a, err);
         size_t each = a->n / packed->first[packed->n] * mlo_element_size(a->dtype);
@@ -647,30 +692,30 @@ static int keep_outputs(const struct leaving_out *l, const struct mlo_frame *f,
 static int run_some(const struct leaving_out *l, const struct mlo_packed *packed, size_t at,
                     struct mlo_err *err)
 {
-    struct mlo_frame *f = NULL;
+    const struct mlo_value *out;
     size_t n = l->s->plan->n_inputs;
     int rc = pack_inputs(l, packed, at, err);
     if (rc == 0)
-        rc = run_rows(l->s, l->rows, n, packed, &f, err);
+        rc = mlo_session_run_packed(l->s, l->rows, n, packed, &out, err);
     if (rc == 0)
-        rc = keep_outputs(l, f, packed, at, err);
-    mlo_frame_give(l->s, f);
+        rc = keep_outputs(l, out, packed, at, err);
     for (size_t i = 0; i < n; i++)
         mlo_value_drop(l->s, &l->rows[i]);
     return rc;
 }
 
-/* As many sequences as MLO_PACKED_ROWS allows at a time, at least one. */
+/* As many sequences at a time as that is fast, at least one. */
 static int run_all(const struct leaving_out *l, struct mlo_err *err)
 {
     int rc = 0;
     for (size_t at = 0, n; rc == 0 && at < l->batch; at += n) {
-        for (n = 1; at + n < l->batch && l->first[at + n + 1] - l->first[at] <= MLO_PACKED_ROWS;)
+        size_t most = mlo_plan_packed_rows(l->s->plan);
+        for (n = 1; at + n < l->batch && l->first[at + n + 1] - l->first[at] <= most;)
             n++;
         for (size_t i = 0; i <= n; i++)
             l->own[i] = l->first[at + i] - l->first[at];
         if (l->own[n] > 0)
-            rc = run_some(l, &(struct mlo_packed){n, l->own}, at, err);
+            rc = run_some(l, &(struct mlo_packed){.n = n, .first = l->own}, at, err);
     }
     return rc;
 }
@@ -686,11 +731,11 @@ static int run_unpadded(struct mlo_session *s, const struct mlo_value *in, const
         return err->code;
     struct leaving_out l = {s, in, rows, out, first, own, batch, (size_t)in[0].array.dims[1]};
     int rc = run_all(&l, err);
-    for (size_t i = 0; i < n_out; i++)
+    for (size_t i = 0; i < n_out; i++) {
+        mlo_value_drop(s, rc == 0 ? &s->out[i] : &out[i]);
         if (rc == 0)
             s->out[i] = out[i];
-        else
-            mlo_value_drop(s, &out[i]);
+    }
     return rc;
 }
 
@@ -698,7 +743,7 @@ static int run_unpadded(struct mlo_session *s, const struct mlo_value *in, const
 static bool may_leave_out(const struct mlo_session *s, const struct mlo_value *in, size_t n)
 {
     const struct mlo_packing *how = s->plan->packing;
-    if (!how || s->plan->offload || how->mask >= n || n != s->plan->n_inputs)
+    if (!can_pack(s->plan) || how->mask >= n || n != s->plan->n_inputs)
         return false;
     for (size_t i = 0; i < s->plan->n_outputs; i++)
         if (!how->outputs[i])

@@ -445,8 +445,8 @@ static int run_with_buffers(struct mlo_session *s, const struct mlo_value *in, s
     return rc;
 }
 
-static int run_offloaded(struct mlo_session *s, const struct mlo_value *in, size_t n,
-                         const struct mlo_value **ret_out, bool *ret_done, struct mlo_err *err)
+int mlo_session_offload(struct mlo_session *s, const struct mlo_value *in, size_t n,
+                        const struct mlo_value **ret_out, bool *ret_done, struct mlo_err *err)
 {
     int rc = all_fit(s, in, n, err);
     if (rc == 0 && are_arrays(in, n))
@@ -461,7 +461,7 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
     bool strayed = false, done = false;
     if (s->plan->offload && !s->on_cpu) {
         forget_run(s);
-        int rc = run_offloaded(s, in, n, ret_out, &done, err);
+        int rc = mlo_session_offload(s, in, n, ret_out, &done, err);
         if (rc != 0 || done)
             return rc;
     }

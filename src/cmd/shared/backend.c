@@ -153,6 +153,17 @@ void mlo_backend_put_why(const struct mlo_backend *b, const struct mlo_plan *pla
         mlo_report_json(b->ctx->report, key, *why ? cJSON_CreateString(why) : cJSON_CreateNull());
 }
 
+static void tell_crossover(const struct mlo_backend *b, const struct mlo_offload_state *s,
+                           const struct mlo_crossover *c, const char *of)
+{
+    size_t from = mlo_crossover_from(c);
+    if (c->n && from)
+        mlo_note(b->ctx, "the GPU is faster from %zu %s on; it computed %llu of %llu runs", from, of,
+                 (unsigned long long)s->runs, (unsigned long long)(s->runs + s->cpu_runs + s->chosen));
+    else if (c->n)
+        mlo_note(b->ctx, "the CPU is faster: up to %zu %s were tried", c->sizes[c->n - 1].rows, of);
+}
+
 void mlo_backend_tell(const struct mlo_backend *b, const struct mlo_plan *plan)
 {
     struct mlo_offload_state s;
@@ -163,11 +174,6 @@ void mlo_backend_tell(const struct mlo_backend *b, const struct mlo_plan *plan)
         mlo_warn(b->ctx, "the CPU computed %llu of %llu runs: %s",
                  (unsigned long long)(s.cpu_runs + s.chosen),
                  (unsigned long long)(s.runs + s.cpu_runs + s.chosen), s.why);
-    size_t from = mlo_crossover_from(&s.crossover);
-    if (s.crossover.n && from)
-        mlo_note(b->ctx, "the GPU is faster from %zu rows on; it computed %llu of %llu runs", from,
-                 (unsigned long long)s.runs, (unsigned long long)(s.runs + s.cpu_runs + s.chosen));
-    else if (s.crossover.n)
-        mlo_note(b->ctx, "the CPU is faster: up to %zu rows were tried",
-                 s.crossover.sizes[s.crossover.n - 1].rows);
+    tell_crossover(b, &s, &s.crossover, "rows");
+    tell_crossover(b, &s, &s.packed, "tokens");
 }

@@ -61,6 +61,14 @@ uint32_t mlo_lower_temporary(struct mlo_lower *l, uint32_t floats, size_t n)
     return mlo_lower_buffer(l, (struct mlo_device_buffer){MLO_DEVICE_TEMPORARY, floats, n, 0});
 }
 
+uint32_t mlo_lower_first(struct mlo_lower *l)
+{
+    if (l->first == MLO_DEVICE_NO_BUFFER)
+        l->first = mlo_lower_buffer(
+            l, (struct mlo_device_buffer){MLO_DEVICE_INPUT, MLO_DEVICE_I32, l->packed->sequences + 1, 0});
+    return l->first;
+}
+
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i)
 {
     uint32_t at = l->weight + (uint32_t)i;
@@ -412,16 +420,31 @@ static bool emit_heads(struct mlo_lower *l, const struct mlo_step *s)
     return mlo_lower_step(l, &to);
 }
 
+/* Of packed rows: sequences have lengths of their own, and no keys to hide. */
+static bool emit_packed_heads(struct mlo_lower *l, const struct mlo_step *s)
+{
+    const struct mlo_joined_heads_params *p = s->params;
+    struct mlo_device_step to = {
+        .op = MLO_DEVICE_ATTENTION,
+        .buffer = {mlo_lower_first(l), input(l, s, 0), MLO_DEVICE_NO_BUFFER, output(l, s, 0)},
+        .size = {(uint32_t)l->packed->sequences, (uint32_t)l->packed->rows, (uint32_t)p->heads,
+                 (uint32_t)p->size, (uint32_t)l->packed->longest},
+        .number = p->scale};
+    return mlo_lower_step(l, &to);
+}
+
 static bool emit_joined_heads(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_joined_heads_params *p = s->params;
-    const struct mlo_array *x = mlo_lower_shape(l, s, 0), *mask = mlo_lower_shape(l, s, 1);
+    const struct mlo_array *x = mlo_lower_shape(l, s, 0), *mask = l->packed ? NULL : mlo_lower_shape(l, s, 1);
     if (!mlo_lower_is_floats(l, s, 0))
         return false;
     if (mask && (mask->dtype != MLO_DT_F32 || !mlo_lower_is_of_keys(mask, x->dims[0], x->dims[1])))
         return mlo_lower_fail(l, "its mask is not one number a key");
     if (p->size > MLO_DEVICE_HEAD_MAX)
         return mlo_lower_fail(l, "its heads are too large");
+    if (l->packed)
+        return emit_packed_heads(l, s);
     struct mlo_device_step to = {
         .op = MLO_DEVICE_ATTENTION,
         .buffer = {MLO_DEVICE_NO_BUFFER, input(l, s, 0),

@@ -28,10 +28,21 @@ int mlo_weight_floats(struct mlo_weights *w, size_t n, float **ret, struct mlo_e
 int mlo_weigh_array(const struct mlo_array *a, bool narrow, struct mlo_weights *w,
                     struct mlo_err *err) MLO_MUST_CHECK;
 
+/* What a program for packed rows has room for: sequences behind those of a request are empty, rows behind its
+ * rows are nobody's. */
+struct mlo_packed_room {
+    size_t rows, sequences; /* 0: it is not for packed rows */
+    size_t longest;         /* rows of a sequence */
+    enum mlo_pooling pooling;
+    bool normalize;
+};
+
 /* A program while it is made, for one shape of the inputs. */
 struct mlo_lower {
     const struct mlo_offload *o;
     const struct mlo_array *shape; /* of each value of the graph, with as many rows as the program has */
+    const struct mlo_packed_room *packed; /* NULL: an ordinary program */
+    uint32_t first;                       /* where its sequences begin; MLO_DEVICE_NO_BUFFER: nobody asked */
     struct mlo_device_buffer *buffers;
     struct mlo_device_step *steps;
     size_t *steps_of; /* of each step there: the plan's that it is part of */
@@ -60,6 +71,7 @@ uint32_t mlo_lower_convert(struct mlo_lower *l, uint32_t buffer, uint32_t floats
 uint32_t mlo_lower_floats(struct mlo_lower *l, const struct mlo_step *s, size_t i, uint32_t floats);
 uint32_t mlo_lower_weight(struct mlo_lower *l, size_t i); /* number i of the step */
 uint32_t mlo_lower_buffer(struct mlo_lower *l, struct mlo_device_buffer b);
+uint32_t mlo_lower_first(struct mlo_lower *l); /* of packed rows */
 uint32_t mlo_lower_temporary(struct mlo_lower *l, uint32_t floats, size_t n);
 /* buffer[2] = buffer[0], of n numbers, + buffer[1], of `each`, again and again. */
 bool mlo_lower_add(struct mlo_lower *l, const uint32_t buffer[3], size_t n, size_t each);

@@ -109,6 +109,32 @@ static int place_all(struct mlo_offload *o, struct mlo_err *err)
     return place_steps(o, true, &first) == 0 ? 0 : place_steps(o, false, err);
 }
 
+/* ---- packed rows ---- */
+
+/* Is such a run the device's, with what comes before it? What depends on shapes would not be fixed, and a
+ * scale of bytes is there one for all sequences. */
+static bool step_packs(const struct mlo_offload *o, const struct mlo_packing *how, size_t i)
+{
+    enum mlo_place place = o->steps[i].place;
+    bool is_own = how->steps[i].is_length || how->steps[i].is_positions;
+    if (!how->steps[i].runs)
+        return true;
+    return strcmp(o->graph->steps[i].node->op, "DynamicQuantizeLinear") != 0 &&
+           (place == MLO_PLACE_BEFORE || (place == MLO_PLACE_DEVICE && !is_own));
+}
+
+static const struct mlo_packing *packing_of(const struct mlo_offload *o, const struct mlo_packing *how)
+{
+    const struct mlo_graph *g = o->graph->graph;
+    for (size_t i = 0; how && i < o->graph->n_steps; i++)
+        if (!step_packs(o, how, i))
+            return NULL;
+    for (size_t i = 0; how && i < g->n_outputs; i++)
+        if (how->outputs[i] && o->places[g->outputs[i]] != MLO_PLACE_DEVICE)
+            return NULL;
+    return how;
+}
+
 /* ---- weights ---- */
 
 static int collect(struct mlo_offload *o, struct mlo_weights *w, struct mlo_err *err)
@@ -211,6 +237,7 @@ int mlo_plan_offload(struct mlo_plan *p, const struct mlo_offload_opts *opts, st
         rc = place_all(o, err);
     if (rc == 0)
         rc = load_weights(o, err);
+    o->packing = rc == 0 ? packing_of(o, p->packing) : NULL;
     if (rc != 0) {
         mlo_offload_free(o);
         return rc;
@@ -260,4 +287,13 @@ bool mlo_offload_broken(struct mlo_offload *o)
     bool broken = o->broken;
     pthread_mutex_unlock(&o->lock);
     return broken;
+}
+
+bool mlo_offload_packs(struct mlo_offload *o)
+{
+    pthread_mutex_lock(&o->lock);
+    const struct mlo_crossover *c = &o->state.packed;
+    bool packs = o->packing && !o->broken && (c->n == 0 || mlo_crossover_from(c) > 0);
+    pthread_mutex_unlock(&o->lock);
+    return packs;
 }

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "infer/internal.h"
+#include "infer/packed.h"
 
 #define MLO_WHY 512 /* bytes of a reason */
 
@@ -28,8 +29,9 @@ struct mlo_offload_step {
 struct mlo_offload { /* of a plan; shared by its sessions */
     struct mlo_offload_opts opts;
     const struct mlo_plan_graph *graph;
-    uint32_t floats; /* the type of products and of what is between them */
-    uint32_t bytes;  /* of dense layers: MLO_DEVICE_I8, E4M3; F32: in floats, where the model is */
+    const struct mlo_packing *packing; /* of the plan; NULL: the device takes no packed rows */
+    uint32_t floats;                   /* the type of products and of what is between them */
+    uint32_t bytes; /* of dense layers: MLO_DEVICE_I8, E4M3; F32: in floats, where the model is */
     struct mlo_offload_step *steps;
     enum mlo_place *places; /* of each value: of the step that makes it; inputs and constants: BEFORE */
     struct mlo_device_weights *weights;
@@ -38,19 +40,22 @@ struct mlo_offload { /* of a plan; shared by its sessions */
     pthread_mutex_t lock; /* of what follows */
     bool quantized;       /* some step there makes bytes, as the model says */
     struct mlo_offload_state state;
-    bool broken;   /* nothing runs there any more */
-    bool measured; /* the crossover, or that there is none */
+    bool broken;                    /* nothing runs there any more */
+    bool measured, measured_packed; /* the crossover, or that there is none */
 };
 
 void mlo_offload_free(struct mlo_offload *o);
 /* The first reason stays. all: from now on the CPU does everything. */
 void mlo_offload_blame(struct mlo_offload *o, bool all, const char *why);
 bool mlo_offload_broken(struct mlo_offload *o);
+/* Will it take packed rows, as far as is known? */
+bool mlo_offload_packs(struct mlo_offload *o);
 
 /* ---- offload_run.c ---- */
 
 struct mlo_offload_programs; /* of a session */
-/* in: as many values as the plan has inputs, which fit. *ret_done false: it is the CPU's. */
+/* in: as many values as the plan has inputs, which fit; rows of s->packed, where that is given. *ret_done
+ * false: it is the CPU's. */
 int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const struct mlo_value **ret_out,
                     bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_offload_programs_free(struct mlo_session *s);

@@ -7,6 +7,8 @@
 #include <mlopsctl/base/text.h>
 
 #define ROWS_FINE ((size_t)64) /* from here on there is a step between two powers of 2 */
+#define LONGEST_LEAST                                                                                        \
+    ((size_t)64) /* blocks of attention without a query end at once: few more cost nothing */
 
 size_t mlo_row_bytes(const struct mlo_array *inputs, size_t n)
 {
@@ -22,6 +24,25 @@ size_t mlo_program_rows(size_t n)
     while (rows < n)
         rows *= 2;
     return rows > ROWS_FINE && n <= rows / 4 * 3 ? rows / 4 * 3 : rows;
+}
+
+static size_t power_of_2(size_t n)
+{
+    size_t power = 1;
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+struct mlo_packed_room mlo_packed_room(const struct mlo_packed *p)
+{
+    size_t rows = mlo_program_rows(p->first[p->n]), longest = power_of_2(mlo_packed_longest(p));
+    longest = longest < LONGEST_LEAST ? LONGEST_LEAST : longest;
+    return (struct mlo_packed_room){.rows = rows,
+                                    .sequences = power_of_2(p->n),
+                                    .longest = longest < rows ? longest : rows,
+                                    .pooling = p->pooling,
+                                    .normalize = p->pooling != MLO_POOL_NONE && p->normalize};
 }
 
 size_t mlo_piece_rows(const struct mlo_offload *o, size_t n, size_t bytes)
@@ -46,6 +67,7 @@ void mlo_program_free(const struct mlo_offload *o, struct mlo_program *p)
     free(p->out);
     free(p->steps);
     free(p->inputs);
+    free(p->first);
     free(p);
 }
 
@@ -92,6 +114,17 @@ static void set_all_rows(const struct mlo_offload *o, struct mlo_learned *l, siz
             set_rows(&l->shape[i], from, to);
 }
 
+static void set_packed_rows(const struct mlo_offload *o, struct mlo_learned *l, size_t from, size_t to)
+{
+    for (size_t i = 0; i < o->graph->graph->n_values; i++) {
+        struct mlo_array *a = &l->shape[i];
+        if (o->packing->axes[i] == MLO_NO_AXIS || !a->dtype)
+            continue;
+        a->n = a->n / from * to;
+        a->dims[o->packing->axes[i]] = (int64_t)to;
+    }
+}
+
 /* ---- what goes in and what comes back ---- */
 
 struct making {
@@ -115,6 +148,25 @@ static int keep_fixed(struct making *m, struct mlo_program_in *in, struct mlo_er
     return in->fixed ? 0 : err->code;
 }
 
+static bool is_along_rows(const struct making *m, size_t value, const struct mlo_array *a)
+{
+    if (m->l.packed)
+        return value != MLO_NO_VALUE && m->o->packing->axes[value] != MLO_NO_AXIS;
+    return m->p->rows && has_rows(a, m->p->rows);
+}
+
+static int add_first(struct making *m, struct mlo_err *err)
+{
+    struct mlo_program *p = m->p;
+    size_t n = p->room.sequences + 1;
+    int rc = mlo_grow(&p->in, &m->in_cap, p->n_in + 1, sizeof *p->in, err);
+    if (rc != 0)
+        return rc;
+    p->first = mlo_calloc(n, sizeof *p->first, err);
+    p->in[p->n_in++] = (struct mlo_program_in){.value = MLO_NO_VALUE, .n = n};
+    return p->first ? 0 : err->code;
+}
+
 static int add_in(struct making *m, size_t value, struct mlo_err *err)
 {
     struct mlo_program *p = m->p;
@@ -123,7 +175,7 @@ static int add_in(struct making *m, size_t value, struct mlo_err *err)
     if (rc != 0)
         return rc;
     bool is_fixed = m->o->places[value] == MLO_PLACE_SHAPE;
-    bool by_rows = p->rows && !is_fixed && has_rows(a, p->rows);
+    bool by_rows = !is_fixed && is_along_rows(m, value, a);
     struct mlo_program_in *in = &p->in[p->n_in++];
     *in = (struct mlo_program_in){value, a->n, by_rows ? a->n / p->rows : 0, NULL};
     return is_fixed ? keep_fixed(m, in, err) : 0;
@@ -135,7 +187,9 @@ static int add_out(struct making *m, struct mlo_program_out out, struct mlo_err 
     int rc = mlo_grow(&p->out, &m->out_cap, p->n_out + 1, sizeof *p->out, err);
     if (rc != 0)
         return rc;
-    out.by_rows = p->rows && has_rows(&out.shape, p->rows);
+    out.by_sequences = p->room.pooling != MLO_POOL_NONE;
+    out.by_rows = !out.by_sequences && is_along_rows(m, out.value, &out.shape);
+    out.axis = m->l.packed ? 1 : 0;
     p->out[p->n_out] = out;
     if (out.value == MLO_NO_VALUE) {
         p->out[p->n_out].sums = mlo_calloc(out.shape.n, mlo_element_size(out.shape.dtype), err);
@@ -150,6 +204,8 @@ static int add_out(struct making *m, struct mlo_program_out out, struct mlo_err 
 static int list_buffer(struct making *m, uint32_t b, struct mlo_err *err)
 {
     const struct mlo_device_buffer *buffer = &m->l.buffers[b];
+    if (b == m->l.first)
+        return add_first(m, err);
     for (size_t v = 0; buffer->role == MLO_DEVICE_INPUT && v < m->o->graph->graph->n_values; v++)
         if (m->l.buffer_of[v] == b && m->o->places[v] != MLO_PLACE_DEVICE)
             return add_in(m, v, err);
@@ -185,15 +241,50 @@ static bool is_pair(const struct making *m, size_t value)
     return b != MLO_DEVICE_NO_BUFFER && m->l.buffers[b].n != m->l.shape[value].n;
 }
 
+/* Rows of packed sequences become one for each. */
+static uint32_t pool(struct making *m, size_t value)
+{
+    static const uint32_t ways[] = {[MLO_POOL_MEAN] = MLO_DEVICE_POOL_MEAN,
+                                    [MLO_POOL_CLS] = MLO_DEVICE_POOL_FIRST,
+                                    [MLO_POOL_MAX] = MLO_DEVICE_POOL_MAX};
+    const struct mlo_packed_room *room = m->l.packed;
+    struct mlo_array *a = &m->from->shape[value];
+    size_t width = a->n / room->rows;
+    if (width > MLO_DEVICE_NORM_MAX) {
+        m->l.why = "its rows are too long to be pooled";
+        return MLO_DEVICE_NO_BUFFER;
+    }
+    a->n = room->sequences * width;
+    a->rank--;
+    memmove(a->dims, a->dims + 1, a->rank * sizeof *a->dims);
+    a->dims[0] = (int64_t)room->sequences;
+    struct mlo_device_step step = {
+        .op = MLO_DEVICE_POOL,
+        .buffer = {m->l.buffer_of[value], mlo_lower_first(&m->l),
+                   mlo_lower_temporary(&m->l, MLO_DEVICE_F32, a->n)},
+        .size = {(uint32_t)room->sequences, (uint32_t)room->rows, (uint32_t)width, ways[room->pooling]},
+        .number = room->normalize ? 1 : 0};
+    return mlo_lower_step(&m->l, &step) ? step.buffer[2] : MLO_DEVICE_NO_BUFFER;
+}
+
+static uint32_t as_is_wanted(struct making *m, size_t value)
+{
+    return m->p->room.pooling != MLO_POOL_NONE
+               ? pool(m, value)
+               : mlo_lower_convert(&m->l, m->l.buffer_of[value], MLO_DEVICE_F32);
+}
+
 /* False: m->l.why. */
 static bool mark_outputs(struct making *m)
 {
     const struct mlo_plan_graph *g = m->o->graph;
-    for (size_t i = 0; i < g->n_steps; i++)
+    const struct mlo_packing *packing = m->l.packed ? m->o->packing : NULL;
+    for (size_t i = 0; i < g->n_steps && !packing; i++)
         if (m->o->steps[i].place == MLO_PLACE_AFTER)
             mlo_step_each_use(&g->steps[i], want, m);
     for (size_t i = 0; i < g->graph->n_outputs; i++)
-        want(m, g->graph->outputs[i]);
+        if (!packing || packing->outputs[i])
+            want(m, g->graph->outputs[i]);
     for (size_t v = 0; v < g->graph->n_values; v++) {
         if (!m->wanted[v])
             continue;
@@ -201,7 +292,7 @@ static bool mark_outputs(struct making *m)
             m->l.why = "its bytes, or how they do, are wanted by the CPU";
             return false;
         }
-        m->l.buffer_of[v] = mlo_lower_convert(&m->l, m->l.buffer_of[v], MLO_DEVICE_F32);
+        m->l.buffer_of[v] = as_is_wanted(m, v);
         if (m->l.buffer_of[v] == MLO_DEVICE_NO_BUFFER)
             return false;
         struct mlo_device_buffer *b = &m->l.buffers[m->l.buffer_of[v]];
@@ -221,7 +312,8 @@ static bool emit_all(struct making *m, size_t *ret_at)
         const struct mlo_offload_step *s = &m->o->steps[i];
         m->l.at = *ret_at = i;
         m->l.weight = s->weight;
-        ok = s->place != MLO_PLACE_DEVICE || s->how->emit(&m->l, &m->o->graph->steps[i]);
+        bool is_there = s->place == MLO_PLACE_DEVICE && (!m->l.packed || m->o->packing->steps[i].runs);
+        ok = !is_there || s->how->emit(&m->l, &m->o->graph->steps[i]);
     }
     return ok && m->l.err->code == 0;
 }
@@ -283,11 +375,18 @@ static int lower(struct making *m, struct mlo_err *err)
     return rc;
 }
 
-static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, struct mlo_program **ret,
-                struct mlo_err *err)
+/* room: NULL of ordinary rows. */
+static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows,
+                const struct mlo_packed_room *room, struct mlo_program **ret, struct mlo_err *err)
 {
     const struct mlo_graph *g = o->graph->graph;
-    struct making m = {.o = o, .from = from, .l = {.o = o, .shape = from->shape, .mask.value = MLO_NO_VALUE}};
+    struct making m = {.o = o,
+                       .from = from,
+                       .l = {.o = o,
+                             .shape = from->shape,
+                             .packed = room,
+                             .first = MLO_DEVICE_NO_BUFFER,
+                             .mask.value = MLO_NO_VALUE}};
     MLO_AUTOFREE bool *wanted = mlo_calloc(g->n_values + 1, sizeof *wanted, err);
     m.wanted = wanted;
     m.l.buffer_of = wanted ? mlo_calloc(g->n_values + 1, sizeof *m.l.buffer_of, err) : NULL;
@@ -300,6 +399,7 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
         m.p->inputs[i] = from->shape[g->inputs[i]];
     if (rc == 0) {
         m.p->rows = rows;
+        m.p->room = room ? *room : (struct mlo_packed_room){0};
         m.p->in_pieces = rows && (size_t)from->inputs[0].dims[0] > rows;
         rc = lower(&m, err);
     }
@@ -315,19 +415,29 @@ static int make(struct mlo_offload *o, struct mlo_learned *from, size_t rows, st
     return rc;
 }
 
-int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo_program **ret,
-                     struct mlo_err *err)
+static int make_packed(struct mlo_offload *o, struct mlo_learned *from, const struct mlo_packed *packed,
+                       struct mlo_program **ret, struct mlo_err *err)
 {
+    struct mlo_packed_room room = mlo_packed_room(packed);
+    set_packed_rows(o, from, packed->first[packed->n], room.rows);
+    return make(o, from, room.rows, &room, ret, err);
+}
+
+int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, const struct mlo_packed *packed,
+                     struct mlo_program **ret, struct mlo_err *err)
+{
+    if (packed)
+        return make_packed(o, from, packed, ret, err);
     size_t n = rows_of(o, from), bytes = n ? mlo_row_bytes(from->inputs, o->graph->graph->n_inputs) : 0;
     size_t rows = n ? mlo_piece_rows(o, n, bytes) : 0;
     int rc;
     if (n) {
         set_all_rows(o, from, n, rows);
-        rc = make(o, from, rows, ret, err);
+        rc = make(o, from, rows, NULL, ret, err);
         if (rc != 0 || (*ret)->run || rows == n)
             return rc;
         mlo_program_free(o, mlo_steal(ret));
         set_all_rows(o, from, rows, n);
     }
-    return make(o, from, 0, ret, err);
+    return make(o, from, 0, NULL, ret, err);
 }

@@ -5,24 +5,28 @@
 #include "lower.h"
 
 struct mlo_program_in { /* a buffer that is put in */
-    size_t value;
-    uint64_t n, each; /* elements; of a row, when the program goes by rows and so does the value */
-    void *fixed;      /* owned: what it always is; NULL: the value of the frame */
+    size_t value;       /* MLO_NO_VALUE: where sequences begin */
+    uint64_t n, each;   /* elements; of a row, when the program goes by rows and so does the value */
+    void *fixed;        /* owned: what it always is; NULL: the value of the frame */
 };
 struct mlo_program_out { /* a buffer that is given back */
     size_t value;        /* MLO_NO_VALUE: sums of a step */
     size_t step;
     struct mlo_array shape; /* of all rows */
     struct mlo_array x;     /* of sums: the shape of the step's input */
-    bool by_rows;
-    void *sums; /* owned: of a step, of the shape's type; room for sums_n elements */
+    bool by_rows;           /* along dimension `axis` */
+    unsigned axis;
+    bool by_sequences; /* what is pooled, along the first */
+    void *sums;        /* owned: of a step, of the shape's type; room for sums_n elements */
     size_t sums_n;
 };
 struct mlo_program {
-    struct mlo_array *inputs;   /* their shapes */
-    size_t rows;                /* that it has room for; 0: inputs are as they are */
-    bool in_pieces;             /* for requests of more rows, which go through it piece by piece */
-    struct mlo_device_run *run; /* NULL: these shapes are the CPU's */
+    struct mlo_array *inputs;    /* their shapes */
+    size_t rows;                 /* that it has room for; 0: inputs are as they are */
+    struct mlo_packed_room room; /* of packed rows */
+    int32_t *first;              /* owned: where sequences begin */
+    bool in_pieces;              /* for requests of more rows, which go through it piece by piece */
+    struct mlo_device_run *run;  /* NULL: these shapes are the CPU's */
     struct mlo_program_in *in;
     struct mlo_program_out *out;
     size_t n_in, n_out;
@@ -35,6 +39,9 @@ struct mlo_program {
 
 /* How many rows a program for n rows gets: 1, 2, 4 ... 64, 96, 128, 192 ... */
 size_t mlo_program_rows(size_t n);
+/* What packed rows need, so rounded that others need the same: rows as above, sequences and the longest to
+ * powers of 2. */
+struct mlo_packed_room mlo_packed_room(const struct mlo_packed *p);
 /* The same of `bytes` each; where two and more pieces come of them, as many rows as one has. */
 size_t mlo_piece_rows(const struct mlo_offload *o, size_t n, size_t bytes);
 /* Bytes of a row of all inputs. */
@@ -45,9 +52,10 @@ struct mlo_learned {
     struct mlo_array *shape;        /* of each value; changed */
     const struct mlo_frame *frame;
 };
-/* A program without a run, and why, when the device cannot do it. Owner of *ret: the caller. */
-int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, struct mlo_program **ret,
-                     struct mlo_err *err) MLO_MUST_CHECK;
+/* packed: NULL of an ordinary run. A program without a run, and why, when the device cannot do it. Owner of
+ * *ret: the caller. */
+int mlo_program_make(struct mlo_offload *o, struct mlo_learned *from, const struct mlo_packed *packed,
+                     struct mlo_program **ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* offload_cost.c */
 void mlo_program_cost(const struct mlo_device_program *p, struct mlo_device_cost *ret);
 /* Of each step. Owner of *ret: the caller. */

@@ -48,9 +48,19 @@ static size_t rows_for(const struct mlo_offload *o, const struct mlo_value *in, 
     return mlo_piece_rows(o, (size_t)in[0].array.dims[0], bytes);
 }
 
+static bool fits_packed(const struct mlo_program *p, const struct mlo_packed *packed)
+{
+    struct mlo_packed_room room = mlo_packed_room(packed);
+    const struct mlo_packed_room *has = &p->room;
+    return has->rows == room.rows && has->sequences == room.sequences && has->longest == room.longest &&
+           has->pooling == room.pooling && has->normalize == room.normalize;
+}
+
 static bool fits(const struct mlo_offload *o, const struct mlo_program *p, const struct mlo_value *in,
                  size_t n)
 {
+    if (p->room.rows)
+        return false;
     for (size_t i = 0; i < n; i++) {
         const struct mlo_array *a = &in[i].array, *b = &p->inputs[i];
         bool same = a->dtype == b->dtype && a->rank == b->rank;
@@ -66,7 +76,7 @@ static struct mlo_program *find(struct mlo_session *s, const struct mlo_value *i
 {
     struct mlo_offload_programs *all = s->programs;
     for (size_t i = 0; i < PROGRAMS_MAX && all->list[i]; i++)
-        if (fits(s->plan->offload, all->list[i], in, n)) {
+        if (s->packed ? fits_packed(all->list[i], s->packed) : fits(s->plan->offload, all->list[i], in, n)) {
             struct mlo_program *p = all->list[i];
             memmove(all->list + 1, all->list, i * sizeof(struct mlo_program *));
             return all->list[0] = p;
@@ -96,14 +106,29 @@ struct run {
     size_t rows; /* of the inputs, when the program goes by rows */
 };
 
+static int run_step(struct mlo_session *s, struct mlo_frame *f, size_t i, struct mlo_err *err)
+{
+    return s->packed ? mlo_packed_step_run(s, f, i, err) : mlo_step_run(s, f, &s->plan->graph->steps[i], err);
+}
+
 static int run_placed(struct run *r, enum mlo_place place, struct mlo_err *err)
 {
     const struct mlo_offload *o = r->s->plan->offload;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < o->graph->n_steps; i++)
         if (o->steps[i].place == place)
-            rc = mlo_step_run(r->s, r->f, &o->graph->steps[i], err);
+            rc = run_step(r->s, r->f, i, err);
     return rc;
+}
+
+/* Sequences that the request has not are empty. */
+static struct mlo_device_in list_first(const struct run *r)
+{
+    const struct mlo_packed *packed = r->s->packed;
+    size_t n = r->p->room.sequences + 1;
+    for (size_t i = 0; i < n; i++)
+        r->p->first[i] = (int32_t)packed->first[i < packed->n ? i : packed->n];
+    return (struct mlo_device_in){r->p->first, n};
 }
 
 static int list_inputs(struct run *r, struct mlo_err *err)
@@ -112,6 +137,10 @@ static int list_inputs(struct run *r, struct mlo_err *err)
     int rc = mlo_grow(&all->in, &all->in_cap, r->p->n_in + 1, sizeof *all->in, err);
     for (size_t i = 0; rc == 0 && i < r->p->n_in; i++) {
         const struct mlo_program_in *in = &r->p->in[i];
+        if (in->value == MLO_NO_VALUE) {
+            all->in[i] = list_first(r);
+            continue;
+        }
         const struct mlo_array *a = &r->f->values[in->value].array;
         uint64_t n = in->each ? in->each * r->rows : in->n;
         if (!in->fixed && a->n != n)
@@ -123,9 +152,11 @@ static int list_inputs(struct run *r, struct mlo_err *err)
 
 static struct mlo_array rows_now(const struct run *r, const struct mlo_program_out *out, struct mlo_array a)
 {
-    if (out->by_rows) {
-        a.n = a.n / r->p->rows * r->rows;
-        a.dims[0] = (int64_t)r->rows;
+    size_t room = out->by_sequences ? r->p->room.sequences : r->p->rows;
+    size_t now = out->by_sequences ? r->s->packed->n : r->rows;
+    if (out->by_rows || out->by_sequences) {
+        a.n = a.n / room * now;
+        a.dims[out->by_rows ? out->axis : 0] = (int64_t)now;
     }
     return a;
 }
@@ -291,11 +322,21 @@ static int leave_it(struct mlo_session *s, const char *why, struct mlo_err *err)
     return 0;
 }
 
+static size_t rows_of(const struct mlo_session *s, const struct mlo_value *in)
+{
+    return s->packed ? s->packed->first[s->packed->n] : (size_t)in[0].array.dims[0];
+}
+
+static bool is_output(const struct mlo_session *s, size_t i)
+{
+    return !s->packed || s->plan->packing->outputs[i];
+}
+
 static int run_once(struct mlo_session *s, struct mlo_program *p, const struct mlo_value *in,
                     struct mlo_value *out, bool *ret_done, struct mlo_err *err)
 {
     const struct mlo_graph *g = s->plan->graph->graph;
-    struct run r = {.s = s, .p = p, .rows = p->rows ? (size_t)in[0].array.dims[0] : 0};
+    struct run r = {.s = s, .p = p, .rows = p->rows ? rows_of(s, in) : 0};
     char reason[MLO_DEVICE_REASON] = "";
     int status = MLO_DEVICE_OK, rc = mlo_session_frame(s, in, g->n_inputs, &r.f, err);
     if (rc != 0)
@@ -303,7 +344,8 @@ static int run_once(struct mlo_session *s, struct mlo_program *p, const struct m
     rc = run_program(&r, &status, reason, err);
     *ret_done = rc == 0 && status == MLO_DEVICE_OK;
     for (size_t i = 0; *ret_done && i < g->n_outputs; i++)
-        mlo_value_share(&out[i], &r.f->values[g->outputs[i]]);
+        if (is_output(s, i))
+            mlo_value_share(&out[i], &r.f->values[g->outputs[i]]);
     mlo_frame_give(s, r.f);
     if (status != MLO_DEVICE_OK)
         note_failure(s, p, status, reason);
@@ -338,7 +380,7 @@ static int run_on_cpu(struct mlo_session *s, struct mlo_frame *f, struct mlo_arr
         if (f->values[i].kind == MLO_KIND_ARRAY)
             shape[i] = f->values[i].array;
     for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
-        rc = mlo_step_run(s, f, &g->steps[i], err);
+        rc = run_step(s, f, i, err);
         if (rc == 0)
             note_shapes(f, &g->steps[i], shape);
         drop_dead(s, f, &g->steps[i]);
@@ -396,7 +438,18 @@ static int try_program(struct mlo_session *s, struct mlo_program *p, const struc
     return rc;
 }
 
-/* What the CPU says goes to out, as for any run: then *ret_done, unless the device must answer. */
+static int keep_output(struct mlo_session *s, const struct mlo_frame *f, size_t i, struct mlo_value *ret,
+                       struct mlo_err *err)
+{
+    if (!is_output(s, i))
+        return 0;
+    if (s->packed)
+        return mlo_packed_output(s, f, i, ret, err);
+    mlo_value_share(ret, &f->values[f->graph->graph->outputs[i]]);
+    return 0;
+}
+
+/* A program for this shape, by what the CPU does with it. */
 static int learn(struct mlo_session *s, const struct mlo_value *in, struct mlo_program **ret,
                  struct mlo_err *err)
 {
@@ -412,9 +465,9 @@ static int learn(struct mlo_session *s, const struct mlo_value *in, struct mlo_p
     if (rc == 0)
         rc = run_on_cpu(s, f, shape, err);
     if (rc == 0)
-        rc = mlo_program_make(s->plan->offload, &(struct mlo_learned){inputs, shape, f}, &p, err);
+        rc = mlo_program_make(s->plan->offload, &(struct mlo_learned){inputs, shape, f}, s->packed, &p, err);
     for (size_t i = 0; rc == 0 && i < g->n_outputs; i++)
-        mlo_value_share(&cpu[i], &f->values[g->outputs[i]]);
+        rc = keep_output(s, f, i, &cpu[i], err);
     if (f)
         mlo_frame_give(s, f);
     if (rc == 0 && p->run)
@@ -436,8 +489,11 @@ static int learn(struct mlo_session *s, const struct mlo_value *in, struct mlo_p
 
 struct measuring {
     struct mlo_session *s;
-    const struct mlo_value *in; /* of the first request */
-    struct mlo_value *tiled;    /* the same rows, as many as are asked for */
+    const struct mlo_value *in;     /* of the first request */
+    const struct mlo_packed *given; /* of it; NULL: ordinary rows */
+    struct mlo_value *tiled;        /* the same rows, as many as are asked for */
+    struct mlo_packed packed;       /* sequences of them */
+    size_t *first;                  /* of these; owned */
     size_t n_in;
 };
 
@@ -463,9 +519,53 @@ static int tile(struct measuring *m, size_t rows, struct mlo_err *err)
     return 0;
 }
 
+/* Sequence after sequence, the last one cut. */
+static int tile_sequences(struct measuring *m, size_t rows, struct mlo_err *err)
+{
+    const struct mlo_packed *from = m->given;
+    free(m->first);
+    m->first = mlo_calloc(rows + 1, sizeof *m->first, err);
+    if (!m->first)
+        return err->code;
+    size_t n = 0;
+    for (size_t i = 0, at = 0; at < rows; i = (i + 1) % from->n) {
+        size_t length = from->first[i + 1] - from->first[i];
+        at += length < rows - at ? length : rows - at;
+        n += length > 0;
+        m->first[n] = at;
+    }
+    m->packed = (struct mlo_packed){n, m->first, from->pooling, from->normalize};
+    return 0;
+}
+
+/* Rows of packed sequences again and again are these sequences again and again. */
+static int tile_packed(struct measuring *m, size_t rows, struct mlo_err *err)
+{
+    size_t all = m->given->first[m->given->n];
+    int rc = tile_sequences(m, rows, err);
+    for (size_t i = 0; rc == 0 && i < m->n_in; i++) {
+        const struct mlo_array *from = &m->in[i].array;
+        struct mlo_array *to = &m->tiled[i].array;
+        size_t each = mlo_element_size(from->dtype);
+        free(to->data);
+        *to = *from;
+        to->dims[1] = (int64_t)rows;
+        to->n = rows;
+        to->data = mlo_calloc(rows, each, err);
+        m->tiled[i].kind = MLO_KIND_ARRAY;
+        rc = to->data ? 0 : err->code;
+        for (size_t k = 0; rc == 0 && k < rows; k++)
+            memcpy((char *)to->data + k * each, (const char *)from->data + k % all * each, each);
+    }
+    return rc;
+}
+
 static int tile_once(struct measuring *m, size_t rows, struct mlo_err *err)
 {
-    return (size_t)m->tiled[0].array.dims[0] == rows && m->tiled[0].array.data ? 0 : tile(m, rows, err);
+    const struct mlo_array *has = &m->tiled[0].array;
+    if (has->data && (size_t)has->dims[m->given ? 1 : 0] == rows)
+        return 0;
+    return m->given ? tile_packed(m, rows, err) : tile(m, rows, err);
 }
 
 static int measure_cpu(void *ctx, size_t rows, struct mlo_err *err)
@@ -475,7 +575,8 @@ static int measure_cpu(void *ctx, size_t rows, struct mlo_err *err)
     int rc = tile_once(m, rows, err);
     m->s->on_cpu = true;
     if (rc == 0)
-        rc = mlo_session_run(m->s, m->tiled, m->n_in, &out, err);
+        rc = m->given ? mlo_session_run_packed(m->s, m->tiled, m->n_in, &m->packed, &out, err)
+                      : mlo_session_run(m->s, m->tiled, m->n_in, &out, err);
     m->s->on_cpu = false;
     return rc;
 }
@@ -487,6 +588,7 @@ static int measure_device(void *ctx, size_t rows, struct mlo_err *err)
     MLO_AUTOFREE struct mlo_value *out = mlo_calloc(s->plan->n_outputs + 1, sizeof *out, err);
     bool done = false;
     int rc = out ? tile_once(m, rows, err) : err->code;
+    s->packed = m->given ? &m->packed : NULL;
     struct mlo_program *p = rc == 0 ? find(s, m->tiled, m->n_in) : NULL;
     if (rc == 0 && !p && !mlo_offload_broken(s->plan->offload))
         rc = learn(s, m->tiled, &p, err);
@@ -494,6 +596,7 @@ static int measure_device(void *ctx, size_t rows, struct mlo_err *err)
         rc = run_once(s, p, m->tiled, out, &done, err);
     for (size_t i = 0; out && i < s->plan->n_outputs; i++)
         mlo_value_drop(s, &out[i]);
+    s->packed = m->given;
     return rc == 0 && !done ? mlo_fail(err, MLO_EUNAVAIL, "the device cannot do %zu rows", rows) : rc;
 }
 
@@ -506,6 +609,8 @@ static int64_t now(void *ctx)
 /* All inputs begin with the same open dimension. */
 static bool has_rows(const struct mlo_session *s, const struct mlo_value *in)
 {
+    if (s->packed)
+        return true;
     for (size_t i = 0; i < s->plan->n_inputs; i++) {
         const struct mlo_port_type *p = &s->plan->inputs[i];
         const struct mlo_array *a = &in[i].array;
@@ -516,15 +621,21 @@ static bool has_rows(const struct mlo_session *s, const struct mlo_value *in)
     return s->plan->n_inputs > 0;
 }
 
+static struct mlo_crossover *crossover_of(const struct mlo_session *s)
+{
+    return s->packed ? &s->plan->offload->state.packed : &s->plan->offload->state.crossover;
+}
+
 /* By the first session that comes here; others go to the device until it is known. */
 static int measure(struct mlo_session *s, const struct mlo_value *in, struct mlo_err *err)
 {
     struct mlo_offload *o = s->plan->offload;
     struct mlo_crossover c = {0};
-    struct measuring m = {.s = s, .in = in, .n_in = s->plan->n_inputs};
+    struct measuring m = {.s = s, .in = in, .given = s->packed, .n_in = s->plan->n_inputs};
     pthread_mutex_lock(&o->lock);
-    bool mine = !o->measured && !o->opts.must;
-    o->measured = true;
+    bool *measured = s->packed ? &o->measured_packed : &o->measured;
+    bool mine = !*measured && !o->opts.must;
+    *measured = true;
     pthread_mutex_unlock(&o->lock);
     if (!mine || !has_rows(s, in))
         return 0;
@@ -534,8 +645,9 @@ static int measure(struct mlo_session *s, const struct mlo_value *in, struct mlo
     for (size_t i = 0; m.tiled && i < m.n_in; i++)
         free(m.tiled[i].array.data);
     free(m.tiled);
+    free(m.first);
     pthread_mutex_lock(&o->lock);
-    o->state.crossover = c;
+    *crossover_of(s) = c;
     pthread_mutex_unlock(&o->lock);
     return rc;
 }
@@ -545,8 +657,7 @@ static bool choose_cpu(struct mlo_session *s, const struct mlo_value *in)
 {
     struct mlo_offload *o = s->plan->offload;
     pthread_mutex_lock(&o->lock);
-    bool cpu = o->state.crossover.n > 0 &&
-               !mlo_crossover_choose(&o->state.crossover, (size_t)in[0].array.dims[0]);
+    bool cpu = crossover_of(s)->n > 0 && !mlo_crossover_choose(crossover_of(s), rows_of(s, in));
     o->state.chosen += cpu;
     pthread_mutex_unlock(&o->lock);
     return cpu;
