@@ -330,15 +330,19 @@ enum mlo_bound { /* what a step cannot be faster than */
                  MLO_BOUND_L2,
                  MLO_BOUND_L3,
                  MLO_BOUND_MEMORY,
-                 MLO_BOUND_STEP, /* beginning a step at all */
-                 MLO_BOUND_WAKE, /* waking the threads that share it */
+                 MLO_BOUND_STEP,     /* beginning a step at all */
+                 MLO_BOUND_WAKE,     /* waking the threads that share it */
+                 MLO_BOUND_LAUNCH,   /* on a device: beginning a kernel */
+                 MLO_BOUND_TRANSFER, /* to a device and back */
                  MLO_BOUNDS
 };
 const char *mlo_bound_name(enum mlo_bound b); /* "compute", "second cache", "step" */
+enum mlo_explained_copy { MLO_NO_COPY, MLO_COPY_IN, MLO_COPY_OUT };
 struct mlo_explained_step {
     struct mlo_node_cost cost;
     double ns, limit_ns; /* as it is; at what binds it */
     enum mlo_bound bound;
+    enum mlo_explained_copy copy; /* to a device or back, of cost.bytes; then that is all it is */
 };
 struct mlo_explained_bound { /* of all steps that it binds */
     size_t n;
@@ -354,13 +358,15 @@ struct mlo_around {             /* what a request takes around the run, ns; 0: n
 struct mlo_explained {                /* release with mlo_explained_release */
     struct mlo_explained_step *steps; /* in the order of the plan; texts are the plan's */
     size_t n;
-    double run_ns;     /* a run; what steps take adds up to that and rest_ns */
+    double run_ns;     /* a run; what steps take and rest_ns add up to that */
     double rest_ns;    /* between steps */
     double timing_ns;  /* what timing a step took; it is taken off */
     double request_ns; /* as requests were answered under the load; 0: the same */
     uint64_t runs;     /* that were looked at */
     double run_bytes;  /* what a run goes through: all weights, and the most that one step has of values */
     unsigned threads;
+    bool on_device; /* steps are those of a device; rest_ns is all around its work */
+    bool tf32;      /* there: products of float32 round their factors */
     struct mlo_explained_bound bounds[MLO_BOUNDS];
     struct mlo_around around;
     char sentence[MLO_EXPLAINED_TEXT]; /* what holds it back, and what would help */
@@ -416,6 +422,19 @@ struct mlo_device_explained {
 };
 void mlo_explain_device(const struct mlo_device_limits *limits, const struct mlo_device_cost *cost,
                         double run_ns, struct mlo_device_explained *ret);
+/*
+ * Step by step, as mlo_explain. Copying in and back are the first and the last step, unless a request goes in
+ * pieces, whose copies hide behind the work. *ret_done false: the device did not do it, and nothing else is
+ * set.
+ */
+int mlo_explain_on_device(const struct mlo_plan *plan, const struct mlo_value *in,
+                          const struct mlo_device_limits *limits, const struct mlo_explain_opts *o,
+                          struct mlo_explained *ret, struct mlo_device_cost *ret_cost, bool *ret_done,
+                          struct mlo_err *err) MLO_MUST_CHECK;
+/* The arithmetic of it, as mlo_explain_bounds. */
+void mlo_explain_device_bounds(const struct mlo_device_limits *limits, struct mlo_explained *e);
+/* Products a second of factors of this type; 0: not measured, or none. */
+double mlo_device_rate(const struct mlo_device_limits *l, enum mlo_dtype t, bool tf32);
 /* A JSON document, to be kept; of: device, driver and library. Reading one of another is MLO_ENOTFOUND. */
 int mlo_device_limits_write(const char *of, const struct mlo_device_limits *l, struct mlo_str *out,
                             struct mlo_err *err) MLO_MUST_CHECK;
@@ -470,7 +489,8 @@ struct mlo_bench_page {
     const struct mlo_bench_result *result; /* model, machine, load, time */
     const char *against;                   /* what the cases were compared with */
     enum mlo_gate gate;                    /* of all of them */
-    const struct mlo_limits *limits;       /* when something is explained */
+    const struct mlo_limits *limits;       /* when something is explained that the CPU did; else NULL */
+    const struct mlo_device_limits *device_limits; /* that a device did */
     const struct mlo_page_case *cases;
     size_t n;
 };

@@ -70,15 +70,28 @@ static int run_pairs(struct watching *w, const struct mlo_explain_opts *o, struc
 
 /* ---- what they say ---- */
 
-/* The mean of the middle half: single steps take few ticks of the clock, of which a median is one. */
-static double middle(struct watching *w, double *x)
+double mlo_middle_mean(double *x, size_t n, double *scratch)
 {
-    size_t from = w->runs / 4, to = w->runs - from;
+    size_t from = n / 4, to = n - from;
     double sum = 0;
-    mlo_sort_doubles(x, w->runs, w->scratch);
+    mlo_sort_doubles(x, n, scratch);
     for (size_t i = from; i < to; i++)
         sum += x[i];
     return sum / (double)(to - from);
+}
+
+void mlo_explained_fit(struct mlo_explained *e)
+{
+    double sum = 0;
+    for (size_t i = 0; i < e->n; i++)
+        sum += e->steps[i].ns;
+    for (size_t i = 0; i < e->n && sum > e->run_ns; i++)
+        e->steps[i].ns *= e->run_ns / sum;
+}
+
+static double middle(const struct watching *w, double *x)
+{
+    return mlo_middle_mean(x, w->runs, w->scratch);
 }
 
 /* Nothing that the noise of two medians makes of it: around what reading the clock takes alone. */
@@ -89,14 +102,12 @@ static double cost_of_look(const struct watching *w, double plain, double looked
 
 static void read_times(struct watching *w, struct mlo_explained *e)
 {
-    double sum = 0;
     e->run_ns = middle(w, w->plain);
     e->timing_ns = cost_of_look(w, e->run_ns, middle(w, w->looked));
     e->runs = w->runs;
     for (size_t i = 0; i < w->n; i++)
-        sum += e->steps[i].ns = fmax(middle(w, w->steps + i * w->cap) - e->timing_ns, 0);
-    for (size_t i = 0; i < w->n && sum > e->run_ns; i++)
-        e->steps[i].ns *= e->run_ns / sum;
+        e->steps[i].ns = fmax(middle(w, w->steps + i * w->cap) - e->timing_ns, 0);
+    mlo_explained_fit(e);
 }
 
 /* ---- the whole ---- */

@@ -54,6 +54,14 @@ static inline int64_t mlo_clock_after(const struct mlo_clock *clock, double seco
     return mlo_clock_now(clock) + (int64_t)(seconds * 1e9);
 }
 
+/* ---- explain.c ---- */
+
+/* The mean of the middle half: single steps take few ticks of the clock, of which a median is one. x is
+ * sorted; scratch: as large. */
+double mlo_middle_mean(double *x, size_t n, double *scratch);
+/* Where all steps together take longer than the run, they are shortened alike. */
+void mlo_explained_fit(struct mlo_explained *e);
+
 /* ---- command.c, url.c: answers ---- */
 
 enum mlo_reply { MLO_REPLY_OK, MLO_REPLY_ERROR, MLO_REPLY_NONE /* it is none to this request */ };

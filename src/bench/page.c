@@ -102,6 +102,44 @@ static void put_limits(struct mlo_str *out, const struct mlo_limits *l)
         mlo_str_addf(out, "<div><dt>Quota</dt><dd>%.2f CPUs</dd></div>", l->quota);
 }
 
+/* "50 TFLOP/s of float32, 400 of tf32": of what was measured. */
+static void put_device_rates(struct mlo_str *out, const struct mlo_device_limits *l)
+{
+    const struct {
+        const char *name;
+        double rate;
+    } rates[] = {{"float32", l->flops[MLO_DEVICE_F32]}, {"tf32", l->tf32},
+                 {"float16", l->flops[MLO_DEVICE_F16]}, {"bfloat16", l->flops[MLO_DEVICE_BF16]},
+                 {"int8", l->flops[MLO_DEVICE_I8]},     {"float8", l->flops[MLO_DEVICE_E4M3]}};
+    size_t n = 0;
+    for (size_t i = 0; i < MLO_COUNT(rates); i++) {
+        if (rates[i].rate <= 0)
+            continue;
+        mlo_str_add(out, n > 0 ? ", " : "");
+        mlo_page_figure(out, 1e-12 * rates[i].rate);
+        mlo_str_addf(out, "%s of %s", n++ == 0 ? " TFLOP/s" : "", rates[i].name);
+    }
+    if (n == 0)
+        mlo_str_add(out, "products were not measured");
+}
+
+static void put_device_limits(struct mlo_str *out, const struct mlo_device_limits *l)
+{
+    mlo_str_add(out, "<div class=\"l\"><dt>The GPU computes</dt><dd>");
+    put_device_rates(out, l);
+    mlo_str_add(out, "</dd></div><div class=\"l\"><dt>It copies</dt><dd>");
+    mlo_page_figure(out, 1e-9 * l->copy);
+    mlo_str_add(out, " GB/s in its memory, ");
+    mlo_page_figure(out, 1e-9 * l->in);
+    mlo_str_add(out, " in, ");
+    mlo_page_figure(out, 1e-9 * l->out);
+    mlo_str_add(out, " back</dd></div><div class=\"l\"><dt>It costs</dt><dd>");
+    mlo_page_time(out, l->graph_ns);
+    mlo_str_add(out, " to launch anything, ");
+    mlo_page_time(out, l->kernel_ns);
+    mlo_str_add(out, " for each further kernel</dd></div>");
+}
+
 static void put_facts(struct mlo_str *out, const struct mlo_bench_page *p)
 {
     char when[MLO_RFC3339_MAX];
@@ -115,6 +153,8 @@ static void put_facts(struct mlo_str *out, const struct mlo_bench_page *p)
         mlo_html_fact(out, "Compared with", p->against);
     if (p->limits)
         put_limits(out, p->limits);
+    if (p->device_limits)
+        put_device_limits(out, p->device_limits);
     mlo_str_add(out, "</dl>\n");
 }
 
@@ -289,8 +329,8 @@ static int put_case(struct mlo_str *out, const struct mlo_bench_page *p, const s
         put_compared(out, c->compared);
     mlo_str_add(out, "<div class=\"k\">");
     mlo_page_times(out, c);
-    if (e && p->limits)
-        mlo_page_roofline(out, e, p->limits);
+    if (e)
+        mlo_page_roofline(out, e, p);
     mlo_str_add(out, "</div>");
     if (e) {
         put_legend(out, e);

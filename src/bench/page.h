@@ -30,7 +30,8 @@ void mlo_page_bound(struct mlo_str *out, enum mlo_bound b);
 
 /* ---- page_charts.c ---- */
 
-void mlo_page_roofline(struct mlo_str *out, const struct mlo_explained *e, const struct mlo_limits *l);
+/* With the limits of the page that are of its machine. */
+void mlo_page_roofline(struct mlo_str *out, const struct mlo_explained *e, const struct mlo_bench_page *p);
 /* Time of the steps, in their order, as bars. */
 void mlo_page_steps(struct mlo_str *out, const struct mlo_explained *e);
 void mlo_page_times(struct mlo_str *out, const struct mlo_page_case *c);

@@ -10,7 +10,7 @@
 
 #define DOTS_MAX  400
 #define BARS_MAX  ((size_t)60)
-#define BAR_LEAST 0.005 /* of the time: shorter steps are one bar */
+#define BAR_LEAST 0.005 /* of the time of all steps: shorter ones are one bar */
 
 enum { WIDTH = 360, LEFT = 34, RIGHT = 352 };
 
@@ -24,10 +24,19 @@ static void begin(struct mlo_str *out, int height, const char *what)
 
 enum { ROOF_TOP = 10, ROOF_BASE = 212, ROOF_HEIGHT = 240 };
 
-struct roof { /* operations for a byte, and 10^9 of them a second */
+struct roof_line {
+    const char *name;
+    double rate; /* of a slope bytes, of a peak operations a second, in the roof's unit */
+};
+#define ROOF_SLOPES MLO_LEVELS
+#define ROOF_PEAKS  6
+struct roof { /* operations for a byte, and so many of them a second */
     struct mlo_scale x, y;
+    double unit; /* 10^9 or 10^12 a second... */
+    char prefix; /* ...which is G or T */
     double peak; /* of the highest kind of product that there is */
-    const struct mlo_limits *limits;
+    struct roof_line slopes[ROOF_SLOPES], peaks[ROOF_PEAKS]; /* the steepest slope first */
+    size_t n_slopes, n_peaks;
 };
 
 static bool is_dot(const struct mlo_explained_step *s)
@@ -35,14 +44,14 @@ static bool is_dot(const struct mlo_explained_step *s)
     return s->cost.flops > 0 && s->cost.bytes > 0 && s->ns > 0;
 }
 
+static double speed(const struct roof *r, const struct mlo_explained_step *s)
+{
+    return 1e9 / r->unit * (double)s->cost.flops / s->ns;
+}
+
 static double intensity(const struct mlo_explained_step *s)
 {
     return (double)s->cost.flops / (double)s->cost.bytes;
-}
-
-static double peak_of(const struct mlo_limits *l, enum mlo_dtype t)
-{
-    return 1e-9 * (t == MLO_DT_I8 && l->int8 > 0 ? l->int8 : t == MLO_DT_F64 ? l->f64 : l->f32);
 }
 
 static bool is_used(const struct mlo_explained *e, enum mlo_dtype t)
@@ -53,26 +62,64 @@ static bool is_used(const struct mlo_explained *e, enum mlo_dtype t)
     return t == MLO_DT_F32;
 }
 
-static const enum mlo_dtype product_types[] = {MLO_DT_F32, MLO_DT_F64, MLO_DT_I8};
-static const char *const product_names[] = {"float32", "float64", "int8"};
-
-static struct roof roof_of(const struct mlo_explained *e, const struct mlo_limits *l)
+static void add_peak(struct roof *r, const char *name, double rate)
 {
-    struct roof r = {.limits = l};
-    for (size_t i = 0; i < MLO_COUNT(product_types); i++)
-        if (is_used(e, product_types[i]))
-            r.peak = fmax(r.peak, peak_of(l, product_types[i]));
-    double low = 1e9 * r.peak / l->read[MLO_LEVEL_L1], high = 1e9 * r.peak / l->read[MLO_LEVEL_MEMORY],
-           least = r.peak;
+    if (rate <= 0)
+        return;
+    r->peaks[r->n_peaks++] = (struct roof_line){name, rate / r->unit};
+    r->peak = fmax(r->peak, rate / r->unit);
+}
+
+static void add_slope(struct roof *r, const char *name, double rate)
+{
+    if (rate > 0)
+        r->slopes[r->n_slopes++] = (struct roof_line){name, rate / r->unit};
+}
+
+static void take_machine(const struct mlo_explained *e, const struct mlo_limits *l, struct roof *r)
+{
+    static const char *const names[MLO_LEVELS] = {"first cache", "second cache", "third cache", "memory"};
+    for (size_t i = 0; i < MLO_LEVELS; i++)
+        add_slope(r, names[i], l->read[i]);
+    add_peak(r, "float32", l->f32);
+    if (is_used(e, MLO_DT_F64))
+        add_peak(r, "float64", l->f64);
+    if (is_used(e, MLO_DT_I8))
+        add_peak(r, "int8", l->int8);
+}
+
+static void take_device(const struct mlo_explained *e, const struct mlo_device_limits *l, struct roof *r)
+{
+    static const struct {
+        enum mlo_dtype t;
+        const char *name;
+    } types[] = {{MLO_DT_F32, "float32"},
+                 {MLO_DT_F16, "float16"},
+                 {MLO_DT_BF16, "bfloat16"},
+                 {MLO_DT_I8, "int8"},
+                 {MLO_DT_F8_E4M3, "float8"}};
+    add_slope(r, "memory", l->copy);
+    for (size_t i = 0; i < MLO_COUNT(types); i++)
+        if (is_used(e, types[i].t))
+            add_peak(r, i == 0 && e->tf32 ? "tf32" : types[i].name, mlo_device_rate(l, types[i].t, e->tf32));
+}
+
+/* False: not even the axes are known. */
+static bool scale_roof(const struct mlo_explained *e, struct roof *r)
+{
+    if (r->n_slopes == 0 || r->n_peaks == 0)
+        return false;
+    double low = r->peak / r->slopes[0].rate, high = r->peak / r->slopes[r->n_slopes - 1].rate,
+           least = r->peak;
     for (size_t i = 0; i < e->n; i++)
         if (is_dot(&e->steps[i])) {
             low = fmin(low, intensity(&e->steps[i]));
             high = fmax(high, intensity(&e->steps[i]));
-            least = fmin(least, (double)e->steps[i].cost.flops / e->steps[i].ns);
+            least = fmin(least, speed(r, &e->steps[i]));
         }
-    r.x = (struct mlo_scale){low / 2, high * 2, LEFT, RIGHT, true};
-    r.y = (struct mlo_scale){fmax(least / 2, r.peak * 1e-5), r.peak * 2.5, ROOF_BASE, ROOF_TOP, true};
-    return r;
+    r->x = (struct mlo_scale){low / 2, high * 2, LEFT, RIGHT, true};
+    r->y = (struct mlo_scale){fmax(least / 2, r->peak * 1e-5), r->peak * 2.5, ROOF_BASE, ROOF_TOP, true};
+    return true;
 }
 
 /* Lines at powers of ten. */
@@ -86,50 +133,43 @@ static void put_grid(struct mlo_str *out, const struct roof *r)
                      LEFT, mlo_scale_at(&r->y, v), RIGHT, LEFT - 3, mlo_scale_at(&r->y, v) + 3, v);
     mlo_str_addf(out,
                  "<path class=\"x\" d=\"M%d %dV%dH%d\"/><text class=\"e\" x=\"%d\" y=\"%d\">operations for a "
-                 "byte</text><text x=\"0\" y=\"8\">GFLOP/s</text>",
-                 LEFT, ROOF_TOP, ROOF_BASE, RIGHT, RIGHT, ROOF_BASE + 23);
+                 "byte</text><text x=\"0\" y=\"8\">%cFLOP/s</text>",
+                 LEFT, ROOF_TOP, ROOF_BASE, RIGHT, RIGHT, ROOF_BASE + 23, r->prefix);
 }
 
 static void put_slope(struct mlo_str *out, const struct roof *r, double read)
 {
-    double from = fmax(r->x.from, r->y.from / (1e-9 * read)), to = r->peak / (1e-9 * read);
+    double from = fmax(r->x.from, r->y.from / read), to = r->peak / read;
     mlo_str_addf(out, "<path class=\"z\" d=\"M%d %dL%d %d\"/>", mlo_scale_at(&r->x, from),
-                 mlo_scale_at(&r->y, from * 1e-9 * read), mlo_scale_at(&r->x, to),
-                 mlo_scale_at(&r->y, r->peak));
+                 mlo_scale_at(&r->y, from * read), mlo_scale_at(&r->x, to), mlo_scale_at(&r->y, r->peak));
 }
 
-static void put_roofs(struct mlo_str *out, const struct roof *r, const struct mlo_explained *e)
+static void put_roofs(struct mlo_str *out, const struct roof *r)
 {
-    for (size_t i = 0; i < MLO_LEVELS; i++)
-        put_slope(out, r, r->limits->read[i]);
-    for (size_t i = 0; i < MLO_COUNT(product_types); i++) {
-        double peak = peak_of(r->limits, product_types[i]);
-        if (is_used(e, product_types[i]))
-            mlo_str_addf(out, "<path class=\"z\" d=\"M%d %dH%d\"/>",
-                         mlo_scale_at(&r->x, 1e9 * peak / r->limits->read[MLO_LEVEL_L1]),
-                         mlo_scale_at(&r->y, peak), RIGHT);
-    }
+    for (size_t i = 0; i < r->n_slopes; i++)
+        put_slope(out, r, r->slopes[i].rate);
+    for (size_t i = 0; i < r->n_peaks; i++)
+        mlo_str_addf(out, "<path class=\"z\" d=\"M%d %dH%d\"/>",
+                     mlo_scale_at(&r->x, r->peaks[i].rate / r->slopes[0].rate),
+                     mlo_scale_at(&r->y, r->peaks[i].rate), RIGHT);
 }
 
 /* Names of slopes at their lower ends, one above the other where they would meet. */
-static void put_roof_names(struct mlo_str *out, const struct roof *r, const struct mlo_explained *e)
+static void put_roof_names(struct mlo_str *out, const struct roof *r)
 {
-    static const char *const names[MLO_LEVELS] = {"first cache", "second cache", "third cache", "memory"};
     int below = ROOF_TOP;
-    for (size_t i = 0; i < MLO_LEVELS; i++) {
-        double read = 1e-9 * r->limits->read[i], from = fmax(r->x.from, r->y.from / read);
-        int y = mlo_scale_at(&r->y, from * read) - 4, lowest = ROOF_BASE - 4 - 11 * (int)(MLO_LEVELS - 1 - i);
+    for (size_t i = 0; i < r->n_slopes; i++) {
+        double read = r->slopes[i].rate, from = fmax(r->x.from, r->y.from / read);
+        int y = mlo_scale_at(&r->y, from * read) - 4,
+            lowest = ROOF_BASE - 4 - 11 * (int)(r->n_slopes - 1 - i);
         y = y < below ? below : y > lowest ? lowest : y;
         below = y + 11;
-        mlo_str_addf(out, "<text class=\"t\" x=\"%d\" y=\"%d\">%s %.3g GB/s</text>",
-                     mlo_scale_at(&r->x, from) + 4, y, names[i], read);
+        mlo_str_addf(out, "<text class=\"t\" x=\"%d\" y=\"%d\">%s %.3g %cB/s</text>",
+                     mlo_scale_at(&r->x, from) + 4, y, r->slopes[i].name, read, r->prefix);
     }
-    for (size_t i = 0; i < MLO_COUNT(product_types); i++) {
-        double peak = peak_of(r->limits, product_types[i]);
-        if (is_used(e, product_types[i]))
-            mlo_str_addf(out, "<text class=\"t e\" x=\"%d\" y=\"%d\">%s %.4g</text>", RIGHT,
-                         mlo_scale_at(&r->y, peak) - 3, product_names[i], peak);
-    }
+    for (size_t i = 0; i < r->n_peaks; i++)
+        mlo_str_addf(out, "<text class=\"t e\" x=\"%d\" y=\"%d\">%s %.4g</text>", RIGHT,
+                     mlo_scale_at(&r->y, r->peaks[i].rate) - 3, r->peaks[i].name, r->peaks[i].rate);
 }
 
 static void put_dot(struct mlo_str *out, const struct roof *r, const struct mlo_explained *e,
@@ -138,7 +178,7 @@ static void put_dot(struct mlo_str *out, const struct roof *r, const struct mlo_
     mlo_str_add(out, "<circle class=\"");
     mlo_page_bound(out, s->bound);
     mlo_str_addf(out, "\" cx=\"%d\" cy=\"%d\" r=\"%.1f\"><title>", mlo_scale_at(&r->x, intensity(s)),
-                 mlo_scale_at(&r->y, (double)s->cost.flops / s->ns), 1.5 + 12 * sqrt(s->ns / e->run_ns));
+                 mlo_scale_at(&r->y, speed(r, s)), 1.5 + 12 * sqrt(s->ns / e->run_ns));
     mlo_spell_short(out, s->cost.op, strlen(s->cost.op));
     mlo_str_add(out, " ");
     mlo_spell_short(out, s->cost.node, strlen(s->cost.node));
@@ -153,15 +193,19 @@ static size_t count_dots(const struct mlo_explained *e)
     return n;
 }
 
-void mlo_page_roofline(struct mlo_str *out, const struct mlo_explained *e, const struct mlo_limits *l)
+void mlo_page_roofline(struct mlo_str *out, const struct mlo_explained *e, const struct mlo_bench_page *p)
 {
-    struct roof r = roof_of(e, l);
+    struct roof r = {.unit = e->on_device ? 1e12 : 1e9, .prefix = e->on_device ? 'T' : 'G'};
     size_t dots = 0, left_out = 0;
-    if (count_dots(e) == 0)
+    if (e->on_device && p->device_limits)
+        take_device(e, p->device_limits, &r);
+    else if (!e->on_device && p->limits)
+        take_machine(e, p->limits, &r);
+    if (count_dots(e) == 0 || !scale_roof(e, &r))
         return;
     begin(out, ROOF_HEIGHT, "Roofline: operations a second of each step over operations for a byte");
     put_grid(out, &r);
-    put_roofs(out, &r, e);
+    put_roofs(out, &r);
     for (size_t i = 0; i < e->n; i++)
         if (is_dot(&e->steps[i]) && dots < DOTS_MAX) {
             put_dot(out, &r, e, &e->steps[i]);
@@ -169,12 +213,12 @@ void mlo_page_roofline(struct mlo_str *out, const struct mlo_explained *e, const
         } else {
             left_out++;
         }
-    put_roof_names(out, &r, e);
+    put_roof_names(out, &r);
     mlo_str_addf(
         out,
-        "</svg><figcaption>Roofline of one core: %zu steps, the larger the longer they take. Up to a line is "
+        "</svg><figcaption>Roofline of %s: %zu steps, the larger the longer they take. Up to a line is "
         "what that part of the machine allows.",
-        dots);
+        e->on_device ? "the GPU" : "one core", dots);
     if (left_out == 1)
         mlo_str_add(out, " One more only moves bytes or shapes and has no place here.");
     else if (left_out > 1)
@@ -224,7 +268,7 @@ void mlo_page_steps(struct mlo_str *out, const struct mlo_explained *e)
         "<tbody>\n");
     for (size_t i = 0; i < e->n; i++) {
         const struct mlo_explained_step *s = &e->steps[i];
-        if (s->ns >= BAR_LEAST * e->run_ns && shown < BARS_MAX) {
+        if (s->ns >= BAR_LEAST * (e->run_ns - e->rest_ns) && shown < BARS_MAX) {
             put_step_bar(out, e, s, most);
             shown++;
         } else {
@@ -237,7 +281,8 @@ void mlo_page_steps(struct mlo_str *out, const struct mlo_explained *e)
         put_bar(out, others, fmax(most, others), e->run_ns, "b5");
         mlo_str_add(out, "</td></tr>\n");
     }
-    mlo_str_add(out, "<tr><th scope=\"row\">between steps");
+    mlo_str_addf(out, "<tr><th scope=\"row\">%s",
+                 e->on_device ? "around the GPU\u2019s work" : "between steps");
     put_bar(out, e->rest_ns, most, e->run_ns, "b5");
     mlo_str_add(out, "</td></tr>\n</tbody></table>");
 }

@@ -6,11 +6,12 @@
 
 /* Limits have a hue each; what a hue says stands in words beside it, too. */
 static const char style[] =
-    ":root{--b0:#1f5fbf;--b1:#0f766e;--b2:#4d7c0f;--b3:#a16207;--b4:#b4500a;--b5:#6b7280;--b6:#7c3aed}\n"
+    ":root{--b0:#1f5fbf;--b1:#0f766e;--b2:#4d7c0f;--b3:#a16207;--b4:#b4500a;--b5:#6b7280;--b6:#7c3aed;"
+    "--b7:#be185d;--b8:#0e7490}\n"
     "@media (prefers-color-scheme:dark){:root{--b0:#76aefb;--b1:#5eead4;--b2:#a3e635;--b3:#facc15;"
-    "--b4:#ff9f6b;--b5:#9aa5b1;--b6:#c4a7ff}}\n"
+    "--b4:#ff9f6b;--b5:#9aa5b1;--b6:#c4a7ff;--b7:#f9a8d4;--b8:#67e8f9}}\n"
     ".b0{fill:var(--b0)}.b1{fill:var(--b1)}.b2{fill:var(--b2)}.b3{fill:var(--b3)}.b4{fill:var(--b4)}"
-    ".b5{fill:var(--b5)}.b6{fill:var(--b6)}\n"
+    ".b5{fill:var(--b5)}.b6{fill:var(--b6)}.b7{fill:var(--b7)}.b8{fill:var(--b8)}\n"
     "body{max-width:76rem}.k{margin:1rem 0}.k figure{max-width:36rem;min-width:0;flex-basis:20rem}"
     "section>figure{max-width:44rem}h3{font-size:1rem;margin:1.4rem 0 .3rem}"
     "p.w{font-weight:600;max-width:60rem}@media(min-width:22rem){.facts .l{grid-column:span 2}}\n"

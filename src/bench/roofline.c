@@ -11,8 +11,8 @@
 
 const char *mlo_bound_name(enum mlo_bound b)
 {
-    static const char *const names[] = {"compute", "first cache", "second cache", "third cache",
-                                        "memory",  "step",        "wake-up"};
+    static const char *const names[] = {"compute", "first cache", "second cache", "third cache", "memory",
+                                        "step",    "wake-up",     "launch",       "transfer"};
     return names[b];
 }
 
@@ -84,6 +84,55 @@ static void bound_step(const struct mlo_limits *l, const struct mlo_explained *e
     bound_by_reading(l, e->run_bytes, cores, s);
     if (split)
         take_if_more(s, MLO_BOUND_WAKE, l->wake_ns);
+}
+
+/* ---- one step of a device ---- */
+
+double mlo_device_rate(const struct mlo_device_limits *l, enum mlo_dtype t, bool tf32)
+{
+    static const struct {
+        enum mlo_dtype t;
+        enum mlo_device_type on_device;
+    } types[] = {{MLO_DT_F32, MLO_DEVICE_F32},
+                 {MLO_DT_F16, MLO_DEVICE_F16},
+                 {MLO_DT_BF16, MLO_DEVICE_BF16},
+                 {MLO_DT_I8, MLO_DEVICE_I8},
+                 {MLO_DT_F8_E4M3, MLO_DEVICE_E4M3}};
+    if (t == MLO_DT_F32 && tf32)
+        return l->tf32;
+    for (size_t i = 0; i < MLO_COUNT(types); i++)
+        if (types[i].t == t)
+            return l->flops[types[i].on_device];
+    return 0;
+}
+
+static double at_rate(double amount, double rate)
+{
+    return rate > 0 ? 1e9 * amount / rate : 0;
+}
+
+/* Small ones take as long as beginning a copy; what was measured of that is both ways together. */
+static void bound_copy(const struct mlo_device_limits *l, struct mlo_explained_step *s)
+{
+    double begin = fmin(l->mapped_ns, l->copied_ns) - l->graph_ns;
+    double rate = s->copy == MLO_COPY_IN ? l->in : l->out;
+    take_if_more(s, MLO_BOUND_TRANSFER, fmax(begin / 2, at_rate((double)s->cost.bytes, rate)));
+}
+
+static void bound_on_device(const struct mlo_device_limits *l, const struct mlo_explained *e,
+                            struct mlo_explained_step *s)
+{
+    const struct mlo_node_cost *c = &s->cost;
+    s->limit_ns = 0;
+    s->bound = s->copy ? MLO_BOUND_TRANSFER : MLO_BOUND_LAUNCH;
+    if (s->copy) {
+        bound_copy(l, s);
+        return;
+    }
+    take_if_more(s, MLO_BOUND_LAUNCH, l->kernel_ns);
+    take_if_more(s, MLO_BOUND_MEMORY, at_rate((double)c->bytes, l->copy));
+    take_if_more(s, MLO_BOUND_COMPUTE,
+                 at_rate((double)c->products, mlo_device_rate(l, c->product_type, e->tf32)));
 }
 
 double mlo_explained_gain(const struct mlo_explained *e, double ns, double limit_ns)
@@ -161,8 +210,12 @@ static void say_compute(struct mlo_explained *e, double share, double of_limit, 
 {
     add(e, "%.0f %% of the time is %s at %.2f of what %s can do: ", 100 * share,
         m->products > 0.5 ? "multiplication" : "arithmetic", of_limit,
-        e->threads > 1 ? "the threads" : "one core");
-    say_help(e, of_limit, "only more cores or smaller types help");
+        e->on_device     ? "the device"
+        : e->threads > 1 ? "the threads"
+                         : "one core");
+    say_help(e, of_limit,
+             e->on_device ? "only smaller types or another device help"
+                          : "only more cores or smaller types help");
 }
 
 static void say_reading(struct mlo_explained *e, enum mlo_bound bound, double share, double of_limit,
@@ -170,7 +223,10 @@ static void say_reading(struct mlo_explained *e, enum mlo_bound bound, double sh
 {
     const char *what = m->trees > 0.5 ? "trees" : m->weights > 0.5 ? "weights" : "values";
     add(e, "%.0f %% of the time is reading %s from %s%s at %.2f of what it can give: ", 100 * share, what,
-        bound == MLO_BOUND_MEMORY ? "" : "the ", mlo_bound_name(bound), of_limit);
+        e->on_device                ? "the device's "
+        : bound == MLO_BOUND_MEMORY ? ""
+                                    : "the ",
+        mlo_bound_name(bound), of_limit);
     say_help(e, of_limit,
              m->trees > 0.5     ? "only more cores or smaller trees help"
              : m->weights > 0.5 ? "more rows a request or smaller types help"
@@ -186,6 +242,13 @@ static void say_steps(struct mlo_explained *e, double share, size_t n)
     add(e, "what they cost whatever they do counts, and more rows a request help");
 }
 
+static void say_transfer(struct mlo_explained *e, double share, double of_limit)
+{
+    add(e, "%.0f %% of the time is copying to the device and back at %.2f of what that can be: ", 100 * share,
+        of_limit);
+    say_help(e, of_limit, "only fewer bytes a row, or a model that stays on the CPU, help");
+}
+
 static void say_bound(struct mlo_explained *e, enum mlo_bound bound)
 {
     const struct mlo_explained_bound *b = &e->bounds[bound];
@@ -193,8 +256,10 @@ static void say_bound(struct mlo_explained *e, enum mlo_bound bound)
     double share = b->ns / e->run_ns, of_limit = b->ns > 0 ? b->limit_ns / b->ns : 1;
     if (bound == MLO_BOUND_COMPUTE)
         say_compute(e, share, of_limit, &m);
-    else if (bound == MLO_BOUND_STEP)
+    else if (bound == MLO_BOUND_STEP || bound == MLO_BOUND_LAUNCH)
         say_steps(e, share, b->n);
+    else if (bound == MLO_BOUND_TRANSFER)
+        say_transfer(e, share, of_limit);
     else if (bound == MLO_BOUND_WAKE)
         add(e,
             "%.0f %% of the time are products so short that waking threads for them costs more: fewer "
@@ -217,8 +282,9 @@ static void say(struct mlo_explained *e)
             "the run, ",
             waits / e->run_ns);
     if (e->rest_ns > e->bounds[most].ns)
-        add(e, "%.0f %% of the time is between the steps: more rows a request help",
-            100 * e->rest_ns / e->run_ns);
+        add(e, "%.0f %% of the time is %s: more rows a request help", 100 * e->rest_ns / e->run_ns,
+            e->on_device ? "around the device's work, to begin it, to wait for it and for the CPU's own steps"
+                         : "between the steps");
     else if (e->n > 0)
         say_bound(e, most);
     else
@@ -238,16 +304,13 @@ static double bytes_of_run(const struct mlo_explained *e)
     return weights + values;
 }
 
-void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e)
+static void sum_up(struct mlo_explained *e)
 {
     double sum = 0;
     memset(e->bounds, 0, sizeof e->bounds);
-    e->run_bytes = bytes_of_run(e);
     for (size_t i = 0; i < e->n; i++) {
-        struct mlo_explained_step *s = &e->steps[i];
-        struct mlo_explained_bound *b;
-        bound_step(limits, e, s);
-        b = &e->bounds[s->bound];
+        const struct mlo_explained_step *s = &e->steps[i];
+        struct mlo_explained_bound *b = &e->bounds[s->bound];
         b->n++;
         b->ns += s->ns;
         b->limit_ns += s->limit_ns;
@@ -255,4 +318,20 @@ void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e
     }
     e->rest_ns = fmax(e->run_ns - sum, 0);
     say(e);
+}
+
+void mlo_explain_bounds(const struct mlo_limits *limits, struct mlo_explained *e)
+{
+    e->run_bytes = bytes_of_run(e);
+    for (size_t i = 0; i < e->n; i++)
+        bound_step(limits, e, &e->steps[i]);
+    sum_up(e);
+}
+
+void mlo_explain_device_bounds(const struct mlo_device_limits *limits, struct mlo_explained *e)
+{
+    e->run_bytes = bytes_of_run(e);
+    for (size_t i = 0; i < e->n; i++)
+        bound_on_device(limits, e, &e->steps[i]);
+    sum_up(e);
 }

@@ -166,11 +166,36 @@ test_expect 'bench --explain: what the GPU can do is measured once and kept; lau
     jq -e ".device_limits.copy == 4e12 and (.on_device | length) == 2 and .on_device[0].bound == \"launch\" and .on_device[0].launch_ns == 9600 and .on_device[1].batch == 4 and .on_device[0].own_ns >= 6000" out &&
     explains && ! grep -q "^limits" log
 '
+test_expect 'bench --explain: each step of the device has its time, its bytes and its limit; copies are steps; they add up to the run' '
+    jq -e "[.explained[].batch] == [1, 4] and all(.explained[]; .run_ns > 0 and .runs >= 5 and .timing_ns == 500 and (.answer | length) > 20)" out &&
+    jq -e "[.steps[] | select(.batch == 4)] | (map(.step) | unique) == [\"copy in\", \"copy out\", \"dense\", \"softmax\"] and all(.[]; .ns >= 2000 and .limit_ns > 0 and .gain >= 1 and (.limit | IN(\"launch\", \"transfer\")))" out &&
+    jq -e ". as \$d | all(.explained[]; . as \$e | (([\$d.steps[] | select(.batch == \$e.batch).ns] | add) + \$e.rest_ns - \$e.run_ns | fabs) < 10)" out &&
+    jq -e "[.steps[] | select(.step == \"dense\")] | length == 6 and ([.[] | select(.batch == 4).flops] | add) == 4 * ([.[] | select(.batch == 1).flops] | add)" out &&
+    jq -e "(has(\"limits\") | not) and ([.bounds[].steps] | add) == (.steps | length) and (.around | length) == 4" out
+'
+test_expect 'bench --explain: what the CPU is faster at is explained as such' '
+    FAKE_DEVICE_COST=30000 mlopsctl bench "$models/mlp/model.onnx" --backend auto --explain --batch 2 --duration 10ms --warmup 1ms --no-record --json >out 2>err &&
+    jq -e "has(\"limits\") and (has(\"on_device\") | not) and any(.steps[]; .step == \"Scaler\")" out
+'
+test_expect 'bench --explain: text, and a page with a roofline and a bar for each step' '
+    mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --precision bf16 --explain --duration 10ms --warmup 1ms --no-record --html page.html >out 2>err &&
+    grep -q "WHAT HOLDS IT BACK" out && grep -Eq "^ *2  attention  .*bfloat16\[2,3,32\].* launch" out && ! grep -q "^machine " out &&
+    python3 - page.html <<"X"
+import sys, xml.etree.ElementTree as E
+text = open(sys.argv[1], encoding="utf-8").read()
+root = E.fromstring(text.replace("<!DOCTYPE html>", ""))
+said = "".join(root.itertext())
+assert "Roofline of the GPU" in said and "The GPU computes" in said and "One core" not in said and "around the GPU" in said, said
+assert [t.tag for t in root.iter()].count("circle") >= 8
+assert said.count("attention Reshape") >= 2, said
+X
+'
+test_expect 'bench --explain: steps that cannot be timed are exit 7' 'explains FAKE_DEVICE_NO_TIMES=1; [ $? -eq 7 ] && grep -q "its clock stands still" err'
 test_expect 'bench --explain: a device that cannot be measured is exit 7' '
     rm -f cache/mlopsctl/gpu-limits.json; explains FAKE_DEVICE_NO_LIMITS=1; [ $? -eq 7 ] && grep -q "it does not hold still" err
 '
 test_expect 'make check-gpu: its script, with this device' '
-    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 29 failed" out || { cat out; false; }
+    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 30 failed" out || { cat out; false; }
 '
 test_expect 'make check-gpu: one that answers something else fails' '
     FAKE_DEVICE_WRONG=1 KIT=true BATCHES=1 "$R/tests/gpu/run" >out; [ $? -eq 1 ] && grep -q "not ok .* samples of mlp" out && grep -q "not ok .* encoder torch, bf16" out

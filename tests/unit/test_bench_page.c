@@ -60,6 +60,51 @@ static int bench_page(struct mlo_str *out)
     return rc;
 }
 
+/* A GPU, in bfloat16 and float32. */
+static const struct mlo_device_limits gpu = {
+    .copy = 4e12,
+    .in = 50e9,
+    .out = 40e9,
+    .graph_ns = 6000,
+    .kernel_ns = 1200,
+    .copied_ns = 14000,
+    .mapped_ns = 9000,
+    .tf32 = 400e12,
+    .flops = {[MLO_DEVICE_F32] = 50e12, [MLO_DEVICE_BF16] = 800e12, [MLO_DEVICE_I8] = 1500e12}};
+
+static int device_page(struct mlo_str *out)
+{
+    struct mlo_explained_step steps[] = {
+        step_of("copy in", 0, 21000),        step_of("norm", 0, 3000),
+        step_of("dense", 9000000000, 16000), step_of("attention", 300000000, 9000),
+        step_of("dense", 12000000, 2100),    step_of("copy out", 0, 6000)};
+    struct mlo_explained e = {.steps = steps,
+                              .n = MLO_COUNT(steps),
+                              .run_ns = 70000,
+                              .timing_ns = 800,
+                              .threads = 1,
+                              .on_device = true};
+    struct mlo_measured m = {.requests = 1000, .seconds = 1, .first_ns = 20000};
+    struct mlo_page_case one = {.batch = 32, .measured = &m, .explained = &e};
+    struct mlo_bench_page page = {.result = &result, .device_limits = &gpu, .cases = &one, .n = 1};
+    struct mlo_err err = MLO_ERR_INIT;
+    int rc = mlo_times_init(&m.times, &err);
+    if (rc != 0)
+        return rc;
+    for (uint64_t i = 0; i < 1000; i++)
+        mlo_times_add(&m.times, 70000 + 30 * i);
+    steps[0].copy = MLO_COPY_IN;
+    steps[0].cost.bytes = 1000000;
+    steps[2].cost.bytes = 14000000;
+    steps[2].cost.product_type = steps[3].cost.product_type = MLO_DT_BF16;
+    steps[3].cost.bytes = 9000000;
+    steps[5].copy = MLO_COPY_OUT;
+    mlo_explain_device_bounds(&gpu, &e);
+    rc = mlo_bench_html(&page, out, &err);
+    mlo_times_release(&m.times);
+    return rc;
+}
+
 static int history_page(struct mlo_str *out)
 {
     struct mlo_history_point points[6];
@@ -103,6 +148,18 @@ static void a_bench_says_the_verdict_first(void)
     mlo_str_release(&b);
 }
 
+static void a_gpu_has_roofs_and_bars_of_its_own(void)
+{
+    struct mlo_str a = page_of(device_page);
+    check(says(&a, "The GPU computes") && says(&a, "800 of bfloat16, 1,500 of int8") &&
+          !says(&a, "float16, 0"));
+    check(says(&a, "Roofline of the GPU: 3 steps") && says(&a, "memory 4 TB/s"));
+    check(says(&a, "bfloat16 800") && says(&a, "float32 50<") && !says(&a, ">int8 "));
+    check(says(&a, "around the GPU") && !says(&a, "between steps") && !says(&a, "One core"));
+    check(says(&a, "class=\"b8\"") && says(&a, "</svg> transfer") && says(&a, "class=\"b7\""));
+    mlo_str_release(&a);
+}
+
 static void a_history_marks_its_changes(void)
 {
     struct mlo_str a = page_of(history_page);
@@ -119,6 +176,13 @@ static int bench_once(void)
     return bench_page(&text);
 }
 
+static int device_once(void)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    return device_page(&text);
+}
+
 static int history_once(void)
 {
     MLO_AUTOSTR struct mlo_str text;
@@ -129,6 +193,7 @@ static int history_once(void)
 static void memory_may_fail(void)
 {
     check(each_alloc_failure(bench_once) > 0);
+    check(each_alloc_failure(device_once) > 0);
     check(each_alloc_failure(history_once) > 0);
 }
 
@@ -148,6 +213,7 @@ static void nothing_was_measured(void)
 int main(void)
 {
     run(a_bench_says_the_verdict_first);
+    run(a_gpu_has_roofs_and_bars_of_its_own);
     run(a_history_marks_its_changes);
     run(memory_may_fail);
     run(nothing_was_measured);

@@ -152,8 +152,9 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err) MLO_MUST_C
 /* ---- explain_gpu.c ---- */
 
 /* The same of a plan on a GPU. *ret_done false: its runs are the CPU's. */
-int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
-                          const struct mlo_value *in, bool *ret_done, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_value *in,
+                          const struct mlo_explain_opts *how, bool *ret_done,
+                          struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_bench_put_explained_gpu(struct mlo_bench *b);
 
 /* ---- page.c: --html ---- */

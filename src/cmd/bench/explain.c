@@ -61,20 +61,18 @@ int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err)
 int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
                       const struct mlo_measured *m, struct mlo_err *err)
 {
-    bool waits = b->load.rate > 0 || b->load.callers > 1;
+    bool waits = b->load.rate > 0 || b->load.callers > 1, is_on_gpu = false;
     struct mlo_explain_opts how = {.request_ns = waits ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
                                    .threads = (unsigned)b->args->threads,
                                    .stop = b->load.stop,
                                    .stop_ctx = b->load.stop_ctx};
-    bool is_on_gpu = false;
-    size_t batch = b->n_on_device + b->n_explained; /* of those measured so far, the last */
     if (b->n_explained == MLO_BENCH_BATCHES)
         return 0;
-    int rc = mlo_bench_explain_gpu(b, who->plan, b->batches[batch], side->set, &is_on_gpu, err);
-    if (rc != 0 || is_on_gpu)
-        return rc;
-    rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
-    b->n_explained += rc == 0;
+    int rc = mlo_bench_explain_gpu(b, who->plan, side->set, &how, &is_on_gpu, err);
+    if (rc == 0 && !is_on_gpu) {
+        rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
+        b->n_explained += rc == 0;
+    }
     return rc == 0 ? mlo_explain_around(who->plan, side->set, m, NULL, &b->explained[b->n_explained - 1], err)
                    : rc;
 }
@@ -286,9 +284,9 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
     if (b->n_explained == 0)
         return 0;
     put_answers(b);
-    if (b->ctx->json)
+    if (b->n_on_device < b->n_explained && b->ctx->json)
         add_limits(r, &b->limits);
-    else
+    else if (b->n_on_device < b->n_explained)
         put_limits(b);
     mlo_report_table(r, "bounds", NULL, bound_columns, MLO_COUNT(bound_columns), NULL);
     for (size_t i = 0; i < b->n_explained; i++)

@@ -5,13 +5,11 @@
 
 #include <mlopsctl/base/io.h>
 #include <mlopsctl/base/text.h>
-#include <mlopsctl/base/time.h>
 
 #include "bench.h"
 
 #define LIMITS_FILE  "gpu-limits.json"
 #define LIMITS_BYTES ((size_t)64 << 10)
-#define RUNS         15
 
 /* ---- the device ---- */
 
@@ -65,32 +63,6 @@ static int find_limits(struct mlo_bench *b, struct mlo_err *err)
 
 /* ---- the model ---- */
 
-static int median_of(const struct mlo_plan *plan, const struct mlo_value *in, struct mlo_device_cost *cost,
-                     double *ret_ns, struct mlo_err *err)
-{
-    struct mlo_session *s = NULL;
-    const struct mlo_value *out;
-    double ns[RUNS], scratch[RUNS];
-    size_t n_in;
-    mlo_plan_inputs(plan, &n_in);
-    int rc = mlo_session_new(plan, &s, err);
-    if (rc == 0)
-        rc = mlo_session_run(s, in, n_in, &out, err); /* the first of its shapes is another kind of run */
-    for (int i = 0; rc == 0 && i < RUNS; i++) {
-        int64_t from = mlo_time_mono();
-        rc = mlo_session_run(s, in, n_in, &out, err);
-        ns[i] = (double)(mlo_time_mono() - from);
-    }
-    if (rc == 0)
-        rc = mlo_session_device_cost(s, cost, err);
-    mlo_session_free(s);
-    if (rc == 0) {
-        mlo_sort_doubles(ns, RUNS, scratch);
-        *ret_ns = ns[RUNS / 2];
-    }
-    return rc;
-}
-
 /* 0: some product is not the library's. */
 static double own_products(const struct mlo_bench *b, const struct mlo_device_cost *c)
 {
@@ -107,31 +79,24 @@ static double own_products(const struct mlo_bench *b, const struct mlo_device_co
     return sum;
 }
 
-int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, size_t batch,
-                          const struct mlo_value *in, bool *ret_done, struct mlo_err *err)
+int mlo_bench_explain_gpu(struct mlo_bench *b, const struct mlo_plan *plan, const struct mlo_value *in,
+                          const struct mlo_explain_opts *how, bool *ret_done, struct mlo_err *err)
 {
-    struct mlo_err why = MLO_ERR_INIT;
     struct mlo_offload_state state;
     struct mlo_device_cost cost;
-    double ns;
+    struct mlo_explained *e = &b->explained[b->n_explained];
     *ret_done = false;
-    if (!mlo_plan_offloaded(plan, &state) || b->n_on_device == MLO_BENCH_BATCHES)
+    if (!mlo_plan_offloaded(plan, &state))
         return 0;
     int rc = b->n_on_device ? 0 : find_limits(b, err);
-    if (rc != 0)
+    if (rc == 0)
+        rc = mlo_explain_on_device(plan, in, &b->device_limits, how, e, &cost, ret_done, err);
+    if (rc != 0 || !*ret_done)
         return rc;
-    rc = median_of(plan, in, &cost, &ns, &why);
-    if (rc == MLO_EUNAVAIL) /* the CPU's run, which is explained as such */
-        return 0;
-    if (rc != 0) {
-        *err = why;
-        return rc;
-    }
-    struct mlo_device_explained *e = &b->on_device[b->n_on_device];
-    mlo_explain_device(&b->device_limits, &cost, ns, e);
-    e->own_ns = own_products(b, &cost);
-    b->device_batches[b->n_on_device++] = batch;
-    *ret_done = true;
+    struct mlo_device_explained *whole = &b->on_device[b->n_on_device];
+    mlo_explain_device(&b->device_limits, &cost, e->run_ns, whole);
+    whole->own_ns = own_products(b, &cost);
+    b->device_batches[b->n_on_device++] = b->batches[b->n_explained++];
     return 0;
 }
 

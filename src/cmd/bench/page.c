@@ -17,7 +17,8 @@ int mlo_bench_write_page(const struct mlo_bench *b, const struct mlo_compared *c
     struct mlo_bench_page page = {.result = &b->result,
                                   .against = b->args->against,
                                   .gate = b->gate,
-                                  .limits = b->n_explained > 0 ? &b->limits : NULL,
+                                  .limits = b->n_explained > b->n_on_device ? &b->limits : NULL,
+                                  .device_limits = b->n_on_device > 0 ? &b->device_limits : NULL,
                                   .cases = cases,
                                   .n = b->result.n < MLO_BENCH_BATCHES ? b->result.n : MLO_BENCH_BATCHES};
     MLO_AUTOSTR struct mlo_str text;

@@ -22,6 +22,7 @@ struct mlo_offload_programs {
     struct mlo_device_in *in;
     struct mlo_device_out *out;
     size_t in_cap, out_cap;
+    bool ran; /* the last run of the session was the first program's of the list */
 };
 
 void mlo_offload_programs_free(struct mlo_session *s)
@@ -86,7 +87,7 @@ static struct mlo_program *find(struct mlo_session *s, const struct mlo_value *i
 
 struct mlo_program *mlo_offload_last(const struct mlo_session *s)
 {
-    return s->programs ? s->programs->list[0] : NULL;
+    return s->programs && s->programs->ran ? s->programs->list[0] : NULL;
 }
 
 static void add(struct mlo_session *s, struct mlo_program *p)
@@ -673,6 +674,7 @@ int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const str
         s->programs = mlo_calloc(1, sizeof *s->programs, err);
     if (!s->programs)
         return err->code;
+    s->programs->ran = false;
     int rc = measure(s, in, err);
     if (rc != 0)
         return rc;
@@ -690,6 +692,7 @@ int mlo_offload_run(struct mlo_session *s, const struct mlo_value *in, const str
         return leave_it(s, p->why, err);
     pthread_mutex_lock(&o->lock);
     o->state.runs++;
+    s->programs->ran = true;
     pthread_mutex_unlock(&o->lock);
     *ret_out = s->out;
     return 0;
