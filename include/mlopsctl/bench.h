@@ -352,6 +352,7 @@ struct mlo_around {             /* what a request takes around the run, ns; 0: n
     double parse_ns, answer_ns; /* from JSON to tensors; from tensors to JSON */
     size_t parse_bytes, answer_bytes;
     double queue_ns;      /* from due to begun, the mean; requests come by themselves */
+    double way_ns;        /* of a request to another, all that is none of the others */
     double ahead, little; /* requests that each found waiting; how many there are by Little's law */
 };
 #define MLO_EXPLAINED_TEXT 512
@@ -384,17 +385,23 @@ int mlo_explain(const struct mlo_plan *plan, const struct mlo_value *in, const s
                 const struct mlo_explain_opts *o, struct mlo_explained *ret,
                 struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_explained_release(struct mlo_explained *e);
-/* What a request of these inputs takes around its run: into e->around. m: as it was measured. */
+enum mlo_asked {                   /* who answered the requests that were measured */
+                 MLO_ASKED_ENGINE, /* this one; parse and answer are what a server of it would add */
+                 MLO_ASKED_LINES,  /* a program; its inputs were JSON only once, before the first request */
+                 MLO_ASKED_JSON    /* a server */
+};
+/* What a request of these inputs takes around its run: into e->around, and into the sentence when it is most
+ * of it. m: as it was measured. */
 int mlo_explain_around(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_measured *m,
-                       const struct mlo_clock *clock, struct mlo_explained *e,
+                       enum mlo_asked asked, const struct mlo_clock *clock, struct mlo_explained *e,
                        struct mlo_err *err) MLO_MUST_CHECK;
-/* The rows of it that are known: parse, answer, queue. */
+/* The rows of it that are known: parse, answer, queue, way. */
 struct mlo_around_row {
     const char *name;
     double ns, share, gain; /* of a whole request; how much faster it were without */
     char why[96];
 };
-#define MLO_AROUND_ROWS 3
+#define MLO_AROUND_ROWS 4
 size_t mlo_around_rows(const struct mlo_explained *e, struct mlo_around_row ret[MLO_AROUND_ROWS]);
 /* The arithmetic of it: steps have costs and ns, and run_ns, threads and request_ns are set; the rest is
  * found. */

@@ -1,6 +1,6 @@
 /*
- * What a request takes around the run of the model: its JSON read and written, as a server does it, and the
- * wait until somebody is free.
+ * What a request takes around the run of the model: its JSON read and written, as a server does it, the wait
+ * until somebody is free, and the way to another who answers.
  */
 #include <math.h>
 #include <stdio.h>
@@ -70,28 +70,58 @@ static int answer(const struct mlo_plan *plan, const struct mlo_value *in, size_
     return rc;
 }
 
-int mlo_explain_around(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_measured *m,
-                       const struct mlo_clock *clock, struct mlo_explained *e, struct mlo_err *err)
+static int read_and_write(const struct mlo_plan *plan, const struct mlo_value *in,
+                          const struct mlo_clock *clock, struct mlo_around *a, struct mlo_err *err)
 {
-    struct mlo_around a = {0};
     struct message asked = {.values = in};
     MLO_AUTOFREE char *body = NULL;
     struct mlo_err ignored = MLO_ERR_INIT;
-    const struct mlo_queued *q = &m->queued;
     asked.ports = mlo_plan_inputs(plan, &asked.n);
     if (mlo_infer_request(asked.ports, in, asked.n, &body, &ignored) == 0) {
-        a.parse_bytes = strlen(body);
-        a.parse_ns = time_message(&asked, body, clock);
+        a->parse_bytes = strlen(body);
+        a->parse_ns = time_message(&asked, body, clock);
     }
+    return answer(plan, in, asked.n, clock, a, err);
+}
+
+/* What is left of a request when our engine's share of it is taken off. */
+static double way_of(const struct mlo_explained *e, const struct mlo_around *a, const struct mlo_measured *m)
+{
+    double request = m->times.n > 0 ? (double)mlo_times_quantile(&m->times, 0.5) : 0;
+    return fmax(request - e->run_ns - a->parse_ns - a->answer_ns - a->queue_ns, 0);
+}
+
+static void say_way(struct mlo_explained *e)
+{
+    char run[MLO_EXPLAINED_TEXT];
+    double way = e->around.way_ns, all = way + e->run_ns + e->around.parse_ns + e->around.answer_ns;
+    if (way <= all / 2)
+        return;
+    memcpy(run, e->sentence, sizeof run);
+    snprintf(e->sentence, sizeof e->sentence,
+             "%.0f %% of a request is the way there and back, and what the target does that our engine does "
+             "not: more rows a request share it; of the run, as our engine does it here, %.300s",
+             100 * way / all, run);
+}
+
+int mlo_explain_around(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_measured *m,
+                       enum mlo_asked asked, const struct mlo_clock *clock, struct mlo_explained *e,
+                       struct mlo_err *err)
+{
+    struct mlo_around a = {0};
+    const struct mlo_queued *q = &m->queued;
     if (q->n > 0 && m->seconds > 0) {
         a.queue_ns = q->ns / (double)q->n;
         a.ahead = (double)q->ahead / (double)q->n;
         a.little = q->ns / (m->seconds * 1e9);
     }
-    int rc = answer(plan, in, asked.n, clock, &a, err);
-    if (rc == 0)
-        e->around = a;
-    return rc;
+    int rc = asked == MLO_ASKED_LINES ? 0 : read_and_write(plan, in, clock, &a, err);
+    if (rc != 0)
+        return rc;
+    a.way_ns = asked == MLO_ASKED_ENGINE ? 0 : way_of(e, &a, m);
+    e->around = a;
+    say_way(e);
+    return 0;
 }
 
 static void add_row(double all, const char *name, double ns, struct mlo_around_row *ret)
@@ -103,7 +133,7 @@ static void add_row(double all, const char *name, double ns, struct mlo_around_r
 size_t mlo_around_rows(const struct mlo_explained *e, struct mlo_around_row ret[MLO_AROUND_ROWS])
 {
     const struct mlo_around *a = &e->around;
-    double all = e->run_ns + a->parse_ns + a->answer_ns + a->queue_ns;
+    double all = e->run_ns + a->parse_ns + a->answer_ns + a->queue_ns + a->way_ns;
     size_t n = 0;
     if (a->parse_ns > 0) {
         add_row(all, "parse", a->parse_ns, &ret[n]);
@@ -121,6 +151,12 @@ size_t mlo_around_rows(const struct mlo_explained *e, struct mlo_around_row ret[
         add_row(all, "queue", a->queue_ns, &ret[n]);
         snprintf(ret[n].why, sizeof ret[n].why, "%.2g found waiting, %.2g by Little's law", a->ahead,
                  a->little);
+        n++;
+    }
+    if (a->way_ns > 0) {
+        add_row(all, "way", a->way_ns, &ret[n]);
+        snprintf(ret[n].why, sizeof ret[n].why,
+                 "there and back, and what the target does that our engine does not");
         n++;
     }
     return n;

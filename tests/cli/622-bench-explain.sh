@@ -36,8 +36,15 @@ test_expect 'requests that come by themselves and several callers are explained,
     explain "$model" --rate 500 --json | jq -e ".explained[0].run_ns > 0" && explain "$model" --scenario multi --callers 3 --json | jq -e ".explained[0].run_ns > 0" &&
     mlopsctl bench "$trees" --against "$model" --explain --batch 64 --duration 1s --warmup 200ms --json >out; jq -e ".explained[0].batch == 64 and (.steps[0].step | length) > 0" out
 '
-test_expect 'only our engine can be looked into' '
-    expect_code 2 mlopsctl bench "$model" --explain --target http://127.0.0.1:9/ && expect_code 2 mlopsctl bench "$model" --explain --history &&
+test_expect 'what another answers: the rest of a request is told, and whose the steps are' '
+    explain "$model" --target "command:$R/examples/bench/target.sh" --json >out && jq -e ".explained_here and (.around | map(.what)) == [\"way\"] and .around[0].share > 0.5 and (.explained[0].answer | test(\"^[0-9]+ % of a request is the way\"))" out &&
+    explain "$model" --wrap env >out && grep -q "^the target is not looked into" out && ! grep -q "^ *1  parse" out &&
+    rm -f port && { python3 "$R/tests/tools/bad-server.py" port json & } && until [ -s port ]; do sleep 0.05; done &&
+    explain "$model" --target "http://127.0.0.1:$(cat port)/" --batch 64 --json >out; status=$?; kill $!; [ "$status" = 0 ] &&
+    jq -e "(.around | map(.what)) == [\"parse\", \"answer\", \"way\"] and ([.around[].share] | add) < 1" out
+'
+test_expect 'what is not looked into' '
+    expect_code 2 mlopsctl bench "$model" --explain --history &&
     expect_code 2 mlopsctl bench "$model" --calibrate
 '
 # page FILE: well-formed, of one piece, and what it says as text in the file "said".

@@ -307,7 +307,7 @@ static void what_waits_is_as_littles_law_says(void)
     struct mlo_plan *p = small_plan();
     struct mlo_explained e = {.run_ns = 3e6};
     struct mlo_around_row found[MLO_AROUND_ROWS];
-    check_ok(mlo_explain_around(p, &in, &m, &clock, &e, &err), &err);
+    check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_ENGINE, &clock, &e, &err), &err);
     check(near(e.around.queue_ns, 1e7) && near(e.around.little, 0.5) && near(e.around.ahead, 0.4));
     check(near(e.around.parse_ns, 1000) && near(e.around.answer_ns, 1000), "only the clock takes time");
     check(e.around.parse_bytes > 64 && e.around.answer_bytes > 128);
@@ -331,8 +331,37 @@ static void what_is_not_known_has_no_row(void)
     struct mlo_explained e = {.run_ns = 0, .around = {.queue_ns = 5}};
     check_int(mlo_around_rows(&e, found), 1);
     check(found[0].share == 1 && isinf(found[0].gain), "nothing is left without it");
-    check_ok(mlo_explain_around(p, &in, &idle, &clock, &e, &err), &err);
+    check_ok(mlo_explain_around(p, &in, &idle, MLO_ASKED_ENGINE, &clock, &e, &err), &err);
     check(e.around.queue_ns == 0 && e.around.little == 0 && mlo_around_rows(&e, found) == 2);
+    mlo_plan_free(p);
+}
+
+/* Of 10 ms that each request took, our engine's run is 3 ms: the rest is the way, and of a server also what
+ * its JSON takes. */
+static void what_another_takes_besides_is_the_way(void)
+{
+    float data[32] = {1};
+    struct world w = {0};
+    struct mlo_clock clock = {.now = ticking, .ctx = &w};
+    struct mlo_measured m = {.seconds = 2};
+    struct mlo_value in = rows(data);
+    struct mlo_plan *p = small_plan();
+    struct mlo_around_row found[MLO_AROUND_ROWS];
+    struct mlo_explained e = {.run_ns = 3e6, .sentence = "the run"};
+    mlo_times_add(&m.times, 10000000);
+    double request = (double)mlo_times_quantile(&m.times, 0.5);
+    check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_LINES, &clock, &e, &err), &err);
+    check_int(mlo_around_rows(&e, found), 1);
+    check_str(found[0].name, "way");
+    check(near(found[0].ns, request - 3e6) && near(found[0].share, 1 - 3e6 / request));
+    check(strncmp(e.sentence, "70 % of a request is the way", 28) == 0, "%s", e.sentence);
+    check(strstr(e.sentence, "here, the run") != NULL, "%s", e.sentence);
+    check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_JSON, &clock, &e, &err), &err);
+    check_int(mlo_around_rows(&e, found), 3);
+    check(near(found[2].ns, request - 3e6 - 2000));
+    m.times = (struct mlo_times){0};
+    check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_LINES, &clock, &e, &err), &err);
+    check_int(mlo_around_rows(&e, found), 0);
     mlo_plan_free(p);
 }
 
@@ -380,6 +409,7 @@ int main(void)
     run(a_run_tells_of_all_its_steps);
     run(what_waits_is_as_littles_law_says);
     run(what_is_not_known_has_no_row);
+    run(what_another_takes_besides_is_the_way);
     run(looking_costs_nothing_in_the_end);
     run(steps_add_up_to_the_run);
     run(memory_may_fail);

@@ -38,6 +38,7 @@ struct mlo_bench {
     struct mlo_limits limits;                          /* of the machine, for --explain */
     struct mlo_explained explained[MLO_BENCH_BATCHES]; /* of the first n_explained batches */
     size_t n_explained;
+    bool explained_here; /* what answered is another: the explanation is of our engine beside it */
     struct mlo_device_limits device_limits;
     struct mlo_device_explained on_device[MLO_BENCH_BATCHES]; /* of the batches in device_batches */
     size_t device_batches[MLO_BENCH_BATCHES], n_on_device;

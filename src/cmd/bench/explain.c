@@ -58,10 +58,19 @@ int mlo_bench_limits(struct mlo_bench *b, struct mlo_err *err)
 
 /* ---- the model ---- */
 
+static bool is_url(const char *what)
+{
+    return strncmp(what, "http", 4) == 0;
+}
+
 int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, const struct mlo_bench_side *side,
                       const struct mlo_measured *m, struct mlo_err *err)
 {
-    bool waits = b->load.rate > 0 || b->load.callers > 1, is_on_gpu = false;
+    enum mlo_asked asked = !who->what && !who->line          ? MLO_ASKED_ENGINE
+                           : who->line || !is_url(who->what) ? MLO_ASKED_LINES
+                                                             : MLO_ASKED_JSON;
+    bool is_ours = asked == MLO_ASKED_ENGINE, is_on_gpu = false;
+    bool waits = is_ours && (b->load.rate > 0 || b->load.callers > 1);
     struct mlo_explain_opts how = {.request_ns = waits ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
                                    .threads = (unsigned)b->args->threads,
                                    .stop = b->load.stop,
@@ -73,7 +82,9 @@ int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, cons
         rc = mlo_explain(who->plan, side->set, &b->limits, &how, &b->explained[b->n_explained], err);
         b->n_explained += rc == 0;
     }
-    return rc == 0 ? mlo_explain_around(who->plan, side->set, m, NULL, &b->explained[b->n_explained - 1], err)
+    b->explained_here = b->explained_here || !is_ours;
+    return rc == 0 ? mlo_explain_around(who->plan, side->set, m, asked, NULL,
+                                        &b->explained[b->n_explained - 1], err)
                    : rc;
 }
 
@@ -284,6 +295,10 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
     if (b->n_explained == 0)
         return 0;
     put_answers(b);
+    if (b->explained_here && b->ctx->json)
+        mlo_report_json(r, "explained_here", cJSON_CreateTrue());
+    else if (b->explained_here)
+        mlo_report_note(r, "the target is not looked into: runs and steps are of our engine in this process");
     if (b->n_on_device < b->n_explained && b->ctx->json)
         add_limits(r, &b->limits);
     else if (b->n_on_device < b->n_explained)

@@ -105,10 +105,8 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
     if (b->args->target && !mlo_bench_is_foreign(b->args->target))
         return mlo_fail(err, MLO_EUSAGE, "--target '%s' is none of command:LINE, image:PATH and a URL",
                         b->args->target);
-    if (b->args->explain && (b->args->target || b->args->wrap || b->args->history))
-        return mlo_fail(
-            err, MLO_EUSAGE,
-            "--explain looks into our engine while it runs: not with --target, --wrap or --history");
+    if (b->args->explain && b->args->history)
+        return mlo_fail(err, MLO_EUSAGE, "--explain looks into what runs: it does not go with --history");
     if (b->args->calibrate && !b->args->explain)
         return mlo_fail(err, MLO_EUSAGE, "--calibrate goes with --explain");
     if (b->args->wrap && (!*b->args->wrap || b->args->target))
