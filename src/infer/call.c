@@ -1,6 +1,5 @@
 /* What operators use: attributes, inputs, outputs, shapes. */
 #include "internal.h"
-#include "team.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -199,23 +198,6 @@ int mlo_scratch(struct mlo_op_call *c, size_t n, size_t size, void **ret, struct
     c->session->scratch = b;
     *ret = b->bytes;
     return 0;
-}
-
-size_t mlo_op_parts(const struct mlo_op_call *c, uint64_t flops, size_t most)
-{
-    struct mlo_team *t = c->session->team;
-    size_t parts = t && flops >= MLO_SPLIT_FLOPS ? mlo_team_threads(t) : 1;
-    return parts < most ? parts : most ? most : 1;
-}
-
-void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
-                  void (*fn)(void *ctx, size_t part, size_t parts), void *ctx)
-{
-    size_t parts = mlo_op_parts(c, flops, most);
-    if (parts > 1)
-        mlo_team_run(c->session->team, parts, fn, ctx);
-    else
-        fn(ctx, 0, 1);
 }
 
 size_t mlo_element_size(enum mlo_dtype t)

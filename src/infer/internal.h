@@ -71,6 +71,8 @@ struct mlo_frame { /* values of one graph while it runs */
 struct mlo_session {
     const struct mlo_plan *plan;
     struct mlo_team *team;                       /* NULL: one thread */
+    struct mlo_stretch *stretch;                 /* what is put off until threads do it; NULL: one thread */
+    uint64_t split_flops;                        /* operations that are worth waking threads */
     bool laid_out;                               /* layouts may be made */
     bool held;                                   /* `out` or `texts` hold something */
     struct mlo_layout *layouts[MLO_LAYOUTS_MAX]; /* the last used first */
@@ -91,11 +93,10 @@ struct mlo_session {
     const struct mlo_packed *packed;       /* of the run; NULL: an ordinary one */
     size_t packed_rows;                    /* most of such a run */
 };
-static inline void mlo_session_tell(const struct mlo_session *s, size_t done)
-{
-    if (s->watch)
-        s->watch(s->watch_ctx, done);
-}
+/* To whoever watches: so many steps are done. */
+void mlo_session_tell(struct mlo_session *s, size_t done);
+/* As mlo_session_threads, but as many as are asked for. */
+int mlo_session_team(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /* Without memory for outputs: of a plan that is being made. */
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p);
 void mlo_session_release(struct mlo_session *s);
@@ -138,8 +139,8 @@ bool mlo_layout_fits(const struct mlo_layout *l, const struct mlo_value *in);
 size_t mlo_layout_bytes(const struct mlo_layout *l);
 /* s: the layout's session, whose arena is that large, aligned to 64. *ret_strayed: nothing is given, and the
  * layout is to be freed. */
-int mlo_layout_run(struct mlo_layout *l, const struct mlo_session *s, const struct mlo_value *in,
-                   bool *ret_strayed, const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
+int mlo_layout_run(struct mlo_layout *l, struct mlo_session *s, const struct mlo_value *in, bool *ret_strayed,
+                   const struct mlo_value **ret_out, struct mlo_err *err) MLO_MUST_CHECK;
 void mlo_layout_free(struct mlo_layout *l);
 
 #endif

@@ -5,11 +5,13 @@
  * the session, places are shared by what does not live at the same time, and calls of operators are made
  * ready.
  *
+ * Lives are counted in steps, but places in epochs (stretch.h), where threads share the work.
+ *
  * Nothing is believed on the next run: an operator that gives an array of another shape, or another array
  * than it did, has strayed (its shape depends on values); the run is begun again with buffers, and so are all
  * that follow.
  */
-#include "internal.h"
+#include "stretch.h"
 
 #include <string.h>
 
@@ -20,6 +22,7 @@
 struct storage { /* bytes that one or more values lie in */
     size_t bytes, offset;
     size_t first, last; /* steps */
+    size_t begin, end;  /* epochs of theirs */
     size_t in;          /* the storage whose bytes it takes over; itself */
 };
 struct mlo_layout {
@@ -36,6 +39,7 @@ struct mlo_layout {
     struct mlo_value *results; /* of the graph's outputs */
     struct storage *storages;
     size_t n_storages, storages_cap;
+    struct mlo_span *spans; /* of each step */
     size_t bytes;
     const unsigned char *base; /* of the arena for which places were computed */
 };
@@ -55,6 +59,7 @@ void mlo_layout_free(struct mlo_layout *l)
     free(l->calls);
     free(l->results);
     free(l->storages);
+    free(l->spans);
     free(l);
 }
 
@@ -160,7 +165,7 @@ static void write_over(struct mlo_layout *l, size_t at)
 {
     const struct mlo_step *s = &l->graph->steps[at];
     size_t mine = s->n_out == 1 ? home_of(l, s->out[0]) : OUTSIDE;
-    if (!s->op->in_place || mine == OUTSIDE || l->storages[mine].first != at)
+    if (!s->op->in_place || s->op->puts_off || mine == OUTSIDE || l->storages[mine].first != at)
         return;
     for (size_t i = 0; i < s->n_in; i++)
         if (may_write_over(l, at, i)) {
@@ -186,7 +191,7 @@ static void place_one(struct storage **placed, size_t n, struct storage *s)
     s->offset = 0;
     for (size_t i = 0; i < n; i++) {
         const struct storage *other = placed[i];
-        if (other->first > s->last || s->first > other->last)
+        if (other->begin > s->end || s->begin > other->end)
             continue;
         if (s->offset + s->bytes <= other->offset)
             break;
@@ -199,6 +204,12 @@ static void place_one(struct storage **placed, size_t n, struct storage *s)
     placed[at] = s;
 }
 
+static void set_epochs(const struct mlo_layout *l, struct storage *s)
+{
+    s->begin = l->spans[s->first].first;
+    s->end = s->last == SIZE_MAX ? SIZE_MAX : l->spans[s->last].last;
+}
+
 static int place_all(struct mlo_layout *l, struct mlo_err *err)
 {
     MLO_AUTOFREE struct storage **order = mlo_calloc(l->n_storages + 1, sizeof(struct storage *), err);
@@ -207,8 +218,10 @@ static int place_all(struct mlo_layout *l, struct mlo_err *err)
     if (!order || !placed)
         return err->code;
     for (size_t i = 0; i < l->n_storages; i++)
-        if (l->storages[i].in == i)
+        if (l->storages[i].in == i) {
+            set_epochs(l, &l->storages[i]);
             order[n++] = &l->storages[i];
+        }
     qsort(order, n, sizeof(struct storage *), larger_first);
     for (size_t i = 0; i < n; i++) {
         place_one(placed, i, order[i]);
@@ -232,7 +245,8 @@ static int make_lists(struct mlo_layout *l, struct mlo_session *s, struct mlo_er
     l->out = l->in ? mlo_calloc(n_out + 1, sizeof *l->out, err) : NULL;
     l->place = l->out ? mlo_calloc(n_out + 1, sizeof *l->place, err) : NULL;
     l->fresh = l->place ? mlo_calloc(n_out + 1, sizeof *l->fresh, err) : NULL;
-    l->calls = l->fresh ? mlo_calloc(g->n_steps + 1, sizeof *l->calls, err) : NULL;
+    l->spans = l->fresh ? mlo_calloc(g->n_steps + 1, sizeof *l->spans, err) : NULL;
+    l->calls = l->spans ? mlo_calloc(g->n_steps + 1, sizeof *l->calls, err) : NULL;
     if (!l->calls)
         return err->code;
     for (size_t i = n_in = n_out = 0; i < g->n_steps; i++) {
@@ -299,6 +313,23 @@ bool mlo_layout_possible(const struct mlo_plan_graph *g)
     return g->graph->n_values <= VALUES_MAX;
 }
 
+/* *ret_arrays false: some value is none. */
+static int watch_steps(struct mlo_session *s, struct mlo_frame *f, struct mlo_layout *l, bool *ret_arrays,
+                       struct mlo_err *err)
+{
+    const struct mlo_plan_graph *g = f->graph;
+    for (size_t i = 0; i < g->n_steps; i++) {
+        int rc = mlo_step_run(s, f, &g->steps[i], err);
+        if (rc == 0 && *ret_arrays)
+            rc = watch_step(l, f, i, ret_arrays, err);
+        if (rc != 0)
+            return rc;
+        l->spans[i] = s->stretch ? mlo_stretch_span(s) : (struct mlo_span){i, i};
+        mlo_step_drop_dead(s, f, &g->steps[i]);
+    }
+    return 0;
+}
+
 int mlo_layout_watch(struct mlo_session *s, struct mlo_frame *f, struct mlo_layout **ret, struct mlo_err *err)
 {
     const struct mlo_plan_graph *g = f->graph;
@@ -306,12 +337,10 @@ int mlo_layout_watch(struct mlo_session *s, struct mlo_frame *f, struct mlo_layo
     int rc = new_layout(s, f, &l, err);
     bool arrays = true;
     *ret = NULL;
-    for (size_t i = 0; rc == 0 && i < g->n_steps; i++) {
-        rc = mlo_step_run(s, f, &g->steps[i], err);
-        if (rc == 0 && arrays)
-            rc = watch_step(l, f, i, &arrays, err);
-        mlo_step_drop_dead(s, f, &g->steps[i]);
-    }
+    mlo_stretch_begin(s);
+    if (rc == 0)
+        rc = watch_steps(s, f, l, &arrays, err);
+    mlo_stretch_end(s, rc != 0);
     if (rc == 0 && arrays && l->n_storages <= STORAGES_MAX) {
         find_ends(l);
         for (size_t i = 0; i < g->n_steps; i++)
@@ -361,15 +390,9 @@ static void stray(const struct mlo_op_call *c)
             mlo_value_drop(c->session, c->out[i]);
 }
 
-int mlo_layout_run(struct mlo_layout *l, const struct mlo_session *s, const struct mlo_value *in,
-                   bool *ret_strayed, const struct mlo_value **ret_out, struct mlo_err *err)
+static int run_calls(struct mlo_layout *l, struct mlo_session *s, bool *ret_strayed, struct mlo_err *err)
 {
-    const struct mlo_graph *g = l->graph->graph;
     void *const *place = l->place;
-    if (l->base != s->arena)
-        settle(l, s->arena);
-    for (size_t i = 0; i < g->n_inputs; i++)
-        l->values[g->inputs[i]].array.data = in[i].array.data;
     mlo_session_tell(s, 0);
     for (size_t i = 0; i < l->graph->n_steps; i++) {
         struct mlo_op_call *c = &l->calls[i];
@@ -384,6 +407,22 @@ int mlo_layout_run(struct mlo_layout *l, const struct mlo_session *s, const stru
         place += c->n_out;
         mlo_session_tell(s, i + 1);
     }
+    return 0;
+}
+
+int mlo_layout_run(struct mlo_layout *l, struct mlo_session *s, const struct mlo_value *in, bool *ret_strayed,
+                   const struct mlo_value **ret_out, struct mlo_err *err)
+{
+    const struct mlo_graph *g = l->graph->graph;
+    if (l->base != s->arena)
+        settle(l, s->arena);
+    for (size_t i = 0; i < g->n_inputs; i++)
+        l->values[g->inputs[i]].array.data = in[i].array.data;
+    mlo_stretch_begin(s);
+    int rc = run_calls(l, s, ret_strayed, err);
+    mlo_stretch_end(s, rc != 0 || *ret_strayed);
+    if (rc != 0 || *ret_strayed)
+        return rc;
     for (size_t i = 0; i < g->n_outputs; i++) {
         l->results[i].kind = MLO_KIND_ARRAY;
         l->results[i].array = l->values[g->outputs[i]].array;

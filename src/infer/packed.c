@@ -14,6 +14,7 @@
 #include "infer/ops/dense.h"
 #include "infer/device/offload.h"
 #include "packed.h"
+#include "stretch.h"
 
 #define MASK_INPUT   "attention_mask"
 #define MASK_FAR     10000.0F /* so much less than the others a masked score is at least: its weight is 0 */
@@ -560,11 +561,13 @@ static int run_rows(struct mlo_session *s, const struct mlo_value *in, size_t n,
 {
     struct mlo_frame *f = NULL;
     int rc = mlo_session_frame(s, in, n, &f, err);
+    mlo_stretch_begin(s);
     for (size_t i = 0; rc == 0 && i < f->graph->n_steps; i++) {
         rc = mlo_packed_step_run(s, f, i, err);
         if (rc == 0 && s->plan->packing->steps[i].runs)
             mlo_step_drop_dead(s, f, &f->graph->steps[i]);
     }
+    mlo_stretch_end(s, rc != 0);
     for (size_t i = 0; rc == 0 && i < s->plan->n_outputs; i++)
         if (s->plan->packing->outputs[i])
             rc = mlo_packed_output(s, f, i, &s->out[i], err);

@@ -4,6 +4,7 @@
  * fits is taken. They serve the first run of each shape and graphs that have no layout (layout.c).
  */
 #include "infer/device/offload.h"
+#include "stretch.h"
 #include "team.h"
 
 #include <string.h>
@@ -32,8 +33,10 @@ static int make_room(struct mlo_session *s, size_t bytes, struct mlo_err *err)
 {
     if (bytes > s->buffer_max)
         return mlo_fail(err, MLO_EUNAVAIL, "an array of %zu bytes is larger than allowed", bytes);
-    if (s->memory_held > s->memory_max || bytes > s->memory_max - s->memory_held)
+    if (s->memory_held > s->memory_max || bytes > s->memory_max - s->memory_held) {
+        mlo_stretch_catch_up(s);
         free_buffers(s);
+    }
     if (s->memory_held > s->memory_max || bytes > s->memory_max - s->memory_held)
         return mlo_fail(
             err, MLO_EUNAVAIL,
@@ -80,7 +83,7 @@ int mlo_buffer_take(struct mlo_session *s, size_t bytes, struct mlo_buffer **ret
 
 void mlo_buffer_give(struct mlo_session *s, struct mlo_buffer *b)
 {
-    if (!b || --b->refs > 0)
+    if (!b || --b->refs > 0 || mlo_stretch_keeps(s, b))
         return;
     b->next = s->free_buffers;
     s->free_buffers = b;
@@ -205,8 +208,10 @@ int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_session *s = c->session;
     struct mlo_buffer *outer = s->scratch; /* of the step whose subgraph this is */
     s->scratch = NULL;
+    mlo_stretch_enter(s, c->step->op->puts_off);
     int rc = c->step->op->run(c, err);
     drop_scratch(s);
+    mlo_stretch_leave(s);
     s->scratch = outer;
     return rc;
 }
@@ -245,7 +250,15 @@ void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct
         mlo_value_drop(s, &f->values[step->dead[i]]);
 }
 
-int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
+void mlo_session_tell(struct mlo_session *s, size_t done)
+{
+    if (!s->watch)
+        return;
+    mlo_stretch_catch_up(s);
+    s->watch(s->watch_ctx, done);
+}
+
+static int run_steps(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
 {
     bool is_main = f->graph == s->plan->graph;
     if (is_main)
@@ -260,6 +273,14 @@ int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *er
             mlo_session_tell(s, i + 1);
     }
     return 0;
+}
+
+int mlo_frame_run(struct mlo_session *s, struct mlo_frame *f, struct mlo_err *err)
+{
+    mlo_stretch_begin(s);
+    int rc = run_steps(s, f, err);
+    mlo_stretch_end(s, rc != 0);
+    return rc;
 }
 
 /* ---- subgraphs ---- */
@@ -484,8 +505,11 @@ int mlo_session_run(struct mlo_session *s, const struct mlo_value *in, size_t n,
 
 void mlo_session_init(struct mlo_session *s, const struct mlo_plan *p)
 {
-    *s = (struct mlo_session){
-        .plan = p, .buffer_max = SIZE_MAX, .memory_max = MLO_SESSION_BYTES_MAX, .turns_left = UINT64_MAX};
+    *s = (struct mlo_session){.plan = p,
+                              .buffer_max = SIZE_MAX,
+                              .memory_max = MLO_SESSION_BYTES_MAX,
+                              .turns_left = UINT64_MAX,
+                              .split_flops = MLO_SPLIT_FLOPS};
     mlo_arena_init(&s->texts, TEXTS_MAX);
 }
 
@@ -535,17 +559,30 @@ void mlo_session_watch(struct mlo_session *s, void (*fn)(void *ctx, size_t done)
     s->watch_ctx = ctx;
 }
 
-int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)
+/* Layouts are of as many threads as there were. */
+int mlo_session_team(struct mlo_session *s, unsigned n, struct mlo_err *err)
 {
     struct mlo_team *team = NULL;
-    unsigned most = mlo_cpu_count();
-    n = n > 0 && n < most ? n : most;
-    int rc = n > 1 ? mlo_team_new(n, &team, err) : 0;
-    if (rc != 0)
+    struct mlo_stretch *stretch = NULL;
+    int rc = n > 1 ? mlo_stretch_new(&stretch, err) : 0;
+    if (rc == 0 && n > 1)
+        rc = mlo_team_new(n, &team, err);
+    if (rc != 0) {
+        mlo_stretch_free(stretch);
         return rc;
+    }
     mlo_team_free(s->team);
+    mlo_stretch_free(s->stretch);
     s->team = team;
+    s->stretch = stretch;
+    free_layouts(s);
     return 0;
+}
+
+int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err)
+{
+    unsigned most = mlo_cpu_count();
+    return mlo_session_team(s, n > 0 && n < most ? n : most, err);
 }
 
 void mlo_session_free(struct mlo_session *s)
@@ -555,6 +592,7 @@ void mlo_session_free(struct mlo_session *s)
     forget_run(s);
     mlo_offload_programs_free(s);
     mlo_team_free(s->team);
+    mlo_stretch_free(s->stretch);
     mlo_session_release(s);
     free(s->out);
     free(s);

@@ -8,38 +8,70 @@
 
 #define THREADS_MAX 256u
 
+struct member { /* one of the others */
+    struct mlo_team *team;
+    size_t place; /* among all; the caller's is 0 */
+    pthread_t thread;
+};
 struct mlo_team {
     pthread_mutex_t lock;
-    pthread_cond_t work, done;
-    pthread_t *threads; /* the others */
+    pthread_cond_t others, caller; /* wait for parts to do; the caller for the end, too */
+    struct member *members;
     unsigned n, started;
-    void (*fn)(void *ctx, size_t part, size_t parts);
-    void *ctx;
-    size_t parts, next, left; /* of the present work: all, not taken yet, not done yet */
+    const struct mlo_team_work *work;
+    size_t phase, free, left; /* the phase's parts that nobody has begun, that are not done */
+    bool begun[THREADS_MAX];  /* of its parts */
     bool ending;
 };
 
-/* Takes parts until there are none. The lock is held, but not while a part is done. */
-static void do_parts(struct mlo_team *t)
+/* One that nobody has begun; that of this place when it is among them. */
+static size_t take_part(struct mlo_team *t, size_t place)
 {
-    while (t->next < t->parts) {
-        size_t part = t->next++;
+    size_t part = place < t->work->parts && !t->begun[place] ? place : 0;
+    while (t->begun[part])
+        part++;
+    t->begun[part] = true;
+    t->free--;
+    return part;
+}
+
+static void begin_phase(struct mlo_team *t)
+{
+    const struct mlo_team_work *w = t->work;
+    if (w->begin)
+        w->begin(w->ctx, t->phase);
+    memset(t->begun, 0, w->parts);
+    t->free = t->left = w->parts;
+    pthread_cond_broadcast(&t->others);
+}
+
+/* Takes parts until there are none; who does the last one of a phase begins the next. The lock is held, but
+ * not while a part is done. */
+static void do_parts(struct mlo_team *t, size_t place)
+{
+    while (t->free > 0) {
+        const struct mlo_team_work *w = t->work;
+        size_t phase = t->phase, part = take_part(t, place);
         pthread_mutex_unlock(&t->lock);
-        t->fn(t->ctx, part, t->parts);
+        w->part(w->ctx, phase, part, w->parts);
         pthread_mutex_lock(&t->lock);
-        if (--t->left == 0)
-            pthread_cond_signal(&t->done);
+        if (--t->left > 0)
+            continue;
+        if (++t->phase < w->phases)
+            begin_phase(t);
+        pthread_cond_signal(&t->caller);
     }
 }
 
 static void *serve(void *arg)
 {
-    struct mlo_team *t = arg;
+    const struct member *m = arg;
+    struct mlo_team *t = m->team;
     pthread_mutex_lock(&t->lock);
     while (!t->ending) {
-        do_parts(t);
+        do_parts(t, m->place);
         if (!t->ending)
-            pthread_cond_wait(&t->work, &t->lock);
+            pthread_cond_wait(&t->others, &t->lock);
     }
     pthread_mutex_unlock(&t->lock);
     return NULL;
@@ -51,13 +83,16 @@ int mlo_team_new(unsigned threads, struct mlo_team **ret, struct mlo_err *err)
     if (!t)
         return err->code;
     pthread_mutex_init(&t->lock, NULL);
-    pthread_cond_init(&t->work, NULL);
-    pthread_cond_init(&t->done, NULL);
+    pthread_cond_init(&t->others, NULL);
+    pthread_cond_init(&t->caller, NULL);
     t->n = (threads < THREADS_MAX ? threads : THREADS_MAX) - 1;
-    t->threads = mlo_calloc(t->n + 1, sizeof *t->threads, err);
-    int rc = t->threads ? 0 : err->code;
+    t->members = mlo_calloc(t->n + 1, sizeof *t->members, err);
+    int rc = t->members ? 0 : err->code;
     while (rc == 0 && t->started < t->n) {
-        int failed = pthread_create(&t->threads[t->started], NULL, serve, t);
+        struct member *m = &t->members[t->started];
+        m->team = t;
+        m->place = t->started + 1;
+        int failed = pthread_create(&m->thread, NULL, serve, m);
         if (failed)
             rc = mlo_fail(err, MLO_EIO, "starting a thread: %s", strerror(failed));
         else
@@ -76,14 +111,14 @@ void mlo_team_free(struct mlo_team *t)
         return;
     pthread_mutex_lock(&t->lock);
     t->ending = true;
-    pthread_cond_broadcast(&t->work);
+    pthread_cond_broadcast(&t->others);
     pthread_mutex_unlock(&t->lock);
     for (unsigned i = 0; i < t->started; i++)
-        pthread_join(t->threads[i], NULL);
-    pthread_cond_destroy(&t->work);
-    pthread_cond_destroy(&t->done);
+        pthread_join(t->members[i].thread, NULL);
+    pthread_cond_destroy(&t->others);
+    pthread_cond_destroy(&t->caller);
     pthread_mutex_destroy(&t->lock);
-    free(t->threads);
+    free(t->members);
     free(t);
 }
 
@@ -92,17 +127,16 @@ unsigned mlo_team_threads(const struct mlo_team *t)
     return t->n + 1;
 }
 
-void mlo_team_run(struct mlo_team *t, size_t parts, void (*fn)(void *ctx, size_t part, size_t parts),
-                  void *ctx)
+void mlo_team_run(struct mlo_team *t, const struct mlo_team_work *w)
 {
     pthread_mutex_lock(&t->lock);
-    t->fn = fn;
-    t->ctx = ctx;
-    t->parts = t->left = parts;
-    t->next = 0;
-    pthread_cond_broadcast(&t->work);
-    do_parts(t);
-    while (t->left > 0)
-        pthread_cond_wait(&t->done, &t->lock);
+    t->work = w;
+    t->phase = 0;
+    begin_phase(t);
+    while (t->phase < w->phases) {
+        do_parts(t, 0);
+        if (t->phase < w->phases)
+            pthread_cond_wait(&t->caller, &t->lock);
+    }
     pthread_mutex_unlock(&t->lock);
 }

@@ -334,9 +334,12 @@ static void run_block(const struct mlo_dense *d, const float *x, size_t m, float
             activate(d->kernels, &d->activation, y + r * d->n + from, to - from);
 }
 
+#define OWN_ORDER 3 /* so few rows are summed in an order of their own (SPLIT) */
+
+/* A last block is not so small, unless there are no more rows: a row has its numbers wherever it stands. */
 static void run_columns(const struct mlo_dense *d, const float *x, size_t m, float *y, size_t from, size_t to)
 {
-    for (; m > d->block; m -= d->block) {
+    for (; m > d->block + OWN_ORDER; m -= d->block) {
         run_block(d, x, d->block, y, from, to);
         x += d->block * d->k;
         y += d->block * d->n;

@@ -36,7 +36,7 @@ static void add_row(void *ctx, const size_t *at, size_t n)
         *w->to++ = w->a[at[0] + i * w->steps[0]] + w->b[at[1] + i * w->steps[1]];
 }
 
-/* The sum of two of different shapes, for the time of the call. */
+/* The sum of two of different shapes, for the time of the call. Their numbers are there. */
 static int add_spread(struct mlo_op_call *c, const struct mlo_array *a, const struct mlo_array *b,
                       struct mlo_array *ret, struct mlo_err *err)
 {
@@ -79,6 +79,7 @@ static int read_normalizing(struct mlo_op_call *c, struct normalizing *n, struct
         return rc;
     n->x = *x;
     if (n->plus && !mlo_array_same_shape(x, n->plus)) {
+        mlo_op_settle(c);
         rc = add_spread(c, x, n->plus, &n->x, err);
         n->plus = NULL;
     }
@@ -86,6 +87,24 @@ static int read_normalizing(struct mlo_op_call *c, struct normalizing *n, struct
         rc = mlo_op_refuse(c, err, "a scale that does not fit");
     return rc;
 }
+
+/* The sum is that of x and plus, or x, which already is. */
+static void normalize_part(void *ctx, size_t part, size_t parts)
+{
+    const struct mlo_normalize *all = ctx;
+    struct mlo_normalize p = *all;
+    size_t from = mlo_part_begin(all->rows, part, parts), at = from * p.n;
+    p.rows = mlo_part_begin(all->rows, part + 1, parts) - from;
+    p.x += at;
+    p.plus = p.plus ? p.plus + at : NULL;
+    p.y += at;
+    p.sum = p.sum && p.plus ? p.sum + at : NULL;
+    if (all->sum && !p.plus)
+        memcpy(all->sum + at, p.x, p.rows * p.n * sizeof(float));
+    mlo_normalize_f32(&p);
+}
+
+#define NORM_FLOPS 8 /* of a number */
 
 static int run_layer_norm(struct mlo_op_call *c, struct mlo_err *err)
 {
@@ -100,25 +119,25 @@ static int run_layer_norm(struct mlo_op_call *c, struct mlo_err *err)
         rc = mlo_out_new(c, 1, MLO_DT_F32, n.x.dims, n.x.rank, &sum, err);
     if (rc == 0 && !y)
         rc = mlo_scratch(c, n.x.n, sizeof(float), &room, err);
-    if (rc != 0)
+    if (rc != 0 || n.x.n == 0)
         return rc;
-    size_t row = n.scale->n;
-    mlo_normalize_f32(&(const struct mlo_normalize){.rows = row ? n.x.n / row : 0,
-                                                    .n = row,
-                                                    .x = n.x.data,
-                                                    .plus = n.plus ? n.plus->data : NULL,
-                                                    .scale = n.scale->data,
-                                                    .bias = n.bias ? n.bias->data : NULL,
-                                                    .epsilon = params->epsilon,
-                                                    .centred = true,
-                                                    .y = y ? y->data : room,
-                                                    .sum = sum && n.plus ? sum->data : NULL});
-    if (sum && !n.plus && n.x.n)
-        memcpy(sum->data, n.x.data, n.x.n * sizeof(float));
+    struct mlo_normalize p = {.rows = n.x.n / n.scale->n,
+                              .n = n.scale->n,
+                              .x = n.x.data,
+                              .plus = n.plus ? n.plus->data : NULL,
+                              .scale = n.scale->data,
+                              .bias = n.bias ? n.bias->data : NULL,
+                              .epsilon = params->epsilon,
+                              .centred = true,
+                              .y = y ? y->data : room,
+                              .sum = sum ? sum->data : NULL};
+    mlo_op_share(
+        c, &(struct mlo_share){.fn = normalize_part, .flops = NORM_FLOPS * (uint64_t)n.x.n, .rows = p.rows},
+        &p, sizeof p);
     return 0;
 }
 
-const struct mlo_op mlo_op_layer_norm = {.name = "LayerNorm", .run = run_layer_norm};
+const struct mlo_op mlo_op_layer_norm = {.name = "LayerNorm", .run = run_layer_norm, .puts_off = true};
 
 /* ---- attention ---- */
 
@@ -202,40 +221,44 @@ static int read_heads(struct mlo_op_call *c, struct mlo_attention *p, int64_t di
 }
 
 struct attending {
-    const struct mlo_attention *p;
+    struct mlo_attention p;
     size_t room;                     /* floats of scratch of each part */
     const struct mlo_packed *packed; /* rows of sequences, each by itself; NULL: not */
 };
 
-static void attend_sequence(const struct mlo_attention *all, size_t from, size_t n)
+/* Rows `from` to before `to` of sequence i: of a batch, or packed. */
+static void attend_sequence(const struct attending *a, size_t i, size_t from, size_t to, float *scratch)
 {
-    struct mlo_attention p = *all;
-    p.rows = p.keys = n;
-    p.q += from * p.q_step.row;
-    p.k += from * p.k_step.row;
-    p.v += from * p.v_step.row;
-    p.y += from * p.y_step.row;
-    p.mask = p.mask ? p.mask + from * p.mask_key : NULL;
-    if (n > 0)
+    struct mlo_attention p = a->p;
+    size_t batch = a->packed ? 0 : i, first = a->packed ? a->packed->first[i] : 0, row = first + from;
+    p.batch = 1;
+    p.rows = to - from;
+    p.keys = a->packed ? a->packed->first[i + 1] - first : p.keys;
+    p.q += batch * p.q_step.batch + row * p.q_step.row;
+    p.k += batch * p.k_step.batch + first * p.k_step.row;
+    p.v += batch * p.v_step.batch + first * p.v_step.row;
+    p.y += batch * p.y_step.batch + row * p.y_step.row;
+    if (p.mask)
+        p.mask += batch * p.mask_step.batch + row * p.mask_step.row + first * p.mask_key;
+    p.scratch = scratch;
+    if (from < to)
         mlo_attention_f32(&p);
 }
 
+/* Rows of queries, of one sequence after the other. */
 static void attend_some(void *ctx, size_t part, size_t parts)
 {
     const struct attending *a = ctx;
-    struct mlo_attention p = *a->p;
-    size_t from = p.heads * part / parts;
-    p.heads = p.heads * (part + 1) / parts - from;
-    p.q += from * p.q_step.head;
-    p.k += from * p.k_step.head;
-    p.v += from * p.v_step.head;
-    p.y += from * p.y_step.head;
-    p.mask = p.mask ? p.mask + from * p.mask_step.head : NULL;
-    p.scratch += part * a->room;
-    if (!a->packed)
-        mlo_attention_f32(&p);
-    for (size_t i = 0; a->packed && i < a->packed->n; i++)
-        attend_sequence(&p, a->packed->first[i], a->packed->first[i + 1] - a->packed->first[i]);
+    const struct mlo_attention *p = &a->p;
+    size_t n = a->packed ? a->packed->n : p->batch, all = a->packed ? a->packed->first[n] : n * p->rows;
+    size_t from = mlo_part_begin(all, part, parts), to = mlo_part_begin(all, part + 1, parts);
+    for (size_t i = 0; i < n; i++) {
+        size_t begin = a->packed ? a->packed->first[i] : i * p->rows;
+        size_t end = a->packed ? a->packed->first[i + 1] : begin + p->rows;
+        if (from < end && begin < to)
+            attend_sequence(a, i, from < begin ? 0 : from - begin, (to < end ? to : end) - begin,
+                            p->scratch + part * a->room);
+    }
 }
 
 /* Scores of queries and keys. */
@@ -249,21 +272,24 @@ static uint64_t scores_of(const struct mlo_attention *p, const struct mlo_packed
     return packed ? n : (uint64_t)p->batch * p->rows * p->keys;
 }
 
-/* Heads are parts; each has scratch of its own, a whole number of lines of the cache. */
-static int attend(struct mlo_op_call *c, struct mlo_attention *p, struct mlo_err *err)
+/* Each part has scratch of its own, a whole number of lines of the cache. */
+static int attend(struct mlo_op_call *c, const struct mlo_attention *p, struct mlo_err *err)
 {
     const struct mlo_packed *packed = c->session->packed;
-    uint64_t flops = 2 * scores_of(p, packed) * p->heads * (p->size + p->v_size);
-    size_t parts = mlo_op_parts(c, flops, p->heads), room;
+    struct attending a = {*p, 0, packed};
     void *scratch;
-    if (!mlo_attention_scratch(p, &room) || room > SIZE_MAX - 15)
+    if (!mlo_attention_scratch(p, &a.room) || a.room > SIZE_MAX - 15)
         return mlo_fail_nomem(err);
-    struct attending a = {p, (room + 15) & ~(size_t)15, packed};
-    int rc = mlo_scratch(c, parts, a.room * sizeof(float), &scratch, err);
+    a.room = (a.room + 15) & ~(size_t)15;
+    int rc = mlo_scratch(c, mlo_op_threads(c), a.room * sizeof(float), &scratch, err);
     if (rc != 0)
         return rc;
-    p->scratch = scratch;
-    mlo_op_split(c, flops, p->heads, attend_some, &a);
+    a.p.scratch = scratch;
+    struct mlo_share w = {.fn = attend_some,
+                          .flops = 2 * scores_of(p, packed) * p->heads * (p->size + p->v_size),
+                          .rows = packed ? packed->first[packed->n] : p->batch * p->rows,
+                          .reads_all = true};
+    mlo_op_share(c, &w, &a, sizeof a);
     return 0;
 }
 
@@ -278,6 +304,7 @@ static int attend_to(struct mlo_op_call *c, struct mlo_attention *p, const int64
     p->y = y->data;
     if (p->keys > 0)
         return attend(c, p, err);
+    mlo_op_settle(c);
     memset(y->data, 0, y->n * sizeof(float));
     return 0;
 }
@@ -296,7 +323,7 @@ static int run_heads(struct mlo_op_call *c, struct mlo_err *err)
     return rc == 0 && y && y->n > 0 ? attend_to(c, &p, dims, y, err) : rc;
 }
 
-const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads};
+const struct mlo_op mlo_op_heads = {.name = "Heads", .run = run_heads, .puts_off = true};
 
 /* ---- attention of queries, keys and values side by side ---- */
 
@@ -354,7 +381,7 @@ static int run_joined_heads(struct mlo_op_call *c, struct mlo_err *err)
     return rc == 0 && y && y->n > 0 ? attend_to(c, &p, dims, y, err) : rc;
 }
 
-const struct mlo_op mlo_op_joined_heads = {.name = "JoinedHeads", .run = run_joined_heads};
+const struct mlo_op mlo_op_joined_heads = {.name = "JoinedHeads", .run = run_joined_heads, .puts_off = true};
 
 /* ---- shapes ---- */
 

@@ -108,8 +108,9 @@ struct rows {
 static void run_rows(void *ctx, size_t part, size_t parts)
 {
     const struct rows *r = ctx;
-    size_t from = r->m * part / parts, to = r->m * (part + 1) / parts;
-    mlo_dense_run(r->dense, r->x + from * r->k, to - from, r->y + from * r->n);
+    size_t from = mlo_part_begin(r->m, part, parts), to = mlo_part_begin(r->m, part + 1, parts);
+    if (from < to)
+        mlo_dense_run(r->dense, r->x + from * r->k, to - from, r->y + from * r->n);
 }
 
 static void run_columns(void *ctx, size_t part, size_t parts)
@@ -121,14 +122,13 @@ static void run_columns(void *ctx, size_t part, size_t parts)
 
 #define FEW_ROWS 64 /* what reads the weights is as slow as what computes: each is read by one thread */
 
-static void run_split(struct mlo_op_call *c, struct rows *r)
+static void share(struct mlo_op_call *c, struct rows *r)
 {
-    uint64_t flops = 2 * (uint64_t)r->m * r->n * r->k;
-    size_t columns = mlo_dense_columns(r->dense);
-    if (r->m > FEW_ROWS || mlo_op_parts(c, flops, SIZE_MAX) > columns)
-        mlo_op_split(c, flops, r->m, run_rows, r);
-    else
-        mlo_op_split(c, flops, columns, run_columns, r);
+    bool columns = r->m <= FEW_ROWS && mlo_op_threads(c) <= mlo_dense_columns(r->dense);
+    struct mlo_share w = {.fn = columns ? run_columns : run_rows,
+                          .flops = 2 * (uint64_t)r->m * r->n * r->k,
+                          .rows = columns ? 0 : r->m};
+    mlo_op_share(c, &w, r, sizeof *r);
 }
 
 static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
@@ -154,14 +154,19 @@ static int run_dense(struct mlo_op_call *c, struct mlo_err *err)
     rc = mlo_out_new(c, 0, d->type, dims, more + x->rank, &y, err);
     if (rc != 0 || !y || y->n == 0)
         return rc;
+    if (d->type != MLO_DT_F32)
+        mlo_op_settle(c);
     rc = mlo_as_type(c, x, MLO_DT_F32, &from, err);
     if (rc == 0)
         rc = mlo_out_floats(c, y, &to, err);
     if (rc != 0)
         return rc;
     struct rows r = {c->state, from, to, y->n / n, k, n};
-    run_split(c, &r);
+    share(c, &r);
+    if (d->type != MLO_DT_F32)
+        mlo_op_settle(c);
     return mlo_from_floats(to, y, err);
 }
 
-const struct mlo_op mlo_op_dense = {.name = "Dense", .run = run_dense, .prepare = pack, .release = release};
+const struct mlo_op mlo_op_dense = {
+    .name = "Dense", .run = run_dense, .prepare = pack, .release = release, .puts_off = true};

@@ -39,8 +39,12 @@ int mlo_int8_take_left(struct mlo_op_call *c, size_t i, size_t zero_i, size_t k,
 struct mlo_int8_product mlo_int8_product_of(const struct mlo_int8_weights *w,
                                             const struct mlo_int8_left *left);
 #define MLO_INT8_FASTER 4 /* than products of floats, which are what is worth a thread is told in */
-/* Multiplies, rows in parts beside each other, and activates y; NULL: not. */
-void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p,
-                  const struct mlo_activation *activation);
+/* What it is worth, in operations of floats. */
+uint64_t mlo_int8_flops(const struct mlo_int8_product *p);
+/* Multiplies rows `from` to before `to`, and activates y; NULL: not. */
+void mlo_int8_run_rows(const struct mlo_int8_product *p, size_t from, size_t to,
+                       const struct mlo_activation *activation);
+/* All rows, in parts beside each other. */
+void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p);
 
 #endif

@@ -148,30 +148,34 @@ struct mlo_int8_product mlo_int8_product_of(const struct mlo_int8_weights *w,
                                      .bias = w->bias};
 }
 
-struct rows {
-    const struct mlo_int8_product *p;
-    const struct mlo_activation *activation;
-};
-
-static void run_rows(void *ctx, size_t part, size_t parts)
+void mlo_int8_run_rows(const struct mlo_int8_product *all, size_t from, size_t to,
+                       const struct mlo_activation *activation)
 {
-    const struct rows *r = ctx;
-    struct mlo_int8_product p = *r->p;
-    size_t from = p.m * part / parts;
-    p.m = p.m * (part + 1) / parts - from;
+    struct mlo_int8_product p = *all;
+    p.m = to - from;
     p.a += from * p.a_row;
     p.a_zeros += from * p.a_step;
     p.a_scales = p.a_scales ? p.a_scales + from * p.a_step : NULL;
     p.c = p.c ? p.c + from * p.n : NULL;
     p.y = p.y ? p.y + from * p.n : NULL;
     mlo_int8_multiply(&p);
-    if (r->activation)
-        mlo_activate_f32(r->activation, p.y, p.m * p.n);
+    if (activation)
+        mlo_activate_f32(activation, p.y, p.m * p.n);
 }
 
-void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p,
-                  const struct mlo_activation *activation)
+uint64_t mlo_int8_flops(const struct mlo_int8_product *p)
 {
-    struct rows r = {p, activation};
-    mlo_op_split(c, 2 * (uint64_t)p->m * p->n * p->k / MLO_INT8_FASTER, p->m, run_rows, &r);
+    return 2 * (uint64_t)p->m * p->n * p->k / MLO_INT8_FASTER;
+}
+
+static void run_part(void *ctx, size_t part, size_t parts)
+{
+    const struct mlo_int8_product *p = ctx;
+    mlo_int8_run_rows(p, p->m * part / parts, p->m * (part + 1) / parts, NULL);
+}
+
+void mlo_int8_run(struct mlo_op_call *c, const struct mlo_int8_product *p)
+{
+    struct mlo_int8_product own = *p;
+    mlo_op_split(c, mlo_int8_flops(p), p->m, run_part, &own);
 }

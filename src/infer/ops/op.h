@@ -46,6 +46,7 @@ struct mlo_op {
     const void *how; /* what tells it from others with the same run function */
     bool varies;     /* not to be folded: random, or control flow */
     bool in_place;   /* element i of output 0 needs of an input of its type and shape element i alone */
+    bool puts_off; /* looks at shapes when it is run, and at numbers only in what it gives to mlo_op_share */
 };
 struct mlo_op_family {
     const char *domain;
@@ -119,6 +120,32 @@ size_t mlo_element_size(enum mlo_dtype t);
 size_t mlo_op_parts(const struct mlo_op_call *c, uint64_t flops, size_t most);
 void mlo_op_split(struct mlo_op_call *c, uint64_t flops, size_t most,
                   void (*fn)(void *ctx, size_t part, size_t parts), void *ctx);
+
+/*
+ * The same of an operator that puts_off: the work may be done later, with that of the steps behind, so that
+ * threads are woken once for all of it. ctx, `size` bytes of it, is copied; what it points to has to be of
+ * the plan, of values, or mlo_scratch. fn must not mind parts without anything to do. Arrays have their
+ * shapes at once, but numbers only when fn runs, or after mlo_op_settle.
+ */
+#define MLO_SHARED_BYTES_MAX ((size_t)512)
+struct mlo_share {
+    void (*fn)(void *ctx, size_t part, size_t parts);
+    uint64_t flops;
+    size_t rows;    /* a part reads and writes those rows of all that mlo_part_begin gives it; 0: anything */
+    bool reads_all; /* ... but it reads all rows */
+};
+void mlo_op_share(struct mlo_op_call *c, const struct mlo_share *w, void *ctx, size_t size);
+/* As many parts as there can be. */
+size_t mlo_op_threads(const struct mlo_op_call *c);
+/* What was put off is done. */
+void mlo_op_settle(struct mlo_op_call *c);
+/* The first row of a part, or the end of the one before. A multiple of rows, so that no part has so few that
+ * products sum them in another order, as long as there are some for each. */
+#define MLO_PART_ROWS ((size_t)4)
+static inline size_t mlo_part_begin(size_t rows, size_t part, size_t parts)
+{
+    return part == parts ? rows : rows * part / parts / MLO_PART_ROWS * MLO_PART_ROWS;
+}
 
 /* ---- shapes ---- */
 

@@ -293,33 +293,111 @@ static int run_dequantize(struct mlo_op_call *c, struct mlo_err *err)
 
 /* ---- DynamicQuantizeLinear ---- */
 
-/* Scale and zero point so that uint8 spans all values and 0 is one of its numbers. */
-static void find_scale(const float *v, size_t n, float *ret_scale, float *ret_zero)
-{
-    float least, most;
-    mlo_extremes_f32(v, n, &least, &most);
-    float scale = (most - least) / 255;
-    *ret_scale = scale == 0 ? 1 : scale;
-    *ret_zero = rintf((float)into_range((double)(-least / *ret_scale), 0, 255));
-}
-
-/* n numbers from `from` on, with scale and zero point number i. */
-static void quantize_part(const struct mlo_array *a, size_t from, size_t n, size_t i,
-                          struct mlo_array *const out[3])
-{
-    const float *x = (const float *)a->data + from;
+struct range {
+    float least, most; /* 0 among them */
+};
+struct scale {
     float scale, zero;
-    find_scale(x, n, &scale, &zero);
-    if (out[0])
-        mlo_quantize_f32(
-            &(const struct mlo_quantize){x, (uint8_t *)out[0]->data + from, n, &scale, &zero, false, 0, 255});
-    if (out[1])
-        ((float *)out[1]->data)[i] = scale;
-    if (out[2])
-        ((uint8_t *)out[2]->data)[i] = (uint8_t)zero;
+};
+
+/* All rows have one scale, or, packed, those of each sequence. */
+struct dynamic {
+    const float *x;
+    size_t rows, columns, n; /* n: scales */
+    const struct mlo_packed *packed;
+    size_t parts;
+    struct range *ranges; /* of each part, for each scale */
+    struct scale *found;
+    uint8_t *y; /* NULL: nobody wants it, nor these */
+    float *scales;
+    uint8_t *zeros;
+};
+
+/* Rows of the part that have scale i: *ret_from, and how many. */
+static size_t rows_of(const struct dynamic *q, size_t i, size_t part, size_t parts, size_t *ret_from)
+{
+    size_t from = mlo_part_begin(q->rows, part, parts), to = mlo_part_begin(q->rows, part + 1, parts);
+    size_t begin = q->packed ? q->packed->first[i] : 0, end = q->packed ? q->packed->first[i + 1] : q->rows;
+    from = from < begin ? begin : from;
+    to = to < end ? to : end;
+    *ret_from = from;
+    return from < to ? to - from : 0;
 }
 
-/* Of packed rows, each sequence has a scale. */
+static void find_ranges(void *ctx, size_t part, size_t parts)
+{
+    const struct dynamic *q = ctx;
+    for (size_t i = 0; i < q->n; i++) {
+        struct range *r = &q->ranges[part * q->n + i];
+        size_t from, n = rows_of(q, i, part, parts, &from);
+        mlo_extremes_f32(q->x + from * q->columns, n * q->columns, &r->least, &r->most);
+        if (parts < q->parts) /* one does all */
+            for (size_t other = 1; other < q->parts; other++)
+                q->ranges[other * q->n + i] = *r;
+    }
+}
+
+/* Scale and zero point so that uint8 spans all values and 0 is one of its numbers. */
+static void find_scales(void *ctx, size_t part, size_t parts)
+{
+    const struct dynamic *q = ctx;
+    (void)part;
+    (void)parts;
+    for (size_t i = 0; i < q->n; i++) {
+        struct range all = q->ranges[i];
+        for (size_t other = 1; other < q->parts; other++) {
+            const struct range *r = &q->ranges[other * q->n + i];
+            all.least = r->least < all.least ? r->least : all.least;
+            all.most = r->most > all.most ? r->most : all.most;
+        }
+        float scale = (all.most - all.least) / 255;
+        struct scale *s = &q->found[i];
+        s->scale = scale == 0 ? 1 : scale;
+        s->zero = rintf((float)into_range((double)(-all.least / s->scale), 0, 255));
+        if (q->scales)
+            q->scales[i] = s->scale;
+        if (q->zeros)
+            q->zeros[i] = (uint8_t)s->zero;
+    }
+}
+
+static void quantize_part(void *ctx, size_t part, size_t parts)
+{
+    const struct dynamic *q = ctx;
+    for (size_t i = 0; q->y && i < q->n; i++) {
+        const struct scale *s = &q->found[i];
+        size_t from, n = rows_of(q, i, part, parts, &from) * q->columns;
+        from *= q->columns;
+        mlo_quantize_f32(
+            &(const struct mlo_quantize){q->x + from, q->y + from, n, &s->scale, &s->zero, false, 0, 255});
+    }
+}
+
+#define RANGE_FLOPS    2 /* of a number */
+#define QUANTIZE_FLOPS 4
+
+static int share_quantizing(struct mlo_op_call *c, struct dynamic *q, struct mlo_err *err)
+{
+    uint64_t n = (uint64_t)q->rows * q->columns;
+    void *ranges, *found;
+    q->parts = mlo_op_threads(c);
+    int rc = mlo_scratch(c, q->parts * q->n, sizeof *q->ranges, &ranges, err);
+    if (rc == 0)
+        rc = mlo_scratch(c, q->n, sizeof *q->found, &found, err);
+    if (rc != 0)
+        return rc;
+    q->ranges = ranges;
+    q->found = found;
+    const struct mlo_share steps[] = {
+        {.fn = find_ranges, .flops = RANGE_FLOPS * n, .rows = q->rows},
+        {.fn = find_scales},
+        {.fn = quantize_part, .flops = QUANTIZE_FLOPS * n, .rows = q->rows},
+    };
+    for (size_t i = 0; i < MLO_COUNT(steps); i++)
+        mlo_op_share(c, &steps[i], q, sizeof *q);
+    return 0;
+}
+
 static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
 {
     const struct mlo_packed *packed = c->session->packed;
@@ -335,13 +413,18 @@ static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
         rc = mlo_out_new(c, 2, MLO_DT_U8, &n, packed != NULL, &out[2], err);
     if (rc != 0)
         return rc;
-    if (!packed)
-        quantize_part(a, 0, a->n, 0, out);
-    for (size_t i = 0; packed && i < packed->n; i++) {
-        size_t each = a->n / packed->first[packed->n], from = packed->first[i];
-        quantize_part(a, from * each, (packed->first[i + 1] - from) * each, i, out);
-    }
-    return 0;
+    size_t rows = packed                ? packed->first[packed->n]
+                  : a->rank && a->n > 0 ? a->n / (size_t)a->dims[a->rank - 1]
+                                        : 1;
+    struct dynamic q = {.x = a->data,
+                           .rows = rows,
+                           .columns = a->n / rows,
+                           .n = (size_t)n,
+                           .packed = packed,
+                           .y = out[0] ? out[0]->data : NULL,
+                           .scales = out[1] ? out[1]->data : NULL,
+                           .zeros = out[2] ? out[2]->data : NULL};
+    return share_quantizing(c, &q, err);
 }
 
 /* ---- products ---- */
@@ -435,7 +518,7 @@ static int run_matmul_integer(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.c = out->data;
-    mlo_int8_run(c, &p, NULL);
+    mlo_int8_run(c, &p);
     return 0;
 }
 
@@ -557,7 +640,7 @@ static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
         return rc;
     struct mlo_int8_product p = mlo_int8_product_of(w, &left);
     p.c = sums;
-    mlo_int8_run(c, &p, NULL);
+    mlo_int8_run(c, &p);
     uint8_t *y = out->data, flip = y_zero->dtype == MLO_DT_I8 ? 0x80 : 0;
     for (size_t j = 0; j < w->n; j++)
         ((float *)scales)[j] = *(const float *)a_scale->data * w->scales[j] / *(const float *)y_scale->data;
@@ -571,7 +654,7 @@ static int run_qlinear_matmul(struct mlo_op_call *c, struct mlo_err *err)
 static const struct mlo_op ops[] = {
     {.name = "QuantizeLinear", .since = 10, .run = run_quantize},
     {.name = "DequantizeLinear", .since = 10, .run = run_dequantize},
-    {.name = "DynamicQuantizeLinear", .since = 11, .run = run_dynamic},
+    {.name = "DynamicQuantizeLinear", .since = 11, .run = run_dynamic, .puts_off = true},
     {.name = "MatMulInteger",
      .since = 10,
      .run = run_matmul_integer,
