@@ -139,12 +139,13 @@ void mlo_op_share(struct mlo_op_call *c, const struct mlo_share *w, void *ctx, s
 size_t mlo_op_threads(const struct mlo_op_call *c);
 /* What was put off is done. */
 void mlo_op_settle(struct mlo_op_call *c);
-/* The first row of a part, or the end of the one before. A multiple of rows, so that no part has so few that
- * products sum them in another order, as long as there are some for each. */
+/* The first row of a part, or the end of the one before. No part has so few rows that products sum them in
+ * another order, unless there are no more. */
 #define MLO_PART_ROWS ((size_t)4)
 static inline size_t mlo_part_begin(size_t rows, size_t part, size_t parts)
 {
-    return part == parts ? rows : rows * part / parts / MLO_PART_ROWS * MLO_PART_ROWS;
+    size_t at = rows * part / parts / MLO_PART_ROWS * MLO_PART_ROWS;
+    return part > 0 && rows - at < MLO_PART_ROWS ? rows : at;
 }
 
 /* ---- shapes ---- */
