@@ -417,13 +417,13 @@ static int run_dynamic(struct mlo_op_call *c, struct mlo_err *err)
                   : a->rank && a->n > 0 ? a->n / (size_t)a->dims[a->rank - 1]
                                         : 1;
     struct dynamic q = {.x = a->data,
-                           .rows = rows,
-                           .columns = a->n / rows,
-                           .n = (size_t)n,
-                           .packed = packed,
-                           .y = out[0] ? out[0]->data : NULL,
-                           .scales = out[1] ? out[1]->data : NULL,
-                           .zeros = out[2] ? out[2]->data : NULL};
+                        .rows = rows,
+                        .columns = a->n / rows,
+                        .n = (size_t)n,
+                        .packed = packed,
+                        .y = out[0] ? out[0]->data : NULL,
+                        .scales = out[1] ? out[1]->data : NULL,
+                        .zeros = out[2] ? out[2]->data : NULL};
     return share_quantizing(c, &q, err);
 }
 
