@@ -126,6 +126,33 @@ test_expect 'quantised encoders, too: scales are found on the device' '
         rm -f log7 && speeds encoders/$m fp32 1 && grep -q "norm extremes span quantize dense of bytes .*attention.* extremes span quantize dense of bytes norm" log7 || { cat err; exit 1; }
     done
 '
+# texts BACKEND [OPTION...]: some of different lengths; programs and runs are in `log9`
+texts()
+{
+    rm -f log9
+    FAKE_DEVICE_LOG=log9 mlopsctl predict "$G/embed/tiny/model.onnx" --text 'the cat is small' --text '' --text 'a dog, a cat and the other dog' --text the --text cat --output-format csv --backend "$@" >out 2>err
+}
+one_each='program gather .*dense attention dense norm .* norm pool'
+test_expect 'texts stand one behind the other, and one vector each comes back, whatever the pooling' '
+    for o in "--pool mean" "--pool cls" "--pool max" "--pool mean --normalize" ""; do
+        texts cpu $o && mv out cpu && texts cuda $o && near 1e-5 && grep -qx "$one_each" log9 && [ "$(grep -c program log9)" -eq 1 ] || { cat err log9; exit 1; }
+    done
+'
+test_expect 'texts in batches of one and of two: a program for each rounded number of tokens and texts' '
+    texts cpu && mv out cpu && texts cuda --batch 2 && near 1e-5 && [ "$(grep -c program log9)" -eq 3 ]
+'
+test_expect 'texts in halves: what is pooled is float32' '
+    for p in fp16:0.005 bf16:0.03; do texts cuda --precision "${p%:*}" && near "${p#*:}" && ! cmp -s cpu out && grep -qx "$one_each" log9 || exit 1; done
+'
+test_expect 'a vector a token comes back when that is asked for' '
+    for b in cpu cuda; do FAKE_DEVICE_LOG=log10 mlopsctl predict "$G/embed/tiny/model.onnx" --text "the cat" --text a --pool none --backend $b | jq -c ".embedding | length" >out.$b || exit 1; done
+    cmp out.cpu out.cuda && [ "$(cat out.cuda | paste -sd" ")" = "4 3" ] && grep -q "program gather .* norm$" log10
+'
+test_expect 'texts: a device that is lost, or slow, leaves them to the CPU; with cuda it is exit 7' '
+    export FAKE_DEVICE_LOST=1; texts auto; rc=$?; texts cuda; [ $? -eq 7 ] && grep -q "the device is lost" err && [ $rc -eq 0 ] || exit 1
+    unset FAKE_DEVICE_LOST; export FAKE_DEVICE_COST=30000; texts auto && cmp cpu out && grep -q "the CPU is faster: up to 1 tokens were tried" err
+    rc=$?; unset FAKE_DEVICE_COST; [ $rc -eq 0 ]
+'
 test_expect 'an encoder of halves' '
     FAKE_DEVICE_LOG=log6 mlopsctl bench "$G/onnx/encoders/torch/model.onnx" --dim sequence=3 --batch 2 --backend cuda --precision bf16 --duration 10ms --warmup 1ms --no-record >out && grep -q "program gather gather add .* dense attention dense .* norm convert$" log6
 '
@@ -195,7 +222,7 @@ test_expect 'bench --explain: a device that cannot be measured is exit 7' '
     rm -f cache/mlopsctl/gpu-limits.json; explains FAKE_DEVICE_NO_LIMITS=1; [ $? -eq 7 ] && grep -q "it does not hold still" err
 '
 test_expect 'make check-gpu: its script, with this device' '
-    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 30 failed" out || { cat out; false; }
+    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 36 failed" out || { cat out; false; }
 '
 test_expect 'make check-gpu: one that answers something else fails' '
     FAKE_DEVICE_WRONG=1 KIT=true BATCHES=1 "$R/tests/gpu/run" >out; [ $? -eq 1 ] && grep -q "not ok .* samples of mlp" out && grep -q "not ok .* encoder torch, bf16" out

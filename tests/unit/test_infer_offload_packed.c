@@ -167,14 +167,14 @@ static void sequences_get_what_they_get_alone(void)
         struct request r;
         struct both b;
         if (check_ok(both_new(models[m], &on, &b, &err), &err) && check(mlo_plan_packs(b.device, 0)))
-            for (size_t mix = 0; mix <= MLO_COUNT(mixes); mix++) {
+            for (size_t mix = 0; mix < MLO_COUNT(mixes) + (m == 0); mix++) {
                 size_t lengths[MANY], n = lengths_of(mix, lengths);
                 const struct mlo_value *out = NULL;
                 request_of(b.cpu, lengths, n, mix, &r);
                 if (check_ok(mlo_session_run_packed(b.on_device, r.in, b.n_in, &r.packed, &out, &err), &err))
                     check_rows(&b, &r, &out[0], 1e-5, models[m]);
             }
-        check(state_of(&b).runs == MLO_COUNT(mixes) + 1 && state_of(&b).cpu_runs == 0, "%s",
+        check(state_of(&b).runs == MLO_COUNT(mixes) + (m == 0) && state_of(&b).cpu_runs == 0, "%s",
               state_of(&b).why);
         both_free(&b);
     }

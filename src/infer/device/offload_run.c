@@ -645,6 +645,8 @@ static int measure(struct mlo_session *s, const struct mlo_value *in, struct mlo
     int rc = m.tiled ? mlo_crossover_measure(&sides, &c, err) : err->code;
     for (size_t i = 0; m.tiled && i < m.n_in; i++)
         free(m.tiled[i].array.data);
+    for (size_t i = 0; i < s->plan->n_outputs; i++) /* what the CPU was measured with */
+        mlo_value_drop(s, &s->out[i]);
     free(m.tiled);
     free(m.first);
     pthread_mutex_lock(&o->lock);
