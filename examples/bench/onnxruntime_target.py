@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ONNX Runtime as a target of `mlopsctl bench`: speaks the line protocol of docs/benchmarking.md.
+"""ONNX Runtime as a target of `mlopsctl bench`: speaks the line protocol of docs/bench-targets.md.
 
     onnxruntime_target.py [MODEL.onnx] [--threads N] [--provider NAME]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PyTorch as a target of `mlopsctl bench`: speaks the line protocol of docs/benchmarking.md.
+"""PyTorch as a target of `mlopsctl bench`: speaks the line protocol of docs/bench-targets.md.
 
     torch_target.py MODEL [--device cuda] [--threads N] [--compile MODE]
 

@@ -77,7 +77,7 @@ int mlo_infer_request_read(struct mlo_jpull *j, const struct mlo_port_type *port
                            struct mlo_inputs **ret, struct mlo_err *err) MLO_MUST_CHECK;
 
 /*
- * A program that speaks the line protocol of docs/benchmarking.md, one process for each caller. The first is
+ * A program that speaks the line protocol of docs/bench-targets.md, one process for each caller. The first is
  * started here, so that a program that does not work is told at once; load_ns is how long it took until it
  * was ready. A process that breaks the protocol, ends or says nothing for too long is killed with all it
  * started: its caller can go no further.
@@ -465,7 +465,7 @@ struct mlo_bench_result { /* release with mlo_bench_result_release; texts are ow
     size_t n, cap;
 };
 void mlo_bench_result_release(struct mlo_bench_result *r);
-/* A JSON document (docs/benchmarking.md), with whole histograms. */
+/* A JSON document (docs/bench-result.schema.json), with whole histograms. */
 int mlo_bench_result_write(const struct mlo_bench_result *r, struct mlo_str *out,
                            struct mlo_err *err) MLO_MUST_CHECK;
 int mlo_bench_result_read(const char *text, size_t n, struct mlo_bench_result *ret,

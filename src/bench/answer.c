@@ -1,6 +1,6 @@
 /*
- * The other end of the line protocol (docs/benchmarking.md): our engine as a program that answers, so that it
- * can be measured inside a wrapper, a container or another machine.
+ * The other end of the line protocol (docs/bench-targets.md): our engine as a program that answers, so that
+ * it can be measured inside a wrapper, a container or another machine.
  */
 #include <errno.h>
 #include <string.h>

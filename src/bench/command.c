@@ -1,6 +1,6 @@
 /*
  * A program as a target: one process for each caller, spoken to in lines over its standard input and output
- * (docs/benchmarking.md, "Line protocol"). It may be anything, so each answer has a length, a time and a
+ * (docs/bench-targets.md, "Line protocol"). It may be anything, so each answer has a length, a time and a
  * number that must be right; a process that is wrong once is ended, with all it started.
  */
 #include <errno.h>

@@ -171,6 +171,24 @@ static void quantiles_of_blocks(void)
     check(r.ratio == 1 && r.low == 1 && r.high == 1, "%g (%g, %g)", r.ratio, r.low, r.high);
 }
 
+/* The example of docs/benchmarking.md: its figures are these. */
+static void the_example_of_the_page(void)
+{
+    static const double a[] = {10.0, 10.2, 13.0, 10.1, 9.9, 10.0, 15.1, 10.2},
+                        b[] = {10.9, 11.3, 14.2, 11.2, 10.7, 11.0, 14.9, 11.4};
+    const struct mlo_ratio_opts o = {1 - 0.05 / 6, 10000, 1};
+    struct mlo_ratio r;
+    struct mlo_test t;
+    size_t more;
+    check_ok(mlo_ratio_of_pairs(a, b, 8, &o, &r, &err), &err);
+    check(fabs(r.ratio - 1.0975) < 5e-5 && fabs(r.low - 1.040) < 2e-3 && fabs(r.high - 1.113) < 2e-3);
+    check_ok(mlo_wilcoxon(a, b, 8, &t, &err), &err);
+    check_int(mlo_ratio_gate(&r, 0.05, t.p, 8, &more), MLO_GATE_INCONCLUSIVE);
+    check_int(more, 6);
+    check_ok(mlo_mann_whitney(b, 8, a, 8, &t, &err), &err);
+    check(fabs(t.p - 0.44) < 5e-3, "%g", t.p);
+}
+
 static void gates_say_how_many_more(void)
 {
     size_t more;
@@ -290,6 +308,7 @@ int main(void)
     run(intervals_cover);
     run(gates_see_through_a_wandering_machine);
     run(quantiles_of_blocks);
+    run(the_example_of_the_page);
     run(gates_say_how_many_more);
     run(signed_ranks_are_those_of_scipy);
     run(steps_are_found);
