@@ -101,7 +101,7 @@ fuzzers: $(FUZZ)
 # Unit tests wrap the allocator so that they can make it fail (tests/unit/tap.h).
 WRAP := $(foreach f,malloc calloc realloc aligned_alloc strdup strndup,-Wl$(comma)--wrap=$(f))
 # With a device that is this CPU.
-$(patsubst %,$(BUILD)/unit/test_%,infer_offload infer_offload_packed infer_booster bench_device): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
+$(patsubst %,$(BUILD)/unit/test_%,infer_offload infer_offload_bytes infer_offload_packed infer_booster bench_device): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
   $(call obj,tests/unit/tap.c tests/fakes/device.c) $(LIB)
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LDLIBS)

@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-#define SECONDS     1
+#define SECONDS     0.5
 #define RUNS_LEAST  5
 #define RUNS_MAX    400
 #define TIMINGS_MAX ((size_t)1 << 20) /* of all steps and runs */

@@ -121,6 +121,15 @@ test_expect 'quantised networks compute in bytes by themselves, and answer what 
             grep -q "program quantize dense of bytes quantize dense of bytes quantize dequantize add quantize dense of bytes" log7 && near 1e-6 || { cat err; exit 1; }
     done
 '
+test_expect 'operators of bytes: the bytes of the CPU, in few rows and many' '
+    for m in mlp-operators mlp-operators-columns; do
+        for n in 1 13; do
+            rm -f log7
+            mlopsctl predict "$G/onnx/quantized/$m/model.onnx" wide.csv --threads 1 >cpu 2>err && FAKE_DEVICE_LOG=log7 mlopsctl predict "$G/onnx/quantized/$m/model.onnx" wide.csv --batch $n --threads 1 --backend cuda >out 2>err &&
+                grep -q "program quantize dense of bytes quantize dense of bytes quantize dequantize add quantize dense of bytes quantize dequantize add quantize dequantize$" log7 && cmp cpu out || { cat err; exit 1; }
+        done
+    done
+'
 test_expect 'quantised encoders, too: scales are found on the device' '
     for m in layer-int8; do
         rm -f log7 && speeds encoders/$m fp32 1 && grep -q "norm extremes span quantize dense of bytes .*attention.* extremes span quantize dense of bytes norm" log7 || { cat err; exit 1; }
@@ -222,7 +231,7 @@ test_expect 'bench --explain: a device that cannot be measured is exit 7' '
     rm -f cache/mlopsctl/gpu-limits.json; explains FAKE_DEVICE_NO_LIMITS=1; [ $? -eq 7 ] && grep -q "it does not hold still" err
 '
 test_expect 'make check-gpu: its script, with this device' '
-    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 36 failed" out || { cat out; false; }
+    KIT=true BATCHES=1,2 "$R/tests/gpu/run" >out && grep -q "^# 0 of 38 failed" out || { cat out; false; }
 '
 test_expect 'make check-gpu: one that answers something else fails' '
     FAKE_DEVICE_WRONG=1 KIT=true BATCHES=1 "$R/tests/gpu/run" >out; [ $? -eq 1 ] && grep -q "not ok .* samples of mlp" out && grep -q "not ok .* encoder torch, bf16" out

@@ -619,7 +619,8 @@ static const struct mlo_lowering *find(const struct mlo_step *s)
     } all[] = {{lowerings, MLO_COUNT(lowerings)},
                {mlo_lower_trees, MLO_LOWER_TREES},
                {mlo_lower_tables, MLO_LOWER_TABLES},
-               {mlo_lower_encoders, MLO_LOWER_ENCODERS}};
+               {mlo_lower_encoders, MLO_LOWER_ENCODERS},
+               {mlo_lower_qlinear, MLO_LOWER_QLINEAR}};
     static const struct mlo_lowering *const bytes[] = {&mlo_lower_quantize, &mlo_lower_dequantize,
                                                        &mlo_lower_dynamic_quantize, &mlo_lower_int8_dense};
     for (size_t k = 0; k < MLO_COUNT(all); k++)

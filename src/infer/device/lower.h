@@ -131,6 +131,23 @@ extern const struct mlo_lowering mlo_lower_trees[MLO_LOWER_TREES], mlo_lower_tab
 
 extern const struct mlo_lowering mlo_lower_quantize, mlo_lower_dequantize, mlo_lower_dynamic_quantize,
     mlo_lower_int8_dense;
+/* One constant scale, and a zero point of bytes; zero NULL: 0 of unsigned bytes. */
+bool mlo_lower_is_plain(const struct mlo_array *scale, const struct mlo_array *zero);
+/* As the device's bytes have it. */
+float mlo_lower_zero(const struct mlo_array *zero);
+int mlo_weigh_how(float scale, float zero, struct mlo_weights *w, struct mlo_err *err) MLO_MUST_CHECK;
+/* Three weights, or four where there are zero points: bytes, a scale for each column, for the caller to fill,
+ * their sums, zero points. */
+struct mlo_int8_weights;
+int mlo_weigh_bytes(const struct mlo_int8_weights *from, struct mlo_weights *w, float **ret_scales,
+                    int32_t **ret_sums, struct mlo_err *err) MLO_MUST_CHECK;
+/* The device's bytes of a value; MLO_DEVICE_NO_BUFFER: it is not there, or l->why. */
+uint32_t mlo_lower_bytes_of(struct mlo_lower *l, size_t value);
+/* Room for the sums of m x n numbers, where there are rows enough for a library. */
+uint32_t mlo_lower_room(struct mlo_lower *l, size_t m, size_t n);
+/* Operators of bytes (lower_qlinear.c). */
+#define MLO_LOWER_QLINEAR 3
+extern const struct mlo_lowering mlo_lower_qlinear[MLO_LOWER_QLINEAR];
 /* Is a dense layer of these weights computed in bytes? */
 bool mlo_dense_of_bytes(uint32_t bytes, size_t k, size_t n);
 int mlo_weigh_dense_bytes(const struct mlo_dense *d, struct mlo_weights *w,

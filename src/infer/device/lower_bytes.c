@@ -33,14 +33,13 @@ static uint32_t temporary(struct mlo_lower *l, uint32_t type, size_t n)
 
 /* ---- one scale and one zero point that are constants ---- */
 
-/* zero NULL: 0 of unsigned bytes. */
-static bool is_plain(const struct mlo_array *scale, const struct mlo_array *zero)
+bool mlo_lower_is_plain(const struct mlo_array *scale, const struct mlo_array *zero)
 {
     return scale && scale->dtype == MLO_DT_F32 && scale->n == 1 && scale->rank <= 1 &&
            (!zero || (zero->n == 1 && is_bytes(zero)));
 }
 
-static float device_zero(const struct mlo_array *zero)
+float mlo_lower_zero(const struct mlo_array *zero)
 {
     if (!zero)
         return -SHIFT;
@@ -48,16 +47,21 @@ static float device_zero(const struct mlo_array *zero)
                                     : (float)(*(const uint8_t *)zero->data - SHIFT);
 }
 
-static int weigh_how(const struct mlo_array *scale, const struct mlo_array *zero, struct mlo_weights *w,
-                     struct mlo_err *err)
+int mlo_weigh_how(float scale, float zero, struct mlo_weights *w, struct mlo_err *err)
 {
     float *how;
     int rc = mlo_weight_add(w, MLO_DEVICE_F32, 2, &how, err);
     if (rc == 0) {
-        how[0] = *(const float *)scale->data;
-        how[1] = device_zero(zero);
+        how[0] = scale;
+        how[1] = zero;
     }
     return rc;
+}
+
+static int weigh_plain(const struct mlo_array *scale, const struct mlo_array *zero, struct mlo_weights *w,
+                       struct mlo_err *err)
+{
+    return mlo_weigh_how(*(const float *)scale->data, mlo_lower_zero(zero), w, err);
 }
 
 /* ---- QuantizeLinear and DequantizeLinear ---- */
@@ -74,7 +78,7 @@ static bool fits_linear(const struct mlo_plan_graph *g, const struct mlo_step *s
     const struct mlo_array *zero = mlo_lower_constant(g, zero_of(s));
     int64_t said = mlo_attr_int(s->node, "output_dtype", 0);
     *ret_why = "it has not one constant scale and zero point of bytes";
-    return is_plain(mlo_lower_constant(g, s->in[1]), zero) && has_zero == (zero != NULL) &&
+    return mlo_lower_is_plain(mlo_lower_constant(g, s->in[1]), zero) && has_zero == (zero != NULL) &&
            mlo_attr_int(s->node, "block_size", 0) == 0 &&
            (said == 0 || (quantizes ? has_zero || said == UINT8 : said == FLOAT)) &&
            mlo_attr_int(s->node, "precision", FLOAT) == FLOAT;
@@ -83,7 +87,7 @@ static bool fits_linear(const struct mlo_plan_graph *g, const struct mlo_step *s
 static int weigh_linear(const struct mlo_plan_graph *g, const struct mlo_step *s, struct mlo_weights *w,
                         struct mlo_err *err)
 {
-    return weigh_how(mlo_lower_constant(g, s->in[1]), mlo_lower_constant(g, zero_of(s)), w, err);
+    return weigh_plain(mlo_lower_constant(g, s->in[1]), mlo_lower_constant(g, zero_of(s)), w, err);
 }
 
 static bool emit_quantize(struct mlo_lower *l, const struct mlo_step *s)
@@ -99,8 +103,7 @@ static bool emit_quantize(struct mlo_lower *l, const struct mlo_step *s)
     return mlo_lower_step(l, &to);
 }
 
-/* The device's bytes of a value; MLO_DEVICE_NO_BUFFER: it is not there, or l->why. */
-static uint32_t bytes_of(struct mlo_lower *l, size_t value)
+uint32_t mlo_lower_bytes_of(struct mlo_lower *l, size_t value)
 {
     uint32_t b = l->buffer_of[value];
     if (b == MLO_DEVICE_NO_BUFFER || l->buffers[b].type != MLO_DEVICE_I8) {
@@ -112,7 +115,7 @@ static uint32_t bytes_of(struct mlo_lower *l, size_t value)
 
 static bool emit_dequantize(struct mlo_lower *l, const struct mlo_step *s)
 {
-    uint32_t x = bytes_of(l, s->in[0]);
+    uint32_t x = mlo_lower_bytes_of(l, s->in[0]);
     if (x == MLO_DEVICE_NO_BUFFER)
         return false;
     size_t n = l->buffers[x].n;
@@ -177,27 +180,31 @@ static bool fits_int8_dense(const struct mlo_plan_graph *g, const struct mlo_ste
         return false;
     *ret_why = "it has not one scale and zero point of bytes";
     const struct mlo_array *zero = mlo_lower_constant(g, s->in[ZERO]);
-    return !is_static(g, s) || (zero && is_plain(mlo_lower_constant(g, s->in[SCALE]), zero));
+    return !is_static(g, s) || (zero && mlo_lower_is_plain(mlo_lower_constant(g, s->in[SCALE]), zero));
 }
 
-static int weigh_bytes(const struct mlo_int8_weights *from, struct mlo_weights *w, struct mlo_err *err)
+int mlo_weigh_bytes(const struct mlo_int8_weights *from, struct mlo_weights *w, float **ret_scales,
+                    int32_t **ret_sums, struct mlo_err *err)
 {
     size_t n = from->n, all;
-    float *scales;
-    int32_t *sums;
+    int32_t *zeros;
     int8_t *bytes;
     if (__builtin_mul_overflow(from->k, n, &all))
         return mlo_fail_nomem(err);
     int rc = mlo_weight_add(w, MLO_DEVICE_I8, all, &bytes, err);
     if (rc == 0)
-        rc = mlo_weight_add(w, MLO_DEVICE_F32, n, &scales, err);
+        rc = mlo_weight_add(w, MLO_DEVICE_F32, n, ret_scales, err);
     if (rc == 0)
-        rc = mlo_weight_add(w, MLO_DEVICE_I32, n, &sums, err);
+        rc = mlo_weight_add(w, MLO_DEVICE_I32, n, ret_sums, err);
+    if (rc == 0 && from->zeros) {
+        rc = mlo_weight_add(w, MLO_DEVICE_I32, n, &zeros, err);
+        if (rc == 0)
+            memcpy(zeros, from->zeros, n * sizeof *zeros);
+    }
     if (rc != 0)
         return rc;
     mlo_int8_unpack(from->packed, from->k, n, bytes);
-    memcpy(scales, from->scales, n * sizeof *scales);
-    memcpy(sums, from->sums, n * sizeof *sums);
+    memcpy(*ret_sums, from->sums, n * sizeof **ret_sums);
     return 0;
 }
 
@@ -205,26 +212,22 @@ static int weigh_int8_dense(const struct mlo_plan_graph *g, const struct mlo_ste
                             struct mlo_err *err)
 {
     const struct mlo_int8_weights *from = s->state;
-    int32_t *zeros;
-    float *bias;
-    int rc = weigh_bytes(from, w, err);
-    if (rc == 0 && from->zeros) {
-        rc = mlo_weight_add(w, MLO_DEVICE_I32, from->n, &zeros, err);
-        if (rc == 0)
-            memcpy(zeros, from->zeros, from->n * sizeof *zeros);
-    }
+    float *scales, *bias;
+    int32_t *sums;
+    int rc = mlo_weigh_bytes(from, w, &scales, &sums, err);
+    if (rc == 0)
+        memcpy(scales, from->scales, from->n * sizeof *scales);
     if (rc == 0 && from->bias) {
         rc = mlo_weight_floats(w, from->n, &bias, err);
         if (rc == 0)
             memcpy(bias, from->bias, from->n * sizeof *bias);
     }
     if (rc == 0 && is_static(g, s))
-        rc = weigh_how(mlo_lower_constant(g, s->in[SCALE]), mlo_lower_constant(g, s->in[ZERO]), w, err);
+        rc = weigh_plain(mlo_lower_constant(g, s->in[SCALE]), mlo_lower_constant(g, s->in[ZERO]), w, err);
     return rc;
 }
 
-/* Room for sums, where there are rows enough for a library. */
-static uint32_t room_for(struct mlo_lower *l, size_t m, size_t n)
+uint32_t mlo_lower_room(struct mlo_lower *l, size_t m, size_t n)
 {
     return m > MLO_DEVICE_FEW_ROWS ? temporary(l, MLO_DEVICE_I32, m * n) : MLO_DEVICE_NO_BUFFER;
 }
@@ -246,7 +249,7 @@ static bool emit_int8_dense(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_int8_dense_params *p = s->params;
     const struct mlo_int8_weights *w = s->state;
-    uint32_t x = bytes_of(l, s->in[BYTES]);
+    uint32_t x = mlo_lower_bytes_of(l, s->in[BYTES]);
     const struct mlo_array *shape = mlo_lower_shape(l, s, BYTES);
     if (x == MLO_DEVICE_NO_BUFFER)
         return false;
@@ -261,7 +264,8 @@ static bool emit_int8_dense(struct mlo_lower *l, const struct mlo_step *s)
     struct mlo_device_step to = {.op = MLO_DEVICE_DENSE_BYTES,
                                  .activation = mlo_lower_activation(p->activation.kind),
                                  .buffer = {x, how, mlo_lower_weight(l, 0), mlo_lower_weight(l, 1),
-                                            mlo_lower_weight(l, 2), zeros, bias, room_for(l, m, w->n), 0},
+                                            mlo_lower_weight(l, 2), zeros, bias, mlo_lower_room(l, m, w->n),
+                                            0},
                                  .size = {(uint32_t)m, (uint32_t)w->n, (uint32_t)w->k, 1}};
     to.buffer[8] = l->buffer_of[s->out[0]] = temporary(l, l->o->floats, m * w->n);
     return mlo_lower_step(l, &to);
@@ -343,7 +347,7 @@ bool mlo_lower_dense_bytes(struct mlo_lower *l, uint32_t x, size_t m, size_t n, 
                                  .activation = activation,
                                  .buffer = {l->quantized.bytes, l->quantized.how, mlo_lower_weight(l, 0),
                                             mlo_lower_weight(l, 1), none, none, mlo_lower_weight(l, 2),
-                                            room_for(l, m, n), y},
+                                            mlo_lower_room(l, m, n), y},
                                  .size = {(uint32_t)m, (uint32_t)n, (uint32_t)k, (uint32_t)m}};
     return mlo_lower_step(l, &to);
 }
