@@ -84,7 +84,7 @@ static int from_texts(struct mlo_op_call *c, const struct mlo_array *a, struct m
     if (rc == 0)
         rc = mlo_scratch(c, a->n, sizeof(int64_t), &whole, err);
     for (size_t i = 0; rc == 0 && i < a->n; i++) {
-        bool one;
+        bool one = false;
         rc = parse(&((const struct mlo_slice *)a->data)[i], &values[i], &((int64_t *)whole)[i], &one, err);
         exact = exact && one;
     }
