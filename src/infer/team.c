@@ -2,6 +2,7 @@
 #include "team.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include <mlopsctl/base/mem.h>
@@ -18,6 +19,7 @@ struct mlo_team {
     pthread_cond_t others, caller; /* wait for parts to do; the caller for the end, too */
     struct member *members;
     unsigned n, started;
+    int left_alone; /* the processor that the others keep away from: the caller's; -1: none */
     const struct mlo_team_work *work;
     size_t phase, free, left; /* the phase's parts that nobody has begun, that are not done */
     bool begun[THREADS_MAX];  /* of its parts */
@@ -85,6 +87,7 @@ int mlo_team_new(unsigned threads, struct mlo_team **ret, struct mlo_err *err)
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->others, NULL);
     pthread_cond_init(&t->caller, NULL);
+    t->left_alone = -1;
     t->n = (threads < THREADS_MAX ? threads : THREADS_MAX) - 1;
     t->members = mlo_calloc(t->n + 1, sizeof *t->members, err);
     int rc = t->members ? 0 : err->code;
@@ -127,9 +130,35 @@ unsigned mlo_team_threads(const struct mlo_team *t)
     return t->n + 1;
 }
 
+/* ---- processors ---- */
+
+/* Who is woken where another one runs would wait for it there, although processors are idle: systems look for
+ * those only among the ones that share a cache, and virtual machines may not say that any do. So the others
+ * keep away from where the caller runs; and it stays there when they need all the rest. *ret: what the caller
+ * may use afterwards again; false: it still may. */
+static bool spread_out(struct mlo_team *t, cpu_set_t *ret)
+{
+    int here = sched_getcpu();
+    cpu_set_t own, others;
+    if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof *ret, ret) != 0)
+        return false;
+    others = *ret;
+    CPU_CLR((unsigned)here, &others);
+    if (CPU_COUNT(&others) == 0)
+        return false;
+    for (unsigned i = 0; i < t->started && t->left_alone != here; i++)
+        (void)pthread_setaffinity_np(t->members[i].thread, sizeof others, &others);
+    t->left_alone = here;
+    CPU_ZERO(&own);
+    CPU_SET((unsigned)here, &own);
+    return (unsigned)CPU_COUNT(&others) <= t->started && sched_setaffinity(0, sizeof own, &own) == 0;
+}
+
 void mlo_team_run(struct mlo_team *t, const struct mlo_team_work *w)
 {
+    cpu_set_t cpus;
     pthread_mutex_lock(&t->lock);
+    bool spread = spread_out(t, &cpus);
     t->work = w;
     t->phase = 0;
     begin_phase(t);
@@ -139,4 +168,6 @@ void mlo_team_run(struct mlo_team *t, const struct mlo_team_work *w)
             pthread_cond_wait(&t->caller, &t->lock);
     }
     pthread_mutex_unlock(&t->lock);
+    if (spread)
+        (void)sched_setaffinity(0, sizeof cpus, &cpus);
 }
