@@ -198,10 +198,44 @@ size_t mlo_bom_length(const char *text, size_t n)
     return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
 
+/* What files that are taken for tables begin with, and what makes a table of them. */
+static const struct {
+    const char *head;
+    size_t n;
+    const char *hint;
+} foreign[] = {
+    {"\x93NUMPY", 6, "an .npy file is given by its name, ending in .npy, one at a time"},
+    {"PK\x03\x04", 4, "save a workbook's sheet as CSV; unzip an archive"},
+    {"\xff\xfe", 2, "it may be UTF-16: iconv -f UTF-16 -t UTF-8 makes text of it that is read"},
+    {"\xfe\xff", 2, "it may be UTF-16: iconv -f UTF-16 -t UTF-8 makes text of it that is read"},
+    {"SQLite format 3", 15, "sqlite3 -csv -header FILE 'select ...' makes CSV of a database"},
+    {"BZh", 3, "bzip2 -dc FILE | ... gives it; gzip and zstd are read as they are"},
+    {"\xfd"
+     "7zXZ",
+     5, "xz -dc FILE | ... gives it; gzip and zstd are read as they are"},
+};
+
+static bool is_json_array(const char *text, size_t n)
+{
+    size_t at = mlo_bom_length(text, n), bracket;
+    while (at < n && strchr(" \t\r\n", text[at]) && text[at])
+        at++;
+    for (bracket = at++; at < n && strchr(" \t\r\n", text[at]) && text[at];)
+        at++;
+    return at < n && text[bracket] == '[' && text[at] == '{';
+}
+
 int mlo_text_only(const char *name, const char *text, size_t n, struct mlo_err *err)
 {
+    if (is_json_array(text, n)) {
+        mlo_fail(err, MLO_EINVALID, "'%s' is one array of JSON, not a row a line", name);
+        return mlo_hint(err, "jq -c '.[]' makes JSON Lines of it");
+    }
     if (!memchr(text, '\0', n))
         return 0;
     mlo_fail(err, MLO_EINVALID, "'%s' is no table: it holds binary data", name);
+    for (size_t i = 0; i < MLO_COUNT(foreign); i++)
+        if (n >= foreign[i].n && memcmp(text, foreign[i].head, foreign[i].n) == 0)
+            return mlo_hint(err, "%s", foreign[i].hint);
     return mlo_hint(err, "tables are CSV, TSV, JSON Lines, Parquet or Arrow files, plain, gzip or zstd");
 }

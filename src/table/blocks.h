@@ -44,7 +44,7 @@ void mlo_blocks_describe(struct mlo_blocks *b, const struct mlo_block *from, uin
 void mlo_blocks_close(struct mlo_blocks *b, struct mlo_scan_result *st); /* st may be NULL */
 
 size_t mlo_bom_length(const char *text, size_t n);
-/* MLO_EINVALID when the head of the file is no text. */
+/* MLO_EINVALID when the head of the file is no text, or an array of JSON. */
 int mlo_text_only(const char *name, const char *text, size_t n, struct mlo_err *err) MLO_MUST_CHECK;
 
 #endif

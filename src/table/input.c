@@ -186,9 +186,14 @@ static int open_fd(const char *path, int *ret, struct mlo_err *err)
     return 0;
 }
 
+const char *mlo_input_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
 int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err)
 {
-    struct mlo_input in = {.name = path, .fd = -1, .spool = -1, .max = max};
+    struct mlo_input in = {.name = mlo_input_name(path), .fd = -1, .spool = -1, .max = max};
     unsigned char head[sizeof in.first];
     size_t n = 0;
     int rc = open_fd(path, &in.fd, err);

@@ -41,6 +41,8 @@ struct mlo_codec {
 };
 extern const struct mlo_codec mlo_codec_gzip, mlo_codec_zstd;
 /* path "-": stdin. gzip and zstd are known by their first bytes. */
+/* How messages call it. */
+const char *mlo_input_name(const char *path);
 int mlo_input_open(const char *path, uint64_t max, struct mlo_input *ret, struct mlo_err *err) MLO_MUST_CHECK;
 /* Fills buf as far as the input goes. */
 int mlo_input_read(struct mlo_input *in, void *buf, size_t n, size_t *ret_n,

@@ -229,10 +229,7 @@ static int open_file(const struct mlo_table *t, const char *path, struct mlo_for
 
 static int is_empty(const char *path, struct mlo_err *err)
 {
-    if (strcmp(path, "-") == 0)
-        mlo_fail(err, MLO_EINVALID, "standard input is empty");
-    else
-        mlo_fail(err, MLO_EINVALID, "'%s' is empty", path);
+    mlo_fail(err, MLO_EINVALID, "'%s' is empty", mlo_input_name(path));
     return mlo_hint(err, "a table without rows still has the line with the names of its columns");
 }
 
@@ -686,7 +683,7 @@ static int scan_file(struct scan *s, size_t i, struct reading *r, struct mlo_sca
     struct mlo_table *t = s->t;
     int rc = start(t, i, r, err);
     s->file = r->file;
-    s->path = t->paths[i];
+    s->path = mlo_input_name(t->paths[i]);
     s->next_column = 0;
     if (rc == 0 && r->file.form && !s->begun)
         rc = reach_window(s, err);
@@ -783,7 +780,7 @@ static int look_at(struct scan *s, size_t i, struct reading *r, struct mlo_err *
     struct mlo_table *t = s->t;
     int rc = start(t, i, r, err);
     s->file = r->file;
-    s->path = t->paths[i];
+    s->path = mlo_input_name(t->paths[i]);
     s->next_column = 0;
     if (rc == 0 && r->file.form && r->file.form->sample)
         rc = mlo_parallel(t->workers, t->workers, look_work, s, err);

@@ -87,7 +87,7 @@ test_expect 'the model of a bundle; a damaged one is exit 4' '
 '
 test_expect 'what a new user does wrong is said with the way out' '
     m=$P/columns-forest/model.onnx d=$D/columns-forest.csv && expect_code 4 mlopsctl predict "$d" "$m" 2>err && grep -q "^hint: the model comes first" err &&
-    expect_code 4 mlopsctl predict "$m" </dev/null 2>err && grep -q "standard input is empty" err && grep -q "^hint: " err && : >empty.csv && expect_code 4 mlopsctl predict "$m" empty.csv 2>err && grep -q "empty.csv. is empty" err &&
+    expect_code 4 mlopsctl predict "$m" </dev/null 2>err && grep -q "standard input. is empty" err && grep -q "^hint: " err && : >empty.csv && expect_code 4 mlopsctl predict "$m" empty.csv 2>err && grep -q "empty.csv. is empty" err &&
     cut -d, -f1-3 "$d" >few.csv && expect_code 4 mlopsctl predict "$m" few.csv 2>err && grep -q "it lacks .d." err && grep -q "^hint: the table has .a., .b., .c.;" err &&
     printf "a,b,c,d\n1,2,x\n1,2,x,y\n1,2,x,y,z\n" >ragged.csv && mlopsctl predict "$m" ragged.csv >out 2>err && [ "$(wc -l <out)" -eq 2 ] && grep -q "2 lines of another number of fields got no answer: .ragged.csv. line 2 (3), .ragged.csv. line 4 (5)" err
 '
@@ -100,6 +100,13 @@ waits_for()
     done
     return 1
 }
+test_expect 'what is no table says what makes one of it; standard input is called so' '
+    m=$P/columns-forest/model.onnx && says() { expect_code 4 mlopsctl predict "$m" "$1" 2>err && grep -q "$2" err && grep -q "^hint: .*$3" err || { cat err; return 1; }; } &&
+    printf "[{\"a\":1},\n{\"a\":2}]\n" >array.json && says array.json "one array of JSON" "jq -c" && printf " [ \n {\"a\":1} ]" >array2.json && says array2.json "one array" jq &&
+    printf "PK\003\004\0\0" >book.xlsx && says book.xlsx "binary data" "as CSV" && printf "\377\376a\0,\0" >wide.csv && says wide.csv "binary data" UTF-16 &&
+    printf "\223NUMPY\001\0" | expect_code 4 mlopsctl predict "$m" 2>err && grep -q "standard input. is no table" err && grep -q "^hint: an .npy file is given by its name" err &&
+    { head -2 "$D/columns-forest.csv"; echo oops,1,low,low; } | expect_code 4 mlopsctl predict -q "$m" 2>err >out && grep -q "standard input. line 3: column .a. holds .oops" err
+'
 test_expect 'rows that are long in coming are answered as they come; --limit ends without the end of the rows' '
     mkfifo slow && d=$D/columns-forest.csv m=$P/columns-forest/model.onnx && : >out && mlopsctl predict -q "$m" "$d" >want &&
     { mlopsctl predict -q "$m" - <slow >out & } && exec 7>slow && head -2 "$d" >&7 && waits_for 2 out && sed -n 3,5p "$d" >&7 && waits_for 5 out && tail -n +6 "$d" >&7 && exec 7>&- && wait $! && cmp out want &&
