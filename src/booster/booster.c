@@ -142,9 +142,10 @@ int mlo_booster_keep_rounds(struct mlo_booster *b, const struct mlo_booster_opts
     size_t n = b->file_rounds, each = n ? b->n_trees / n : 0;
     uint64_t end = opts->end == MLO_BOOSTER_ROUNDS_ALL ? n : opts->end;
     if (end > n || opts->first >= end) {
-        mlo_fail(err, MLO_EUSAGE, "the model has %zu rounds, and %llu to %llu of them are wanted", n,
+        mlo_fail(err, MLO_EUSAGE, "the model has %zu rounds: %llu:%llu are not among them", n,
                  (unsigned long long)opts->first, (unsigned long long)end);
-        return mlo_hint(err, "rounds are counted from 0; FIRST:END takes those below END");
+        return mlo_hint(
+            err, "FIRST:END takes the rounds from FIRST, counted from 0, on below END: all are 0:%zu", n);
     }
     size_t from = round_starts ? round_starts[opts->first] : (size_t)opts->first * each;
     size_t to = round_starts ? round_starts[end] : (size_t)end * each;

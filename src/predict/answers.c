@@ -52,11 +52,24 @@ static bool is_margin(const struct mlo_answers *a, size_t i)
     return i > 0 && strcmp(a->ports[i].name, "margin") == 0 && !a->margins;
 }
 
+static bool has_margin(const struct mlo_answers *a, size_t n)
+{
+    size_t i = 1;
+    while (i < n && strcmp(a->ports[i].name, "margin") != 0)
+        i++;
+    return i < n;
+}
+
 static int choose_outputs(struct mlo_answers *a, size_t n, struct mlo_err *err)
 {
     bool classifies = n >= 2 && is_label(&a->ports[0]) && are_scores(&a->ports[1]);
     if (a->probabilities && !classifies)
         return mlo_fail(err, MLO_EUSAGE, "the model gives no probabilities of classes");
+    if (a->margins && !has_margin(a, n)) {
+        mlo_fail(err, MLO_EUSAGE, "the model tells no margins apart from what it predicts");
+        return mlo_hint(
+            err, "classifiers of XGBoost and LightGBM do, and models whose scores go through a function");
+    }
     a->outputs = mlo_calloc(n, sizeof *a->outputs, err);
     if (!a->outputs)
         return err->code;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <mlopsctl/base/decimal.h>
 #include <mlopsctl/base/names.h>
 #include <mlopsctl/base/text.h>
 
@@ -19,6 +20,7 @@ struct matcher {
     size_t *wanted; /* of each found column 1 + where it is among m->columns; 0: nowhere */
     struct mlo_str faults;
     size_t in_part; /* names since the part began */
+    size_t n_lacking;
 };
 
 /* ---- telling ---- */
@@ -89,6 +91,7 @@ static int take_features(struct matcher *w, const size_t *column, struct mlo_err
     for (size_t i = 0; i < m->n_features; i++)
         if (column[i] == MLO_NAME_NONE)
             tell(w, "it lacks", w->f->list[i].name);
+    w->n_lacking = w->in_part;
     begin_part(w);
     for (size_t i = 0; w->faults.len > 0 && i < m->n_features;
          i++) /* alone, the cells tell it by their lines */
@@ -214,6 +217,18 @@ static void list_extra(struct matcher *w)
 
 /* ---- all ---- */
 
+/* A row where names should be. */
+static bool starts_with_number(const struct matcher *w)
+{
+    for (size_t i = 0; i < w->n_found; i++) {
+        const char *name = w->found[i].name, *end = name + strlen(name);
+        double v;
+        if (name < end && mlo_decimal_read(name, end, &v) == end)
+            return true;
+    }
+    return false;
+}
+
 /* What there is: a name that is spelt in another way is seen, and a first row in the place of names. */
 static int hint_columns(const struct matcher *w, struct mlo_err *err)
 {
@@ -224,6 +239,8 @@ static int hint_columns(const struct matcher *w, struct mlo_err *err)
     for (size_t i = 0; i < w->n_found && i < NAMED; i++)
         mlo_str_addf(&has, "%s'%s'", i ? ", " : "",
                      mlo_shown(w->found[i].name, strlen(w->found[i].name), shown));
+    if (w->f->n > 1 && w->n_lacking == w->f->n && starts_with_number(w))
+        return mlo_hint(err, "the first line of a table names its columns; this one begins with %s", has.ptr);
     return mlo_hint(
         err,
         "the table has %s%s; `mlopsctl onnx inspect` shows what a model takes, `mlopsctl show` what "

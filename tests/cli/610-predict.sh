@@ -107,6 +107,11 @@ test_expect 'what is no table says what makes one of it; standard input is calle
     printf "\223NUMPY\001\0" | expect_code 4 mlopsctl predict "$m" 2>err && grep -q "standard input. is no table" err && grep -q "^hint: an .npy file is given by its name" err &&
     { head -2 "$D/columns-forest.csv"; echo oops,1,low,low; } | expect_code 4 mlopsctl predict -q "$m" 2>err >out && grep -q "standard input. line 3: column .a. holds .oops" err
 '
+test_expect 'lines that are no JSON, rows without a header, a full device are said as what they are' '
+    m=$P/columns-forest/model.onnx && { printf "{\"a\":1.5,\"b\":2,\"c\":\"low\",\"d\":\"mid\"}\nnot json\n" >odd.jsonl; } && mlopsctl predict -q "$m" odd.jsonl >out 2>err && grep -q "1 line without a JSON object got no answer: .odd.jsonl. line 2$" err &&
+    tail -n +2 "$D/columns-forest.csv" | expect_code 4 mlopsctl predict "$m" 2>err && grep -q "^hint: the first line of a table names its columns; this one begins with " err &&
+    if [ -w /dev/full ]; then expect_code 8 mlopsctl predict -q "$m" "$D/columns-forest.csv" -o /dev/full 2>err && grep -q "./dev/full.: .*No space" err && expect_code 8 mlopsctl predict -q "$m" "$D/columns-forest.csv" 2>err >/dev/full && grep -q "standard output.*No space" err; fi
+'
 test_expect 'rows that are long in coming are answered as they come; --limit ends without the end of the rows' '
     mkfifo slow && d=$D/columns-forest.csv m=$P/columns-forest/model.onnx && : >out && mlopsctl predict -q "$m" "$d" >want &&
     { mlopsctl predict -q "$m" - <slow >out & } && exec 7>slow && head -2 "$d" >&7 && waits_for 2 out && sed -n 3,5p "$d" >&7 && waits_for 5 out && tail -n +6 "$d" >&7 && exec 7>&- && wait $! && cmp out want &&

@@ -73,6 +73,11 @@ test_expect 'inspect names the categories' '
     mlopsctl onnx inspect "$named/lgb.txt" --json | jq -e ".categories == [{column: \"city\", names: [\"Kyjiv\", \"bern\", \"n\u00e4s\", \"oslo\", \"rome \\\"x\\\", lazio\"], categories: \"Kyjiv, bern, n\u00e4s, oslo, rome \\\"x\\\", lazio\"}, {column: \"grade\", names: [\"1\", \"7\", \"12\", \"30\"], categories: \"1, 7, 12, 30\"}]" &&
     mlopsctl onnx inspect "$named/xgb-beyond-ascii.json" --json | jq -e "[.categories[].column] == [\"grade\"]"
 '
+test_expect 'rounds and margins that are not there' '
+    expect_code 2 mlopsctl predict "$named/xgb-sets.json" "$named/xgb.csv" --rounds 2:2 2>err && grep -q "rounds: .2:2. holds none" err && grep -q "^hint: N, the first" err &&
+    expect_code 2 mlopsctl predict "$named/xgb-sets.json" "$named/xgb.csv" --rounds 200 2>err && grep -q "has 8 rounds: 0:200 are not among them" err && grep -q "^hint: .*all are 0:8" err &&
+    expect_code 2 mlopsctl predict "$named/lgb.txt" "$named/lgb.csv" --margin 2>err && grep -q "no margins" err && grep -q "^hint: " err
+'
 test_expect 'show of a bundle of trees: who made them, what they take and give, categories by name, all of them in JSON' '
     many=$(seq -s", " 1 300) && sed "s/^pandas_categorical:.*/pandas_categorical:[[\"a\",\"b\"], [$many]]/" "$named/lgb.txt" >m.txt && mlopsctl pack -q m.txt -t shown:1 && mlopsctl show shown:1 >out &&
     grep -q "^made by  *LightGBM" out && grep -q "^trees  *[0-9]" out && grep -q "^input  *input  *float64  *.N,4.  *m.txt" out && grep -q "^output  *prediction" out && grep -q "^features  *city, " out &&

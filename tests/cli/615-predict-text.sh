@@ -31,7 +31,7 @@ test_expect '--text, again and again; CSV, .npy' '
 test_expect 'kept columns stand beside; rows without a text and texts that are cut are told' '
     printf "id,t\n7,the cat\n8,\n9,\"%s\"\n" "$(for i in $(seq 60); do printf "the "; done)" >t.csv &&
     mlopsctl predict tiny:1 t.csv --text-column t --keep id >out 2>err && [ "$(cut -d, -f1 out | paste -sd" ")" = "id 7 8 9" ] &&
-    grep -q "1 texts were cut to 24 tokens" err && grep -q "1 rows have no text" err
+    grep -q "1 text was cut to 24 tokens" err && grep -q "1 row has no text" err
 '
 test_expect 'pooling of the user instead of the settings; one vector a token' '
     mlopsctl predict tiny:1 --text "the cat" --pool none >tokens && [ "$(jq -c ".embedding | map(length)" tokens)" = "[16,16,16,16]" ] &&
@@ -57,5 +57,11 @@ test_expect 'a tokenizer or a module that is not known is named: exit 7; one tha
 '
 test_expect 'damaged bytes of a packed tokenizer are found' '
     blob=$(grep -rl "\[unused\]\|WordPiece" .mlops/store/blobs | head -1) && chmod u+w "$blob" && sed -i "s/WordPiece/WordPeace/" "$blob" && expect_code 4 mlopsctl predict tiny:1 --text x 2>err && grep -q "stored copy is damaged" err
+'
+test_expect 'an encoder without its texts says which option is meant; one that does not go with texts is named' '
+    printf "id,subject\n1,hello\n" >few.csv && expect_code 7 mlopsctl predict "$E/model.onnx" few.csv 2>err && grep -q "^hint: it is an encoder of texts: --text-column" err &&
+    for option in --proba --margin --strict --by-position "--features id"; do
+        expect_code 2 mlopsctl predict "$E/model.onnx" few.csv --text-column subject $option 2>err && grep -q -e "${option%% *} does not go with texts" err || exit 1
+    done
 '
 test_done

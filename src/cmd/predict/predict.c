@@ -150,15 +150,18 @@ static void warn_ragged(struct mlo_ctx *ctx, const struct mlo_scan_result *st)
 {
     enum { NAMED = 3 };
     MLO_AUTOSTR struct mlo_str lines;
+    bool json = true; /* only lines that are no objects */
     mlo_str_init(&lines, MLO_STR_MAX);
     for (size_t i = 0; i < st->ragged && i < NAMED; i++) {
         const struct mlo_ragged *r = &st->first_ragged[i];
-        mlo_str_addf(&lines, "%s'%s' line %llu (%u)", i ? ", " : "", r->path, (unsigned long long)r->line,
-                     r->fields);
+        mlo_str_addf(&lines, "%s'%s' line %llu", i ? ", " : "", r->path, (unsigned long long)r->line);
+        if (r->fields)
+            mlo_str_addf(&lines, " (%u)", r->fields);
+        json = json && r->fields == 0;
     }
-    mlo_warn(ctx, "%llu line%s of another number of fields got no answer: %s%s",
-             (unsigned long long)st->ragged, st->ragged == 1 ? "" : "s", lines.ptr,
-             st->ragged > NAMED ? ", and more" : "");
+    mlo_warn(ctx, "%llu line%s %s got no answer: %s%s", (unsigned long long)st->ragged,
+             st->ragged == 1 ? "" : "s", json ? "without a JSON object" : "of another number of fields",
+             lines.ptr, st->ragged > NAMED ? ", and more" : "");
 }
 
 static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct mlo_scan_result *st)
@@ -183,6 +186,16 @@ static void tell(struct mlo_ctx *ctx, const struct mlo_predict *p, const struct 
     mlo_report_say(r, "predicted %llu rows into %s", (unsigned long long)p->rows, p->out.path);
 }
 
+static bool takes_tokens(const struct mlo_plan *p)
+{
+    size_t n;
+    const struct mlo_port_type *in = mlo_plan_inputs(p, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(in[i].name, "input_ids") == 0)
+            return true;
+    return false;
+}
+
 /* Their names: as the user says, else as the bundle does, else the model. */
 static int find_features(struct mlo_predict *p, const struct mlo_model *m, struct mlo_err *err)
 {
@@ -192,8 +205,12 @@ static int find_features(struct mlo_predict *p, const struct mlo_model *m, struc
     int rc = m->in_bundle && given->n == 0 ? mlo_model_features(&m->bundle, m->file, &names, &n, err) : 0;
     if (rc != 0)
         return rc;
-    return given->n ? mlo_features_find(p->plan, given->items, given->n, &p->features, err)
-                    : mlo_features_find(p->plan, names, n, &p->features, err);
+    rc = given->n ? mlo_features_find(p->plan, given->items, given->n, &p->features, err)
+                  : mlo_features_find(p->plan, names, n, &p->features, err);
+    if (rc == MLO_EUNAVAIL && takes_tokens(p->plan))
+        return mlo_hint(
+            err, "it is an encoder of texts: --text-column COLUMN says where these are, --text gives one");
+    return rc;
 }
 
 /* "all", "N" or "FIRST:END", where either may be left out. */
@@ -213,6 +230,8 @@ static int parse_rounds(const char *text, struct mlo_booster_opts *ret, struct m
         rc = mlo_parse_u64(first, 0, MLO_BOOSTER_NODES_MAX, "--rounds", &o.first, err);
     if (rc == 0 && *end)
         rc = mlo_parse_u64(end, 1, MLO_BOOSTER_NODES_MAX, "--rounds", &o.end, err);
+    if (rc == 0 && o.first >= o.end)
+        rc = mlo_fail(err, MLO_EUSAGE, "--rounds: '%s' holds none", text);
     if (rc != 0)
         return mlo_hint(err, "N, the first N rounds; FIRST:END, those from FIRST on below END; or all");
     *ret = o;

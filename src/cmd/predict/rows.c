@@ -143,6 +143,12 @@ static int run_batch(void *ctx, unsigned worker, const struct mlo_batch *b, stru
 
 /* ---- writing ---- */
 
+static int put_bytes(const struct mlo_predict *p, const struct mlo_str *bytes, struct mlo_err *err)
+{
+    int rc = mlo_write_all(p->out.fd, bytes->ptr, bytes->len, err);
+    return rc != 0 ? mlo_wrap(err, "'%s'", p->out.path ? p->out.path : "standard output") : 0;
+}
+
 static int write_header(struct mlo_predict *p, struct mlo_err *err)
 {
     MLO_AUTOSTR struct mlo_str line;
@@ -151,7 +157,7 @@ static int write_header(struct mlo_predict *p, struct mlo_err *err)
         return 0;
     p->headed = true;
     int rc = mlo_answers_header(p->answers, &p->match, 0, &line, err);
-    return rc == 0 ? mlo_write_all(p->out.fd, line.ptr, line.len, err) : rc;
+    return rc == 0 ? put_bytes(p, &line, err) : rc;
 }
 
 int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
@@ -164,7 +170,7 @@ int mlo_predict_put(void *ctx, const struct mlo_str *text, struct mlo_err *err)
         mlo_str_truncate(&p->out.bytes, 0);
         rc = mlo_answers_join(p->answers, text, &p->out.bytes, err);
     }
-    return rc == 0 && bytes->len ? mlo_write_all(p->out.fd, bytes->ptr, bytes->len, err) : rc;
+    return rc == 0 && bytes->len ? put_bytes(p, bytes, err) : rc;
 }
 
 /* The number of rows, now that it is known. */
@@ -180,7 +186,7 @@ static int finish_table(struct mlo_predict *p, struct mlo_err *err)
 {
     mlo_str_truncate(&p->out.bytes, 0);
     int rc = mlo_answers_end(p->answers, &p->out.bytes, err);
-    return rc == 0 ? mlo_write_all(p->out.fd, p->out.bytes.ptr, p->out.bytes.len, err) : rc;
+    return rc == 0 ? put_bytes(p, &p->out.bytes, err) : rc;
 }
 
 static bool is_text(enum mlo_answer_form form)

@@ -101,8 +101,15 @@ static int check_args(const struct mlo_predict_args *o, const struct mlo_ctx *ct
         return mlo_fail(err, MLO_EUSAGE, "--pool and --normalize need --text or --text-column");
     if (o->texts.n && (o->text_column || ctx->n_args > 1 || o->keep.n || o->limit))
         return mlo_fail(err, MLO_EUSAGE, "--text gives the texts itself: no table goes with it");
-    if (wanted && (o->features.n || o->by_position || o->strict || o->probabilities))
-        return mlo_fail(err, MLO_EUSAGE, "an encoder of texts takes no columns and tells no classes");
+    const char *other = o->features.n      ? "--features"
+                        : o->by_position   ? "--by-position"
+                        : o->strict        ? "--strict"
+                        : o->probabilities ? "--proba"
+                        : o->margins       ? "--margin"
+                                           : NULL;
+    if (wanted && other)
+        return mlo_fail(err, MLO_EUSAGE,
+                        "%s does not go with texts: an encoder takes no columns and tells no classes", other);
     return 0;
 }
 
@@ -279,8 +286,9 @@ void mlo_predict_texts_tell(const struct mlo_predict *p, struct mlo_ctx *ctx)
     const struct mlo_predict_texts *x = p->texts;
     size_t most = x->how.max_length ? x->how.max_length : mlo_tokenizer_max_length(x->tokenizer);
     if (x->n_cut)
-        mlo_warn(ctx, "%llu texts were cut to %zu tokens", (unsigned long long)x->n_cut, most);
+        mlo_warn(ctx, "%llu text%s cut to %zu tokens", (unsigned long long)x->n_cut,
+                 x->n_cut == 1 ? " was" : "s were", most);
     if (x->n_missing)
-        mlo_warn(ctx, "%llu rows have no text: they got the embedding of an empty one",
-                 (unsigned long long)x->n_missing);
+        mlo_warn(ctx, "%llu row%s no text: the embedding is that of an empty one",
+                 (unsigned long long)x->n_missing, x->n_missing == 1 ? " has" : "s have");
 }
