@@ -362,7 +362,7 @@ struct mlo_explained {                /* release with mlo_explained_release */
     double run_ns;     /* a run; what steps take and rest_ns add up to that */
     double rest_ns;    /* between steps */
     double timing_ns;  /* what timing a step took; it is taken off */
-    double request_ns; /* as requests were answered under the load; 0: the same */
+    double request_ns; /* as requests were answered beside others; 0: there were none */
     uint64_t runs;     /* that were looked at */
     double run_bytes;  /* what a run goes through: all weights, and the most that one step has of values */
     unsigned threads;

@@ -11,6 +11,7 @@
 #define SECONDS     0.05
 #define TIMES_LEAST 5
 #define TIMES_MAX   1000
+#define A_QUEUE     0.5 /* that a request finds waiting: fewer are chance */
 
 struct message { /* one way of it */
     const struct mlo_port_type *ports;
@@ -91,17 +92,28 @@ static double way_of(const struct mlo_explained *e, const struct mlo_around *a, 
     return fmax(request - e->run_ns - a->parse_ns - a->answer_ns - a->queue_ns, 0);
 }
 
+/* Behind what is more than the run: what the run is held back by. */
 static void say_way(struct mlo_explained *e)
 {
     char run[MLO_EXPLAINED_TEXT];
-    double way = e->around.way_ns, all = way + e->run_ns + e->around.parse_ns + e->around.answer_ns;
-    if (way <= all / 2)
-        return;
+    const struct mlo_around *a = &e->around;
+    double all = a->way_ns + a->queue_ns + e->run_ns + a->parse_ns + a->answer_ns;
     memcpy(run, e->sentence, sizeof run);
-    snprintf(e->sentence, sizeof e->sentence,
-             "%.0f %% of a request is the way there and back, and what the target does that our engine does "
-             "not: more rows a request share it; of the run, as our engine does it here, %.300s",
-             100 * way / all, run);
+    if (a->way_ns > all / 2)
+        snprintf(e->sentence, sizeof e->sentence,
+                 "%.0f %% of a request is the way there and back, and what the target does that our engine "
+                 "does not: more rows a request share it; of the run, as our engine does it here, %.300s",
+                 100 * a->way_ns / all, run);
+    else if (a->queue_ns > e->run_ns && a->ahead >= A_QUEUE)
+        snprintf(e->sentence, sizeof e->sentence,
+                 "a request waits %.1f times as long as the model runs, behind %.2g others: more callers or "
+                 "fewer requests help; of the run, %.300s",
+                 a->queue_ns / e->run_ns, a->ahead, run);
+    else if (a->queue_ns > e->run_ns)
+        snprintf(e->sentence, sizeof e->sentence,
+                 "a request waits %.1f times as long as the model runs, though behind no other as a rule: so "
+                 "long it takes to wake who answers, and more rows a request share that; of the run, %.300s",
+                 a->queue_ns / e->run_ns, run);
 }
 
 int mlo_explain_around(const struct mlo_plan *plan, const struct mlo_value *in, const struct mlo_measured *m,

@@ -272,15 +272,15 @@ static void say_bound(struct mlo_explained *e, enum mlo_bound bound)
 static void say(struct mlo_explained *e)
 {
     enum mlo_bound most = MLO_BOUND_COMPUTE;
-    double waits = e->request_ns - e->run_ns;
     e->sentence[0] = '\0';
     for (int b = 0; b < MLO_BOUNDS; b++)
         most = e->bounds[b].ns > e->bounds[most].ns ? (enum mlo_bound)b : most;
-    if (waits > e->run_ns)
+    if (e->request_ns > 2 * e->run_ns)
         add(e,
-            "a request waits %.1f times as long as the model runs: more callers or fewer requests help; of "
-            "the run, ",
-            waits / e->run_ns);
+            "a request takes %.1f times as long as the run of one alone: callers share the machine, and "
+            "fewer "
+            "of them or more cores help; of the run, ",
+            e->request_ns / e->run_ns);
     if (e->rest_ns > e->bounds[most].ns)
         add(e, "%.0f %% of the time is %s: more rows a request help", 100 * e->rest_ns / e->run_ns,
             e->on_device ? "around the device's work, to begin it, to wait for it and for the CPU's own steps"

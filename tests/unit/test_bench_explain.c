@@ -158,12 +158,12 @@ static void what_removing_a_limit_gives(void)
     check(mlo_explained_gain(&e, 1000, 0) >= 1, "and nothing left is no division by 0");
 }
 
-static void requests_that_wait_are_said_first(void)
+static void requests_that_share_the_machine_are_said_first(void)
 {
     struct mlo_explained_step s = step(1000000, 0, 0, 12500);
     struct mlo_explained e = {.steps = &s, .n = 1, .run_ns = 12500, .threads = 1, .request_ns = 50000};
     mlo_explain_bounds(&machine, &e);
-    check(strncmp(e.sentence, "a request waits 3.0 times as long as the model runs", 51) == 0, "%s",
+    check(strncmp(e.sentence, "a request takes 4.0 times as long as the run of one alone", 57) == 0, "%s",
           e.sentence);
 }
 
@@ -311,11 +311,17 @@ static void what_waits_is_as_littles_law_says(void)
     check(near(e.around.queue_ns, 1e7) && near(e.around.little, 0.5) && near(e.around.ahead, 0.4));
     check(near(e.around.parse_ns, 1000) && near(e.around.answer_ns, 1000), "only the clock takes time");
     check(e.around.parse_bytes > 64 && e.around.answer_bytes > 128);
+    check(strstr(e.sentence, "waits 3.3 times as long as the model runs, though behind no other") != NULL,
+          "%s", e.sentence);
     check_int(mlo_around_rows(&e, found), 3);
     check_str(found[0].name, "parse");
     check_str(found[2].why, "0.4 found waiting, 0.5 by Little's law");
     double all = 3e6 + 1e7 + 2000;
     check(near(found[2].share, 1e7 / all) && near(found[2].gain, all / (all - 1e7)));
+    m.queued.ahead = 400;
+    e.sentence[0] = '\0';
+    check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_ENGINE, &clock, &e, &err), &err);
+    check(strstr(e.sentence, "behind 4 others: more callers") != NULL, "%s", e.sentence);
     mlo_plan_free(p);
 }
 
@@ -404,7 +410,7 @@ int main(void)
     run(trees_read_the_same_again);
     run(threads_share_and_are_woken);
     run(what_removing_a_limit_gives);
-    run(requests_that_wait_are_said_first);
+    run(requests_that_share_the_machine_are_said_first);
     run(room_is_said);
     run(a_run_tells_of_all_its_steps);
     run(what_waits_is_as_littles_law_says);

@@ -103,6 +103,7 @@ int mlo_bench_answer(struct mlo_ctx *ctx, const struct mlo_bench_args *o, struct
 void mlo_bench_put_header(struct mlo_bench *b);
 /* failure: of the first request that failed; NULL. */
 void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measured *m, const char *failure);
+double mlo_bench_rounded(const struct mlo_bench *b, double v, int digits); /* of text; JSON has all */
 double mlo_bench_rows_per_s(const struct mlo_measured *m, size_t batch);
 /* c: NULL when nothing is compared. */
 void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, size_t n);

@@ -12,7 +12,7 @@
 #define LIMITS_FILE  "limits.json"
 #define LIMITS_BYTES ((size_t)64 << 10)
 #define SHOWN_STEPS  ((size_t)20) /* in the text */
-#define SHOWN_NODE   ((size_t)32) /* bytes of a name */
+#define SHOWN_NODE   ((size_t)20) /* bytes of a name */
 
 /* ---- the machine ---- */
 
@@ -70,8 +70,8 @@ int mlo_bench_explain(struct mlo_bench *b, const struct mlo_bench_who *who, cons
                            : who->line || !is_url(who->what) ? MLO_ASKED_LINES
                                                              : MLO_ASKED_JSON;
     bool is_ours = asked == MLO_ASKED_ENGINE, is_on_gpu = false;
-    bool waits = is_ours && (b->load.rate > 0 || b->load.callers > 1);
-    struct mlo_explain_opts how = {.request_ns = waits ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
+    bool shares = is_ours && b->load.rate == 0 && b->load.callers > 1;
+    struct mlo_explain_opts how = {.request_ns = shares ? (double)mlo_times_quantile(&m->times, 0.5) : 0,
                                    .threads = (unsigned)b->args->threads,
                                    .stop = b->load.stop,
                                    .stop_ctx = b->load.stop_ctx};
@@ -97,18 +97,19 @@ static void put_limits(struct mlo_bench *b)
     char text[256], wake[MLO_HUMAN_MAX], step[MLO_HUMAN_MAX], quota[48] = "no quota";
     if (l->quota > 0)
         snprintf(quota, sizeof quota, "a quota of %.2f", l->quota);
-    snprintf(text, sizeof text, "%u CPUs, %s; of one core %.1f GFLOP/s of float32, %.1f of float64", l->cpus,
-             quota, 1e-9 * l->f32, 1e-9 * l->f64);
+    snprintf(text, sizeof text, "%u CPUs, %s; one core:", l->cpus, quota);
+    mlo_report_text(r, "machine", "machine", text);
+    snprintf(text, sizeof text, "%.1f GFLOP/s of float32, %.1f of float64", 1e-9 * l->f32, 1e-9 * l->f64);
     if (l->int8 > 0)
         snprintf(text + strlen(text), sizeof text - strlen(text), ", %.1f GOP/s of int8", 1e-9 * l->int8);
-    mlo_report_text(r, "machine", "machine", text);
-    snprintf(text, sizeof text,
-             "%.0f GB/s from the first cache, %.0f from the second, %.0f from the third, %.1f from memory; a "
-             "step %s, waking a thread %s",
+    mlo_report_text(r, "machine_computes", "computes", text);
+    snprintf(text, sizeof text, "%.0f, %.0f and %.0f GB/s from first, second, third cache, %.1f from memory",
              1e-9 * l->read[MLO_LEVEL_L1], 1e-9 * l->read[MLO_LEVEL_L2], 1e-9 * l->read[MLO_LEVEL_L3],
-             1e-9 * l->read[MLO_LEVEL_MEMORY], mlo_human_duration((uint64_t)l->step_ns, step),
-             mlo_human_duration((uint64_t)l->wake_ns, wake));
+             1e-9 * l->read[MLO_LEVEL_MEMORY]);
     mlo_report_text(r, "machine_reads", "reads", text);
+    snprintf(text, sizeof text, "%s to begin a step, %s to wake a thread",
+             mlo_human_duration((uint64_t)l->step_ns, step), mlo_human_duration((uint64_t)l->wake_ns, wake));
+    mlo_report_text(r, "machine_takes", "takes", text);
 }
 
 static void add_limits(struct mlo_report *r, const struct mlo_limits *l)
@@ -130,15 +131,65 @@ static void add_limits(struct mlo_report *r, const struct mlo_limits *l)
     mlo_report_json(r, "limits", o);
 }
 
+static double rounded(const struct mlo_bench *b, double v)
+{
+    return mlo_bench_rounded(b, v, 3);
+}
+
+static void put_share(struct mlo_bench *b, double share)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.3g %%", 100 * share);
+    if (b->ctx->json)
+        mlo_cell_double(b->ctx->report, share);
+    else
+        mlo_cell_text(b->ctx->report, text);
+}
+
 static const struct mlo_column answer_columns[] = {
     {"batch", "BATCH", MLO_CELL_U64},    {"run_ns", "RUN", MLO_CELL_NS},
     {"rest_ns", "BETWEEN", MLO_CELL_NS}, {"timing_ns", "A LOOK", MLO_CELL_NS},
     {"runs", "RUNS", MLO_CELL_U64},      {"answer", "WHAT HOLDS IT BACK", MLO_CELL_TEXT}};
 
-static void put_answers(struct mlo_bench *b)
+/* Words between columns 7 and 80. */
+static void add_wrapped(struct mlo_str *out, const char *text)
+{
+    enum { INDENT = 7, LINE = 80 };
+    size_t at = INDENT;
+    for (size_t n = strcspn(text, " "); n > 0; n = strcspn(text, " ")) {
+        if (at > INDENT && at + 1 + n > LINE) {
+            mlo_str_addf(out, "\n%*s", INDENT, "");
+            at = INDENT;
+        } else if (at > INDENT) {
+            mlo_str_addc(out, ' ');
+            at++;
+        }
+        mlo_str_addn(out, text, n);
+        at += n;
+        text += n + (text[n] == ' ');
+    }
+    mlo_str_addc(out, '\n');
+}
+
+static int put_sentences(struct mlo_bench *b, struct mlo_err *err)
+{
+    MLO_AUTOSTR struct mlo_str text;
+    mlo_str_init(&text, MLO_STR_MAX);
+    mlo_str_add(&text, "BATCH  WHAT HOLDS IT BACK\n");
+    for (size_t i = 0; i < b->n_explained; i++) {
+        mlo_str_addf(&text, "%5zu  ", b->batches[i]);
+        add_wrapped(&text, b->explained[i].sentence);
+    }
+    int rc = mlo_str_check(&text, err);
+    if (rc == 0)
+        mlo_report_raw(b->ctx->report, "answers", text.ptr);
+    return rc;
+}
+
+static int put_answers(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_report *r = b->ctx->report;
-    mlo_report_table(r, "explained", NULL, answer_columns, MLO_COUNT(answer_columns), NULL);
+    mlo_report_table(r, "explained", NULL, answer_columns, MLO_COUNT(answer_columns) - !b->ctx->json, NULL);
     for (size_t i = 0; i < b->n_explained; i++) {
         const struct mlo_explained *e = &b->explained[i];
         mlo_cell_u64(r, b->batches[i]);
@@ -146,15 +197,10 @@ static void put_answers(struct mlo_bench *b)
         mlo_cell_u64(r, (uint64_t)e->rest_ns);
         mlo_cell_u64(r, (uint64_t)e->timing_ns);
         mlo_cell_u64(r, e->runs);
-        mlo_cell_text(r, e->sentence);
+        if (b->ctx->json)
+            mlo_cell_text(r, e->sentence);
     }
-}
-
-static double rounded(const struct mlo_bench *b, double v)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%.3g", v);
-    return b->ctx->json ? v : strtod(text, NULL);
+    return b->ctx->json ? 0 : put_sentences(b, err);
 }
 
 /* ---- limits ---- */
@@ -177,7 +223,7 @@ static void put_bounds(struct mlo_bench *b, size_t i)
         mlo_cell_text(r, mlo_bound_name((enum mlo_bound)k));
         mlo_cell_u64(r, bound->n);
         mlo_cell_u64(r, (uint64_t)bound->ns);
-        mlo_cell_double(r, rounded(b, bound->ns / e->run_ns));
+        put_share(b, bound->ns / e->run_ns);
         mlo_cell_double(r, rounded(b, bound->ns > 0 ? bound->limit_ns / bound->ns : 0));
         mlo_cell_double(r, rounded(b, mlo_explained_gain(e, bound->ns, bound->limit_ns)));
     }
@@ -199,7 +245,7 @@ static void put_around(struct mlo_bench *b, size_t i)
         mlo_cell_u64(r, b->batches[i]);
         mlo_cell_text(r, rows[k].name);
         mlo_cell_u64(r, (uint64_t)rows[k].ns);
-        mlo_cell_double(r, rounded(b, rows[k].share));
+        put_share(b, rows[k].share);
         mlo_cell_double(r, rounded(b, rows[k].gain));
         mlo_cell_text(r, rows[k].why);
     }
@@ -252,7 +298,7 @@ static void put_step(struct mlo_bench *b, size_t batch, const struct mlo_explain
     put_node(b, s->cost.node);
     mlo_cell_text(r, s->cost.shape);
     mlo_cell_u64(r, (uint64_t)s->ns);
-    mlo_cell_double(r, rounded(b, s->ns / e->run_ns));
+    put_share(b, s->ns / e->run_ns);
     put_rate(b, s->cost.flops, s->ns);
     put_rate(b, s->cost.reads > s->cost.bytes ? s->cost.reads : s->cost.bytes, s->ns);
     mlo_cell_text(r, mlo_bound_name(s->bound));
@@ -294,7 +340,9 @@ int mlo_bench_put_explained(struct mlo_bench *b, struct mlo_err *err)
     mlo_bench_put_explained_gpu(b);
     if (b->n_explained == 0)
         return 0;
-    put_answers(b);
+    rc = put_answers(b, err);
+    if (rc != 0)
+        return rc;
     if (b->explained_here && b->ctx->json)
         mlo_report_json(r, "explained_here", cJSON_CreateTrue());
     else if (b->explained_here)

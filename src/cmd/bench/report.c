@@ -59,6 +59,13 @@ void mlo_bench_put_row(struct mlo_bench *b, size_t batch, const struct mlo_measu
 
 /* ---- verdicts ---- */
 
+double mlo_bench_rounded(const struct mlo_bench *b, double v, int digits)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.*g", digits, v);
+    return b->ctx->json ? v : strtod(text, NULL);
+}
+
 static const char *const gates[] = {
     [MLO_GATE_PASS] = "pass", [MLO_GATE_FAIL] = "fail", [MLO_GATE_INCONCLUSIVE] = "inconclusive"};
 
@@ -66,22 +73,28 @@ static const struct mlo_column verdict_columns[] = {
     {"batch", "BATCH", MLO_CELL_U64},    {"verdict", "VERDICT", MLO_CELL_TEXT},
     {"ratio", "RATIO", MLO_CELL_DOUBLE}, {"low", "LOW", MLO_CELL_DOUBLE},
     {"high", "HIGH", MLO_CELL_DOUBLE},   {"p99_ratio", "P99", MLO_CELL_DOUBLE},
-    {"p", "P", MLO_CELL_DOUBLE},         {"blocks", "BLOCKS", MLO_CELL_U64},
+    {"p", "P", MLO_CELL_DOUBLE},         {"blocks", "PAIRS", MLO_CELL_U64},
     {"more", "MORE", MLO_CELL_U64},      {"why", "", MLO_CELL_TEXT}};
 
-static void put_verdict(struct mlo_report *r, size_t batch, const struct mlo_compared *c)
+static void put_ratio(struct mlo_bench *b, double ratio)
 {
+    mlo_cell_double(b->ctx->report, mlo_bench_rounded(b, ratio, 4));
+}
+
+static void put_verdict(struct mlo_bench *b, size_t batch, const struct mlo_compared *c)
+{
+    struct mlo_report *r = b->ctx->report;
     bool open = c->gate == MLO_GATE_INCONCLUSIVE;
     mlo_cell_u64(r, batch);
     mlo_cell_text(r, gates[c->gate]);
-    mlo_cell_double(r, c->median.ratio);
-    mlo_cell_double(r, c->median.low);
-    mlo_cell_double(r, c->median.high);
+    put_ratio(b, c->median.ratio);
+    put_ratio(b, c->median.low);
+    put_ratio(b, c->median.high);
     if (c->has_p99)
-        mlo_cell_double(r, c->p99.ratio);
+        put_ratio(b, c->p99.ratio);
     else
         mlo_cell_none(r);
-    mlo_cell_double(r, c->p);
+    mlo_cell_double(r, mlo_bench_rounded(b, c->p, 2));
     mlo_cell_u64(r, c->pairs);
     if (open && !c->noisy && c->more < MLO_GATE_MORE_MAX)
         mlo_cell_u64(r, c->more);
@@ -107,7 +120,7 @@ void mlo_bench_put_verdicts(struct mlo_bench *b, const struct mlo_compared *c, s
         return;
     mlo_report_table(r, "verdicts", NULL, verdict_columns, MLO_COUNT(verdict_columns), NULL);
     for (size_t i = 0; i < n; i++)
-        put_verdict(r, b->batches[i], &c[i]);
+        put_verdict(b, b->batches[i], &c[i]);
     mlo_report_text(r, "verdict", "verdict", gates[b->gate]);
     mlo_report_text(r, "forced", "forced although it differs in", *b->forced ? b->forced : NULL);
 }
