@@ -225,6 +225,10 @@ static int open_file(const char *path, int *ret_fd, size_t *ret_size, struct mlo
     *ret_fd = fd;
     if (fstat(fd, &st) < 0)
         return mlo_fail_errno(err, "'%s'", path);
+    if (S_ISDIR(st.st_mode)) {
+        mlo_fail(err, MLO_EUSAGE, "'%s' is a folder", path);
+        return mlo_hint(err, "name the model's file in it");
+    }
     if (!S_ISREG(st.st_mode))
         return mlo_fail(err, MLO_EINVALID, "'%s' is not a file", path);
     if ((uint64_t)st.st_size > MLO_MODEL_FILE_MAX)

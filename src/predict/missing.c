@@ -65,6 +65,7 @@ static bool say_node(struct walk *w, const struct mlo_node *n, size_t column)
     static const struct {
         const char *op, *text;
     } ends[] = {
+        {"TreeBooster", "goes the way that each tree has for missing values"},
         {"OneHotEncoder", "is of no category: all its columns are 0"},
         {"LabelEncoder", "becomes what the encoder has for unknown values"},
         {"CategoryMapper", "becomes what the mapper has for unknown values"},
@@ -103,6 +104,21 @@ static void follow(struct walk *w, size_t value, size_t column)
         w->list[w->n++] = (struct place){value, column};
 }
 
+/* Where column `column` of input k stands in what is put side by side; SIZE_MAX: not known. */
+static size_t concat_column(const struct walk *w, const struct mlo_node *n, size_t k, size_t column)
+{
+    const struct mlo_attr *axis = mlo_node_attr(n, "axis");
+    if (!axis || axis->kind != MLO_ATTR_INT || (axis->i != 1 && axis->i != -1) || column == SIZE_MAX)
+        return SIZE_MAX;
+    for (size_t i = 0; i < k; i++) {
+        const struct mlo_graph_value *v = &w->g->values[n->inputs[i]];
+        if (n->inputs[i] == MLO_NO_VALUE || !v->has_shape || v->rank != 2 || v->dims[1].size < 0)
+            return SIZE_MAX;
+        column += (size_t)v->dims[1].size;
+    }
+    return column;
+}
+
 /* The node takes the value: true when it decides. */
 static bool visit(struct walk *w, const struct mlo_node *n, const struct place *p)
 {
@@ -112,8 +128,11 @@ static bool visit(struct walk *w, const struct mlo_node *n, const struct place *
             continue;
         if (say_node(w, n, p->column))
             return true;
+        size_t column = same_columns      ? p->column
+                        : is(n, "Concat") ? concat_column(w, n, k, p->column)
+                                          : SIZE_MAX;
         for (size_t o = 0; o < n->n_outputs; o++)
-            follow(w, n->outputs[o], same_columns ? p->column : SIZE_MAX);
+            follow(w, n->outputs[o], column);
     }
     return false;
 }

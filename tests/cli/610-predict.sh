@@ -135,6 +135,7 @@ test_expect 'usage: probabilities of a regression, .npy to a pipe, names that do
     expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,b && expect_code 2 mlopsctl predict "$P/linear/model.onnx" "$D/mlp.csv" --features a,,b
 '
 test_expect '--explain-missing: how many, and what becomes of them' '
+    mlopsctl predict "$P/columns-forest/model.onnx" "$D/columns-forest.csv" --explain-missing 2>err >out && grep -q ".a.: 0 of 20 are missing; what is missing is replaced by 0.26685816" err && grep -q ".b.: 3 of 20 are missing; what is missing is replaced by -0.491954" err &&
     mlopsctl predict -q "$P/imputer-logistic/model.onnx" "$D/lightgbm.csv" --explain-missing -o m.csv --json >out &&
     [ "$(jq -r "[.missing[] | .missing] | join(\",\")" out)" = "$(awk -F, "NR > 1 { for (i = 1; i <= 8; i++) n[i] += \$i == \"\" } END { for (i = 1; i <= 8; i++) printf \"%s%d\", (i > 1 ? \",\" : \"\"), n[i] }" "$D/lightgbm.csv")" ] &&
     json ".missing[2].then == \"is replaced by -0.49195397\"" <out && mlopsctl predict "$P/lightgbm/model.onnx" "$D/lightgbm.csv" --proba --explain-missing 2>err >out && near out "$D/lightgbm.expected.csv" && grep -q ".x2.: 3 of 20 are missing; what is missing goes the way" err

@@ -258,6 +258,20 @@ static int show(struct mlo_ctx *ctx, const struct mlo_onnx_model *m, struct mlo_
     return rc;
 }
 
+static int open_model(const char *path, struct mlo_onnx_model **ret, struct mlo_err *err)
+{
+    int rc = mlo_model_file_open(path, NULL, ret, err);
+    if (rc == MLO_ENOTFOUND)
+        return mlo_hint(
+            err, "it takes a model's file: `mlopsctl show` tells what a bundle takes, `mlopsctl unpack` "
+                 "makes files of it");
+    if (rc == MLO_EINVALID && !*err->hint)
+        return mlo_hint(
+            err, "models are files of ONNX, XGBoost (JSON, UBJ) or LightGBM (text); if this is one, it "
+                 "was cut off or damaged");
+    return rc;
+}
+
 static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
 {
     const struct opts *o = options;
@@ -266,7 +280,7 @@ static int run(struct mlo_ctx *ctx, const void *options, struct mlo_err *err)
     struct mlo_shapes *shapes = NULL;
     int rc = dims ? mlo_bench_dims(&o->dims, dims, err) : err->code;
     if (rc == 0)
-        rc = mlo_model_file_open(ctx->args[0], NULL, &m, err);
+        rc = open_model(ctx->args[0], &m, err);
     if (rc == 0)
         rc = mlo_shapes_new(m->graph, dims, o->dims.n, &shapes, err);
     if (rc == 0)
