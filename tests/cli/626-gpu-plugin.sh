@@ -49,6 +49,6 @@ else
 fi
 test_expect 'a driver that is none: it is opened, asked, and says why' '
     LD_LIBRARY_PATH="$PWD/driver" MLOPSCTL_PLUGINS="$build" mlopsctl backends --json >out &&
-    jq -e ".backend == \"cpu\" and ([.steps[] | select(.step == \"plugin\" and .ok == \"no\" and (.detail | contains(\"cannot count the devices\")))] | length == 1)" out
+    jq -e ".backend == \"cpu\" and ([.steps[] | select(.step == \"device\" and .ok == \"no\" and (.detail | contains(\"cannot count the devices\")))] | length == 1)" out
 '
 test_done
