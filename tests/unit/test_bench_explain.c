@@ -354,6 +354,7 @@ static void what_another_takes_besides_is_the_way(void)
     struct mlo_plan *p = small_plan();
     struct mlo_around_row found[MLO_AROUND_ROWS];
     struct mlo_explained e = {.run_ns = 3e6, .sentence = "the run"};
+    check_ok(mlo_times_init(&m.times, &err), &err);
     mlo_times_add(&m.times, 10000000);
     double request = (double)mlo_times_quantile(&m.times, 0.5);
     check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_LINES, &clock, &e, &err), &err);
@@ -365,7 +366,7 @@ static void what_another_takes_besides_is_the_way(void)
     check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_JSON, &clock, &e, &err), &err);
     check_int(mlo_around_rows(&e, found), 3);
     check(near(found[2].ns, request - 3e6 - 2000));
-    m.times = (struct mlo_times){0};
+    mlo_times_release(&m.times);
     check_ok(mlo_explain_around(p, &in, &m, MLO_ASKED_LINES, &clock, &e, &err), &err);
     check_int(mlo_around_rows(&e, found), 0);
     mlo_plan_free(p);
