@@ -163,8 +163,9 @@ enum mlo_device_op {
      */
     /* The least and greatest of 0 and each row: x[rows][n], y:[rows][2]; rows, n */
     MLO_DEVICE_EXTREMES,
-    /* How I8 spans what all rows have, as ONNX's DynamicQuantizeLinear says: extremes:[rows][2], how:[2];
-     * rows
+    /* How I8 spans what all rows have, or those of each sequence, as ONNX's DynamicQuantizeLinear says:
+     * extremes:[rows][2], [first[sequences + 1]] (missing: all rows are one), how:[2][hows], of which rows
+     * behind the last sequence are not written; sequences, rows, hows (1, or rows where there are sequences)
      */
     MLO_DEVICE_SPAN,
     /* x[rows][n] of any floats, how:[2][hows], y[rows][n] of bytes; rows, n, hows (1, or rows) */

@@ -233,7 +233,7 @@ struct mlo_packed { /* rows of sequences one behind the other */
     bool normalize;           /* pooled: each to length 1, as mlo_normalize */
 };
 /* False also of a plan that is on a device which cannot do it: all that makes the output has to be there, or
- * before it, and DynamicQuantizeLinear, with its scale for each sequence, is not. */
+ * come before it, and positions by the shape of what comes before it, too. */
 bool mlo_plan_packs(const struct mlo_plan *p, size_t output);
 /* How many rows at a time are about as fast as more: what they make fits the second cache, or fills a device.
  */

@@ -129,7 +129,11 @@ struct gpu_case {
     }
 #define SPAN(name, rows)                                                                                     \
     {                                                                                                        \
-        name, MLO_DEVICE_SPAN, 0, {rows}, 0, 0, 0, 0, 0                                                      \
+        name, MLO_DEVICE_SPAN, 0, {1, rows, 1}, 0, 2, 0, 0, 0                                                \
+    }
+#define SPANS(name, sequences, rows, spare)                                                                  \
+    {                                                                                                        \
+        name, MLO_DEVICE_SPAN, 0, {sequences, rows, rows}, 0, 0, 0, 0, 0, spare                              \
     }
 #define QUANTIZE(name, from, bytes, rows, n, hows)                                                           \
     {                                                                                                        \
@@ -235,6 +239,8 @@ static const struct gpu_case gpu_cases[] = {
     EXTREMES("halves", MLO_DEVICE_BF16, 2, 7),
     SPAN("of 200 rows", 200),
     SPAN("of one row", 1),
+    SPANS("of sequences", 3, 400, 0),
+    SPANS("of sequences, and rows of nobody", 5, 40, 9),
     QUANTIZE("one scale", MLO_DEVICE_F32, MLO_DEVICE_I8, 5, 61, 1),
     QUANTIZE("a scale a row, halves", MLO_DEVICE_F16, MLO_DEVICE_I8, 5, 61, 5),
     QUANTIZE("floats of 8 bits", MLO_DEVICE_F32, MLO_DEVICE_E4M3, 4, 80, 4),
@@ -527,7 +533,8 @@ static void gpu_fill(struct gpu_data *d, unsigned i, const char *text)
                                      GPU_WHOLE;
     if (d->step.number == GPU_HIDDEN && *text == '?')
         gpu_hide_keys(d, d->buffer[i]);
-    if (i == (d->step.op == MLO_DEVICE_POOL) && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
+    bool is_second = d->step.op == MLO_DEVICE_POOL || d->step.op == MLO_DEVICE_SPAN;
+    if (i == is_second && type == MLO_DEVICE_I32 && d->step.op != MLO_DEVICE_EMBED)
         gpu_fill_first(d, d->buffer[i], size[0], size[1]);
     uint64_t row = d->spare ? d->n[i] / size[1] : 0;
     for (uint64_t j = 0; type == MLO_DEVICE_F32 && j < d->spare * row; j++)
@@ -820,13 +827,21 @@ static void gpu_cpu_extremes(const float *x, size_t rows, size_t n, float *y)
 static void gpu_cpu_span(struct gpu_data *d, float *y)
 {
     const float *x = d->buffer[0];
-    float least = 0, most = 0;
-    for (size_t i = 0; i < d->step.size[0]; i++) {
-        least = fminf(least, x[2 * i]);
-        most = fmaxf(most, x[2 * i + 1]);
+    const int32_t *first = d->buffer[1];
+    size_t rows = d->step.size[1], hows = d->step.size[2];
+    memset(y, 0, 2 * hows * sizeof *y);
+    for (size_t s = 0; s < d->step.size[0]; s++) {
+        float least = 0, most = 0;
+        size_t from = first ? (size_t)first[s] : 0, to = first ? (size_t)first[s + 1] : rows;
+        for (size_t i = from; i < to; i++) {
+            least = fminf(least, x[2 * i]);
+            most = fmaxf(most, x[2 * i + 1]);
+        }
+        for (size_t i = from; i < (first ? to : 1); i++) {
+            y[i] = (most - least) / 255;
+            y[hows + i] = rintf(-least / y[i]) - 128;
+        }
     }
-    y[0] = (most - least) / 255;
-    y[1] = rintf(-least / y[0]) - 128;
 }
 
 static float gpu_cpu_byte(const struct gpu_data *d, float v, float scale, float zero)
@@ -1151,6 +1166,8 @@ static float *gpu_widened(const struct gpu_data *d, const void *got)
     uint64_t row = d->spare ? n / d->step.size[1] : 0;
     for (uint64_t i = 0; y && is_attention && i < d->spare * row; i++)
         y[n - 1 - i] = 0;
+    for (uint64_t i = 0; y && d->step.op == MLO_DEVICE_SPAN && i < d->spare; i++)
+        y[n / 2 - 1 - i] = y[n - 1 - i] = 0;
     return y;
 }
 

@@ -126,6 +126,41 @@ static inline void put_whole_numbers(struct bytes *g, const char *name, const in
     put(g, GRAPH_INITIALIZER, &t);
 }
 
+static inline void put_whole_number(struct bytes *g, const char *name, int64_t v)
+{
+    struct bytes t = {.n = 0};
+    put_number(&t, TENSOR_TYPE, 7);
+    put_text(&t, TENSOR_NAME, name);
+    put_bytes(&t, TENSOR_RAW, &v, sizeof v);
+    put(g, GRAPH_INITIALIZER, &t);
+}
+
+static inline void put_node_of_two(struct bytes *g, const char *op, const char *a, const char *b,
+                                   const char *out)
+{
+    struct bytes n = node(op, a, out);
+    put_input(&n, b);
+    put(g, GRAPH_NODE, &n);
+}
+
+/* An array whose dimensions are open. */
+static inline void put_open_port(struct bytes *g, uint32_t field, const char *name, unsigned type,
+                                 unsigned rank)
+{
+    struct bytes port = {.n = 0}, kind = {.n = 0}, tensor = {.n = 0}, shape = {.n = 0};
+    for (unsigned i = 0; i < rank; i++) {
+        struct bytes dim = {.n = 0};
+        put_text(&dim, 2, i == 0 ? "batch" : i == 1 ? "sequence" : "columns");
+        put(&shape, 1, &dim);
+    }
+    put_number(&tensor, 1, type);
+    put(&tensor, 2, &shape);
+    put(&kind, 1, &tensor);
+    put_text(&port, 1, name);
+    put(&port, 2, &kind);
+    put(g, field, &port);
+}
+
 static inline void put_attr_ints(struct bytes *n, const char *name, const int64_t *v, size_t count)
 {
     struct bytes a = {.n = 0};

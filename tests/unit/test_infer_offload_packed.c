@@ -3,6 +3,7 @@
  * alone, of other lengths than the program was made for, too; pooled rows are the CPU's; what cannot be
  * packed there, and what goes wrong.
  */
+#define MODEL_BYTES 16384
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include <mlopsctl/infer.h>
 
+#include "model_help.h"
 #include "tap.h"
 
 #define ENCODERS   "tests/golden/onnx/encoders/"
@@ -23,7 +25,15 @@
 
 const struct mlo_device_api *mlo_device_plugin(uint32_t abi);
 
-static const char *const models[] = {TORCH, LAYER, "tests/golden/embed/tiny/model.onnx"};
+/* Quantised ones: where a number lies between two bytes, the last digit of a float chooses. */
+static const struct {
+    const char *path;
+    double most; /* how far from the CPU */
+} models[] = {{TORCH, 1e-5},
+              {LAYER, 1e-5},
+              {"tests/golden/embed/tiny/model.onnx", 1e-5},
+              {ENCODERS "torch-int8/model.onnx", 2e-3},
+              {ENCODERS "layer-int8/model.onnx", 2e-3}};
 
 /* ---- requests ---- */
 
@@ -90,6 +100,17 @@ static void both_free(struct both *b)
     mlo_session_free(b->on_device);
     mlo_plan_free(b->cpu);
     mlo_plan_free(b->device);
+}
+
+/* on: NULL, the CPU alone. */
+static int plan_of(const struct bytes *m, const struct mlo_offload_opts *on, struct mlo_plan **ret,
+                   struct mlo_err *err)
+{
+    struct mlo_onnx_model *model = NULL;
+    int rc = mlo_onnx_parse(m->b, m->n, -1, &model, err);
+    if (rc == 0)
+        rc = mlo_plan_new(model, NULL, ret, err);
+    return rc == 0 && on ? mlo_plan_offload(*ret, on, err) : rc;
 }
 
 static struct mlo_offload_opts device(bool must)
@@ -166,13 +187,13 @@ static void sequences_get_what_they_get_alone(void)
         struct mlo_err err = MLO_ERR_INIT;
         struct request r;
         struct both b;
-        if (check_ok(both_new(models[m], &on, &b, &err), &err) && check(mlo_plan_packs(b.device, 0)))
+        if (check_ok(both_new(models[m].path, &on, &b, &err), &err) && check(mlo_plan_packs(b.device, 0)))
             for (size_t mix = 0; mix < MLO_COUNT(mixes) + (m == 0); mix++) {
                 size_t lengths[MANY], n = lengths_of(mix, lengths);
                 const struct mlo_value *out = NULL;
                 request_of(b.cpu, lengths, n, mix, &r);
                 if (check_ok(mlo_session_run_packed(b.on_device, r.in, b.n_in, &r.packed, &out, &err), &err))
-                    check_rows(&b, &r, &out[0], 1e-5, models[m]);
+                    check_rows(&b, &r, &out[0], models[m].most, models[m].path);
             }
         check(state_of(&b).runs == MLO_COUNT(mixes) + (m == 0) && state_of(&b).cpu_runs == 0, "%s",
               state_of(&b).why);
@@ -328,23 +349,58 @@ static void padded_rows_are_left_out(void)
     both_free(&b);
 }
 
-/* Scales that are found while the model runs are one for each sequence on the CPU. */
-static void bytes_with_scales_of_their_own_stay_padded(void)
+/* Words and positions, the length of which comes from the shape of the ids, or of their rows. */
+static struct bytes words_of(const char *shape_of)
 {
-    const struct mlo_offload_opts on = device(true);
-    struct mlo_err err = MLO_ERR_INIT;
-    struct request r;
-    struct both b;
-    const struct mlo_value *out = NULL;
-    if (check_ok(both_new(ENCODERS "torch-int8/model.onnx", &on, &b, &err), &err)) {
-        check(mlo_plan_packs(b.cpu, 0) && !mlo_plan_packs(b.device, 0));
-        check_int(mlo_plan_packed_rows(b.device), MLO_PACKED_ROWS);
-        request_of(b.cpu, (const size_t[]){4, 2}, 2, 1, &r);
-        check_err(mlo_session_run_packed(b.on_device, r.in, b.n_in, &r.packed, &out, &err), MLO_EUNAVAIL,
-                  &err, "does not work on rows one by one");
-        check_ok(mlo_session_run(b.on_device, r.in, b.n_in, &out, &err), &err);
+    enum { WIDTH = 4 };
+    static float table[IDS * WIDTH];
+    struct bytes g = {.n = 0}, range = node("Range", "zero", "places");
+    for (size_t i = 0; i < MLO_COUNT(table); i++)
+        table[i] = (float)(i * 37 % 101) / 50;
+    put_open_port(&g, GRAPH_INPUT, "input_ids", 7, 2);
+    put_floats(&g, "table", table, (const int64_t[]){IDS, WIDTH}, 2);
+    put_whole_number(&g, "zero", 0);
+    put_whole_number(&g, "one", 1);
+    put_node_of_two(&g, "Gather", "table", "input_ids", "words");
+    put_node(&g, "Shape", shape_of, "shape");
+    put_node_of_two(&g, "Gather", "shape", "one", "length");
+    put_input(&range, "length");
+    put_input(&range, "one");
+    put(&g, GRAPH_NODE, &range);
+    put_node_of_two(&g, "Gather", "table", "places", "at");
+    put_node_of_two(&g, "Add", "words", "at", "y");
+    put_open_port(&g, GRAPH_OUTPUT, "y", 1, 3);
+    return model_of(&g, 13);
+}
+
+/* What depends on the shape of what is there is a part of a program, and not the same for all requests. */
+static void positions_by_a_shape_on_the_device_stay_padded(void)
+{
+    static const size_t lengths[] = {4, 1, 3};
+    for (int fine = 0; fine < 2; fine++) {
+        const struct mlo_offload_opts on = device(true);
+        struct mlo_err err = MLO_ERR_INIT;
+        struct bytes m = words_of(fine ? "input_ids" : "words");
+        struct request r;
+        struct both b = {.n_in = 1};
+        const struct mlo_value *out = NULL;
+        if (check_ok(plan_of(&m, NULL, &b.cpu, &err), &err) &&
+            check_ok(plan_of(&m, &on, &b.device, &err), &err) &&
+            check_ok(mlo_session_new(b.cpu, &b.on_cpu, &err), &err) &&
+            check_ok(mlo_session_new(b.device, &b.on_device, &err), &err)) {
+            check(mlo_plan_packs(b.cpu, 0) && mlo_plan_packs(b.device, 0) == fine);
+            check_int(mlo_plan_packed_rows(b.device), fine ? MLO_PACKED_ROWS_DEVICE : MLO_PACKED_ROWS);
+            request_of(b.cpu, lengths, 3, 1, &r);
+            int rc = mlo_session_run_packed(b.on_device, r.in, 1, &r.packed, &out, &err);
+            if (!fine)
+                check_err(rc, MLO_EUNAVAIL, &err, "does not work on rows one by one");
+            else if (check_ok(rc, &err))
+                check_rows(&b, &r, &out[0], 0, "words");
+            err = (struct mlo_err)MLO_ERR_INIT;
+            check_ok(mlo_session_run(b.on_device, r.in, 1, &out, &err), &err);
+        }
+        both_free(&b);
     }
-    both_free(&b);
 }
 
 static void requests_are_checked(void)
@@ -473,7 +529,7 @@ int main(void)
     run(pooled_rows_are_those_of_the_cpu);
     run(programs_are_of_rounded_numbers_and_give_back_what_was_pooled);
     run(padded_rows_are_left_out);
-    run(bytes_with_scales_of_their_own_stay_padded);
+    run(positions_by_a_shape_on_the_device_stay_padded);
     run(requests_are_checked);
     run(a_device_that_fails_leaves_rows_to_the_cpu);
     run(who_is_faster_is_measured_by_rows_of_sequences);

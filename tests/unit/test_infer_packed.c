@@ -202,29 +202,6 @@ enum broken {
     WAYS
 };
 
-static void put_two(struct bytes *g, const char *op, const char *a, const char *b, const char *out)
-{
-    struct bytes n = node(op, a, out);
-    put_input(&n, b);
-    put(g, GRAPH_NODE, &n);
-}
-
-static void put_open_port(struct bytes *g, uint32_t field, const char *name, unsigned type, unsigned rank)
-{
-    struct bytes port = {.n = 0}, kind = {.n = 0}, tensor = {.n = 0}, shape = {.n = 0};
-    for (unsigned i = 0; i < rank; i++) {
-        struct bytes dim = {.n = 0};
-        put_text(&dim, 2, i == 0 ? "batch" : i == 1 ? "sequence" : "columns");
-        put(&shape, 1, &dim);
-    }
-    put_number(&tensor, 1, type);
-    put(&tensor, 2, &shape);
-    put(&kind, 1, &tensor);
-    put_text(&port, 1, name);
-    put(&port, 2, &kind);
-    put(g, field, &port);
-}
-
 static void put_transpose(struct bytes *g, const char *in, const char *out, const int64_t perm[4])
 {
     struct bytes n = node("Transpose", in, out);
@@ -254,8 +231,8 @@ static void put_part(struct bytes *g, const char *name, const char *turned, cons
     snprintf(product, sizeof product, "p%s", name);
     snprintf(split, sizeof split, "s%s", name);
     put_numbers(g, name, (int64_t[]){ALL, ALL}, 2);
-    put_two(g, "MatMul", "x", name, product);
-    put_two(g, "Reshape", product, "split", split);
+    put_node_of_two(g, "MatMul", "x", name, product);
+    put_node_of_two(g, "Reshape", product, "split", split);
     put_transpose(g, split, turned, perm);
 }
 
@@ -267,10 +244,10 @@ static void put_mask(struct bytes *g, enum broken how)
     put_floats(g, "far", &far, NULL, 0);
     put_attr_int(&cast, "to", 1);
     put(g, GRAPH_NODE, &cast);
-    put_two(g, "Sub", "one", "fm", "away");
-    put_two(g, "Mul", "away", "far", "flat");
+    put_node_of_two(g, "Sub", "one", "fm", "away");
+    put_node_of_two(g, "Mul", "away", "far", "flat");
     put_whole_numbers(g, "inner", how == BY_QUERY ? (int64_t[]){1, 3} : (int64_t[]){1, 2}, 2);
-    put_two(g, "Unsqueeze", "flat", "inner", "mask");
+    put_node_of_two(g, "Unsqueeze", "flat", "inner", "mask");
 }
 
 /* Tokens and positions as rows "x". */
@@ -280,35 +257,30 @@ static void put_embedding(struct bytes *g, enum broken how)
     put_numbers(g, "words", (int64_t[]){TABLE, ALL}, 2);
     put_numbers(g, "table", (int64_t[]){TABLE, ALL}, 2);
     put_numbers(g, "fixed", (int64_t[]){WIDTH, ALL}, 2);
-    const int64_t number[2] = {0, 1};
-    for (unsigned i = 0; i < 2; i++) {
-        struct bytes t = {.n = 0};
-        put_number(&t, TENSOR_TYPE, 7);
-        put_text(&t, TENSOR_NAME, i ? "one_i" : "zero");
-        put_bytes(&t, TENSOR_RAW, &number[i], sizeof number[i]);
-        put(g, GRAPH_INITIALIZER, &t);
-    }
+    put_whole_number(g, "zero", 0);
+    put_whole_number(g, "one_i", 1);
     shape = node("Shape", "input_ids", "shape");
     put(g, GRAPH_NODE, &shape);
-    put_two(g, "Gather", "shape", "one_i", "length");
+    put_node_of_two(g, "Gather", "shape", "one_i", "length");
     put_input(&range, "length");
     put_input(&range, "one_i");
     put(g, GRAPH_NODE, &range);
     if (how == SHIFTED)
-        put_two(g, "Add", "from_0", "one_i", "places");
-    put_two(g, "Gather", "words", "input_ids", "w");
-    put_two(g, "Gather", "table", "places", "at");
-    put_two(g, "Add", "w", how == FIXED ? "fixed" : "at", how == NEIGHBOURS || how == OF_LENGTH ? "x0" : "x");
+        put_node_of_two(g, "Add", "from_0", "one_i", "places");
+    put_node_of_two(g, "Gather", "words", "input_ids", "w");
+    put_node_of_two(g, "Gather", "table", "places", "at");
+    put_node_of_two(g, "Add", "w", how == FIXED ? "fixed" : "at",
+                    how == NEIGHBOURS || how == OF_LENGTH ? "x0" : "x");
     if (how == NEIGHBOURS) {
         struct bytes mean = node("ReduceMean", "x0", "mean");
         put_attr_ints(&mean, "axes", (int64_t[]){1}, 1);
         put(g, GRAPH_NODE, &mean);
-        put_two(g, "Sub", "x0", "mean", "x");
+        put_node_of_two(g, "Sub", "x0", "mean", "x");
     } else if (how == OF_LENGTH) {
         struct bytes cast = node("Cast", "length", "f_length");
         put_attr_int(&cast, "to", 1);
         put(g, GRAPH_NODE, &cast);
-        put_two(g, "Div", "x0", "f_length", "x");
+        put_node_of_two(g, "Div", "x0", "f_length", "x");
     }
 }
 
@@ -327,15 +299,15 @@ static struct bytes encoder(enum broken how)
     put_part(&g, "q", "tq", to_heads);
     put_part(&g, "k", "tk", to_keys);
     put_part(&g, "v", "tv", to_heads);
-    put_two(&g, "MatMul", "tq", "tk", "scores");
-    put_two(&g, "Div", "scores", "root", "scaled");
+    put_node_of_two(&g, "MatMul", "tq", "tk", "scores");
+    put_node_of_two(&g, "Div", "scores", "root", "scaled");
     if (how != NO_MASK)
-        put_two(&g, "Add", "scaled", "mask", "masked");
+        put_node_of_two(&g, "Add", "scaled", "mask", "masked");
     put_attr_int(&softmax, "axis", -1);
     put(&g, GRAPH_NODE, &softmax);
-    put_two(&g, "MatMul", "weights", "tv", "mixed");
+    put_node_of_two(&g, "MatMul", "weights", "tv", "mixed");
     put_transpose(&g, "mixed", "back", to_heads);
-    put_two(&g, "Reshape", "back", "joined", "y");
+    put_node_of_two(&g, "Reshape", "back", "joined", "y");
     put_open_port(&g, GRAPH_OUTPUT, "y", 1, 3);
     return model_of(&g, 13);
 }

@@ -49,7 +49,7 @@ static const struct program_op program_ops[MLO_DEVICE_OPS] = {
     /* RANKED     */
     {"ranked trees", {"ubf", "l*", "i3c+", "ig+", "?wd", "ice", "we*", "wad"}, 8, 7, 0},
     /* EXTREMES   */ {"extremes", {"vab", "xa2"}, 2, 2, 0},
-    /* SPAN       */ {"span", {"xa2", "x2"}, 2, 1, 0},
+    /* SPAN       */ {"span", {"xb2", "?ia+", "x2c"}, 3, 3, 0},
     /* QUANTIZE   */ {"quantize", {"vab", "x2c", "qab"}, 3, 3, 0},
     /* ..._ROWS   */ {"quantize rows", {"vab", ">x2a", "qab"}, 3, 2, 0},
     /* DEQUANTIZE */ {"dequantize", {"qab", "x2c", "ab"}, 3, 3, 0},
@@ -229,6 +229,10 @@ static inline bool program_sizes_ok(const struct program_op *op, const struct ml
     if (!program_ranks_ok(s))
         return program_refuse(reason, "step %u (%s): %u rows of ranks for %u, or too many columns", at,
                               op->name, program_padded(s), s->size[0]);
+    bool is_span = s->op == MLO_DEVICE_SPAN, is_one = s->buffer[1] == MLO_DEVICE_NO_BUFFER;
+    if (is_span && s->size[2] != (is_one ? 1 : s->size[1]))
+        return program_refuse(reason, "step %u (%s): %u scales of %u rows", at, op->name, s->size[2],
+                              s->size[1]);
     uint32_t hows = op->n_sizes < 3 ? 0 : s->size[op->n_sizes - 1];
     bool has_hows = s->op == MLO_DEVICE_QUANTIZE || s->op == MLO_DEVICE_DEQUANTIZE ||
                     s->op == MLO_DEVICE_DENSE_BYTES;

@@ -12,10 +12,11 @@ struct gpu_quantize {
     const void *x;
     float *how; /* scales, then zeros; EXTREMES: least and greatest of each row */
     void *y;
-    size_t n;            /* elements */
-    unsigned columns;    /* of a row */
-    unsigned bytes_type; /* I8 or E4M3 */
-    unsigned hows;       /* 1, or as many as there are rows */
+    size_t n;             /* elements */
+    unsigned columns;     /* of a row */
+    unsigned bytes_type;  /* I8 or E4M3 */
+    unsigned hows;        /* 1, or as many as there are rows */
+    const int32_t *first; /* SPAN: of sequences, a block each; NULL: all rows are one */
 };
 
 /* NaN becomes what unsigned bytes have as 0. */
@@ -90,23 +91,27 @@ GPU_FN void gpu_extremes_rows(const struct gpu_quantize *p, unsigned type)
 }
 GPU_TYPED(gpu_extremes_rows, gpu_quantize, ROW_THREADS)
 
-/* One block; x: the extremes of n rows. */
+/* x: the extremes of n rows. */
 GPU_KERNEL(gpu_span_kernel, gpu_quantize, ROW_THREADS)
 {
     GPU_SHARED(float, shared, ROW_WARPS);
     const float *x = (const float *)p->x;
     float down = 0, up = 0;
-    for (size_t i = threadIdx.x; i < p->n; i += ROW_THREADS) {
+    size_t from = p->first ? (size_t)p->first[blockIdx.x] : 0;
+    size_t to = p->first ? (size_t)p->first[blockIdx.x + 1] : p->n;
+    to = to <= p->n ? to : p->n;
+    for (size_t i = from + threadIdx.x; i < to; i += ROW_THREADS) {
         down = fmaxf(down, -x[2 * i]);
         up = fmaxf(up, x[2 * i + 1]);
     }
     down = gpu_block_max(down, shared, ROW_WARPS);
     up = gpu_block_max(up, shared, ROW_WARPS);
-    if (threadIdx.x == 0) {
-        float scale = (up + down) / 255;
-        scale = scale == 0 ? 1 : scale;
-        p->how[0] = scale;
-        p->how[1] = rintf(fminf(fmaxf(down / scale, 0), 255)) - 128;
+    float scale = (up + down) / 255;
+    scale = scale == 0 ? 1 : scale;
+    size_t end = p->first ? to : 1; /* as many have this scale */
+    for (size_t i = (p->first ? from : 0) + threadIdx.x; i < end; i += ROW_THREADS) {
+        p->how[i] = scale;
+        p->how[p->hows + i] = rintf(fminf(fmaxf(down / scale, 0), 255)) - 128;
     }
 }
 

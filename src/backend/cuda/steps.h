@@ -303,7 +303,7 @@ static int launch_ranked_trees(const struct gpu_machine *m, const struct mlo_dev
 static int launch_extremes(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                            unsigned type)
 {
-    struct gpu_quantize p = {at[0], (float *)at[1], NULL, 0, s->size[1], 0, 1};
+    struct gpu_quantize p = {at[0], (float *)at[1], NULL, 0, s->size[1], 0, 1, NULL};
     (void)type;
     return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_extremes_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
@@ -311,16 +311,17 @@ static int launch_extremes(const struct gpu_machine *m, const struct mlo_device_
 static int launch_span(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                        unsigned type)
 {
-    struct gpu_quantize p = {at[0], (float *)at[1], NULL, s->size[0], 0, 0, 1};
+    struct gpu_quantize p = {at[0],      (float *)at[2],        NULL, s->size[1], 0, 0,
+                             s->size[2], (const int32_t *)at[1]};
     (void)type;
-    return GPU_LAUNCH(m->queue, gpu_span_kernel, 1, 1, 1, ROW_THREADS, 0, p);
+    return GPU_LAUNCH(m->queue, gpu_span_kernel, p.first ? s->size[0] : 1, 1, 1, ROW_THREADS, 0, p);
 }
 
 static int launch_quantize(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                            unsigned type)
 {
-    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],     (size_t)s->size[0] * s->size[1],
-                             s->size[1], type,           s->size[2]};
+    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],      (size_t)s->size[0] * s->size[1],
+                             s->size[1], type,           s->size[2], NULL};
     return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_quantize_all, gpu_element_blocks(p.n), 1, 1,
                             ELEMENT_THREADS, 0, p);
 }
@@ -328,15 +329,15 @@ static int launch_quantize(const struct gpu_machine *m, const struct mlo_device_
 static int launch_quantize_rows(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                                 unsigned type)
 {
-    struct gpu_quantize p = {at[0], (float *)at[1], at[2], 0, s->size[1], type, s->size[0]};
+    struct gpu_quantize p = {at[0], (float *)at[1], at[2], 0, s->size[1], type, s->size[0], NULL};
     return GPU_LAUNCH_TYPED(s->activation, m->queue, gpu_quantize_rows, s->size[0], 1, 1, ROW_THREADS, 0, p);
 }
 
 static int launch_dequantize(const struct gpu_machine *m, const struct mlo_device_step *s, void *const *at,
                              unsigned type)
 {
-    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],     (size_t)s->size[0] * s->size[1],
-                             s->size[1], s->activation,  s->size[2]};
+    struct gpu_quantize p = {at[0],      (float *)at[1], at[2],      (size_t)s->size[0] * s->size[1],
+                             s->size[1], s->activation,  s->size[2], NULL};
     return GPU_LAUNCH_TYPED(type, m->queue, gpu_dequantize_all, gpu_element_blocks(p.n), 1, 1,
                             ELEMENT_THREADS, 0, p);
 }

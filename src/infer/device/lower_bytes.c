@@ -139,20 +139,30 @@ const struct mlo_lowering mlo_lower_dequantize = {.domain = "",
 
 /* ---- DynamicQuantizeLinear ---- */
 
+/* Scales that DynamicQuantizeLinear finds: of packed rows one for each, that of its sequence. */
+static size_t hows_of(const struct mlo_lower *l)
+{
+    return l->packed ? l->packed->rows : 1;
+}
+
 /* Extremes of rows, then of all; scale and zero point are one buffer. */
 static bool emit_dynamic(struct mlo_lower *l, const struct mlo_step *s)
 {
     const struct mlo_array *x = mlo_lower_shape(l, s, 0);
     if (x->dtype != MLO_DT_F32 || x->n == 0 || x->rank == 0)
         return fail(l, "its input is not of float32");
-    uint32_t n = (uint32_t)x->dims[x->rank - 1], rows = (uint32_t)(x->n / n);
+    uint32_t rows = l->packed ? (uint32_t)l->packed->rows : (uint32_t)(x->n / (size_t)x->dims[x->rank - 1]);
+    uint32_t n = (uint32_t)(x->n / rows), hows = (uint32_t)hows_of(l);
     uint32_t from = mlo_lower_input(l, s, 0, l->o->floats),
-             extremes = temporary(l, MLO_DEVICE_F32, 2 * (size_t)rows), how = temporary(l, MLO_DEVICE_F32, 2),
-             bytes = temporary(l, MLO_DEVICE_I8, x->n);
+             first = l->packed ? mlo_lower_first(l) : MLO_DEVICE_NO_BUFFER,
+             extremes = temporary(l, MLO_DEVICE_F32, 2 * (size_t)rows),
+             how = temporary(l, MLO_DEVICE_F32, 2 * hows_of(l)), bytes = temporary(l, MLO_DEVICE_I8, x->n);
     struct mlo_device_step steps[] = {
         {.op = MLO_DEVICE_EXTREMES, .buffer = {from, extremes}, .size = {rows, n}},
-        {.op = MLO_DEVICE_SPAN, .buffer = {extremes, how}, .size = {rows}},
-        {.op = MLO_DEVICE_QUANTIZE, .buffer = {from, how, bytes}, .size = {rows, n, 1}}};
+        {.op = MLO_DEVICE_SPAN,
+         .buffer = {extremes, first, how},
+         .size = {l->packed ? (uint32_t)l->packed->sequences : 1, rows, hows}},
+        {.op = MLO_DEVICE_QUANTIZE, .buffer = {from, how, bytes}, .size = {rows, n, hows}}};
     const uint32_t made[3] = {bytes, how, how};
     for (size_t i = 0; i < s->n_out; i++)
         if (s->out[i] != MLO_NO_VALUE)
@@ -238,7 +248,8 @@ static uint32_t how_of(struct mlo_lower *l, const struct mlo_step *s, size_t wei
     if (is_static(l->o->graph, s))
         return mlo_lower_weight(l, weight);
     uint32_t how = l->buffer_of[s->in[SCALE]];
-    if (how == MLO_DEVICE_NO_BUFFER || l->buffers[how].n != 2 || l->buffer_of[s->in[ZERO]] != how) {
+    if (how == MLO_DEVICE_NO_BUFFER || l->buffers[how].n != 2 * hows_of(l) ||
+        l->buffer_of[s->in[ZERO]] != how) {
         l->why = "its scale and zero point are not made on the device";
         return MLO_DEVICE_NO_BUFFER;
     }
@@ -255,7 +266,9 @@ static bool emit_int8_dense(struct mlo_lower *l, const struct mlo_step *s)
         return false;
     if (shape->rank == 0 || (size_t)shape->dims[shape->rank - 1] != w->k)
         return fail(l, "its matrices do not fit");
-    size_t m = shape->n / w->k, next = 3;
+    size_t m = shape->n / w->k, next = 3, hows = is_static(l->o->graph, s) ? 1 : hows_of(l);
+    if (hows > 1 && hows != m)
+        return fail(l, "its rows are not those of tokens");
     uint32_t zeros = w->zeros ? mlo_lower_weight(l, next++) : MLO_DEVICE_NO_BUFFER;
     uint32_t bias = w->bias ? mlo_lower_weight(l, next++) : MLO_DEVICE_NO_BUFFER;
     uint32_t how = how_of(l, s, next);
@@ -266,7 +279,7 @@ static bool emit_int8_dense(struct mlo_lower *l, const struct mlo_step *s)
                                  .buffer = {x, how, mlo_lower_weight(l, 0), mlo_lower_weight(l, 1),
                                             mlo_lower_weight(l, 2), zeros, bias, mlo_lower_room(l, m, w->n),
                                             0},
-                                 .size = {(uint32_t)m, (uint32_t)w->n, (uint32_t)w->k, 1}};
+                                 .size = {(uint32_t)m, (uint32_t)w->n, (uint32_t)w->k, (uint32_t)hows}};
     to.buffer[8] = l->buffer_of[s->out[0]] = temporary(l, l->o->floats, m * w->n);
     return mlo_lower_step(l, &to);
 }

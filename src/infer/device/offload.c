@@ -111,16 +111,14 @@ static int place_all(struct mlo_offload *o, struct mlo_err *err)
 
 /* ---- packed rows ---- */
 
-/* Is such a run the device's, with what comes before it? What depends on shapes would not be fixed, and a
- * scale of bytes is there one for all sequences. */
+/* Is such a step the device's, or before it? What depends on shapes would not be fixed. */
 static bool step_packs(const struct mlo_offload *o, const struct mlo_packing *how, size_t i)
 {
     enum mlo_place place = o->steps[i].place;
     bool is_own = how->steps[i].is_length || how->steps[i].is_positions;
     if (!how->steps[i].runs)
         return true;
-    return strcmp(o->graph->steps[i].node->op, "DynamicQuantizeLinear") != 0 &&
-           (place == MLO_PLACE_BEFORE || (place == MLO_PLACE_DEVICE && !is_own));
+    return place == MLO_PLACE_BEFORE || (place == MLO_PLACE_DEVICE && !is_own);
 }
 
 static const struct mlo_packing *packing_of(const struct mlo_offload *o, const struct mlo_packing *how)
