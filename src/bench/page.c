@@ -142,13 +142,15 @@ static void put_device_limits(struct mlo_str *out, const struct mlo_device_limit
 
 static void put_facts(struct mlo_str *out, const struct mlo_bench_page *p)
 {
-    char when[MLO_RFC3339_MAX];
+    char when[MLO_RFC3339_MAX], text[64];
     const struct mlo_bench_result *r = p->result;
     mlo_str_add(out, "<dl class=\"facts\">");
     mlo_html_fact(out, "Model", r->model);
     mlo_html_fact(out, "Machine", r->machine);
     mlo_html_fact(out, "Load", r->load);
-    mlo_html_fact(out, "Measured", mlo_time_rfc3339(r->time_ns, when));
+    mlo_time_rfc3339(r->time_ns, when);
+    snprintf(text, sizeof text, "%.10s %.8s UTC", when, when + 11); /* a line ends between them, if it must */
+    mlo_html_fact(out, "Measured", text);
     if (p->against)
         mlo_html_fact(out, "Compared with", p->against);
     if (p->limits)

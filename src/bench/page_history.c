@@ -56,10 +56,19 @@ static void put_changes(struct mlo_str *out, const struct mlo_history_line *l, c
     }
 }
 
+/* 1, 2 or 5 of a power of ten, so that about four fit. */
+static double step_of(double to)
+{
+    double power = pow(10, floor(log10(to / 4))), times = to / 4 / power;
+    return power * (times < 1.5 ? 1 : times < 3.5 ? 2 : times < 7.5 ? 5 : 10);
+}
+
 static void put_axes(struct mlo_str *out, const struct mlo_history_line *l, const struct mlo_scale *y)
 {
-    for (int i = 0; i <= 4; i++) {
-        double v = y->log ? y->from * pow(y->to / y->from, i / 4.0) : y->to * i / 4;
+    double step = step_of(y->to);
+    int n = y->log ? 4 : (int)(y->to / step);
+    for (int i = 0; i <= n; i++) {
+        double v = y->log ? y->from * pow(y->to / y->from, i / 4.0) : step * i;
         mlo_str_addf(out, "<path class=\"%s\" d=\"M%d %dH%d\"/><text class=\"e\" x=\"%d\" y=\"%d\">",
                      i ? "q" : "x", LEFT, mlo_scale_at(y, v), RIGHT, LEFT - 3, mlo_scale_at(y, v) + 3);
         mlo_page_time(out, v);

@@ -31,7 +31,7 @@ static const char style[] =
     ".st th:nth-child(-n+3),.st td:nth-child(-n+3),.st th:nth-child(8),.st td:nth-child(8){text-align:left}\n"
     "@media screen and (max-width:40rem){.y td:nth-child(2){width:26%}.y td,.y th{padding:.15rem .25rem}"
     ".y td:nth-child(4),.y thead th:nth-child(4){display:none}}\n"
-    "@media print{.k figure{max-width:19rem}section{break-inside:auto}}\n";
+    "@media print{.k figure{max-width:31rem}section{break-inside:auto}}\n";
 
 const struct mlo_html_page mlo_page_of_bench = {"Benchmark", style, NULL, true};
 const struct mlo_html_page mlo_page_of_history = {"History of a benchmark", style, NULL, true};
