@@ -204,7 +204,8 @@ void mlo_session_limit(struct mlo_session *s, size_t bytes);
  * limit. MLO_EUNAVAIL then. */
 void mlo_session_limit_turns(struct mlo_session *s, uint64_t turns);
 /* How many threads a run of this session may use for products of MLO_SPLIT_FLOPS operations and more; 1 as a
- * rule. Never more than mlo_cpu_count(), which knows affinity and quotas; 0: as many. */
+ * rule. Never more than mlo_cpu_count(), which knows affinity and quotas; 0: as many. While they work, the
+ * calling thread may be bound to the processor that it is on; afterwards it has its affinity again. */
 #define MLO_SPLIT_FLOPS ((uint64_t)8 << 20) /* some 80 us: twice what waking a thread takes */
 int mlo_session_threads(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /*
