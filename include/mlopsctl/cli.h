@@ -159,6 +159,9 @@ extern const struct mlo_opt mlo_global_opts[];
  * by the signal, as a shell expects. Signals that were ignored stay ignored.
  */
 void mlo_interrupt_arm(void);
+/* For a command that is not armed: Ctrl-C and SIGTERM remove this file and end the process at once, wherever
+ * it waits. One file; dirfd is borrowed until it is taken back with name NULL. */
+void mlo_interrupt_remove(int dirfd, const char *name);
 bool mlo_interrupted(void);
 
 /* ---- report ---- */

@@ -1,10 +1,14 @@
 /*
  * Ctrl-C and SIGTERM for commands that would rather end in good order: the first one is noted, so that what
  * is under way stops and the run is recorded; then the process ends by that same signal, which is how a shell
- * learns that its loop should stop too. A second one ends the process at once.
+ * learns that its loop should stop too. A second one ends the process at once. Or for a command that has
+ * nothing to record: what it has not finished is removed, and it ends.
  */
+#include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -27,6 +31,38 @@ void mlo_interrupt_arm(void)
         bool is_default = sigaction(caught[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL;
         if (is_default && !came) /* nohup and background jobs ignore them: that stays */
             sigaction(caught[i], &noting, NULL);
+    }
+}
+
+/* ---- a file that nobody will finish ---- */
+
+static struct {
+    volatile sig_atomic_t is;
+    int dirfd;
+    char name[NAME_MAX + 1];
+} unfinished;
+
+/* SA_RESETHAND: raised again, the signal ends the process when this returns. */
+static void remove_and_end(int sig)
+{
+    if (unfinished.is)
+        unlinkat(unfinished.dirfd, unfinished.name, 0);
+    raise(sig);
+}
+
+void mlo_interrupt_remove(int dirfd, const char *name)
+{
+    struct sigaction removing = {.sa_handler = remove_and_end, .sa_flags = (int)SA_RESETHAND};
+    unfinished.is = false;
+    if (!name || strlen(name) > NAME_MAX)
+        return;
+    unfinished.dirfd = dirfd;
+    memcpy(unfinished.name, name, strlen(name) + 1);
+    unfinished.is = true;
+    for (size_t i = 0; i < MLO_COUNT(caught); i++) {
+        struct sigaction old;
+        if (sigaction(caught[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+            sigaction(caught[i], &removing, NULL);
     }
 }
 

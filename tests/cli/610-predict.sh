@@ -83,7 +83,8 @@ test_expect 'a model that is none: exit 4; none at all: 3; an operator that is n
 test_expect 'the model of a bundle; a damaged one is exit 4' '
     cp "$P/columns-forest/model.onnx" m.onnx && mlopsctl pack m.onnx -t cf:1 >/dev/null && mlopsctl predict -q cf:1 "$D/columns-forest.csv" --proba >out && near out "$D/columns-forest.expected.csv" &&
     blob=.mlops/store/blobs/sha256/$(sha256sum <"$P/columns-forest/model.onnx" | cut -d" " -f1) && chmod u+w "$blob" && printf X | dd of="$blob" bs=1 seek=900 conv=notrunc 2>/dev/null &&
-    expect_code 4 mlopsctl predict cf:1 "$D/columns-forest.csv" 2>err && grep -q "hint: .mlopsctl verify --repair" err
+    expect_code 4 mlopsctl predict cf:1 "$D/columns-forest.csv" 2>err && grep -q "hint: .mlopsctl verify --repair" err &&
+    expect_code 3 mlopsctl predict cf "$D/columns-forest.csv" 2>err && grep -q "^hint: did you mean .cf:1.?" err
 '
 test_expect 'what a new user does wrong is said with the way out' '
     m=$P/columns-forest/model.onnx d=$D/columns-forest.csv && expect_code 4 mlopsctl predict "$d" "$m" 2>err && grep -q "^hint: the model comes first" err &&
@@ -117,6 +118,12 @@ test_expect 'rows that are long in coming are answered as they come; --limit end
     { mlopsctl predict -q "$m" - <slow >out & } && exec 7>slow && head -2 "$d" >&7 && waits_for 2 out && sed -n 3,5p "$d" >&7 && waits_for 5 out && tail -n +6 "$d" >&7 && exec 7>&- && wait $! && cmp out want &&
     { mlopsctl predict -q "$m" slow --limit 2 --output-format jsonl >out & } && exec 7>slow && printf "{\"a\":1.5,\"c\":\"low\",\"d\":\"mid\"}\n" >&7 && sleep 0.1 && printf "{\"a\":1.5,\"b\":2,\"c\":\"low\",\"d\":\"mid\"}\n" >&7 &&
     waits_for 2 out && wait $! && [ "$(wc -l <out)" -eq 2 ] && exec 7>&-
+'
+test_expect 'what was begun is removed by a signal, wherever the rows are; what was there stays' '
+    mkdir -p signalled && mkfifo held && echo old >signalled/out.csv && { "$MLOPSCTL" predict -q "$P/columns-forest/model.onnx" held -o signalled/out.csv & } && pid=$! && exec 7>held &&
+    { head -1 "$D/columns-forest.csv"; awk "BEGIN { for (i = 0; i < 150000; i++) print \"1.5,2.5,low,mid\" }"; } >&7 &&
+    for i in $(seq 1200); do [ -n "$(ls signalled/.mlo-tmp-* 2>/dev/null)" ] && break; sleep 0.05; done && [ -n "$(ls signalled/.mlo-tmp-*)" ] && kill -TERM $pid && expect_code 143 wait $pid && exec 7>&- &&
+    [ -z "$(ls signalled/.mlo-tmp-* 2>/dev/null)" ] && [ "$(cat signalled/out.csv)" = old ]
 '
 test_expect 'a model that changes on disk while rows come changes nothing' '
     printf "a,b,c,d,e,f\n" >trees.csv && for i in $(seq 9); do echo "$i,2,3,4,5,6"; done >>trees.csv && mkfifo late &&

@@ -148,6 +148,7 @@ int mlo_predict_output_open(const struct mlo_predict_args *o, enum mlo_answer_fo
             if (rc != 0)
                 return mlo_hint(err, "--output names a file in a folder that is there and can be written to");
             out.fd = out.file.fd;
+            mlo_interrupt_remove(out.file.dirfd, out.file.tmp);
         }
     }
     *ret = out;
@@ -156,7 +157,9 @@ int mlo_predict_output_open(const struct mlo_predict_args *o, enum mlo_answer_fo
 
 int mlo_predict_output_commit(struct mlo_predict_output *out, struct mlo_err *err)
 {
-    return out->file.tmp ? mlo_newfile_commit(&out->file, err) : 0;
+    int rc = out->file.tmp ? mlo_newfile_commit(&out->file, err) : 0;
+    mlo_interrupt_remove(-1, NULL);
+    return rc;
 }
 
 void mlo_predict_output_release(struct mlo_predict_output *out)
@@ -164,6 +167,7 @@ void mlo_predict_output_release(struct mlo_predict_output *out)
     if (out->opened)
         close(out->fd);
     mlo_newfile_abort(&out->file);
+    mlo_interrupt_remove(-1, NULL);
     mlo_str_release(&out->bytes);
     out->opened = false;
     out->fd = -1;

@@ -355,13 +355,20 @@ struct lookup {
     unsigned n_found;
 };
 
+static bool is_same_name(const char *a, const char *b)
+{
+    size_t n = strcspn(a, ":@");
+    return strcspn(b, ":") == n && strncmp(a, b, n) == 0;
+}
+
 static int consider_name(void *ctx, const struct mlo_name_row *row, struct mlo_err *err)
 {
     struct lookup *l = ctx;
     (void)err;
     size_t d = mlo_edit_distance(l->want, row->name);
-    if (d < l->distance) {
-        l->distance = d;
+    bool tagged_otherwise = !l->nearest[0] && is_same_name(l->want, row->name);
+    if (d < l->distance || tagged_otherwise) {
+        l->distance = d < l->distance ? d : l->distance;
         snprintf(l->nearest, sizeof l->nearest, "%s", row->name);
     }
     return 0;
