@@ -3,6 +3,7 @@
  * the numbers are those of one thread, bit by bit. (That no thread writes over what another one still reads
  * is what ThreadSanitizer sees here: make SANITIZE=thread.)
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +195,26 @@ static void memory_failures_are_errors(void)
     mlo_plan_free(p);
 }
 
+/* The caller may run where it might before. */
+static void processors_are_given_back(void)
+{
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *p = NULL;
+    const struct mlo_value *out = NULL;
+    static struct batch b;
+    cpu_set_t before, after;
+    fill(&b, 4, WIDTH_MAX);
+    check_ok(mlo_plan_open(models[0], NULL, &p, &err), &err);
+    struct mlo_session *s = session_of(p, THREADS_MAX, 1);
+    check_int(sched_getaffinity(0, sizeof before, &before), 0);
+    for (unsigned round = 0; round < ROUNDS; round++)
+        check_ok(mlo_session_run(s, b.in, 3, &out, &err), &err);
+    check_int(sched_getaffinity(0, sizeof after, &after), 0);
+    check(CPU_EQUAL(&before, &after), "%d processors, %d before", CPU_COUNT(&after), CPU_COUNT(&before));
+    mlo_session_free(s);
+    mlo_plan_free(p);
+}
+
 /* ---- phases ---- */
 
 #define PHASES 50
@@ -240,6 +261,7 @@ int main(void)
     run(sessions_change);
     run(memory_limits_are_as_with_one_thread);
     run(memory_failures_are_errors);
+    run(processors_are_given_back);
     run(phases_wait_for_each_other);
     return done_testing();
 }
