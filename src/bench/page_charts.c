@@ -12,7 +12,7 @@
 #define BARS_MAX  ((size_t)60)
 #define BAR_LEAST 0.005 /* of the time of all steps: shorter ones are one bar */
 
-enum { WIDTH = 360, LEFT = 34, RIGHT = 352 };
+enum { WIDTH = 360, LEFT = 34, RIGHT = 352, QUANTILE_NAME = 68 /* wide at most */ };
 
 static void begin(struct mlo_str *out, int height, const char *what)
 {
@@ -320,12 +320,13 @@ static void put_histogram(struct mlo_str *out, const char *css, const double sha
     mlo_str_addf(out, "V%d\"/>", TIMES_BASE);
 }
 
-/* The names of quantiles have a line each, so that they never meet. */
+/* The names of quantiles have a line each, so that they never meet, and stand left of their mark where there
+ * is room: marks further right are higher. */
 static void put_quantile(struct mlo_str *out, const struct mlo_scale *x, const struct mlo_times *t, double q,
                          int line)
 {
     int at = mlo_scale_at(x, (double)mlo_times_quantile(t, q)), y = 10 + 12 * line;
-    bool left = at > (LEFT + RIGHT) / 2;
+    bool left = at > LEFT + QUANTILE_NAME;
     if (q > 0.5 && mlo_quantile_rank(t->n, q, 0.99) == 0)
         return;
     mlo_str_addf(out, "<path class=\"x\" d=\"M%d %dV%d\"/><text class=\"t%s\" x=\"%d\" y=\"%d\">p%g ", at,

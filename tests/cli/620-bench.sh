@@ -41,6 +41,7 @@ test_expect 'a program that speaks lines, alone and in turns with the engine' '
     mlopsctl bench "$model" --against "command:sh $R/examples/bench/target.sh" --duration 2s --warmup 500ms --json >out && jq -e ".verdicts[0].ratio < 1" out
 '
 test_expect 'one that does not speak, and a server that is not there' '
+    expect_code 2 bench "$model" --target localhost:80 2>err && grep -q "^hint: a URL begins with http" err &&
     ! bench "$model" --target "command:echo hello" 2>err && grep -q hello err && expect_code 5 bench "$model" --target http://127.0.0.1:9/
 '
 test_expect 'the history of a model has its runs, and no others' '

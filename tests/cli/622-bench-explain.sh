@@ -90,6 +90,7 @@ PY
 '
 test_expect 'the history as a page, and a file that cannot be written' '
     for i in 1 2 3; do mlopsctl bench "$model" --duration 100ms --warmup 100ms; done && mlopsctl bench "$model" --history --html history.html && page history.html &&
-    grep -q "No change in 3 measurements" said && [ "$(cat circles)" = 3 ] && expect_code 3 mlopsctl bench "$model" --history --html none/history.html
+    grep -q "No change in 3 measurements" said && [ "$(cat circles)" = 3 ] && expect_code 3 mlopsctl bench "$model" --history --html none/history.html &&
+    runs=$(mlopsctl log --json | jq "[.runs[] | select(.status == \"done\")] | length") && expect_code 3 mlopsctl bench "$model" --duration 1h --html none/x.html && expect_code 2 mlopsctl bench "$model" --duration 1h --html . && [ "$(mlopsctl log --json | jq "[.runs[] | select(.status == \"done\")] | length")" = "$runs" ]
 '
 test_done

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <mlopsctl/base/time.h>
@@ -450,6 +451,19 @@ static int find_model_file(struct mlo_bench *b, const struct mlo_model *m, struc
     return b->model_path ? 0 : err->code;
 }
 
+/* Before anything is measured: the folder that the page will be in must be there. */
+static int check_page(const char *path, struct mlo_err *err)
+{
+    MLO_AUTOFREE char *absolute = NULL;
+    if (strcmp(path, "-") == 0)
+        return 0;
+    int rc = mlo_path_absolute(path, &absolute, err);
+    struct stat st;
+    if (rc == 0 && stat(absolute, &st) == 0 && S_ISDIR(st.st_mode))
+        return mlo_fail(err, MLO_EUSAGE, "--html '%s' is a folder", path);
+    return rc;
+}
+
 static int bench(struct mlo_bench *b, struct mlo_err *err)
 {
     struct mlo_model m = {0};
@@ -464,6 +478,8 @@ static int bench(struct mlo_bench *b, struct mlo_err *err)
         rc = describe(b, &m, err);
     if (rc == 0)
         rc = mlo_bench_check_file(b, err);
+    if (rc == 0 && b->args->html)
+        rc = check_page(b->args->html, err);
     if (rc == 0 && b->args->explain)
         rc = mlo_bench_limits(b, err);
     if (rc == 0 && b->args->wrap)

@@ -61,8 +61,10 @@ static int read_load(struct mlo_bench *b, struct mlo_err *err)
     const struct mlo_bench_args *o = b->args;
     const char *scenario = scenario_of(o);
     bool is_server = strcmp(scenario, "server") == 0, is_single = strcmp(scenario, "single") == 0;
-    if (is_server != (o->rate > 0))
-        return mlo_fail(err, MLO_EUSAGE, "scenario server needs --rate, and only it");
+    if (is_server && !(o->rate > 0))
+        return mlo_fail(err, MLO_EUSAGE, "scenario server needs --rate: how many requests come in a second");
+    if (!is_server && o->rate > 0)
+        return mlo_fail(err, MLO_EUSAGE, "--rate is of scenario server, not of %s", scenario);
     if (o->threads && (o->target || o->wrap))
         return mlo_fail(err, MLO_EUSAGE,
                         "--threads is of our engine here: it does not go with --target or --wrap");
@@ -102,9 +104,11 @@ int mlo_bench_options(struct mlo_bench *b, struct mlo_err *err)
     if (b->args->no_record && b->args->save_baseline && !mlo_bench_is_file(b->args->save_baseline))
         return mlo_fail(err, MLO_EUSAGE,
                         "a baseline is recorded: --save-baseline does not go with --no-record");
-    if (b->args->target && !mlo_bench_is_foreign(b->args->target))
-        return mlo_fail(err, MLO_EUSAGE, "--target '%s' is none of command:LINE, image:PATH and a URL",
-                        b->args->target);
+    if (b->args->target && !mlo_bench_is_foreign(b->args->target)) {
+        mlo_fail(err, MLO_EUSAGE, "--target '%s' is none of command:LINE, image:PATH[:TAG] and a URL",
+                 b->args->target);
+        return mlo_hint(err, "a URL begins with http:// or https://; a program is command:./program");
+    }
     if (b->args->explain && b->args->history)
         return mlo_fail(err, MLO_EUSAGE, "--explain looks into what runs: it does not go with --history");
     if (b->args->calibrate && !b->args->explain)
