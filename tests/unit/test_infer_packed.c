@@ -162,6 +162,46 @@ static void packed_rows_are_checked(void)
     mlo_plan_free(p);
 }
 
+/* One row a sequence, also of none. */
+static void rows_are_pooled_when_that_is_asked_for(void)
+{
+    static const enum mlo_pooling ways[] = {MLO_POOL_MEAN, MLO_POOL_CLS, MLO_POOL_MAX};
+    const size_t first[] = {0, 5, 5, 12};
+    struct mlo_err err = MLO_ERR_INIT;
+    struct batch b;
+    struct mlo_session *s;
+    struct mlo_plan *p = plan_at(ENCODERS "torch/model.onnx", &s, 1);
+    const struct mlo_value *out = NULL;
+    struct mlo_value in[3];
+    batch_init(&b);
+    for (size_t i = 0; i < 12; i++)
+        b.mask[i] = 1;
+    for (size_t i = 0; i < 3; i++)
+        in[i] = rectangle(b.in[i].array.data, 1, 12);
+    struct mlo_packed packed = {.n = 3, .first = first};
+    check_int(mlo_plan_packed_rows(p), MLO_PACKED_ROWS);
+    check_ok(mlo_session_run_packed(s, in, 3, &packed, &out, &err), &err);
+    float *rows = copy_of(&out[0]), want[64];
+    size_t width = out[0].array.n / 12;
+    for (size_t k = 0; k < 2 * MLO_COUNT(ways); k++) {
+        packed.pooling = ways[k / 2];
+        packed.normalize = k % 2;
+        check_ok(mlo_session_run_packed(s, in, 3, &packed, &out, &err), &err);
+        const struct mlo_array *a = &out[0].array;
+        check(a->rank == 2 && a->dims[0] == 3 && a->dims[1] == (int64_t)width);
+        for (size_t i = 0; i < 3; i++) {
+            mlo_pool(ways[k / 2], rows + first[i] * width, b.mask, first[i + 1] - first[i], width, want);
+            if (k % 2)
+                mlo_normalize(want, width);
+            check(memcmp((const float *)a->data + i * width, want, width * sizeof *want) == 0,
+                  "way %zu, sequence %zu", k, i);
+        }
+    }
+    free(rows);
+    mlo_session_free(s);
+    mlo_plan_free(p);
+}
+
 /* A mask with a hole, or of all: the ordinary run. */
 static void other_masks_are_ordinary_runs(void)
 {
@@ -199,7 +239,8 @@ enum broken {
     NEIGHBOURS, /* a mean over the sequence */
     FIXED,      /* a constant with a number for each position, not cut to the length */
     OF_LENGTH,  /* rows times the length */
-    WAYS
+    WAYS,
+    OF_DOUBLE = WAYS, /* a fine one, whose rows are float64 */
 };
 
 static void put_transpose(struct bytes *g, const char *in, const char *out, const int64_t perm[4])
@@ -307,8 +348,13 @@ static struct bytes encoder(enum broken how)
     put(&g, GRAPH_NODE, &softmax);
     put_node_of_two(&g, "MatMul", "weights", "tv", "mixed");
     put_transpose(&g, "mixed", "back", to_heads);
-    put_node_of_two(&g, "Reshape", "back", "joined", "y");
-    put_open_port(&g, GRAPH_OUTPUT, "y", 1, 3);
+    put_node_of_two(&g, "Reshape", "back", "joined", how == OF_DOUBLE ? "floats" : "y");
+    if (how == OF_DOUBLE) {
+        struct bytes cast = node("Cast", "floats", "y");
+        put_attr_int(&cast, "to", 11);
+        put(&g, GRAPH_NODE, &cast);
+    }
+    put_open_port(&g, GRAPH_OUTPUT, "y", how == OF_DOUBLE ? 11 : 1, 3);
     return model_of(&g, 13);
 }
 
@@ -347,6 +393,27 @@ static void only_what_is_proved_is_packed(void)
         mlo_session_free(s);
         mlo_plan_free(p);
     }
+}
+
+static void only_float32_is_pooled(void)
+{
+    struct bytes m = encoder(OF_DOUBLE);
+    struct mlo_err err = MLO_ERR_INIT;
+    struct mlo_plan *p = plan_of(&m);
+    struct mlo_session *s = NULL;
+    const struct mlo_value *out = NULL;
+    struct batch b;
+    batch_init(&b);
+    struct mlo_value in[2] = {rectangle(b.ids, 1, 4), rectangle(b.mask, 1, 4)};
+    struct mlo_packed packed = {.n = 1, .first = (const size_t[]){0, 4}};
+    check_ok(mlo_session_new(p, &s, &err), &err);
+    check(mlo_plan_packs(p, 0));
+    check_ok(mlo_session_run_packed(s, in, 2, &packed, &out, &err), &err);
+    packed.pooling = MLO_POOL_MEAN;
+    check_err(mlo_session_run_packed(s, in, 2, &packed, &out, &err), MLO_EUNAVAIL, &err,
+              "output 'y' is float64: only float32 is pooled");
+    mlo_session_free(s);
+    mlo_plan_free(p);
 }
 
 static void other_models_are_not_packed(void)
@@ -390,8 +457,10 @@ int main(void)
     run(padded_rows_are_0_and_others_as_they_were);
     run(bytes_are_those_of_a_sequence_alone);
     run(packed_rows_are_checked);
+    run(rows_are_pooled_when_that_is_asked_for);
     run(other_masks_are_ordinary_runs);
     run(only_what_is_proved_is_packed);
+    run(only_float32_is_pooled);
     run(other_models_are_not_packed);
     run(memory_failures_are_errors);
     return done_testing();
