@@ -107,8 +107,10 @@ static void put_created(struct mlo_report *r, const cJSON *descriptor)
         mlo_report_time(r, "created", "created", ns);
 }
 
-static void put_model(struct mlo_report *r, const struct mlo_bundle *b)
+/* Nobody needs to read that trees have no tensors. */
+static void put_model(const struct mlo_ctx *ctx, const struct mlo_bundle *b)
 {
+    struct mlo_report *r = ctx->report;
     const cJSON *model = member(b->config, "config"), *tensors = member(b->extra, "tensors");
     struct mlo_err ignored = MLO_ERR_INIT;
     uint64_t parameters = 0;
@@ -116,11 +118,12 @@ static void put_model(struct mlo_report *r, const struct mlo_bundle *b)
     put_text(r, model, "architecture", "architecture", "architecture");
     put_text(r, model, "precision", "precision", "precision");
     put_text(r, model, "quantization", "quantization", "quantization");
-    if (b->extra && mlo_json_u64(b->extra, "parameters", &parameters, &ignored) == 0)
+    bool known = b->extra && mlo_json_u64(b->extra, "parameters", &parameters, &ignored) == 0;
+    if (known && (parameters || ctx->json))
         mlo_report_count(r, "parameters", "parameters", parameters);
-    else
+    else if (!known)
         put_text(r, model, "paramSize", "param_size", "parameters");
-    if (tensors)
+    if (cJSON_GetArraySize(tensors) > 0 || (tensors && ctx->json))
         mlo_report_u64(r, "n_tensors", "tensors", (uint64_t)cJSON_GetArraySize(tensors));
     put_text(r, b->extra, "tensor_set", "tensor_set", "tensor set");
     put_text(r, b->extra, "verdict", "verdict", "pickles");
@@ -404,7 +407,7 @@ static int show_bundle(struct mlo_workspace *ws, const struct mlo_bundle *b, con
     mlo_report_digest(r, "digest", "digest", &b->digest);
     mlo_report_size(r, "size", "size", total_size(b));
     MLO_AUTO(release_trees) struct trees trees = {0};
-    put_model(r, b);
+    put_model(ws->ctx, b);
     find_trees(ws, b, &trees);
     put_profile(r, b);
     put_provenance(r, b);

@@ -37,6 +37,9 @@ test_expect 'inspect of what is no model says what is one' '
     mkdir -p folder && expect_code 2 mlopsctl onnx inspect folder 2>err && grep -q "is a folder" err && grep -q "^hint: name the model" err && expect_code 2 mlopsctl predict folder rows.csv 2>err && grep -q "is a folder" err &&
     expect_code 3 mlopsctl onnx inspect bundle:1 2>err && grep -q "^hint: .*mlopsctl show" err && echo "a,b" >rows.csv && expect_code 4 mlopsctl onnx inspect rows.csv 2>err && grep -q "^hint: models are files of ONNX" err
 '
+test_expect 'inspect --cost without inputs that can be made up says what can be asked instead' '
+    expect_code 2 mlopsctl onnx inspect "$G/onnx/pipelines/columns-forest/model.onnx" --cost 2>err && grep -q "input .c. cannot be made up" err && grep -q "^hint: --dim NAME=N .* --nodes" err
+'
 test_expect 'what holds no cases is said with what a case is: a folder exit 3, a file exit 2' '
     mkdir -p empty bare && cp "$cases/broadcast/model.onnx" bare && expect_code 3 mlopsctl onnx conformance "$cases" empty 2>err && grep -q "empty. holds no cases" err && grep -q "^hint: a case is a folder with model.onnx" err &&
     expect_code 3 mlopsctl onnx conformance bare 2>err && grep -q "no test_data_set_0" err && grep -q "^hint: " err && expect_code 2 mlopsctl onnx conformance bare/model.onnx 2>err && grep -q "is a file, not a folder of cases" err && grep -q "^hint: " err

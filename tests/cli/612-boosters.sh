@@ -73,6 +73,10 @@ test_expect 'inspect names the categories' '
     mlopsctl onnx inspect "$named/lgb.txt" --json | jq -e ".categories == [{column: \"city\", names: [\"Kyjiv\", \"bern\", \"n\u00e4s\", \"oslo\", \"rome \\\"x\\\", lazio\"], categories: \"Kyjiv, bern, n\u00e4s, oslo, rome \\\"x\\\", lazio\"}, {column: \"grade\", names: [\"1\", \"7\", \"12\", \"30\"], categories: \"1, 7, 12, 30\"}]" &&
     mlopsctl onnx inspect "$named/xgb-beyond-ascii.json" --json | jq -e "[.categories[].column] == [\"grade\"]"
 '
+test_expect 'a bundle of several models names them' '
+    cp "$named/lgb.txt" "$named/xgb-sets.json" . && mlopsctl pack -q lgb.txt xgb-sets.json -t two:1 && expect_code 2 mlopsctl predict two:1 "$named/lgb.csv" 2>err && grep -q "^hint: --model-file says which: .lgb.txt., .xgb-sets.json.$" err &&
+    expect_code 3 mlopsctl predict two:1 "$named/lgb.csv" --model-file other 2>err && grep -q "^hint: --model-file says which: .lgb.txt., .xgb" err && mlopsctl predict -q two:1 "$named/lgb.csv" --model-file lgb.txt >out && [ "$(wc -l <out)" -eq 61 ]
+'
 test_expect 'rounds and margins that are not there' '
     expect_code 2 mlopsctl predict "$named/xgb-sets.json" "$named/xgb.csv" --rounds 2:2 2>err && grep -q "rounds: .2:2. holds none" err && grep -q "^hint: N, the first" err &&
     expect_code 2 mlopsctl predict "$named/xgb-sets.json" "$named/xgb.csv" --rounds 200 2>err && grep -q "has 8 rounds: 0:200 are not among them" err && grep -q "^hint: .*all are 0:8" err &&

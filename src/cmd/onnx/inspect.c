@@ -219,6 +219,10 @@ static int show_costs(struct mlo_ctx *ctx, const struct opts *o, const struct ml
     int rc = mlo_plan_open(ctx->args[0], &plain, &p, err);
     if (rc == 0)
         rc = mlo_inputs_new(p, &made, &in, err);
+    if (rc == MLO_EUSAGE)
+        rc = mlo_hint(err,
+                      "--dim NAME=N says how large an open dimension is; --nodes shows costs as formulas, "
+                      "without inputs");
     if (rc == 0) {
         mlo_plan_inputs(p, &n_in);
         rc = mlo_plan_costs(p, mlo_inputs_values(in), n_in, &costs, &n, err);

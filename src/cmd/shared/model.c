@@ -56,6 +56,22 @@ static size_t count_files(const struct mlo_bundle *b, bool (*fits)(const struct 
     return n;
 }
 
+/* "'a.onnx', 'b.txt'" */
+static int hint_models(const struct mlo_bundle *b, struct mlo_err *err)
+{
+    enum { NAMED = 5 };
+    char shown[MLO_SHOWN];
+    size_t n = 0;
+    MLO_AUTOSTR struct mlo_str names;
+    mlo_str_init(&names, MLO_STR_MAX);
+    for (size_t i = 0; i < b->n_files; i++)
+        if (is_model(&b->files[i]) && n++ < NAMED)
+            mlo_str_addf(&names, "%s'%s'", n > 1 ? ", " : "",
+                         mlo_shown(b->files[i].path, strlen(b->files[i].path), shown));
+    return n ? mlo_hint(err, "--model-file says which: %s%s", names.ptr, n > NAMED ? ", and more" : "")
+             : err->code;
+}
+
 static int choose_file(const struct mlo_bundle *b, const char *inside, const struct mlo_file **ret,
                        struct mlo_err *err)
 {
@@ -65,15 +81,17 @@ static int choose_file(const struct mlo_bundle *b, const char *inside, const str
             *ret = &b->files[i];
             return 0;
         }
-    if (inside)
-        return mlo_fail(err, MLO_ENOTFOUND, "the bundle has no file '%s'", inside);
+    if (inside) {
+        mlo_fail(err, MLO_ENOTFOUND, "the bundle has no file '%s'", inside);
+        return hint_models(b, err);
+    }
     n = count_files(b, is_model, ret);
     if (n == 0)
         return no_model(b, err);
     if (n == 1)
         return 0;
     mlo_fail(err, MLO_EUSAGE, "the bundle holds %zu models", n);
-    return mlo_hint(err, "--model-file says which: '%s' is one", (*ret)->path);
+    return hint_models(b, err);
 }
 
 /* ---- its plan ---- */
