@@ -93,8 +93,13 @@ struct mlo_session {
     const struct mlo_packed *packed;       /* of the run; NULL: an ordinary one */
     size_t packed_rows;                    /* most of such a run */
 };
+void mlo_session_tell_watcher(struct mlo_session *s, size_t done);
 /* To whoever watches: so many steps are done. */
-void mlo_session_tell(struct mlo_session *s, size_t done);
+static inline void mlo_session_tell(struct mlo_session *s, size_t done)
+{
+    if (s->watch)
+        mlo_session_tell_watcher(s, done);
+}
 /* As mlo_session_threads, but as many as are asked for. */
 int mlo_session_team(struct mlo_session *s, unsigned n, struct mlo_err *err) MLO_MUST_CHECK;
 /* Without memory for outputs: of a plan that is being made. */

@@ -208,10 +208,12 @@ int mlo_call_run(struct mlo_op_call *c, struct mlo_err *err)
     struct mlo_session *s = c->session;
     struct mlo_buffer *outer = s->scratch; /* of the step whose subgraph this is */
     s->scratch = NULL;
-    mlo_stretch_enter(s, c->step->op->puts_off);
+    if (s->stretch)
+        mlo_stretch_enter(s, c->step->op->puts_off);
     int rc = c->step->op->run(c, err);
     drop_scratch(s);
-    mlo_stretch_leave(s);
+    if (s->stretch)
+        mlo_stretch_leave(s);
     s->scratch = outer;
     return rc;
 }
@@ -250,10 +252,8 @@ void mlo_step_drop_dead(struct mlo_session *s, struct mlo_frame *f, const struct
         mlo_value_drop(s, &f->values[step->dead[i]]);
 }
 
-void mlo_session_tell(struct mlo_session *s, size_t done)
+void mlo_session_tell_watcher(struct mlo_session *s, size_t done)
 {
-    if (!s->watch)
-        return;
     mlo_stretch_catch_up(s);
     s->watch(s->watch_ctx, done);
 }

@@ -25,7 +25,7 @@ void mlo_stretch_free(struct mlo_stretch *st); /* NULL: nothing */
  * and ended: what was put off is done, or, after a failure, forgotten. */
 void mlo_stretch_begin(struct mlo_session *s);
 void mlo_stretch_end(struct mlo_session *s, bool failed);
-/* Around each step. */
+/* Around each step of a session that has one. */
 void mlo_stretch_enter(struct mlo_session *s, bool puts_off);
 void mlo_stretch_leave(struct mlo_session *s);
 /* When the step that was left last begins to be done, and when it is done. */
