@@ -36,7 +36,7 @@ if python3 -c 'import yaml' 2>/dev/null || /usr/bin/python3 -c 'import yaml' 2>/
         git init -q -b main . && git add model.onnx && git commit -q -m model && git update-ref refs/remotes/origin/main HEAD &&
         answered bash -e step >out && { ! [ -s out ] || grep -q "^batch 64: " out; } &&
         cp model.onnx slow.onnx && cp "$G/onnx/pipelines/ridge/model.onnx" . && git commit -qam quick && git update-ref refs/remotes/origin/main HEAD && cp slow.onnx model.onnx &&
-        expect_code 1 bash -e step && jq -e ".verdict == \"fail\"" bench.json
+        expect_code 1 bash -e step >out && grep -q "^batch 64: fail" out && jq -e ".verdict == \"fail\"" bench.json
     '
 else
     test_skip 'GitHub Actions' 'python3 has no yaml'
