@@ -228,9 +228,9 @@ static void rounds_that_are_not_there(void)
         uint64_t first, end;
         const char *what;
     } cases[] = {{"xgb-early.json", 0, 31, "rounds"},
-                 {"xgb-early.json", 3, 3, "3 to 3"},
+                 {"xgb-early.json", 3, 3, "3:3"},
                  {"lgb-multiclass.txt", 4, 9, "has 4 rounds"},
-                 {"lgb-multiclass.txt", 4, MLO_BOOSTER_ROUNDS_ALL, "4 to 4"},
+                 {"lgb-multiclass.txt", 4, MLO_BOOSTER_ROUNDS_ALL, "4:4"},
                  {"xgb-linear.json", 0, 1, "linear"}};
     for (size_t i = 0; i < MLO_COUNT(cases); i++) {
         struct mlo_booster_opts o = {.ranged = true, .first = cases[i].first, .end = cases[i].end};
