@@ -154,9 +154,10 @@ extern const struct mlo_opt mlo_global_opts[];
 /* ---- interrupts ---- */
 
 /*
- * From here on the first SIGINT or SIGTERM is only noted (a second one ends the process at once): who waits
- * for something asks mlo_interrupted and fails. When the command then failed, mlo_cli_main ends the process
- * by the signal, as a shell expects. Signals that were ignored stay ignored.
+ * From here on the first SIGINT or SIGTERM is only noted (a second one, a tenth of a second later or more,
+ * ends the process at once): who waits for something asks mlo_interrupted and fails. When the command then
+ * failed, mlo_cli_main ends the process by the signal, as a shell expects. Signals that were ignored stay
+ * ignored.
  */
 void mlo_interrupt_arm(void);
 /* For a command that is not armed: Ctrl-C and SIGTERM remove this file and end the process at once, wherever

@@ -1,8 +1,9 @@
 /*
  * Ctrl-C and SIGTERM for commands that would rather end in good order: the first one is noted, so that what
  * is under way stops and the run is recorded; then the process ends by that same signal, which is how a shell
- * learns that its loop should stop too. A second one ends the process at once. Or for a command that has
- * nothing to record: what it has not finished is removed, and it ends.
+ * learns that its loop should stop too. A second one ends the process at once, unless it is an echo of the
+ * first: timeout(1) sends its signal to the process and then to the group. Or for a command that has nothing
+ * to record: what it has not finished is removed, and it ends.
  */
 #include <limits.h>
 #include <signal.h>
@@ -10,17 +11,28 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <mlopsctl/base/time.h>
+
 #include "internal.h"
 
 static const int caught[] = {SIGINT, SIGTERM};
-static atomic_int came; /* lock-free: a handler may write it, any thread may read it */
+static atomic_int came;         /* lock-free: a handler may write it, any thread may read it */
+static _Atomic int64_t came_ns; /* monotonic; likewise */
 
+#define ECHO_NS (MLO_NS_PER_S / 10)
+
+/* Raised again, a second one ends the process when this returns. */
 static void note_signal(int sig)
 {
     struct sigaction usual = {.sa_handler = SIG_DFL};
-    came = sig;
-    for (size_t i = 0; i < MLO_COUNT(caught); i++)
-        sigaction(caught[i], &usual, NULL);
+    int64_t now = mlo_time_mono();
+    if (!came) {
+        came_ns = now;
+        came = sig;
+    } else if (now - came_ns > ECHO_NS) {
+        sigaction(sig, &usual, NULL);
+        raise(sig);
+    }
 }
 
 void mlo_interrupt_arm(void)
@@ -73,7 +85,10 @@ bool mlo_interrupted(void)
 
 void mlo_interrupt_end(void)
 {
+    struct sigaction usual = {.sa_handler = SIG_DFL};
     int sig = came;
-    if (sig)
+    if (sig) {
+        sigaction(sig, &usual, NULL);
         raise(sig);
+    }
 }

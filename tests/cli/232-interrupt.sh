@@ -14,6 +14,9 @@ for s in INT:130 TERM:143; do
         [ \"\$(last_run command)\" = push ] && [ \"\$(last_run status)\" = failed ] && [ -z \"\$(ls .mlops/tmp)\" ]
     "
 done
+test_expect 'one signal that comes several times, as from timeout, is one' '
+    expect_code 143 interrupt echo TERM .mlops/lock "$MLOPSCTL" push m:1 s3://b/x 2>err && cat err && grep -q "^hint: run the same command again" err && [ "$(last_run status)" = failed ]
+'
 test_expect 'a pull leaves nothing behind' '
     expect_code 130 interrupt once INT .mlops/lock "$MLOPSCTL" pull m:2 s3://b/x 2>err && grep -q "^hint: run the same" err && [ "$(last_run command)" = pull ] &&
     [ "$(last_run status)" = failed ] && [ -z "$(ls .mlops/tmp)" ] && ! mlopsctl ls | grep "^m:2"

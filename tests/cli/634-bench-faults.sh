@@ -4,14 +4,14 @@
 . "${0%/*}/lib.sh"
 cp "$G/onnx/pipelines/ridge/model.onnx" m.onnx
 bench() { mlopsctl bench m.onnx --duration 1s --warmup 200ms --no-record "$@"; }
-servers=
-trap 'for p in $servers; do kill "$p" 2>/dev/null; done; chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
+: >servers # started by tests, which are shells of their own
+trap 'xargs -r kill <servers 2>/dev/null; chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 # serve HOW [AFTER]: a server that does it; its URL is $url
 serve()
 {
     rm -f port
     python3 "$R/tests/tools/bad-server.py" port "$@" &
-    server=$! && servers="$servers $!"
+    server=$! && echo "$server" >>servers
     until [ -s port ]; do sleep 0.05; done
     url=http://127.0.0.1:$(cat port)/
 }

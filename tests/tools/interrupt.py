@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Signals for a program that waits for an HTTP server.
 
-    interrupt.py once|twice|ignored SIGNAL LOCK-FILE COMMAND...
+    interrupt.py once|echo|twice|ignored SIGNAL LOCK-FILE COMMAND...
 
 A server on the loopback takes connections and answers nothing. COMMAND runs with AWS_ENDPOINT_URL set to it. When
 the first request is there, SIGNAL (INT or TERM) is sent.
 
 once     the status is that of COMMAND
+echo     the signal is sent three times, as by timeout(1), which sends it to the group, too
 twice    LOCK-FILE is locked first, so that COMMAND has to wait for it at its end; the signal is sent again then
 ignored  COMMAND starts with the signal ignored; after it was sent, every request is answered 403
 
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 mode, name, lock_file, command = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]
 sig = getattr(signal, "SIG" + name)
@@ -55,12 +57,15 @@ if not asked.wait(30):
 if mode == "twice":
     lock = open(lock_file, "a+b")
     fcntl.flock(lock, fcntl.LOCK_EX)
-child.send_signal(sig)
+for _ in range(3 if mode == "echo" else 1):
+    child.send_signal(sig)
+    time.sleep(0.005)  # else they are one
 if mode == "ignored":
     answer.set()
 for line in child.stderr:
     sys.stderr.write(line)
     if mode == "twice" and "waiting for the ledger" in line:
+        time.sleep(0.3)  # or it would be an echo
         child.send_signal(sig)
 status = child.wait()
 sys.exit(128 - status if status < 0 else status)
