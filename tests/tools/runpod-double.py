@@ -27,7 +27,7 @@ CONTROL
     ctl DIR clock +N|freeze|run|tick=N    N seconds on; stand still; go; N seconds on with each request
     ctl DIR log POD LINE...    lines in a pod's (or worker's) log
     ctl DIR get WHAT           pods, volumes, endpoints, templates, registries, jobs, switches, clock, requests
-    ctl DIR strict [reset]     the violations; reset forgets them
+    ctl DIR strict [reset]     the violations; reset forgets them, and who was told to wait
     ctl DIR put volume JSON    a volume as if made earlier ("id" may be given)
     ctl DIR call METHOD PATH [JSON] [HEADER: VALUE...]    a request as a client with all rights: status, headers, body;
                                1 when it is no success ("Authorization:" asks without a key)
@@ -1976,6 +1976,7 @@ class Control:
         found = list(self.w.violations)
         if body.get("reset"):
             self.w.violations.clear()
+            self.w.hold_until.clear()
         return {"violations": len(found), "list": found}
 
     def do_put(self, body):
